@@ -1,0 +1,122 @@
+// Package schema is the cluster topology file: what it may say, what is wrong with it and at which line, and its JSON
+// Schema. It is pure: bytes in, a checked value or a list of faults out; no clock, no I/O, no globals.
+package schema
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// APIVersion and Kind are what a topology file calls itself.
+const (
+	APIVersion = "podnet.dev/v1alpha1"
+	Kind       = "ClusterTopology"
+)
+
+// Topology is a topology file that has passed every check: values parsed, defaults filled in, nodes in the file's order.
+// Whoever holds one may read it from several goroutines; nobody changes it.
+type Topology struct {
+	Name         string // metadata.name
+	Network      Network
+	Safety       Safety
+	RemovedNodes []string
+	Nodes        []Node
+
+	File     string // as the caller named it; for messages
+	Digest   string // "sha256:" and the hex SHA-256 of the file's bytes
+	Warnings []Fault
+
+	lines map[string]int // line of each field outside nodes that the file sets, such as "network.mtu"
+}
+
+// Network is the part that is the same on every node.
+type Network struct {
+	ClusterCIDRs         []netip.Prefix // as in the file, or the aggregated podCIDRs; never empty if a node has a podCIDR
+	NodeCIDRMaskSizeIPv4 int
+	NodeCIDRMaskSizeIPv6 int
+	MTU                  int // of pods, bridge and vxlan, bytes; 0: derived from the underlay link
+	Encapsulation        string
+	VXLAN                VXLAN
+	Bridge               Bridge
+	Masquerade           Masquerade
+	CNI                  CNI
+}
+
+// VXLAN names the tunnel device.
+type VXLAN struct {
+	Name string
+	VNI  uint32
+	Port uint16 // UDP, host byte order
+}
+
+// Bridge names the device that pods of one node share.
+type Bridge struct {
+	Name        string
+	HairpinMode bool
+}
+
+// Masquerade says which pod traffic leaves with the node's own address.
+type Masquerade struct {
+	Enabled            bool
+	NonMasqueradeCIDRs []netip.Prefix // destinations that see the pod's address all the same
+}
+
+// CNI is what the conflist says of itself.
+type CNI struct {
+	Name      string
+	Versions  []string // ascending
+	DisableGC bool
+}
+
+// Safety limits what one change of the file may do.
+type Safety struct {
+	MaxDisruptedPeersPercent int
+}
+
+// Node is one entry of nodes.
+type Node struct {
+	Name     string
+	IP       netip.Addr     // underlay address
+	PodCIDRs []netip.Prefix // masked; at most one a family, IPv4 first; empty: not allocated yet
+	VTEPMAC  MAC            // the entry's own, or the derived one
+	Line     int            // of the entry's first line
+}
+
+// Node finds an entry by name, nil if there is none.
+func (t *Topology) Node(name string) *Node {
+	for i := range t.Nodes {
+		if t.Nodes[i].Name == name {
+			return &t.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// Line is the line at which the file sets a field outside nodes ("network.mtu", "removedNodes[2]"), 0 where it does not.
+func (t *Topology) Line(field string) int { return t.lines[field] }
+
+// Fault is one thing wrong with a file. Line and Column count from 1; 0: the file as a whole.
+type Fault struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Field   string `json:"field"`            // such as nodes[3].podCIDRs[0]
+	Message string `json:"message"`          // what is wrong
+	Remedy  string `json:"remedy,omitempty"` // what would be right
+
+	quote string // the line in question
+	width int    // columns to mark, from Column
+}
+
+func (f Fault) String() string {
+	s := f.Field + ": " + f.Message
+	if f.Field == "" {
+		s = f.Message
+	}
+	if f.Remedy != "" {
+		s += " (" + f.Remedy + ")"
+	}
+	if f.Line > 0 {
+		s = fmt.Sprintf("%d:%d: %s", f.Line, f.Column, s)
+	}
+	return s
+}

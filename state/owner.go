@@ -1,0 +1,30 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"golang.org/x/sys/unix"
+)
+
+// Marks of ownership: podnet changes and deletes only what carries one of these.
+const (
+	GroupDevice   = 7200 // link group of podnet's bridge and vxlan device
+	GroupPod      = 7201 // link group of host veths that podnet's own conflist asked for
+	GroupDeleting = 7202 // link group of host veths on their way out
+	RouteProtocol = 72   // "podnet" in rt_protos.d
+
+	mainTable = unix.RT_TABLE_MAIN
+)
+
+// VethName is the host veth of one attachment, 15 bytes: the same whoever computes it, so that a repeated ADD finds what
+// an interrupted one left.
+func VethName(network, containerID, ifname string) string {
+	sum := sha256.Sum256([]byte(PodAlias(network, containerID, ifname)))
+	return "veth" + hex.EncodeToString(sum[:])[:11]
+}
+
+// PodAlias is the interface alias that tells a host veth's pod without entering its namespace.
+func PodAlias(network, containerID, ifname string) string {
+	return network + "/" + containerID + "/" + ifname
+}
