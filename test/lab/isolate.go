@@ -1,0 +1,110 @@
+// Package lab is a cluster on one machine: every node a network namespace with a root directory and a podnetd of its own,
+// joined by a switch that is a bridge in one more namespace. It runs the programs as their users do and looks at the
+// kernel with the tools that administrators use, so that what it finds is what they would find.
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Runner is what Isolate runs in isolation; *testing.M is one.
+type Runner interface{ Run() int }
+
+// RunnerFunc lets a plain function be a Runner.
+type RunnerFunc func() int
+
+// Run calls f.
+func (f RunnerFunc) Run() int { return f() }
+
+// stageEnv tells a re-executed program which of its lives it is in; see Isolate.
+const stageEnv = "PODNET_LAB_STAGE"
+
+// isolated is true in the process that runs the tests; New refuses to work in any other, on the host's own network.
+var isolated bool
+
+// Isolate runs r where nothing can leak and returns the exit code; a test package calls it from TestMain:
+//
+//	func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
+//
+// The program executes itself anew in namespaces of its own (network, mounts, processes), whose first process is a
+// small init that has r run by a child. When that init ends, for whatever reason, the kernel kills what still runs in
+// there and takes namespaces and mounts away. It dies with this process, even if this one is killed with SIGKILL, so
+// there is no way to leave something behind. /run is a tmpfs of its own and os.TempDir lies in it; arguments,
+// environment, working directory and the rest of the file system are the caller's. Without root it takes a user
+// namespace.
+func Isolate(r Runner) int {
+	switch os.Getenv(stageEnv) {
+	case "":
+		return outside()
+	case "init":
+		return initMain()
+	case "listen":
+		return listenMain()
+	case "dial":
+		return dialMain()
+	}
+	os.Unsetenv(stageEnv)
+	isolated = true
+	return r.Run()
+}
+
+// outside starts the init and stands in for it: signals go in, the exit code comes out.
+func outside() int {
+	// The kernel ties the parent death signal to the thread that forked, so this goroutine keeps its thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+
+	cmd, err := startInit(os.Geteuid() != 0)
+	if errors.Is(err, unix.EPERM) && os.Geteuid() == 0 {
+		cmd, err = startInit(true) // root of a container, without the right to make namespaces
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "lab: this needs root, or user namespaces for ordinary users "+
+			"(user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns): %v\n", err)
+		return 1
+	}
+	go func() {
+		for s := range signals {
+			_ = cmd.Process.Signal(s) // it may be gone already; Wait says so
+		}
+	}()
+	_ = cmd.Wait() // its exit code says more than the error
+	return exitCode(syscall.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)))
+}
+
+func startInit(userNamespace bool) (*exec.Cmd, error) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = os.Args
+	cmd.Env = append(os.Environ(), stageEnv+"=init")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		Pdeathsig:  syscall.SIGKILL,
+		Setpgid:    true, // a terminal's ^C reaches this process only, which passes it on: once
+	}
+	if userNamespace {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	return cmd, cmd.Start()
+}
+
+// exitCode is the status as a shell would give it.
+func exitCode(ws syscall.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}

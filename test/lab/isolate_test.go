@@ -1,0 +1,79 @@
+package lab
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(Isolate(RunnerFunc(func() int {
+		if os.Getenv("LAB_TEST_EXIT") != "" {
+			return 7
+		}
+		return m.Run()
+	})))
+}
+
+func TestIsolated(t *testing.T) {
+	if os.Getppid() != 1 {
+		t.Errorf("the parent is process %d, want the lab's own init", os.Getppid())
+	}
+	if !strings.HasPrefix(t.TempDir(), tempDir) {
+		t.Errorf("os.TempDir is %s, want it in the lab's own tmpfs", os.TempDir())
+	}
+	data, err := os.ReadFile("/proc/net/dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if links := strings.Count(string(data), ":"); links != 1 {
+		t.Errorf("%d links, want lo alone:\n%s", links, data)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "LAB_TEST_EXIT=1")
+	_ = cmd.Run() // judged by its code
+	if got := cmd.ProcessState.ExitCode(); got != 7 {
+		t.Errorf("exit code %d, want the runner's 7", got)
+	}
+}
+
+// Killing the outermost process with SIGKILL must take all that it started with it. The processes of the lab in a lab
+// hold the write end of a pipe: it reads EOF when the last of them is gone.
+func TestNothingSurvivesKill9(t *testing.T) {
+	if os.Getenv("LAB_TEST_HANG") != "" {
+		cmd := exec.Command("sleep", "1000")
+		cmd.Stdout = os.Stdout
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		os.Stdout.WriteString("sleeping\n")
+		select {}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestNothingSurvivesKill9$")
+	cmd.Env = append(os.Environ(), "LAB_TEST_HANG=1")
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	in := bufio.NewReader(r)
+	if line, err := in.ReadString('\n'); line != "sleeping\n" {
+		t.Fatalf("the lab in a lab says %q, %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed, as it should be
+	if rest, _ := in.ReadString(0); rest != "" {
+		t.Errorf("survivors say %q", rest)
+	}
+}
