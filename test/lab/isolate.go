@@ -80,7 +80,7 @@ func outside() int {
 		}
 	}()
 	_ = cmd.Wait() // its exit code says more than the error
-	return exitCode(syscall.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)))
+	return exitCode(waitStatus(cmd))
 }
 
 func startInit(userNamespace bool) (*exec.Cmd, error) {
@@ -100,6 +100,9 @@ func startInit(userNamespace bool) (*exec.Cmd, error) {
 	}
 	return cmd, cmd.Start()
 }
+
+// waitStatus is how a command that has been waited for ended.
+func waitStatus(cmd *exec.Cmd) syscall.WaitStatus { return cmd.ProcessState.Sys().(syscall.WaitStatus) }
 
 // exitCode is the status as a shell would give it.
 func exitCode(ws syscall.WaitStatus) int {

@@ -1,0 +1,81 @@
+package lab
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNodesReachEachOther(t *testing.T) {
+	begin := time.Now()
+	l := New(t)
+	a, b, c := l.Node("node-a"), l.Node("node-b"), l.Node("node-c")
+	t.Logf("three nodes took %v", time.Since(begin))
+	for _, addr := range []string{b.IP4, b.IP6, c.IP4, c.IP6, Gateway4, Gateway6} {
+		if err := a.Ping(addr); err != nil {
+			t.Error(err)
+		}
+	}
+	l.Renumber(b, "192.0.2.99", "2001:db8::99")
+	for _, addr := range []string{b.IP4, b.IP6} {
+		if err := a.Ping(addr); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestStateSeesChanges(t *testing.T) {
+	n := New(t).Node("node-a")
+	before := n.State()
+	if again := n.State(); again != before {
+		t.Fatalf("two looks differ:\n%s\n%s", before, again)
+	}
+	for _, change := range [][2]string{
+		{"ip link add x0 type veth peer name x1", "ip link del x0"},
+		{"ip addr add 198.51.100.1/32 dev eth0", "ip addr del 198.51.100.1/32 dev eth0"},
+		{"ip route add 198.51.100.0/24 via 192.0.2.1", "ip route del 198.51.100.0/24"},
+		{"ip -6 route add 2001:db8:1::/64 via 2001:db8::1 table 77", "ip -6 route del 2001:db8:1::/64 table 77"},
+		{"ip neigh add 192.0.2.77 lladdr 02:00:00:00:00:77 dev eth0", "ip neigh del 192.0.2.77 dev eth0"},
+		{"iptables -A FORWARD -s 198.51.100.1 -j DROP", "iptables -D FORWARD -s 198.51.100.1 -j DROP"},
+		{"ip6tables -t nat -N X", "ip6tables -t nat -X X"},
+	} {
+		n.Sh(change[0])
+		if n.State() == before {
+			t.Errorf("%s: not seen", change[0])
+		}
+		n.Sh(change[1])
+		if after := n.State(); after != before {
+			t.Errorf("%s: leaves a trace:\n%s", change[1], diffLines(before, after))
+		}
+	}
+	n.SetSysctl("net/ipv6/conf/eth0/accept_ra", "2")
+	if n.State() == before {
+		t.Error("sysctl: not seen")
+	}
+}
+
+func diffLines(x, y string) string {
+	var b strings.Builder
+	for _, line := range strings.Split(x, "\n") {
+		if !strings.Contains(y, line) {
+			b.WriteString("- " + line + "\n")
+		}
+	}
+	for _, line := range strings.Split(y, "\n") {
+		if !strings.Contains(x, line) {
+			b.WriteString("+ " + line + "\n")
+		}
+	}
+	return b.String()
+}
+
+func TestTwoLabsOfOneProcess(t *testing.T) {
+	for range 2 {
+		t.Run("lab", func(t *testing.T) { New(t).Node("node-a") })
+	}
+	left, err := os.ReadDir(netnsDir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in %s: %v, %v", netnsDir, left, err)
+	}
+}

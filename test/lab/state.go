@@ -1,0 +1,176 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// State is everything that a node's kernel holds, as text: a heading for every tool asked, then one line for every
+// object. What changes by itself is left out: counters, clocks, interface numbers, and entries that the kernel learned.
+// Two equal texts are two equal networks.
+func (n *Node) State() string {
+	n.lab.Helper()
+	var b strings.Builder
+	for _, query := range []string{
+		"ip -d -j addr",
+		"ip -d -j -4 route show table all",
+		"ip -d -j -6 route show table all",
+		"ip -d -j neigh show nud permanent",
+		"bridge -d -j fdb",
+		"bridge -d -j link",
+		"ip -j rule",
+		"ip -j -6 rule",
+	} {
+		fmt.Fprintf(&b, "# %s\n", query)
+		for _, o := range n.Objects(query) {
+			if learned(o) {
+				continue
+			}
+			strip(o)
+			line, err := json.Marshal(o)
+			n.lab.must(err)
+			fmt.Fprintf(&b, "%s\n", line)
+		}
+	}
+	for _, tool := range []string{"iptables-save", "ip6tables-save"} {
+		fmt.Fprintf(&b, "# %s\n%s", tool, n.Firewall(tool))
+	}
+	fmt.Fprintf(&b, "# sysctl\n%s", n.sysctls())
+	return b.String()
+}
+
+// Objects runs a tool that prints a JSON array and returns its objects, sorted by their text where the kernel's order
+// means nothing.
+func (n *Node) Objects(query string) []map[string]any {
+	n.lab.Helper()
+	objects, err := n.objects(query)
+	n.lab.must(err)
+	return objects
+}
+
+func (n *Node) objects(query string) ([]map[string]any, error) {
+	out, err := n.Exec(strings.Fields(query)...)
+	if err != nil {
+		return nil, err
+	}
+	var objects []map[string]any
+	if strings.TrimSpace(out) == "" {
+		return nil, nil // what `ip -j` prints for nothing at all
+	}
+	if err := json.Unmarshal([]byte(out), &objects); err != nil {
+		return nil, fmt.Errorf("%s: %s: %w\n%s", n.Host, query, err, out)
+	}
+	objects = slices.DeleteFunc(objects, func(o map[string]any) bool { return len(o) == 0 }) // a bug of ip 6.1
+	slices.SortStableFunc(objects, func(x, y map[string]any) int { return strings.Compare(text(x), text(y)) })
+	return objects, nil
+}
+
+func text(o map[string]any) string {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// learned says that the kernel made an entry by itself, and will drop it by itself.
+func learned(o map[string]any) bool {
+	if _, fdb := o["mac"]; fdb {
+		state, _ := o["state"].(string)
+		return state != "permanent" && state != "static"
+	}
+	return false
+}
+
+// volatile are the fields that say nothing about what somebody configured.
+var volatile = []string{
+	"ifindex", "link_index", "link_netnsid", "phys_port_id", "phys_switch_id", "parentbus", "parentdev",
+	"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "topology_change", "topology_change_detected",
+	"message_age_timer", "forward_delay_timer", "hold_timer", "config_pending", "expires", "used", "updated", "confirmed", "probes",
+}
+
+func strip(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, field := range volatile {
+			delete(v, field)
+		}
+		for _, inner := range v {
+			strip(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			strip(inner)
+		}
+	}
+}
+
+// Firewall is the ruleset as iptables-save or ip6tables-save prints it, less counters, comments and built-in chains
+// without a rule: iptables-nft leaves those behind whenever a table is touched.
+func (n *Node) Firewall(tool string) string {
+	n.lab.Helper()
+	var kept []string
+	for _, line := range strings.Split(n.Must(tool), "\n") {
+		switch {
+		case line == "", line == "COMMIT", strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, ":"):
+			if chain, _, _ := strings.Cut(line, " ["); !strings.HasSuffix(chain, " ACCEPT") {
+				kept = append(kept, chain)
+			}
+		default:
+			kept = append(kept, line)
+		}
+	}
+	var b strings.Builder
+	for i, line := range kept {
+		if strings.HasPrefix(line, "*") && (i+1 == len(kept) || strings.HasPrefix(kept[i+1], "*")) {
+			continue // a table without anything in it
+		}
+		fmt.Fprintln(&b, line)
+	}
+	return b.String()
+}
+
+// sysctls are forwarding and every setting of every link, both families.
+func (n *Node) sysctls() string {
+	n.lab.Helper()
+	var b strings.Builder
+	n.lab.must(n.Do(func() error {
+		for _, root := range []string{"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf", "/proc/sys/net/ipv6/conf"} {
+			err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+				if err != nil || d.IsDir() {
+					return err
+				}
+				if data, err := os.ReadFile(path); err == nil { // stable_secret cannot be read before it is set
+					fmt.Fprintf(&b, "%s = %s\n", strings.TrimPrefix(path, "/proc/sys/"), strings.TrimSpace(string(data)))
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return b.String()
+}
+
+// Files are the files below the node's root with their content, for a comparison of before and after.
+func (n *Node) Files() map[string]string {
+	n.lab.Helper()
+	files := map[string]string{}
+	n.lab.must(filepath.WalkDir(n.Root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, n.Root)] = string(data)
+		return err
+	}))
+	return files
+}

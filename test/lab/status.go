@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Status is what a test reads of a NodeStatus.
+type Status struct {
+	APIVersion string
+	Kind       string
+	Node       string
+	IP         string
+	MTU        int
+	InSync     bool
+	Peers      int
+	Daemon     struct {
+		PID           int
+		ResyncSeconds float64
+	}
+	Topology struct {
+		Path, Digest, Origin string
+		OnDisk               struct {
+			Digest          string
+			Accepted        bool
+			Reason, Message string
+		}
+	}
+	Resources map[string]int
+	LastPass  struct {
+		At                                time.Time
+		DurationSeconds                   float64
+		Created, Updated, Deleted, Failed int
+	}
+	HealedTotal map[string]int
+	Conditions  []Condition
+}
+
+// Condition is one entry of a status' conditions.
+type Condition struct{ Type, Status, Reason, Message string }
+
+// Condition returns the entry of a type; the zero value if the status has none.
+func (s Status) Condition(kind string) Condition {
+	for _, c := range s.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return Condition{}
+}
+
+// Healed is how many objects the daemon put back so far.
+func (s Status) Healed() int {
+	total := 0
+	for _, n := range s.HealedTotal {
+		total += n
+	}
+	return total
+}
+
+// Status reads what podnetd wrote after its last pass.
+func (n *Node) Status() (Status, error) {
+	var s Status
+	data, err := n.ReadFile(StatusPath)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(data), &s); err != nil {
+		return s, fmt.Errorf("status.json: %w", err)
+	}
+	return s, nil
+}
+
+// AwaitInForce waits until the daemon runs the topology now on disk and the node is in sync.
+func (n *Node) AwaitInForce() time.Duration {
+	n.lab.Helper()
+	content, err := n.ReadFile(TopologyPath)
+	n.lab.must(err)
+	want := Digest(content)
+	return Eventually(n.lab, Patience, n.Host+": the new topology in force", func() error {
+		s, err := n.Status()
+		if err != nil {
+			return err
+		}
+		if s.Topology.Digest != want || !s.InSync {
+			return fmt.Errorf("in force %.19s, want %.19s; in sync: %v; conditions %v", s.Topology.Digest, want, s.InSync, s.Conditions)
+		}
+		return nil
+	})
+}
+
+// AwaitCondition waits until the daemon reports a condition with a status such as "True".
+func (n *Node) AwaitCondition(kind, status string) Condition {
+	n.lab.Helper()
+	var c Condition
+	Eventually(n.lab, Patience, n.Host+": condition "+kind+"="+status, func() error {
+		s, err := n.Status()
+		if err != nil {
+			return err
+		}
+		if c = s.Condition(kind); c.Status != status {
+			return fmt.Errorf("conditions are %+v", s.Conditions)
+		}
+		return nil
+	})
+	return c
+}
