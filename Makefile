@@ -1,0 +1,52 @@
+# What there is to do with this source tree. Each target installs what it needs on a fresh Debian 12, or says exactly
+# what is missing.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
+
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Static, the same bytes from the same source wherever it lies.
+BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+# Not dependencies of the module: a linter, and the plugins that podnet's are compared with.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+REFERENCE   := v1.9.1
+
+.PHONY: build demo test lint bench setup reference clean
+
+build: ## static programs into bin/
+	@mkdir -p bin/cni
+	$(BUILD) -o bin/ ./cmd/podnetd ./cmd/podnetctl
+	$(BUILD) -o bin/cni/ ./cmd/cni/...
+
+demo: setup build ## three nodes on this machine: pods, pings, an edit, damage and healing; about half a minute
+	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
+	@bin/demo
+
+test: setup lint build reference ## everything that CI runs
+	go test -count=1 -timeout 20m ./...
+
+lint: ## formatting, go vet, staticcheck; shellcheck if it is there
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh') .ci/run; fi
+
+bench: setup build reference ## against ip -batch and the reference plugins: medians and ratios
+	go run ./test/bench
+
+setup:
+	@test/setup.sh
+
+reference: bin/reference/$(REFERENCE)
+
+# The tests have no network to fetch them with.
+bin/reference/$(REFERENCE):
+	@mkdir -p $@.new
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/$@.new go install -trimpath -ldflags '-s -w' \
+	  $(foreach p,main/bridge main/loopback ipam/host-local meta/portmap,github.com/containernetworking/plugins/plugins/$(p)@$(REFERENCE))
+	@mv $@.new $@
+
+clean: ## what the other targets made
+	rm -rf bin

@@ -1,0 +1,57 @@
+#!/bin/bash
+# Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
+# nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
+set -euo pipefail
+
+# command, Debian package that has it
+tools='
+ip              iproute2
+bridge          iproute2
+iptables-save   iptables
+ip6tables-save  iptables
+nft             nftables
+sysctl          procps
+ping            iputils-ping
+nsenter         util-linux
+unshare         util-linux
+setpriv         util-linux
+strace          strace
+git             git
+'
+# ordinary users often have no sbin in their PATH
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+packages=() commands=()
+while read -r command package; do
+    if [ -n "$command" ] && ! command -v "$command" >/dev/null; then
+        commands+=("$command")
+        case " ${packages[*]-} " in *" $package "*) ;; *) packages+=("$package") ;; esac
+    fi
+done <<<"$tools"
+# The Go module proxy speaks TLS.
+if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ -e /etc/debian_version ]; then
+    commands+=("TLS roots") packages+=(ca-certificates)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "missing: ${commands[*]} (on Debian, as root: apt-get install ${packages[*]})" >&2
+        exit 2
+    fi
+    echo "installing with apt: ${packages[*]} (for: ${commands[*]})"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update
+    apt-get -qq install -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+fi
+
+# Go 1.21 and later fetch the toolchain that go.mod asks for; Debian 12's own 1.19 cannot.
+if ! command -v go >/dev/null; then
+    echo "missing: go, 1.21 or later (https://go.dev/dl/)" >&2
+    exit 2
+fi
+case $(go env GOVERSION) in
+go1.? | go1.?.* | go1.1? | go1.1?.* | go1.20 | go1.20.*)
+    echo "too old: $(go version); 1.21 or later is needed (https://go.dev/dl/)" >&2
+    exit 2
+    ;;
+esac
