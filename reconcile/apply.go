@@ -1,0 +1,149 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/go-multierror"
+	"github.com/podnet/podnet/state"
+)
+
+// Applier carries out changes of one kind and leaves the outcome in each. state.Node is the real one.
+type Applier interface {
+	Apply(state.Kind, []*state.Change)
+}
+
+// Apply carries out the plan: first the deletions that make room, then what is missing or different in the order of
+// creation, last what nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
+// skipped and says so. The conflist depends on every part of the node itself. All errors are returned together.
+func (p *Plan) Apply(node Applier) error {
+	a := &applier{node: node, failed: map[state.Key]error{}}
+	for k, err := range p.unknown {
+		if err != nil {
+			a.errs = multierror.Append(a.errs, err)
+		}
+		if a.own == nil && state.Kind(k).Own() {
+			a.own = err
+		}
+	}
+	byKind := map[state.Kind][]*Step{}
+	for _, s := range p.Steps {
+		byKind[s.Kind] = append(byKind[s.Kind], s)
+		if s.Result == Skipped {
+			a.fail(s, s.Err)
+		}
+	}
+	for k := state.KindCount - 1; k >= 0; k-- {
+		a.makeRoom(state.Kind(k), byKind[state.Kind(k)])
+	}
+	for k := range state.Kind(state.KindCount) {
+		a.put(k, byKind[k])
+	}
+	for k := state.KindCount - 1; k >= 0; k-- {
+		a.remove(state.Kind(k), byKind[state.Kind(k)])
+	}
+	return a.errs.ErrorOrNil()
+}
+
+type applier struct {
+	node   Applier
+	failed map[state.Key]error
+	own    error // the first failure of a part of the node itself
+	errs   *multierror.Error
+}
+
+func (a *applier) fail(s *Step, err error) {
+	a.failed[s.Key()] = err
+	if a.own == nil && s.Kind.Own() {
+		a.own = err
+	}
+	if !s.waiting {
+		a.errs = multierror.Append(a.errs, err)
+	}
+}
+
+// makeRoom deletes what has to be made anew or stands in the way of something new.
+func (a *applier) makeRoom(k state.Kind, steps []*Step) {
+	for _, s := range steps {
+		if s.Result != Planned || !s.first && s.Replace == "" {
+			continue
+		}
+		c := &state.Change{Op: state.Delete, Kind: k, Have: s.Have}
+		a.node.Apply(k, []*state.Change{c})
+		switch {
+		case c.Err != nil:
+			s.Result, s.Err = Failed, c.Err
+			a.fail(s, c.Err)
+		case s.Op == state.Delete:
+			s.Result = Done
+		}
+	}
+}
+
+// put makes and changes what is wanted of one kind.
+func (a *applier) put(k state.Kind, steps []*Step) {
+	var batch []*Step
+	for _, s := range steps {
+		if s.Op == state.Delete || s.Result != Planned {
+			continue
+		}
+		if why := a.waits(s); why != nil {
+			s.Result, s.Err, s.waiting = Skipped, fmt.Errorf("%s %s: %w", k, s.Want.Name(), why), true
+			a.fail(s, s.Err)
+			continue
+		}
+		batch = append(batch, s)
+	}
+	a.run(k, batch, func(s *Step) state.Change {
+		if s.Replace != "" {
+			return state.Change{Op: state.Create, Kind: k, Want: s.Want}
+		}
+		return s.Change
+	})
+}
+
+// waits says what a step cannot be done without.
+func (a *applier) waits(s *Step) error {
+	if parent := s.Want.Parent(); !parent.IsZero() && a.failed[parent] != nil {
+		return errors.New(waitsFor(s.Want))
+	}
+	if s.Kind == state.KindConflist && a.own != nil {
+		return errors.New("waits for the node's own network, so that no pod starts on half of it")
+	}
+	return nil
+}
+
+// remove deletes what nobody wants of one kind; what dies with its parent only takes note of the outcome.
+func (a *applier) remove(k state.Kind, steps []*Step) {
+	var batch []*Step
+	for _, s := range steps {
+		switch {
+		case s.Op != state.Delete || s.Result != Planned:
+		case s.carried:
+			s.Result = Done // checked, as everything is, by looking again
+		default:
+			batch = append(batch, s)
+		}
+	}
+	a.run(k, batch, func(s *Step) state.Change { return s.Change })
+}
+
+func (a *applier) run(k state.Kind, batch []*Step, change func(*Step) state.Change) {
+	if len(batch) == 0 {
+		return
+	}
+	copies := make([]state.Change, len(batch))
+	changes := make([]*state.Change, len(batch))
+	for i, s := range batch {
+		copies[i] = change(s)
+		changes[i] = &copies[i]
+	}
+	a.node.Apply(k, changes)
+	for i, s := range batch {
+		s.Result = Done
+		if err := changes[i].Err; err != nil {
+			s.Result, s.Err = Failed, err
+			a.fail(s, err)
+		}
+	}
+}

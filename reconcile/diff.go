@@ -1,0 +1,123 @@
+// Package reconcile turns what is into what should be: the difference of two sets is a plan, the plan is applied, and the
+// outcome is looked at again. diff, apply, the daemon and teardown are these steps with different endings.
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/podnet/podnet/state"
+)
+
+// Result is what became of a step.
+type Result string
+
+// The results.
+const (
+	Planned Result = "planned"
+	Done    Result = "done"
+	Failed  Result = "failed"
+	Skipped Result = "skipped"
+)
+
+// Step is one change of a plan.
+type Step struct {
+	state.Change
+	Cause  Cause
+	Result Result
+
+	first   bool // a deletion that makes room and cannot wait for the end
+	carried bool // a deletion that comes with its parent's
+	waiting bool // skipped only because of something else that is
+}
+
+// Diff lists the steps from live to want in the order of their application. What somebody else's object keeps from being
+// done is listed as skipped. It takes out of live what dies with a device that has to be made anew.
+func Diff(want *state.Set, live *state.Live) []*Step {
+	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, dying: map[state.Key]bool{}}
+	for k := range state.Kind(state.KindCount) {
+		if live.Unknown[k] == nil {
+			d.kind(k)
+		}
+	}
+	d.block()
+	return d.steps
+}
+
+type differ struct {
+	want  *state.Set
+	live  *state.Live
+	steps []*Step
+	gone  map[state.Key]bool // deleted before anything is made
+	dying map[state.Key]bool // deleted in the end
+}
+
+func (d *differ) kind(k state.Kind) {
+	if len(d.gone) > 0 {
+		d.live.Drop(k, func(parent state.Key) bool { return d.gone[parent] }, func(key state.Key) { d.gone[key] = true })
+	}
+	start := len(d.steps)
+	d.want.Diff(&d.live.Set, k, func(c state.Change) { d.add(&Step{Change: c, Result: Planned}) })
+	if k == state.KindLink {
+		d.makeRoom(d.steps[start:])
+	}
+}
+
+func (d *differ) add(s *Step) {
+	d.steps = append(d.steps, s)
+	switch s.Op {
+	case state.Update:
+		if r, ok := s.Want.(state.Replacer); ok {
+			if s.Replace = r.MustReplace(s.Have); s.Replace != "" {
+				d.gone[s.Key()] = true
+			}
+		}
+	case state.Delete:
+		s.carried = d.dying[s.Have.Parent()]
+		d.dying[s.Key()] = true
+	}
+}
+
+// makeRoom moves the deletion of a device to the front that could not exist beside a new one.
+func (d *differ) makeRoom(links []*Step) {
+	for _, old := range links {
+		for _, made := range links {
+			if old.Op == state.Delete && made.Op == state.Create && made.Want.(state.Link).Collides(old.Have.(state.Link)) {
+				old.first = true
+				delete(d.dying, old.Key())
+				d.gone[old.Key()] = true
+			}
+		}
+	}
+}
+
+// block skips what a foreign object is in the way of, and what waits for that.
+func (d *differ) block() {
+	blocked := map[state.Key]string{}
+	for _, c := range d.live.Conflicts {
+		if c.Blocks {
+			blocked[c.Key] = c.Owner + " is in its place"
+		}
+	}
+	if len(blocked) == 0 {
+		return
+	}
+	for _, s := range d.steps {
+		if s.Op == state.Delete {
+			continue
+		}
+		why, is := blocked[s.Key()]
+		if !is {
+			if _, s.waiting = blocked[s.Want.Parent()]; s.waiting {
+				why, is = waitsFor(s.Want), true
+			}
+		}
+		if is {
+			s.Result, s.Err = Skipped, fmt.Errorf("%s %s: %s", s.Kind, s.Want.Name(), why)
+			blocked[s.Key()] = why
+		}
+	}
+}
+
+func waitsFor(r state.Resource) string {
+	return fmt.Sprintf("waits for %s %s", r.Parent().Kind, r.Parent().Name)
+}

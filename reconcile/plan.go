@@ -1,0 +1,97 @@
+package reconcile
+
+import (
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// Cause says why a step is there.
+type Cause uint8
+
+// The causes: the file asks for something else than the one in force, or the kernel is not what the one in force asks for.
+const (
+	CauseChange Cause = iota
+	CauseDrift
+)
+
+func (c Cause) String() string { return [...]string{"change", "drift"}[c] }
+
+// Plan is what it takes to make a node what a topology asks for, and how far that has come.
+type Plan struct {
+	View
+	Steps     []*Step
+	Conflicts []state.Conflict
+
+	unknown [state.KindCount]error
+}
+
+// View is one node seen with one topology, and with the one that was in force before it.
+type View struct {
+	Topology *schema.Topology
+	Node     *schema.Node // this node's entry in Topology
+	Facts    state.Facts
+	Want     *state.Set // what Topology asks for
+
+	InForce *schema.Topology // the topology until now: nil if there is none, Topology itself if it is the same
+	Before  *state.Set       // what InForce asks for: nil if there is none, Want itself if it is the same
+}
+
+// NewPlan compares what a topology asks for with the live node.
+func NewPlan(v View, live *state.Live) *Plan {
+	p := &Plan{View: v, Steps: Diff(v.Want, live), Conflicts: live.Conflicts, unknown: live.Unknown}
+	for _, s := range p.Steps {
+		s.Cause = p.cause(s)
+	}
+	return p
+}
+
+// cause: what the topology in force asks for too has drifted.
+func (p *Plan) cause(s *Step) Cause {
+	if p.Before == nil {
+		return CauseChange
+	}
+	asked, _, found := p.Before.Find(s.Key())
+	if s.Op == state.Delete && !found || s.Op != state.Delete && found && asked == s.Want {
+		return CauseDrift
+	}
+	return CauseChange
+}
+
+// InSync says that the node is as the topology asks, apart from what cannot be known (Errors).
+func (p *Plan) InSync() bool { return len(p.Steps) == 0 && len(p.Errors()) == 0 }
+
+// Errors says which kinds of objects could not be read, and why.
+func (p *Plan) Errors() []error {
+	var errs []error
+	for _, err := range p.unknown {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// Peer is the entry that asks for a step, or asked for it in the topology until now, and that topology. Nil: the step is
+// the node's own.
+func (p *Plan) Peer(s *Step) (*schema.Node, *schema.Topology) {
+	t, from := p.Topology, s.Origin
+	if s.Op == state.Delete && p.Before != nil {
+		t = p.InForce
+		_, from, _ = p.Before.Find(s.Key())
+	}
+	if from == state.OwnNode {
+		return nil, t
+	}
+	return &t.Nodes[from], t
+}
+
+// Count is the number of steps of an operation that are not skipped.
+func (p *Plan) Count(op state.Op) int {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Op == op && s.Result != Skipped {
+			n++
+		}
+	}
+	return n
+}

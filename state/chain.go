@@ -1,0 +1,153 @@
+package state
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Chain is one of podnet's iptables chains: its whole content, and the jump to it from a built-in chain.
+type Chain struct {
+	Family uint8  // 4 or 6
+	Table  string // nat or filter
+	Chain  string
+	Rules  string // a line each, as iptables-save prints them behind "-A CHAIN "
+	Hook   string // the built-in chain that jumps to it
+	Jumps  int    // how often; podnet wants one, and where it is does not matter here
+}
+
+// chainPrefix marks podnet's chains, whatever the version that made them.
+const chainPrefix = "PODNET-"
+
+func (c Chain) Key() Key      { return Key{Kind: KindChain, Name: c.Chain, Num: uint32(c.Family)} }
+func (c Chain) Parent() Key   { return Key{} }
+func (c Chain) Name() string  { return c.Chain }
+func (c Chain) Attrs() string { return c.summary() }
+
+func (c Chain) summary() string {
+	rules := 0
+	if c.Rules != "" {
+		rules = strings.Count(c.Rules, "\n") + 1
+	}
+	jump := "jump from " + c.Hook
+	switch {
+	case c.Jumps == 0:
+		jump = "no jump from " + c.Hook
+	case c.Jumps > 1:
+		jump = fmt.Sprintf("%d jumps from %s", c.Jumps, c.Hook)
+	}
+	return fmt.Sprintf("ipv%d %s, %d rules, %s", c.Family, c.Table, rules, jump)
+}
+
+// hooks are the built-in chains that podnet's chains hang on, by table.
+func hooks() map[string]string { return map[string]string{"nat": "POSTROUTING", "filter": "FORWARD"} }
+
+// parseChains reads podnet's chains and the jumps to them out of what iptables-save prints, and what stands between a
+// jump and the packets.
+func parseChains(family uint8, save string) ([]Chain, []Conflict) {
+	p := chainParser{family: family, chains: map[string]*Chain{}}
+	for line := range strings.Lines(save) {
+		p.line(strings.TrimSuffix(line, "\n"))
+	}
+	var out []Chain
+	for _, name := range p.order {
+		out = append(out, *p.chains[name])
+	}
+	return out, p.conflicts
+}
+
+type chainParser struct {
+	family    uint8
+	table     string
+	chains    map[string]*Chain // of all tables: podnet's names differ
+	order     []string
+	hookRules int      // rules of the table's hook so far
+	ahead     []string // those that end a packet's way, as "N REST"
+	conflicts []Conflict
+}
+
+func (p *chainParser) line(line string) {
+	hook := hooks()[p.table]
+	switch {
+	case strings.HasPrefix(line, "*"):
+		p.table, p.hookRules, p.ahead = line[1:], 0, nil
+	case hook != "" && strings.HasPrefix(line, ":"+chainPrefix):
+		name, _, _ := strings.Cut(line[1:], " ")
+		p.chains[name] = &Chain{Family: p.family, Table: p.table, Chain: name, Hook: hook}
+		p.order = append(p.order, name)
+	case strings.HasPrefix(line, "-A "):
+		chain, rule, _ := strings.Cut(line[3:], " ")
+		if c := p.chains[chain]; c != nil && c.Table == p.table {
+			c.Rules = strings.TrimPrefix(c.Rules+"\n"+rule, "\n")
+		} else if chain == hook {
+			p.hookRule(rule)
+		}
+	}
+}
+
+func (p *chainParser) hookRule(rule string) {
+	p.hookRules++
+	target, jump := strings.CutPrefix(rule, "-j ")
+	if !jump {
+		return
+	}
+	verdict, _, _ := strings.Cut(target, " ")
+	if c := p.chains[verdict]; c != nil && c.Table == p.table {
+		if c.Jumps++; c.Jumps == 1 && len(p.ahead) > 0 {
+			p.conflicts = append(p.conflicts, behind(c, p.ahead[0]))
+		}
+		return
+	}
+	switch verdict {
+	case "ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT": // without a match: no packet gets past it
+		p.ahead = append(p.ahead, fmt.Sprintf("%d %s", p.hookRules, rule))
+	}
+}
+
+// behind: the jump is put first when it is absent, and never moved afterwards.
+func behind(c *Chain, ahead string) Conflict {
+	number, rule, _ := strings.Cut(ahead, " ")
+	return Conflict{
+		Key:    c.Key(),
+		Owner:  fmt.Sprintf("its jump is behind rule %s of %s (not podnet's)", number, c.Hook),
+		Remedy: fmt.Sprintf("%s -t %s -D %s %s", command(c.Family, "iptables"), c.Table, c.Hook, rule),
+	}
+}
+
+// restoreInput is what iptables-restore --noflush has to be told to carry out the changes: one transaction a table, which
+// touches no chain but podnet's.
+func restoreInput(changes []*Change) string {
+	var b strings.Builder
+	for _, table := range []string{"nat", "filter"} {
+		var chains, rules strings.Builder
+		for _, c := range changes {
+			if c.Object().(Chain).Table == table {
+				restoreChain(c, &chains, &rules)
+			}
+		}
+		if chains.Len()+rules.Len() > 0 {
+			fmt.Fprintf(&b, "*%s\n%s%sCOMMIT\n", table, &chains, &rules)
+		}
+	}
+	return b.String()
+}
+
+func restoreChain(c *Change, chains, rules *strings.Builder) {
+	name := c.Object().Name()
+	have, _ := c.Have.(Chain)
+	want, _ := c.Want.(Chain)
+	if c.Op != Delete && (c.Op == Create || have.Rules != want.Rules) {
+		fmt.Fprintf(chains, ":%s - [0:0]\n", name) // made, or emptied
+		for rule := range strings.Lines(want.Rules) {
+			fmt.Fprintf(rules, "-A %s %s\n", name, strings.TrimSuffix(rule, "\n"))
+		}
+	}
+	for range have.Jumps - want.Jumps {
+		fmt.Fprintf(rules, "-D %s -j %s\n", have.Hook, name)
+	}
+	if want.Jumps > have.Jumps {
+		fmt.Fprintf(rules, "-I %s 1 -j %s\n", want.Hook, name)
+	}
+	if c.Op == Delete {
+		fmt.Fprintf(rules, "-F %s\n-X %s\n", name, name)
+	}
+}

@@ -1,0 +1,100 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conflict is somebody else's object in podnet's way. It is reported and never changed.
+type Conflict struct {
+	Key    Key    // podnet's object that it concerns
+	Name   string // the object that is in the way, if it is not that very one
+	Owner  string // what it is, in words
+	Remedy string // the command that ends it
+	Blocks bool   // podnet's object cannot be as desired meanwhile
+}
+
+// overlaps finds the desired route that somebody else's route takes traffic from.
+type overlaps struct {
+	want *Set
+	bits map[uint8]bool // prefix lengths of desired routes
+}
+
+func newOverlaps(want *Set) overlaps {
+	o := overlaps{want, map[uint8]bool{}}
+	for _, r := range want.Routes.Rows() {
+		o.bits[uint8(r.Dst.Bits())] = true
+	}
+	return o
+}
+
+// conflict says what a route of another owner does to a desired one: it sits in its place (same destination and metric),
+// is preferred to it (lower metric), or takes a part of its addresses (longer prefix).
+func (o overlaps) conflict(r liveRoute) (Conflict, bool) {
+	for bits := range o.bits {
+		p, err := r.Dst.Addr().Prefix(int(bits))
+		if err != nil || int(bits) > r.Dst.Bits() {
+			continue
+		}
+		want, _, found := o.want.Routes.Find(Route{Dst: p, Metric: PeerMetric(p)}.Key())
+		if !found || r.Dst == p && r.Metric > want.Metric {
+			continue
+		}
+		c := Conflict{Key: want.Key(), Name: r.Dst.String(), Owner: r.owner(), Remedy: r.remedy()}
+		switch {
+		case r.Dst != p:
+			c.Owner += fmt.Sprintf(": takes a part of %s", p)
+		case r.Metric == want.Metric:
+			c.Blocks = true
+			c.Owner += ": in the place of podnet's route"
+		default:
+			c.Owner += fmt.Sprintf(": preferred to podnet's route (metric %d)", want.Metric)
+		}
+		return c, true
+	}
+	return Conflict{}, false
+}
+
+func (r liveRoute) hop() string {
+	s := ""
+	if r.Via.IsValid() {
+		s = " via " + r.Via.String()
+	}
+	if r.Device != "" {
+		s += " dev " + r.Device
+	}
+	return s
+}
+
+func (r liveRoute) owner() string {
+	name, known := map[uint8]string{
+		unix.RTPROT_KERNEL: "kernel", unix.RTPROT_BOOT: "boot", unix.RTPROT_STATIC: "static", unix.RTPROT_RA: "ra",
+		unix.RTPROT_DHCP: "dhcp", unix.RTPROT_BGP: "bgp", unix.RTPROT_OSPF: "ospf", unix.RTPROT_ZEBRA: "zebra", unix.RTPROT_BIRD: "bird",
+	}[r.Protocol]
+	if !known {
+		name = fmt.Sprint(r.Protocol)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s proto %s metric %d", r.hop(), name, r.Metric))
+}
+
+func (r liveRoute) remedy() string {
+	if r.Protocol == unix.RTPROT_KERNEL {
+		return fmt.Sprintf("take the address out of %s from %s (ip addr show dev %s)", r.Dst, r.Device, r.Device)
+	}
+	six := ""
+	if r.Dst.Addr().Is6() {
+		six = "-6 "
+	}
+	return fmt.Sprintf("ip %sroute del %s%s metric %d", six, r.Dst, r.hop(), r.Metric)
+}
+
+// family is the address family of a, as the kernel numbers them.
+func family(a netip.Addr) uint8 {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}

@@ -1,0 +1,199 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/podnet/podnet/schema"
+)
+
+// What encapsulation costs a packet, bytes: outer Ethernet, IP, UDP and VXLAN headers.
+const (
+	overheadIPv4 = 50
+	overheadIPv6 = 70
+
+	minIPv6MTU  = 1280
+	ethernetMTU = 1500
+)
+
+// MTU is that of pods, bridge and vxlan device: the topology's, or the underlay link's less the encapsulation. A host
+// without any underlay link counts as Ethernet.
+func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
+	if t.Network.MTU != 0 {
+		return t.Network.MTU
+	}
+	mtu := facts.UnderlayMTU
+	if mtu == 0 {
+		mtu = ethernetMTU
+	}
+	if node.IP.Is4() {
+		return mtu - overheadIPv4
+	}
+	return mtu - overheadIPv6
+}
+
+// Desired is everything that the node should hold according to the topology. It is pure: the same arguments, the same
+// set. A node without podCIDR should hold nothing. Peers count as far as this node speaks their families.
+func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*Set, error) {
+	d := desired{t: t, node: node, facts: facts, mtu: MTU(t, node, facts), set: &Set{}}
+	if len(node.PodCIDRs) == 0 {
+		return d.set, nil
+	}
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	d.links()
+	for _, p := range node.PodCIDRs {
+		d.family(p)
+	}
+	d.forwarding()
+	for i := range t.Nodes {
+		if peer := &t.Nodes[i]; peer.Name != node.Name {
+			d.peer(peer, Origin(i))
+		}
+	}
+	list, err := conflist(t, node, d.mtu, paths)
+	d.set.Conflists.Add(list, OwnNode)
+	return d.set, err
+}
+
+type desired struct {
+	t     *schema.Topology
+	node  *schema.Node
+	facts Facts
+	mtu   int
+	set   *Set
+}
+
+// check refuses what the kernel would refuse halfway.
+func (d *desired) check() error {
+	if !d.speaks(false) {
+		return nil
+	}
+	if !d.facts.IPv6 {
+		return fmt.Errorf("%s has an IPv6 podCIDR and this kernel has IPv6 off (boot it without ipv6.disable=1)", d.node.Name)
+	}
+	if d.mtu < minIPv6MTU {
+		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", d.mtu, minIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
+	}
+	return nil
+}
+
+// speaks says that the node has pods of a family.
+func (d *desired) speaks(ipv4 bool) bool {
+	for _, p := range d.node.PodCIDRs {
+		if p.Addr().Is4() == ipv4 {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *desired) tunnel() string { return d.t.Network.VXLAN.Name }
+func (d *desired) bridge() string { return d.t.Network.Bridge.Name }
+
+func (d *desired) links() {
+	d.set.Links.Add(Bridge(d.bridge(), schema.DeriveBridgeMAC(d.t.Name, d.node.Name), d.mtu), OwnNode)
+	d.set.Links.Add(Link{
+		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: GroupDevice,
+		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
+	}, OwnNode)
+	if d.speaks(false) {
+		d.linkSysctl(d.tunnel(), "disable_ipv6", "0")
+		for _, s := range BridgeSysctls(d.bridge()) {
+			d.set.LinkSysctls.Add(s, OwnNode)
+		}
+	}
+	if d.facts.IPv6 {
+		d.linkSysctl(d.tunnel(), "addr_gen_mode", "1") // none: no address of its own, no traffic of its own
+	}
+	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
+	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
+}
+
+// Bridge is the pods' bridge. Its MAC is set, so that it does not follow its ports.
+func Bridge(name string, mac MAC, mtu int) Link {
+	return Link{Device: name, Type: "bridge", MAC: mac, MTU: mtu, Group: GroupDevice}
+}
+
+// BridgeSysctls are the bridge's settings before it goes up where pods speak IPv6: without them its link-local address is
+// tentative for two seconds after the first carrier, and the first pod cannot be reached.
+func BridgeSysctls(bridge string) []Sysctl {
+	return []Sysctl{
+		{Path: "net/ipv6/conf/" + bridge + "/disable_ipv6", Value: "0", Device: bridge},
+		{Path: "net/ipv6/conf/" + bridge + "/accept_dad", Value: "0", Device: bridge},
+	}
+}
+
+func (d *desired) linkSysctl(device, name, value string) {
+	d.set.LinkSysctls.Add(Sysctl{Path: "net/ipv6/conf/" + device + "/" + name, Value: value, Device: device}, OwnNode)
+}
+
+// family adds what one podCIDR of the node itself asks for.
+func (d *desired) family(p netip.Prefix) {
+	d.set.Addrs.Add(Addr{d.bridge(), netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
+	number := uint8(6)
+	if p.Addr().Is4() {
+		number = 4
+		d.set.Addrs.Add(Addr{d.tunnel(), netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
+	}
+	if d.t.Network.Masquerade.Enabled {
+		d.set.Chains.Add(Chain{number, "nat", "PODNET-MASQUERADE", d.masquerade(p), "POSTROUTING", 1}, OwnNode)
+	}
+	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
+	d.set.Chains.Add(Chain{number, "filter", "PODNET-FORWARD", forward, "FORWARD", 1}, OwnNode)
+}
+
+// masquerade: everything that pods send out of the cluster's ranges leaves with the node's address.
+func (d *desired) masquerade(p netip.Prefix) string {
+	multicast := netip.MustParsePrefix("ff00::/8")
+	if p.Addr().Is4() {
+		multicast = netip.MustParsePrefix("224.0.0.0/4")
+	}
+	rules := []string{fmt.Sprintf("! -s %s -j RETURN", p)}
+	for _, dst := range append(append(d.t.Network.ClusterCIDRs[:len(d.t.Network.ClusterCIDRs):len(d.t.Network.ClusterCIDRs)],
+		d.t.Network.Masquerade.NonMasqueradeCIDRs...), multicast) {
+		if dst.Addr().Is4() == p.Addr().Is4() {
+			rules = append(rules, fmt.Sprintf("-d %s -j RETURN", dst))
+		}
+	}
+	return strings.Join(append(rules, "-j MASQUERADE --random-fully"), "\n")
+}
+
+// forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes that it learned from
+// router advertisements, unless the links concerned are told beforehand to go on listening.
+func (d *desired) forwarding() {
+	if d.speaks(true) {
+		d.set.Sysctls.Add(Sysctl{Path: "net/ipv4/ip_forward", Value: "1"}, OwnNode)
+	}
+	if !d.speaks(false) {
+		return
+	}
+	after := ""
+	for _, device := range d.facts.RAListeners {
+		d.set.Sysctls.Add(Sysctl{Path: acceptRA(device), Value: "2", After: after}, OwnNode)
+		after = acceptRA(device)
+	}
+	d.set.Sysctls.Add(Sysctl{Path: "net/ipv6/conf/all/forwarding", Value: "1", After: after}, OwnNode)
+}
+
+// peer adds the way to another node's pods.
+func (d *desired) peer(peer *schema.Node, from Origin) {
+	reachable := false
+	for _, p := range peer.PodCIDRs {
+		if !d.speaks(p.Addr().Is4()) {
+			continue
+		}
+		reachable = true
+		hop := p.Addr()
+		if p.Addr().Is6() {
+			hop = LinkLocal(peer.VTEPMAC)
+		}
+		d.set.Neighs.Add(Neigh{d.tunnel(), hop, peer.VTEPMAC, true}, from)
+		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Onlink: p.Addr().Is4()}, from)
+	}
+	if reachable {
+		d.set.FDB.Add(FDB{Device: d.tunnel(), MAC: peer.VTEPMAC, Dst: peer.IP, Permanent: true}, from)
+	}
+}

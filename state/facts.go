@@ -1,0 +1,103 @@
+package state
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Facts are what Desired has to know of the host: what podnet neither sets nor owns.
+type Facts struct {
+	Underlay    string   // the link that carries the node's ip, or the default route's; "": there is none
+	UnderlayMTU int      // its MTU; 0: there is none
+	IPLocal     bool     // the node's ip is on this host
+	IPv6        bool     // the kernel speaks IPv6
+	RAListeners []string // links that take router advertisements only as long as the host does not forward
+}
+
+// Facts looks the host over for a node with this underlay address.
+func (n *Node) Facts(ip netip.Addr) (Facts, error) {
+	if err := n.readLinks(); err != nil {
+		return Facts{}, err
+	}
+	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners()}
+	index, err := n.holder(ip)
+	if err != nil {
+		return Facts{}, err
+	}
+	f.IPLocal = index != 0
+	if l := n.links[n.name(index)]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
+		if index, err = n.defaultLink(ip); err != nil {
+			return Facts{}, err
+		}
+	}
+	if l := n.links[n.name(index)]; l != nil {
+		f.Underlay, f.UnderlayMTU = l.Attrs().Name, l.Attrs().MTU
+	}
+	return f, nil
+}
+
+// LocalAddrs are all addresses of this host.
+func (n *Node) LocalAddrs() ([]netip.Addr, error) {
+	addrs, err := n.handle.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	var out []netip.Addr
+	for _, a := range addrs {
+		out = append(out, addrOf(a.IP))
+	}
+	return out, nil
+}
+
+// holder is the index of the link that has an address, 0 if none has.
+func (n *Node) holder(ip netip.Addr) (int, error) {
+	addrs, err := n.handle.AddrList(nil, int(family(ip)))
+	if err != nil {
+		return 0, fmt.Errorf("list addresses: %w", err)
+	}
+	for _, a := range addrs {
+		if addrOf(a.IP) == ip {
+			return a.LinkIndex, nil
+		}
+	}
+	return 0, nil
+}
+
+// defaultLink is the index of the link of the default route with the lowest metric, 0 if there is none.
+func (n *Node) defaultLink(ip netip.Addr) (int, error) {
+	best, index := ^uint32(0), 0
+	err := n.dumpRoutes(family(ip), func() { best, index = ^uint32(0), 0 }, func(r liveRoute) {
+		if r.Dst.Bits() == 0 && r.Metric < best {
+			best, index = r.Metric, n.index(r.Device)
+		}
+	})
+	return index, err
+}
+
+// raListeners are links with accept_ra=1, which stop listening the moment the host forwards. Podnet's own devices, pods'
+// veths and ports of any bridge have no router to listen to.
+func (n *Node) raListeners() []string {
+	var out []string
+	for name, l := range n.links {
+		a := l.Attrs()
+		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= GroupDevice && a.Group <= GroupDeleting {
+			continue
+		}
+		if b, err := os.ReadFile("/proc/sys/" + acceptRA(name)); err == nil && strings.TrimSpace(string(b)) == "1" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func acceptRA(device string) string { return "net/ipv6/conf/" + device + "/accept_ra" }
+
+func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }

@@ -1,0 +1,85 @@
+package ipam
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+func (s *Store) leasePath(a netip.Addr) string { return filepath.Join(s.dir, a.String()) }
+
+// leased says whether an address has a lease, whoever's.
+func (s *Store) leased(a netip.Addr) (bool, error) {
+	switch err := unix.Access(s.leasePath(a), unix.F_OK); err {
+	case nil:
+		return true, nil
+	case unix.ENOENT:
+		return false, nil
+	default:
+		return false, fmt.Errorf("lease %s: %w", s.leasePath(a), err)
+	}
+}
+
+// ownerOf reads a lease; false if there is none, or none with an owner.
+func (s *Store) ownerOf(a netip.Addr) (Owner, bool, error) {
+	content, err := os.ReadFile(s.leasePath(a))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Owner{}, false, nil
+	}
+	if err != nil {
+		return Owner{}, false, err
+	}
+	o, ok := parseOwner(string(content))
+	return o, ok, nil
+}
+
+// addLease makes a lease that exists whole or not at all: the file gets its name when its content is written. It is not
+// synced: a lease is worth nothing after the crash of the machine, as no pod outlives that.
+func (s *Store) addLease(a netip.Addr, o Owner) error {
+	scratch, err := s.scratch(o.content())
+	if err != nil {
+		return err
+	}
+	err = os.Link(scratch, s.leasePath(a))
+	return errors.Join(err, os.Remove(scratch))
+}
+
+// dropLease removes a lease if it is o's; it is no error if it is not, or is gone.
+func (s *Store) dropLease(a netip.Addr, o Owner) error {
+	have, ok, err := s.ownerOf(a)
+	if err != nil || !ok || have != o {
+		return err
+	}
+	return remove(s.leasePath(a))
+}
+
+// scratch writes a file under a name that nobody looks at, to be linked or renamed into place. The name is the same each
+// time, as the lock is held. It is always a new file: what a killed process left there may be linked into place already.
+func (s *Store) scratch(content string) (string, error) {
+	path := filepath.Join(s.dir, ownDir, "scratch")
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err := remove(path); err != nil {
+			return "", err
+		}
+		f, err = os.OpenFile(path, flags, 0o600)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(content)
+	return path, errors.Join(err, f.Close())
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

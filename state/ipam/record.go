@@ -1,0 +1,94 @@
+package ipam
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// record says that podnet's plugins keep this store, and since which boot of the machine. It is synced to the disk, once
+// a boot: the leases are not, but must never seem to be of another boot than they are.
+type record struct {
+	Version int    `json:"version"`
+	BootID  string `json:"bootID"`
+}
+
+const recordVersion = 1
+
+func (s *Store) recordPath() string { return filepath.Join(s.dir, ownDir, "record") }
+
+// readRecord is the zero record if there is none, or none that this version understands.
+func (s *Store) readRecord() (record, error) {
+	text, err := os.ReadFile(s.recordPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, nil
+	}
+	if err != nil {
+		return record{}, err
+	}
+	var r record
+	if json.Unmarshal(text, &r) != nil || r.Version != recordVersion {
+		return record{}, nil
+	}
+	return r, nil
+}
+
+func (s *Store) writeRecord(r record) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	scratch, err := s.scratch(string(text) + "\n")
+	if err != nil {
+		return err
+	}
+	if err := sync(scratch); err != nil {
+		return err
+	}
+	if err := os.Rename(scratch, s.recordPath()); err != nil {
+		return err
+	}
+	return sync(filepath.Join(s.dir, ownDir))
+}
+
+func sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// bootID tells this boot of the machine from every other.
+func bootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
+}
+
+// stampNanoseconds marks the directory as last changed by podnet. Whoever makes or removes a lease changes the directory's
+// time of modification; podnet sets its fraction of a second to this number when it is done. A directory that bears
+// another one was changed by somebody else, or by a podnet that was killed: the index may lack something then.
+const stampNanoseconds = 720_072_072
+
+func (s *Store) stamp() error {
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: time.Now().Unix(), Nsec: stampNanoseconds}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, s.dir, ts, 0); err != nil {
+		return fmt.Errorf("stamp %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+func (s *Store) stamped() (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(s.dir, &st); err != nil {
+		return false, fmt.Errorf("stat %s: %w", s.dir, err)
+	}
+	return st.Mtim.Nsec == stampNanoseconds, nil
+}

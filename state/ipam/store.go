@@ -1,0 +1,71 @@
+package ipam
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// Store is the leases of one network on this node. Its methods may be called by any number of processes at once. Each
+// takes the store's lock and waits for it until its context ends: ErrBusy.
+type Store struct {
+	dir    string
+	bootID string
+}
+
+// Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
+func Open(dir string) (*Store, error) {
+	id, err := bootID()
+	return &Store{dir: dir, bootID: id}, err
+}
+
+// locked runs f with the lock held and the index complete.
+func (s *Store) locked(ctx context.Context, f func() error) error {
+	lock, err := acquire(ctx, s.dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := s.settle(); err != nil {
+		return err
+	}
+	return errors.Join(f(), s.stamp())
+}
+
+// settle makes sure that the index names every lease of the directory: by one look at the record and the stamp, unless
+// somebody else has been here or the machine has started anew.
+func (s *Store) settle() error {
+	r, err := s.readRecord()
+	if err != nil {
+		return err
+	}
+	if r.BootID == s.bootID {
+		stamped, err := s.stamped()
+		if err != nil || stamped {
+			return err
+		}
+		return s.rebuild()
+	}
+	if err := os.MkdirAll(s.ownersPath(), 0o700); err != nil {
+		return err
+	}
+	if r.BootID != "" {
+		if err := s.reclaim(); err != nil {
+			return err
+		}
+	}
+	if err := s.rebuild(); err != nil {
+		return err
+	}
+	return s.writeRecord(record{recordVersion, s.bootID})
+}
+
+// exists says whether the store was ever made.
+func (s *Store) exists() bool {
+	_, err := os.Stat(s.dir)
+	return err == nil
+}
+
+// create makes the directory; what is in it is made under the lock.
+func (s *Store) create() error { return os.MkdirAll(filepath.Clean(s.dir), 0o755) }

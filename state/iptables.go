@@ -1,0 +1,107 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-iptables/iptables"
+)
+
+// iptablesWait bounds how long a busy host's xtables lock may hold a pass up.
+const iptablesWait = 10 * time.Second
+
+// command is the name of an iptables program for a family: iptables-save, ip6tables-save.
+func command(family uint8, name string) string {
+	if family == 6 {
+		return "ip6" + strings.TrimPrefix(name, "ip")
+	}
+	return name
+}
+
+// hasIPTables asks go-iptables whether the programs of a family are there.
+func hasIPTables(family uint8) error {
+	protocol := iptables.ProtocolIPv4
+	if family == 6 {
+		protocol = iptables.ProtocolIPv6
+	}
+	if _, err := iptables.New(iptables.IPFamily(protocol)); err != nil {
+		return fmt.Errorf("%s does not run: install the package iptables (%w)", command(family, "iptables"), err)
+	}
+	return nil
+}
+
+// listChains reads each family's rules with one iptables-save. A family whose programs are missing is an error only if a
+// chain of it is wanted.
+func listChains(n *Node, want *Set, live *Live) error {
+	var failed error
+	for _, family := range []uint8{4, 6} {
+		if err := n.iptables(family); err != nil {
+			if wantsChains(want, family) {
+				failed = errors.Join(failed, err)
+			}
+			continue
+		}
+		save, err := runIPTables(family, "iptables-save", "")
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		chains, conflicts := parseChains(family, save)
+		for _, c := range chains {
+			live.Chains.Add(c, OwnNode)
+		}
+		live.Conflicts = append(live.Conflicts, conflicts...)
+	}
+	return failed
+}
+
+func wantsChains(want *Set, family uint8) bool {
+	for _, c := range want.Chains.Rows() {
+		if c.Family == family {
+			return true
+		}
+	}
+	return false
+}
+
+// iptables detects a family's programs once.
+func (n *Node) iptables(family uint8) error {
+	if _, known := n.hasIPTables[family]; !known {
+		n.hasIPTables[family] = hasIPTables(family)
+	}
+	return n.hasIPTables[family]
+}
+
+// applyChains writes all changes of a family through one iptables-restore: all of them, or none.
+func (n *Node) applyChains(changes []*Change) {
+	byFamily := map[uint8][]*Change{}
+	for _, c := range changes {
+		family := c.Object().(Chain).Family
+		byFamily[family] = append(byFamily[family], c)
+	}
+	for family, group := range byFamily {
+		_, err := runIPTables(family, "iptables-restore", restoreInput(group), "--noflush", "--wait", "5")
+		for _, c := range group {
+			c.Err = err
+		}
+	}
+}
+
+func runIPTables(family uint8, name, input string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command(family, name), args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.Output()
+	if err == nil {
+		return string(out), nil
+	}
+	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
+		err = errors.New(strings.TrimSpace(string(said.Stderr)))
+	}
+	return "", fmt.Errorf("%s: %w", command(family, name), err)
+}

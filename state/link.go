@@ -1,0 +1,223 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Link is a device that podnet makes: the bridge or the vxlan device, apart from its being up.
+type Link struct {
+	Device string
+	Type   string // bridge or vxlan
+	MAC    MAC
+	MTU    int
+	Group  uint32
+
+	// The rest is the vxlan device's alone.
+	VNI      uint32
+	Port     uint16
+	Local    netip.Addr // underlay source address
+	Learning bool
+	Lower    int        // index of the device it is bound to; podnet binds it to none
+	Remote   netip.Addr // where frames for unknown MACs go; podnet sends them nowhere
+}
+
+func linkKey(device string) Key { return Key{Kind: KindLink, Name: device} }
+
+func (l Link) Key() Key     { return linkKey(l.Device) }
+func (l Link) Parent() Key  { return Key{} }
+func (l Link) Name() string { return l.Device }
+
+func (l Link) Attrs() string {
+	s := fmt.Sprintf("%s mtu %d address %s", l.Type, l.MTU, l.MAC)
+	if l.Type == "vxlan" {
+		s += fmt.Sprintf(" id %d dstport %d local %s", l.VNI, l.Port, l.Local)
+	}
+	for _, odd := range []struct {
+		is   bool
+		text string
+	}{
+		{l.Group != GroupDevice, fmt.Sprintf("group %d", l.Group)},
+		{l.Learning, "learning"},
+		{l.Lower != 0, fmt.Sprintf("dev %d", l.Lower)},
+		{l.Remote.IsValid(), "remote " + l.Remote.String()},
+	} {
+		if odd.is {
+			s += " " + odd.text
+		}
+	}
+	return s
+}
+
+// MustReplace: the kernel changes MTU, MAC, group, local address and learning of a live device, and nothing else.
+func (l Link) MustReplace(have Resource) string {
+	h := have.(Link)
+	switch {
+	case h.Type != l.Type:
+		return fmt.Sprintf("it is a %s, not a %s", h.Type, l.Type)
+	case h.VNI != l.VNI:
+		return "the kernel cannot change the VNI of a vxlan device"
+	case h.Port != l.Port:
+		return "the kernel cannot change the port of a vxlan device"
+	case h.Lower != l.Lower:
+		return "it is bound to another device and would die with it"
+	case h.Remote != l.Remote:
+		return "it floods unknown frames to " + h.Remote.String()
+	case l.Local.Is4() != h.Local.Is4():
+		return "the kernel cannot change the family of a vxlan device's underlay"
+	}
+	return ""
+}
+
+// Collides says that the two cannot exist side by side although their names differ: a node has one vxlan device for a VNI
+// and port.
+func (l Link) Collides(other Link) bool {
+	return l.Type == "vxlan" && other.Type == "vxlan" && l.Device != other.Device && l.VNI == other.VNI && l.Port == other.Port
+}
+
+// linkOf is what podnet manages of a link that the kernel reports; a type that podnet does not make keeps only
+// what all links have.
+func linkOf(l netlink.Link) Link {
+	a := l.Attrs()
+	r := Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group}
+	copy(r.MAC[:], a.HardwareAddr)
+	if v, ok := l.(*netlink.Vxlan); ok {
+		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
+		r.Local, r.Remote = addrOf(v.SrcAddr), addrOf(v.Group)
+	}
+	return r
+}
+
+func addrOf(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}
+
+// listLinks reports podnet's devices, told by their group. A link with the name of a desired one and without the group
+// belongs to somebody else.
+func listLinks(n *Node, want *Set, live *Live) error {
+	for _, l := range n.links {
+		r := linkOf(l)
+		switch w, _, wanted := want.Links.Find(r.Key()); {
+		case r.Group == GroupDevice:
+			live.Links.Add(r, OwnNode)
+		case wanted:
+			live.Conflicts = append(live.Conflicts, Conflict{
+				Key: r.Key(), Blocks: true,
+				Owner:  fmt.Sprintf("a %s that podnet did not make (group %d)", r.Type, r.Group),
+				Remedy: foreignLinkRemedy(r, w),
+			})
+		}
+	}
+	return nil
+}
+
+func foreignLinkRemedy(have, want Link) string {
+	if have.Type != want.Type {
+		return fmt.Sprintf("ip link del %s, or another name for it in the topology", have.Device)
+	}
+	return fmt.Sprintf("ip link set %s group %d", have.Device, GroupDevice)
+}
+
+func (n *Node) applyLink(c *Change) error {
+	switch c.Op {
+	case Create:
+		return n.addLink(c.Want.(Link))
+	case Delete:
+		return n.deleteLink(c.Have.(Link))
+	default:
+		return n.changeLink(c.Have.(Link), c.Want.(Link))
+	}
+}
+
+// addLink makes a device, down.
+func (n *Node) addLink(l Link) error {
+	if err := AddLink(n.handle, l); err != nil {
+		return err
+	}
+	made, err := n.handle.LinkByName(l.Device)
+	if err == nil {
+		n.links[l.Device] = made
+	}
+	return err
+}
+
+// AddLink makes a bridge or vxlan device as podnet wants it, down, in the namespace of h. A link of that name, or a vxlan
+// device of that VNI and port: an error that is EEXIST.
+func AddLink(h *netlink.Handle, l Link) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
+	var device netlink.Link = &netlink.Bridge{LinkAttrs: attrs}
+	if l.Type == "vxlan" {
+		device = &netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()}
+	}
+	err := h.LinkAdd(device)
+	switch {
+	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
+		return fmt.Errorf("%s: another vxlan device has vni %d port %d (find it: ip -d link show type vxlan): %w", l.Device, l.VNI, l.Port, err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: UDP port %d is taken by another program (find it: ss -ulnp sport = %d): %w", l.Device, l.Port, l.Port, err)
+	case err != nil:
+		return fmt.Errorf("make %s %s: %w", l.Type, l.Device, err)
+	}
+	return nil
+}
+
+func (n *Node) deleteLink(l Link) error {
+	device, ok := n.links[l.Device]
+	if !ok || device.Attrs().Group != l.Group {
+		return nil
+	}
+	if err := n.handle.LinkDel(device); err != nil && !errors.Is(err, syscall.ENODEV) {
+		return fmt.Errorf("delete %s: %w", l.Device, err)
+	}
+	delete(n.links, l.Device)
+	return nil
+}
+
+// changeLink changes what differs in place; MustReplace has seen that it can.
+func (n *Node) changeLink(have, want Link) error {
+	device, ok := n.links[want.Device]
+	if !ok {
+		return fmt.Errorf("%s: %w", want.Device, syscall.ENODEV)
+	}
+	index := device.Attrs().Index
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
+	req.AddData(msg)
+	if have.MTU != want.MTU {
+		req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(want.MTU))))
+	}
+	if have.MAC != want.MAC {
+		req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, want.MAC[:]))
+	}
+	if have.Local != want.Local || have.Learning != want.Learning {
+		req.AddData(vxlanChange(want))
+	}
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		return fmt.Errorf("change %s: %w", want.Device, err)
+	}
+	return nil
+}
+
+// vxlanChange holds only what can change: netlink's own LinkModify always sends the port, which the kernel then refuses.
+func vxlanChange(l Link) *nl.RtAttr {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("vxlan"))
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	local := uint16(nl.IFLA_VXLAN_LOCAL)
+	if l.Local.Is6() {
+		local = nl.IFLA_VXLAN_LOCAL6
+	}
+	data.AddRtAttr(int(local), l.Local.AsSlice())
+	data.AddRtAttr(nl.IFLA_VXLAN_LEARNING, []byte{0})
+	return info
+}

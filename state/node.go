@@ -1,0 +1,142 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Node is the live node: the kernel of the network namespace in which it was opened, iptables, and the conflist. It is
+// for one goroutine at a time.
+type Node struct {
+	paths       Paths
+	handle      *netlink.Handle
+	rtnl        *rtnl
+	hasIPTables map[uint8]error
+
+	links map[string]netlink.Link // as of the last Live or Facts, and what has been made since
+	names map[int]string
+}
+
+// Live is what a node holds of what podnet owns, and what stands in its way.
+type Live struct {
+	Set
+	Conflicts []Conflict
+	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
+}
+
+// Open opens the node in the calling thread's network namespace.
+func Open(paths Paths) (*Node, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	conn, err := dialRTNL()
+	if err != nil {
+		handle.Close()
+		return nil, err
+	}
+	return &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]error{}}, nil
+}
+
+// Close gives the node's sockets back.
+func (n *Node) Close() {
+	n.handle.Close()
+	n.rtnl.close()
+}
+
+// Live reads every kind from the kernel and the files. want names what to look for beside what podnet owns. A kind that
+// cannot be read does not keep the others from being read.
+func (n *Node) Live(want *Set) (*Live, error) {
+	if err := n.readLinks(); err != nil {
+		return nil, err
+	}
+	live := &Live{}
+	for k, kind := range kinds() {
+		live.Unknown[k] = kind.list(n, want, live)
+	}
+	return live, nil
+}
+
+// Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in each.
+func (n *Node) Apply(k Kind, changes []*Change) { kinds()[k].apply(n, changes) }
+
+// readLinks is the one look at all devices that a pass begins with.
+func (n *Node) readLinks() error {
+	links, err := n.listDevices()
+	if err != nil {
+		return fmt.Errorf("list links: %w", err)
+	}
+	n.links, n.names = make(map[string]netlink.Link, len(links)), make(map[int]string, len(links))
+	for _, l := range links {
+		n.links[l.Attrs().Name] = l
+		n.names[l.Attrs().Index] = l.Attrs().Name
+	}
+	return nil
+}
+
+// listDevices repeats a dump that changed under the reader.
+func (n *Node) listDevices() (links []netlink.Link, err error) {
+	for range dumpAttempts {
+		if links, err = n.handle.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return links, err
+		}
+	}
+	return nil, err
+}
+
+// index is a device's index, 0 if there is no such device.
+func (n *Node) index(device string) int {
+	if l, ok := n.links[device]; ok {
+		return l.Attrs().Index
+	}
+	return 0
+}
+
+// name is a device's name, "" if it came after the last look.
+func (n *Node) name(index int) string { return n.names[index] }
+
+// tunnels are podnet's live vxlan devices and their indices.
+func (n *Node) tunnels(live *Live) map[string]int {
+	found := map[string]int{}
+	for _, l := range live.Links.Rows() {
+		if l.Type == "vxlan" {
+			found[l.Device] = n.index(l.Device)
+		}
+	}
+	return found
+}
+
+// batch sends the changes over the fast socket and names the object in each error.
+func (n *Node) batch(changes []*Change, encode func(*Change) request) {
+	for i, err := range n.rtnl.do(len(changes), func(i int) request { return encode(changes[i]) }) {
+		if c := changes[i]; err != nil {
+			c.Err = fmt.Errorf("%s %s %s: %w", c.Op, c.Kind, c.Object().Name(), err)
+		}
+	}
+}
+
+// absent is the errno that says that what should go is gone already.
+func absent(c *Change, gone syscall.Errno) syscall.Errno {
+	if c.Have == nil {
+		return 0
+	}
+	return gone
+}
+
+func verb(c *Change, put, remove uint16) uint16 {
+	if c.Op == Delete {
+		return remove
+	}
+	return put
+}
+
+func replaceFlags(c *Change) uint16 {
+	if c.Op == Delete {
+		return 0
+	}
+	return unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+}

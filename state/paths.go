@@ -1,0 +1,32 @@
+package state
+
+import "path/filepath"
+
+// Paths are the files of a node that podnet reads or writes.
+type Paths struct {
+	Topology    string // what the operator writes
+	LastGood    string // the last topology in force
+	Status      string
+	Lock        string
+	Conflist    string
+	IPAMDataDir string // address leases, a directory for each network
+	PluginDir   string // where the container runtime looks for plugins
+	StateDir    string // podnet's alone: removed at teardown
+	RunDir      string // likewise
+}
+
+// DefaultPaths are the fixed paths under root, which is "" or "/" on a real node.
+func DefaultPaths(root string) Paths {
+	at := func(p string) string { return filepath.Join("/", root, p) }
+	return Paths{
+		Topology:    at("/etc/podnet/topology.yaml"),
+		LastGood:    at("/var/lib/podnet/last-good.yaml"),
+		Status:      at("/run/podnet/status.json"),
+		Lock:        at("/run/podnet/lock"),
+		Conflist:    at("/etc/cni/net.d/10-podnet.conflist"),
+		IPAMDataDir: at("/var/lib/cni/networks"),
+		PluginDir:   at("/opt/cni/bin"),
+		StateDir:    at("/var/lib/podnet"),
+		RunDir:      at("/run/podnet"),
+	}
+}

@@ -1,0 +1,148 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Route is a route of protocol 72 in the main table: a peer's podCIDR by way of its next hop.
+type Route struct {
+	Dst    netip.Prefix
+	Via    netip.Addr // invalid: none, or several
+	Device string
+	Metric uint32
+	Onlink bool
+}
+
+func (r Route) Key() Key {
+	return Key{Kind: KindRoute, Addr: r.Dst.Addr(), Bits: uint8(r.Dst.Bits()), Num: r.Metric}
+}
+func (r Route) Parent() Key  { return linkUpKey(r.Device) }
+func (r Route) Name() string { return r.Dst.String() }
+
+func (r Route) Attrs() string {
+	s := ""
+	if r.Via.IsValid() {
+		s = "via " + r.Via.String() + " "
+	}
+	s += "dev " + r.Device
+	if r.Onlink {
+		s += " onlink"
+	}
+	return fmt.Sprintf("%s metric %d", s, r.Metric)
+}
+
+const rtmLen = 12 // sizeof(struct rtmsg)
+
+func (m *message) route(family, bits, protocol, scope, kind uint8, flags uint32) {
+	m.raw(family, bits, 0, 0, mainTable, protocol, scope, kind)
+	m.buf = native.AppendUint32(m.buf, flags)
+}
+
+// liveRoute is a route as the kernel tells it, whoever made it.
+type liveRoute struct {
+	Route
+	Protocol uint8
+}
+
+// dumpRoutes hands every route of the main table to each.
+func (n *Node) dumpRoutes(family uint8, reset func(), each func(liveRoute)) error {
+	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+		m.route(family, 0, 0, 0, 0, 0)
+		return m.end()
+	}, reset, func(body []byte) {
+		if r, ok := n.decodeRoute(body); ok {
+			each(r)
+		}
+	})
+}
+
+func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
+	if len(body) < rtmLen || body[4] != mainTable {
+		return liveRoute{}, false
+	}
+	flags := native.Uint32(body[8:])
+	r := liveRoute{Protocol: body[5]}
+	r.Onlink = flags&unix.RTNH_F_ONLINK != 0
+	dst := netip.IPv4Unspecified()
+	if body[0] == unix.AF_INET6 {
+		dst = netip.IPv6Unspecified()
+	}
+	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.RTA_DST:
+			dst = ipOf(v)
+		case unix.RTA_GATEWAY:
+			r.Via = ipOf(v)
+		case unix.RTA_OIF:
+			r.Device = n.name(int(native.Uint32(v)))
+		case unix.RTA_PRIORITY:
+			r.Metric = native.Uint32(v)
+		}
+	})
+	r.Dst = netip.PrefixFrom(dst, int(body[1]))
+	return r, flags&unix.RTM_F_CLONED == 0
+}
+
+// listRoutes reports the routes of protocol 72, and somebody else's routes that stand in the way of a desired one or take
+// a part of its traffic.
+func listRoutes(n *Node, want *Set, live *Live) error {
+	overlap := newOverlaps(want)
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		start, conflicts := live.Routes.mark(), len(live.Conflicts)
+		reset := func() { live.Routes.rewind(start); live.Conflicts = live.Conflicts[:conflicts] }
+		err := n.dumpRoutes(family, reset, func(r liveRoute) {
+			if r.Protocol == RouteProtocol {
+				live.Routes.Add(r.Route, OwnNode)
+			} else if c, found := overlap.conflict(r); found {
+				live.Conflicts = append(live.Conflicts, c)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("list routes: %w", err)
+		}
+	}
+	return nil
+}
+
+// applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's without a word, and an old
+// one is deleted with everything that tells it from another. An update is both, in one write.
+func (n *Node) applyRoutes(changes []*Change) {
+	n.batch(changes, func(c *Change) request {
+		return request{ignore: absent(c, syscall.ESRCH), encode: func(conn *rtnl, buf []byte) []byte {
+			if c.Have != nil {
+				buf = n.encodeRoute(conn, buf, c.Have.(Route), unix.RTM_DELROUTE, 0)
+			}
+			if c.Want != nil {
+				buf = n.encodeRoute(conn, buf, c.Want.(Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+			}
+			return buf
+		}}
+	})
+}
+
+func (n *Node) encodeRoute(conn *rtnl, buf []byte, r Route, typ, flags uint16) []byte {
+	m := conn.begin(buf, typ, flags)
+	var onlink uint32
+	if r.Onlink {
+		onlink = unix.RTNH_F_ONLINK
+	}
+	kind, scope := uint8(unix.RTN_UNICAST), uint8(unix.RT_SCOPE_UNIVERSE)
+	if typ == unix.RTM_DELROUTE {
+		kind, scope = unix.RTN_UNSPEC, unix.RT_SCOPE_NOWHERE // of any type and scope
+	}
+	m.route(family(r.Dst.Addr()), uint8(r.Dst.Bits()), RouteProtocol, scope, kind, onlink)
+	m.addr(unix.RTA_DST, r.Dst.Addr())
+	m.attr32(unix.RTA_PRIORITY, r.Metric)
+	if r.Via.IsValid() {
+		m.addr(unix.RTA_GATEWAY, r.Via)
+	}
+	if index := n.index(r.Device); index != 0 {
+		m.attr32(unix.RTA_OIF, uint32(index))
+	}
+	return m.end()
+}

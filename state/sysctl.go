@@ -1,0 +1,88 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots in theirs.
+type Sysctl struct {
+	Path   string // such as net/ipv4/ip_forward
+	Value  string
+	Device string // podnet's device whose setting it is; "": the host's
+	After  string // path of the host-wide setting that has to be right first; "": none
+}
+
+// Key: a device's settings come before it goes up, the host's after the firewall.
+func (s Sysctl) Key() Key {
+	if s.Device != "" {
+		return Key{Kind: KindLinkSysctl, Name: s.Path}
+	}
+	return Key{Kind: KindSysctl, Name: s.Path}
+}
+
+func (s Sysctl) Parent() Key {
+	switch {
+	case s.Device != "":
+		return linkKey(s.Device)
+	case s.After != "":
+		return Key{Kind: KindSysctl, Name: s.After}
+	}
+	return Key{}
+}
+
+func (s Sysctl) Name() string  { return s.Path }
+func (s Sysctl) Attrs() string { return "= " + s.Value }
+
+func listLinkSysctls(_ *Node, want *Set, live *Live) error {
+	return readSysctls(&want.LinkSysctls, &live.LinkSysctls)
+}
+
+func listSysctls(_ *Node, want *Set, live *Live) error {
+	return readSysctls(&want.Sysctls, &live.Sysctls)
+}
+
+// readSysctls reads those that the desired set names: podnet owns no other, and leaves the host's at teardown.
+func readSysctls(want, live *Table[Sysctl]) error {
+	var failed error
+	for _, s := range want.Rows() {
+		b, err := os.ReadFile("/proc/sys/" + s.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			failed = errors.Join(failed, err)
+		default:
+			s.Value = strings.TrimSpace(string(b))
+			live.Add(s, OwnNode)
+		}
+	}
+	return failed
+}
+
+// applySysctl writes a setting and reads it back: some are refused in silence. A deletion is the device's own.
+func applySysctl(_ *Node, c *Change) error {
+	if c.Op == Delete {
+		return nil
+	}
+	return WriteSysctl(c.Want.(Sysctl).Path, c.Want.(Sysctl).Value)
+}
+
+// WriteSysctl sets /proc/sys/PATH in the calling thread's network namespace, and returns an error unless it then reads as
+// value.
+func WriteSysctl(path, value string) error {
+	file := "/proc/sys/" + path
+	if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if got := strings.TrimSpace(string(b)); got != value {
+		return fmt.Errorf("%s is %s after %s was written", file, got, value)
+	}
+	return nil
+}
