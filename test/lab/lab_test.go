@@ -2,7 +2,6 @@ package lab
 
 import (
 	"os"
-	"strings"
 	"testing"
 	"time"
 )
@@ -45,29 +44,14 @@ func TestStateSeesChanges(t *testing.T) {
 			t.Errorf("%s: not seen", change[0])
 		}
 		n.Sh(change[1])
-		if after := n.State(); after != before {
-			t.Errorf("%s: leaves a trace:\n%s", change[1], diffLines(before, after))
+		if err := SameState(before, n.State()); err != nil {
+			t.Errorf("%s: leaves a trace:\n%v", change[1], err)
 		}
 	}
 	n.SetSysctl("net/ipv6/conf/eth0/accept_ra", "2")
 	if n.State() == before {
 		t.Error("sysctl: not seen")
 	}
-}
-
-func diffLines(x, y string) string {
-	var b strings.Builder
-	for _, line := range strings.Split(x, "\n") {
-		if !strings.Contains(y, line) {
-			b.WriteString("- " + line + "\n")
-		}
-	}
-	for _, line := range strings.Split(y, "\n") {
-		if !strings.Contains(x, line) {
-			b.WriteString("+ " + line + "\n")
-		}
-	}
-	return b.String()
 }
 
 func TestTwoLabsOfOneProcess(t *testing.T) {

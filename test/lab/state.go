@@ -40,9 +40,12 @@ func (n *Node) State() string {
 	for _, tool := range []string{"iptables-save", "ip6tables-save"} {
 		fmt.Fprintf(&b, "# %s\n%s", tool, n.Firewall(tool))
 	}
-	fmt.Fprintf(&b, "# sysctl\n%s", n.sysctls())
+	b.WriteString(sysctlHeading + n.sysctls())
 	return b.String()
 }
+
+// sysctlHeading begins the last section.
+const sysctlHeading = "# sysctl\n"
 
 // Objects runs a tool that prints a JSON array and returns its objects, sorted by their text where the kernel's order
 // means nothing.
