@@ -95,28 +95,30 @@ func (t *Topology) Node(name string) *Node {
 // Line is the line at which the file sets a field outside nodes ("network.mtu", "removedNodes[2]"), 0 where it does not.
 func (t *Topology) Line(field string) int { return t.lines[field] }
 
-// Fault is one thing wrong with a file. Line and Column count from 1; 0: the file as a whole.
+// Fault is one thing wrong with a file, or to be warned of. Line and Column count characters from 1; a quoted text is pointed
+// to behind its quote.
 type Fault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
-	Field   string `json:"field"`            // such as nodes[3].podCIDRs[0]
+	Field   string `json:"field"`            // such as nodes[3].podCIDRs[0]; empty: the file as a whole
 	Message string `json:"message"`          // what is wrong
 	Remedy  string `json:"remedy,omitempty"` // what would be right
 
-	quote string // the line in question
-	width int    // columns to mark, from Column
+	quote  string // the line in question, or the part of it around the fault
+	indent int    // columns of quote before the mark
+	width  int    // columns to mark
 }
 
-func (f Fault) String() string {
-	s := f.Field + ": " + f.Message
-	if f.Field == "" {
-		s = f.Message
+// String is the fault in one line, for a log: LINE:COLUMN: field: what is wrong (what would be right).
+func (f Fault) String() string { return fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.sentence()) }
+
+func (f Fault) sentence() string {
+	s := f.Message
+	if f.Field != "" {
+		s = f.Field + ": " + s
 	}
 	if f.Remedy != "" {
 		s += " (" + f.Remedy + ")"
-	}
-	if f.Line > 0 {
-		s = fmt.Sprintf("%d:%d: %s", f.Line, f.Column, s)
 	}
 	return s
 }

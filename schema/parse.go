@@ -1,0 +1,137 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Parse reads a topology in YAML or JSON and checks all of it. file is what messages call it.
+// The error is always an *Invalid, with every fault of the file.
+func Parse(file string, data []byte) (*Topology, error) {
+	r := &reader{lines: map[string]int{}}
+	t := &Topology{File: file, lines: r.lines}
+	text := withoutBOM(data)
+	if r.checkText(text) {
+		if root := r.tree(text); root != nil {
+			r.topology(root, t)
+		}
+	}
+	faults, warnings := quoteAll(text, r.faults), quoteAll(text, r.warnings)
+	if len(faults) > 0 {
+		return nil, &Invalid{File: file, Faults: faults, Warnings: warnings, Nodes: r.nodes, Omitted: r.omitted}
+	}
+	t.Warnings, t.Digest = warnings, Digest(data)
+	return t, nil
+}
+
+// Digest names a file's content: "sha256:" and the hex SHA-256 of its bytes.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func (r *reader) tree(data []byte) *yaml.Node {
+	if isJSON(data) {
+		return r.jsonTree(data)
+	}
+	return r.yamlTree(data)
+}
+
+// topology reads the whole tree and then checks what concerns several fields at once.
+func (r *reader) topology(root *yaml.Node, t *Topology) {
+	o, ok := r.object(value{root, &path{}}, fieldsOf[fileTopology]())
+	if !ok {
+		return
+	}
+	r.noteLines(&o)
+	r.constant(&o, "apiVersion", APIVersion, "write "+APIVersion+"; another version needs another podnet")
+	r.constant(&o, "kind", Kind, "write "+Kind)
+	meta := r.metadata(&o, t)
+	net := r.section(&o, "network", fieldsOf[fileNetwork]())
+	ranges := r.network(&net, &t.Network)
+	r.safety(&o, &t.Safety)
+	entries := r.readNodes(&o, t.Name)
+	removed := r.removedNodes(&o, t)
+
+	r.checkNodeCount(&meta)
+	r.checkDuplicates(entries)
+	r.checkRemoved(entries, removed, t.RemovedNodes)
+	r.checkFamilies(entries)
+	r.checkOverlaps(entries)
+	r.checkRanges(&o, &net, entries, ranges, &t.Network)
+	r.warnFamilies(entries)
+
+	t.Nodes = make([]Node, len(entries))
+	for i := range entries {
+		t.Nodes[i] = entries[i].Node
+	}
+}
+
+// constant is a required field that can hold one value only.
+func (r *reader) constant(o *object, name, want, remedy string) {
+	v, ok := r.need(o, name, "write "+name+": "+want)
+	if !ok {
+		return
+	}
+	if got, ok := r.text(v, "write "+want); ok && got != want {
+		r.wrong(v, show(got)+" is unknown here", remedy)
+	}
+}
+
+func (r *reader) metadata(o *object, t *Topology) object {
+	meta := r.section(o, "metadata", fieldsOf[fileMetadata]())
+	if v, ok := r.need(o, "metadata", "write the cluster's name below it: name: lab"); !ok || v.n.Kind != yaml.MappingNode {
+		return meta
+	}
+	if v, ok := r.need(&meta, "name", "the cluster's name"); ok {
+		t.Name = r.label(v)
+	}
+	return meta
+}
+
+// checkNodeCount finds a file that was cut off between two entries.
+func (r *reader) checkNodeCount(meta *object) {
+	v, ok := meta.get("nodeCount")
+	if !ok {
+		return
+	}
+	const most = 1 << 30
+	says, ok := r.integer(v, 1, most, "how many entries nodes has")
+	if !ok || says == r.nodes {
+		return
+	}
+	message := "says " + plural(says, "node") + ", the file holds " + strconv.Itoa(r.nodes)
+	if says > r.nodes {
+		message += ": it was probably cut off"
+	}
+	r.wrong(v, message, "push the whole file, or if it is whole write "+strconv.Itoa(r.nodes))
+}
+
+func (r *reader) safety(o *object, s *Safety) {
+	s.MaxDisruptedPeersPercent = 10
+	section := r.section(o, "safety", fieldsOf[fileSafety]())
+	if v, ok := section.get("maxDisruptedPeersPercent"); ok {
+		s.MaxDisruptedPeersPercent, _ = r.integer(v, 0, 100, "a percentage from 0 to 100")
+	}
+}
+
+// removedNodes gives where each name stands, as long as the topology's own list.
+func (r *reader) removedNodes(o *object, t *Topology) []value {
+	v, ok := o.get("removedNodes")
+	if !ok {
+		return nil
+	}
+	var at []value
+	elements, _ := r.list(v)
+	for i, n := range elements {
+		element := value{n, v.p.element(i)}
+		r.lines[element.p.String()] = n.Line
+		if name := r.subdomain(element); name != "" {
+			t.RemovedNodes, at = append(t.RemovedNodes, name), append(at, element)
+		}
+	}
+	return at
+}
