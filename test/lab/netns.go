@@ -139,3 +139,6 @@ func (ns *Namespace) Batch(tool string, lines ...string) error {
 	}
 	return err
 }
+
+// Sh is Exec for a line of words without quotes.
+func (ns *Namespace) Sh(line string) (string, error) { return ns.Exec(strings.Fields(line)...) }
