@@ -98,3 +98,11 @@ func family(a netip.Addr) uint8 {
 	}
 	return unix.AF_INET6
 }
+
+// Object is what is in the way, by name.
+func (c Conflict) Object() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.Key.Name
+}

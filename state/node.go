@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -19,6 +20,8 @@ type Node struct {
 
 	links map[string]netlink.Link // as of the last Live or Facts, and what has been made since
 	names map[int]string
+
+	interest atomic.Pointer[interest] // of the watch
 }
 
 // Live is what a node holds of what podnet owns, and what stands in its way.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// hung is how long the loop may show no sign of life before /healthz says so.
+const hung = time.Minute
+
+// server answers /metrics, /healthz and /readyz. The network does not depend on it.
+type server struct {
+	metrics *metrics
+	inSync  atomic.Bool
+	turned  atomic.Int64 // when the loop last turned, Unix nanoseconds
+}
+
+func newServer(version string) *server { return &server{metrics: newMetrics(version)} }
+
+func (s *server) passed(status *reconcile.NodeStatus) {
+	s.inSync.Store(status.InSync)
+	s.metrics.observe(status)
+}
+
+func (s *server) alive() { s.turned.Store(time.Now().UnixNano()) }
+
+// start serves until ctx ends. A port that is taken is reported and no more.
+func (s *server) start(ctx context.Context, addr string, log *slog.Logger) {
+	if addr == "" {
+		return
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Error("no metrics and no health checks: choose another --metrics-addr", "error", err)
+		return
+	}
+	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { srv.Close() })
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics and health checks ended", "error", err)
+		}
+	}()
+}
+
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", answer("the loop does not turn", func() bool {
+		return time.Since(time.Unix(0, s.turned.Load())) < hung
+	}))
+	mux.HandleFunc("GET /readyz", answer("the network does not equal the topology in force (podnetctl status)", s.inSync.Load))
+	return mux
+}
+
+func answer(no string, ask func() bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if !ask() {
+			http.Error(w, no, http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ok\n")) // a caller that is gone needs no answer
+	}
+}

@@ -1,0 +1,99 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/podnet/podnet/state"
+)
+
+// conditions say in sentences what an operator may have to know. A condition that stays as it was keeps its time.
+func (p *Pass) conditions(before *NodeStatus) []Condition {
+	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign()}
+	for i := range all {
+		all[i].LastTransitionTime = p.At
+		if before == nil {
+			continue
+		}
+		if old := before.Condition(all[i].Type); old.Status == all[i].Status && old.Reason == all[i].Reason {
+			all[i].LastTransitionTime = old.LastTransitionTime
+		}
+	}
+	return all
+}
+
+func condition(typ string, is bool, reason, message string) Condition {
+	status := "False"
+	if is {
+		status = "True"
+	}
+	return Condition{Type: typ, Status: status, Reason: reason, Message: message}
+}
+
+// ready: pods can start and talk as far as it is up to this node. Peers do not count.
+func (p *Pass) ready() Condition {
+	if reason, message := p.notReady(); reason != "" {
+		return condition(Ready, false, reason, message)
+	}
+	return condition(Ready, true, "Converged", "the node's own network is as the topology asks")
+}
+
+func (p *Pass) notReady() (reason, message string) {
+	switch {
+	case p.Verdict.Topology == nil:
+		return p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message
+	case p.Plan == nil:
+		return "PassFailed", fmt.Sprint(p.Err)
+	case len(p.Plan.Node.PodCIDRs) == 0:
+		return "NoPodCIDR", fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+	case !p.Plan.Facts.IPLocal:
+		return "NodeIPMissing", p.ipMissing()
+	}
+	for k, err := range p.Plan.unknown {
+		if err != nil && state.Kind(k).Own() {
+			return "NotConverged", err.Error()
+		}
+	}
+	for _, s := range p.Plan.Steps {
+		if s.Kind.Own() && s.Result != Done {
+			return "NotConverged", fmt.Sprint(s.Err)
+		}
+	}
+	return "", ""
+}
+
+func (p *Pass) ipMissing() string {
+	return fmt.Sprintf("%s, the ip of %s, is on no link of this host: add it to one, or correct %s:%d",
+		p.Plan.Node.IP, p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+}
+
+// degraded: something is not as the topology asks, or cannot work.
+func (p *Pass) degraded() Condition {
+	switch {
+	case p.Err != nil:
+		return condition(Degraded, true, "PassFailed", sentences(Errors(p.Err)))
+	case p.Plan != nil && !p.Plan.Facts.IPLocal:
+		return condition(Degraded, true, "NodeIPMissing", p.ipMissing())
+	}
+	return condition(Degraded, false, "Converged", "")
+}
+
+// stale: the file on disk is not the one in force.
+func (p *Pass) stale() Condition {
+	if p.Verdict.Topology != nil && !p.Verdict.OnDisk.Accepted {
+		return condition(StaleTopology, true, p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message)
+	}
+	return condition(StaleTopology, false, "InForce", "")
+}
+
+// foreign: somebody else's objects are in the way.
+func (p *Pass) foreign() Condition {
+	if p.Plan == nil || len(p.Plan.Conflicts) == 0 {
+		return condition(Foreign, false, "None", "")
+	}
+	c := p.Plan.Conflicts[0]
+	message := fmt.Sprintf("%s %s: %s; remedy: %s", c.Key.Kind, c.Object(), c.Owner, c.Remedy)
+	if n := len(p.Plan.Conflicts); n > 1 {
+		message += fmt.Sprintf("; and %d more (podnetctl diff)", n-1)
+	}
+	return condition(Foreign, true, "ForeignObject", message)
+}

@@ -1,0 +1,194 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/podnet/podnet/state"
+)
+
+// Daemon converges one node again and again: at every sign of a change, and now and then without one.
+type Daemon struct {
+	Engine  *Engine
+	Log     *slog.Logger
+	Resync  time.Duration
+	Version string
+	// Passed is called after every pass, and Turned every few seconds, both from the loop itself.
+	Passed func(*NodeStatus)
+	Turned func()
+
+	source  *Source
+	started time.Time
+	bootID  string
+	status  *NodeStatus // of the last pass
+	healing bool        // the node has been in sync under this daemon: what differs from now on was changed by others
+}
+
+// pace is how much longer than a pass the loop rests after one, so that a storm of events costs a fifth of a core.
+const (
+	pace = 4
+	beat = 5 * time.Second // between two signs of life
+)
+
+// Run passes until ctx ends. It leaves the network as it is.
+func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
+	d.source, d.started = NewSource(d.Engine.Paths), time.Now()
+	d.bootID = state.BootID()
+	d.restore()
+	events, err := d.Engine.Live().Watch(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := watchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist)
+	if err != nil {
+		return err
+	}
+	resync := time.NewTicker(d.Resync)
+	defer resync.Stop()
+	alive := time.NewTicker(beat)
+	defer alive.Stop()
+	for first := true; ; first = false {
+		start := time.Now()
+		d.pass(first)
+		rest(ctx, pace*time.Since(start))
+		for again := false; !again; {
+			d.Turned()
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-alive.C:
+				continue
+			case <-now:
+			case <-events:
+			case <-files:
+			case <-resync.C:
+			}
+			again = true
+		}
+	}
+}
+
+// rest waits, unless ctx ends first.
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// restore takes the times of conditions over from the daemon before.
+func (d *Daemon) restore() {
+	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
+		d.status = &NodeStatus{Conditions: s.Conditions}
+	}
+}
+
+func (d *Daemon) pass(first bool) {
+	unlock, err := Lock(d.Engine.Paths.Lock)
+	if err != nil {
+		d.Log.Error("no pass without the node's lock", "error", err)
+		return
+	}
+	defer unlock()
+	p := Pass{At: time.Now()}
+	p.Plan, p.Err = d.converge(&p.Verdict, first)
+	p.Took = time.Since(p.At)
+	before := d.status
+	d.status = d.report(&p)
+	d.log(&p, before)
+	if err := d.status.Write(d.Engine.Paths.Status); err != nil {
+		d.Log.Error("status not written", "error", err)
+	}
+	d.Passed(d.status)
+}
+
+// converge is one pass: which topology, what it asks for, what there is, what to do.
+func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
+	id, err := d.Engine.Identity()
+	if err != nil {
+		return nil, err
+	}
+	*v = d.source.Judge(id)
+	if v.Topology == nil {
+		return nil, nil
+	}
+	if err := d.source.Keep(v); err != nil {
+		return nil, err
+	}
+	view, err := d.Engine.View(v.Topology, v.Previous)
+	if err != nil {
+		return nil, err
+	}
+	if first {
+		if err := d.Engine.HoldConflist(view); err != nil {
+			return nil, err
+		}
+	}
+	return d.Engine.Converge(view)
+}
+
+// report is the pass's status with what the daemon knows beside it.
+func (d *Daemon) report(p *Pass) *NodeStatus {
+	s := p.Status(d.status)
+	s.Version, s.BootID = d.Version, d.bootID
+	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
+	if d.status != nil {
+		s.HealedTotal, s.LastHealed = d.status.HealedTotal, d.status.LastHealed
+	}
+	if s.HealedTotal == nil {
+		s.HealedTotal, s.LastHealed = map[string]int{}, []Healed{}
+	}
+	if d.healing && p.Plan != nil {
+		s.heal(p)
+	}
+	d.healing = d.healing || s.InSync
+	return s
+}
+
+// heal counts what others had changed and the pass has put right.
+func (s *NodeStatus) heal(p *Pass) {
+	const kept = 20
+	for _, step := range p.Plan.Steps {
+		if step.Cause != CauseDrift || step.Result != Done {
+			continue
+		}
+		s.HealedTotal[step.Kind.String()]++
+		s.LastHealed = append([]Healed{{p.At, step.Op.String(), step.Kind.String(), step.Object().Name()}},
+			s.LastHealed[:min(len(s.LastHealed), kept-1)]...)
+	}
+}
+
+// log says what a pass did, and what changed in the conditions; a pass with nothing to do says nothing.
+func (d *Daemon) log(p *Pass, before *NodeStatus) {
+	if p.Plan != nil && len(p.Plan.Steps) > 0 {
+		d.Log.Info("pass", "created", d.status.LastPass.Created, "updated", d.status.LastPass.Updated,
+			"deleted", d.status.LastPass.Deleted, "failed", d.status.LastPass.Failed, "took", p.Took)
+		const most = 20
+		for i, s := range p.Plan.Steps {
+			if i == most {
+				d.Log.Info("and more", "steps", len(p.Plan.Steps)-most)
+				break
+			}
+			d.Log.Info(s.Op.String(), "kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
+				"cause", s.Cause.String(), "result", string(s.Result))
+		}
+	}
+	for _, c := range d.status.Conditions {
+		var old Condition
+		if before != nil {
+			old = before.Condition(c.Type)
+		}
+		if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
+			continue
+		}
+		level := slog.LevelInfo
+		if (c.Type == Ready) != (c.Status == "True") {
+			level = slog.LevelWarn
+		}
+		d.Log.Log(context.Background(), level, c.Type+" is "+c.Status, "reason", c.Reason, "message", c.Message)
+	}
+}

@@ -1,0 +1,190 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// NodeStatus is /run/podnet/status.json: what the daemon last saw and did.
+type NodeStatus struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Node       string   `json:"node"`
+	IP         string   `json:"ip"`
+	PodCIDRs   []string `json:"podCIDRs"`
+	MTU        int      `json:"mtu"` // of pods, bytes
+	Version    string   `json:"version"`
+	BootID     string   `json:"bootID"`
+
+	WrittenAt time.Time      `json:"writtenAt"`
+	Daemon    *DaemonStatus  `json:"daemon,omitempty"` // nil: written by the command line, no daemon runs
+	Topology  TopologyStatus `json:"topology"`
+
+	InSync      bool               `json:"inSync"` // the kernel equals the topology in force
+	Peers       int                `json:"peers"`
+	Addresses   map[string]PoolUse `json:"addresses"` // by family: ipv4, ipv6
+	Resources   map[string]int     `json:"resources"` // wanted objects, by kind
+	LastPass    PassStatus         `json:"lastPass"`
+	HealedTotal map[string]int     `json:"healedTotal"` // since the daemon's start, by kind
+	LastHealed  []Healed           `json:"lastHealed"`  // the last 20, newest first
+	Conditions  []Condition        `json:"conditions"`
+}
+
+// DaemonStatus is the daemon that wrote the status.
+type DaemonStatus struct {
+	PID           int       `json:"pid"`
+	StartedAt     time.Time `json:"startedAt"`
+	ResyncSeconds float64   `json:"resyncSeconds"`
+}
+
+// TopologyStatus is the topology in force, and the file on disk.
+type TopologyStatus struct {
+	Path     string    `json:"path"`
+	Digest   string    `json:"digest"`
+	Origin   string    `json:"origin"` // file or last-good
+	LoadedAt time.Time `json:"loadedAt"`
+	OnDisk   OnDisk    `json:"onDisk"`
+}
+
+// PoolUse is how much of a podCIDR is in use. Total is capped at 2^53-1, the largest number that JSON readers agree on.
+type PoolUse struct {
+	Used  int   `json:"used"`
+	Total int64 `json:"total"`
+}
+
+// PassStatus is the last pass.
+type PassStatus struct {
+	At              time.Time `json:"at"`
+	DurationSeconds float64   `json:"durationSeconds"`
+	Created         int       `json:"created"`
+	Updated         int       `json:"updated"`
+	Deleted         int       `json:"deleted"`
+	Failed          int       `json:"failed"`
+}
+
+// Healed is one object that somebody else had changed and that was put right.
+type Healed struct {
+	At   time.Time `json:"at"`
+	Op   string    `json:"op"`
+	Kind string    `json:"kind"`
+	Name string    `json:"name"`
+}
+
+// Condition is one thing that an operator may have to know.
+type Condition struct {
+	Type               string    `json:"type"`
+	Status             string    `json:"status"` // True, False or Unknown
+	Reason             string    `json:"reason"`
+	Message            string    `json:"message"`
+	LastTransitionTime time.Time `json:"lastTransitionTime"`
+}
+
+// The conditions' types.
+const (
+	Ready         = "Ready"
+	Degraded      = "Degraded"
+	StaleTopology = "StaleTopology"
+	Foreign       = "Conflict"
+)
+
+// Condition finds a condition by type; the zero Condition if it is not there.
+func (s *NodeStatus) Condition(typ string) Condition {
+	for _, c := range s.Conditions {
+		if c.Type == typ {
+			return c
+		}
+	}
+	return Condition{}
+}
+
+// ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.
+func ReadStatus(path string) (*NodeStatus, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := new(NodeStatus)
+	return s, json.Unmarshal(b, s)
+}
+
+// Write replaces a status file.
+func (s *NodeStatus) Write(path string) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return state.ReplaceFile(path, append(b, '\n'), 0o644)
+}
+
+// Pass is everything that one pass has seen and done.
+type Pass struct {
+	Verdict Verdict
+	Plan    *Plan // nil: it did not come that far
+	Err     error
+	At      time.Time
+	Took    time.Duration
+}
+
+// Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the
+// times of the transitions.
+func (p *Pass) Status(before *NodeStatus) *NodeStatus {
+	s := &NodeStatus{
+		APIVersion: schema.APIVersion, Kind: "NodeStatus", WrittenAt: p.At.Add(p.Took),
+		Resources: map[string]int{}, Addresses: map[string]PoolUse{}, PodCIDRs: []string{},
+		HealedTotal: map[string]int{}, LastHealed: []Healed{},
+		LastPass: PassStatus{At: p.At, DurationSeconds: p.Took.Seconds()},
+		Topology: TopologyStatus{Origin: p.Verdict.Origin, LoadedAt: p.Verdict.KeptAt, OnDisk: p.Verdict.OnDisk},
+	}
+	if t := p.Verdict.Topology; t != nil {
+		s.Topology.Path, s.Topology.Digest = p.Verdict.Path, t.Digest
+	}
+	if p.Plan != nil {
+		s.addPlan(p.Plan)
+	}
+	s.InSync = p.InSync()
+	s.Conditions = p.conditions(before)
+	return s
+}
+
+// InSync says that the kernel equals the topology in force after the pass.
+func (p *Pass) InSync() bool {
+	if p.Plan == nil || p.Err != nil || len(p.Plan.Errors()) > 0 {
+		return false
+	}
+	for _, step := range p.Plan.Steps {
+		if step.Result != Done {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *NodeStatus) addPlan(p *Plan) {
+	s.Node, s.IP, s.MTU = p.Node.Name, p.Node.IP.String(), state.MTU(p.Topology, p.Node, p.Facts)
+	for _, c := range p.Node.PodCIDRs {
+		s.PodCIDRs = append(s.PodCIDRs, c.String())
+	}
+	s.Peers = p.Want.FDB.Len()
+	for k := range state.Kind(state.KindCount) {
+		if n := p.Want.Count(k); n > 0 {
+			s.Resources[k.String()] += n
+		}
+	}
+	for _, step := range p.Steps {
+		switch {
+		case step.Result == Failed:
+			s.LastPass.Failed++
+		case step.Result != Done:
+		case step.Op == state.Create:
+			s.LastPass.Created++
+		case step.Op == state.Update:
+			s.LastPass.Updated++
+		case step.Op == state.Delete:
+			s.LastPass.Deleted++
+		}
+	}
+}

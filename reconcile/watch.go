@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	settle = 50 * time.Millisecond // a file may be written in several steps
+	poll   = 10 * time.Second      // file systems that announce nothing: NFS, FUSE, a directory that comes back
+)
+
+// watchFiles pokes the returned channel when any of the paths may have changed: the file, a link or a directory on the way
+// to it. What an event says is not looked at further.
+func watchFiles(ctx context.Context, log *slog.Logger, paths ...string) (<-chan struct{}, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	f := &fileWatch{log: log, paths: paths, watcher: w, stamps: map[string]string{}}
+	pokes := make(chan struct{}, 1)
+	f.arm()
+	f.changed()
+	go f.run(ctx, pokes)
+	return pokes, nil
+}
+
+type fileWatch struct {
+	log     *slog.Logger
+	paths   []string
+	watcher *fsnotify.Watcher
+	names   map[string]bool   // every name on the way to a path: an event for another is none of ours
+	stamps  map[string]string // what the files looked like
+}
+
+func (f *fileWatch) run(ctx context.Context, pokes chan<- struct{}) {
+	defer f.watcher.Close()
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	var quiet <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-f.watcher.Events:
+			if !ok {
+				return
+			}
+			if f.names[e.Name] && quiet == nil {
+				quiet = time.After(settle)
+			}
+		case err := <-f.watcher.Errors: // such as an overflow: anything may have changed
+			f.log.Warn("file watch", "error", err)
+			quiet = time.After(settle)
+		case <-ticker.C:
+			f.arm()
+			if f.changed() {
+				poke(pokes)
+			}
+		case <-quiet:
+			quiet = nil
+			f.arm()
+			f.changed()
+			poke(pokes)
+		}
+	}
+}
+
+func poke(pokes chan<- struct{}) {
+	select {
+	case pokes <- struct{}{}:
+	default:
+	}
+}
+
+// changed says whether a file looks different from the last time.
+func (f *fileWatch) changed() bool {
+	different := false
+	for _, p := range f.paths {
+		stamp := ""
+		if info, err := os.Stat(p); err == nil {
+			stamp = fmt.Sprint(info.ModTime(), info.Mode(), info.Size())
+		}
+		different = different || f.stamps[p] != stamp
+		f.stamps[p] = stamp
+	}
+	return different
+}
+
+// arm watches every directory on the way to every path as it now is; those that are watched already stay.
+func (f *fileWatch) arm() {
+	names, dirs := map[string]bool{}, map[string]bool{}
+	for _, p := range f.paths {
+		walk(p, names, dirs, 0)
+	}
+	f.names = names
+	for _, d := range f.watcher.WatchList() {
+		if !dirs[d] {
+			_ = f.watcher.Remove(d) // it may be gone with the directory
+		}
+		delete(dirs, d)
+	}
+	for d := range dirs {
+		if err := f.watcher.Add(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.log.Warn("directory not watched, its files are polled", "directory", d, "error", err)
+		}
+	}
+}
+
+// walk notes each name on the way to path and the directory that holds it, through symbolic links.
+func walk(path string, names, dirs map[string]bool, depth int) {
+	const deepest = 40 // as the kernel's
+	if depth > deepest {
+		return
+	}
+	dir := "/"
+	rest := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	for i, part := range rest {
+		name := filepath.Join(dir, part)
+		names[name], dirs[dir] = true, true
+		if target, err := os.Readlink(name); err == nil {
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(dir, target)
+			}
+			walk(filepath.Join(append([]string{target}, rest[i+1:]...)...), names, dirs, depth+1)
+			return
+		}
+		dir = name
+	}
+}

@@ -1,0 +1,164 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
+// routes, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
+// The sockets belong to the calling thread's network namespace and go with ctx.
+func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
+	pokes := make(chan struct{}, 1)
+	for _, s := range []struct {
+		protocol int
+		groups   []int
+	}{
+		{unix.NETLINK_ROUTE, []int{
+			unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
+			unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+		}},
+		{unix.NETLINK_NETFILTER, []int{unix.NFNLGRP_NFTABLES}},
+	} {
+		f, err := subscribe(s.protocol, s.groups)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { f.Close() })
+		go n.listen(ctx, f, s.protocol == unix.NETLINK_NETFILTER, pokes)
+	}
+	return pokes, nil
+}
+
+// subscribe opens a socket that the runtime polls, so that closing it ends a read.
+func subscribe(protocol int, groups []int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	for _, g := range groups {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("subscribe to the kernel's changes: %w", err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
+	return os.NewFile(uintptr(fd), "netlink"), nil
+}
+
+// listen reads until the file is closed. A lost message (ENOBUFS) is a reason to look at everything, like any other.
+func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- struct{}) {
+	buf := make([]byte, receiveMessage)
+	for {
+		size, err := f.Read(buf)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return // the socket is gone: what remains is the resync
+		}
+		if err != nil || all || n.concerns(buf[:size]) {
+			select {
+			case pokes <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// concerns says whether a datagram of NETLINK_ROUTE may be about something of podnet's, or in its way.
+func (n *Node) concerns(b []byte) bool {
+	in := n.interest.Load()
+	for len(b) >= unix.NLMSG_HDRLEN {
+		size := int(native.Uint32(b))
+		if size < unix.NLMSG_HDRLEN || size > len(b) {
+			return true
+		}
+		if in == nil || in.message(native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]) {
+			return true
+		}
+		b = b[min(align(size), len(b)):]
+	}
+	return false
+}
+
+// interest is what makes an announcement worth a look: the devices as of the last pass. Hosts have much traffic of their
+// own in these groups, pods' veths most of all.
+type interest struct {
+	names   map[string]bool
+	indices map[int32]bool
+}
+
+// Care sets which devices' changes are worth a look from now on: podnet's, and the underlay.
+func (n *Node) Care(want *Set, facts Facts) {
+	in := &interest{map[string]bool{facts.Underlay: true}, map[int32]bool{}}
+	for _, l := range want.Links.Rows() {
+		in.names[l.Device] = true
+	}
+	for name := range in.names {
+		if i := n.index(name); i != 0 {
+			in.indices[int32(i)] = true
+		}
+	}
+	n.interest.Store(in)
+}
+
+const (
+	ifInfoLen  = 16 // sizeof(struct ifinfomsg)
+	netconfLen = 4  // sizeof(struct netconfmsg), aligned
+)
+
+func (in *interest) message(typ uint16, body []byte) bool {
+	if len(body) < 8 {
+		return true
+	}
+	switch typ {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		return in.link(body)
+	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
+		return in.indices[int32(native.Uint32(body[4:]))]
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE: // a kernel route comes with an address, which announces itself
+		return len(body) >= rtmLen && body[4] == mainTable && body[5] != unix.RTPROT_KERNEL
+	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
+		return in.netconf(body)
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		return body[3] != unix.RT_SCOPE_LINK || in.indices[int32(native.Uint32(body[4:]))]
+	}
+	return true
+}
+
+func (in *interest) link(body []byte) bool {
+	if len(body) < ifInfoLen || body[0] == unix.AF_BRIDGE {
+		return false // a port's state
+	}
+	ours := in.indices[int32(native.Uint32(body[4:]))]
+	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFLA_GROUP:
+			ours = ours || len(v) == 4 && native.Uint32(v) == GroupDevice
+		case unix.IFLA_IFNAME:
+			ours = ours || in.names[unix.ByteSliceToString(v)]
+		}
+	})
+	return ours
+}
+
+// netconf: the host's settings (a negative index), and those of the devices that matter.
+func (in *interest) netconf(body []byte) bool {
+	concerned := false
+	attrs(body[netconfLen:], func(typ uint16, v []byte) {
+		if typ == 1 && len(v) == 4 { // NETCONFA_IFINDEX
+			index := int32(native.Uint32(v))
+			concerned = index < 0 || in.indices[index]
+		}
+	})
+	return concerned
+}
