@@ -1,0 +1,119 @@
+// Package options are the flags that podnetd and podnetctl share. A flag comes before the environment (PODNET_ and the
+// flag's name in upper case, dashes as underscores), and that before /etc/default/podnetd.
+package options
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
+	"github.com/spf13/pflag"
+)
+
+// defaultsFile is read by both programs and by the systemd unit.
+const defaultsFile = "/etc/default/podnetd"
+
+// Options are the shared flags as given.
+type Options struct {
+	flags                            *pflag.FlagSet
+	topology, node, root             string
+	cniConfDir, cniConfName, cniBins string
+}
+
+// Register adds the flags to a set. topologyShorthand is "f", or "" for none.
+func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
+	o := &Options{flags: flags}
+	paths := state.DefaultPaths("")
+	flags.StringVarP(&o.topology, "topology", topologyShorthand, paths.Topology, "the cluster topology file")
+	flags.StringVar(&o.node, "node", "", "this node's name in the topology (default: found by host name or address)")
+	flags.StringVar(&o.root, "root", "", "directory in front of every default path")
+	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist), "where the container runtime reads CNI configuration")
+	flags.StringVar(&o.cniConfName, "cni-conf-name", filepath.Base(paths.Conflist), "name of the conflist there")
+	flags.StringVar(&o.cniBins, "cni-bin-dir", paths.PluginDir, "where the container runtime looks for CNI plugins")
+	return o
+}
+
+// Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
+// they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
+func (o *Options) Resolve(env func(string) string) (reconcile.Settings, error) {
+	if err := o.fill("the environment", env); err != nil {
+		return reconcile.Settings{}, err
+	}
+	file := filepath.Join("/", o.root, defaultsFile)
+	defaults, err := readDefaults(file)
+	if err != nil {
+		return reconcile.Settings{}, err
+	}
+	if err := o.fill(file, func(name string) string { return defaults[name] }); err != nil {
+		return reconcile.Settings{}, err
+	}
+	return reconcile.Settings{Paths: o.paths(), Node: o.node}, nil
+}
+
+// fill sets what nobody has set yet.
+func (o *Options) fill(where string, lookup func(string) string) error {
+	var errs error
+	o.flags.VisitAll(func(f *pflag.Flag) {
+		name := "PODNET_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value := lookup(name); value != "" && !f.Changed && f.Name != "version" && f.Name != "help" {
+			if err := o.flags.Set(f.Name, value); err != nil {
+				errs = errors.Join(errs, fmt.Errorf("%s in %s: %w", name, where, err))
+			}
+		}
+	})
+	return errs
+}
+
+// paths: a path that was given stands as it is; --root is in front of the defaults alone.
+func (o *Options) paths() state.Paths {
+	p := state.DefaultPaths(o.root)
+	given := func(name, value, otherwise string) string {
+		if o.flags.Changed(name) {
+			return value
+		}
+		return otherwise
+	}
+	p.Topology = given("topology", o.topology, p.Topology)
+	p.PluginDir = given("cni-bin-dir", o.cniBins, p.PluginDir)
+	p.Conflist = filepath.Join(given("cni-conf-dir", o.cniConfDir, filepath.Dir(p.Conflist)), o.cniConfName)
+	return p
+}
+
+// readDefaults reads NAME=value lines, as systemd's EnvironmentFile does: blank lines and comments are skipped, a value
+// may be quoted.
+func readDefaults(path string) (map[string]string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	number := 0
+	for line := range strings.Lines(string(b)) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: %q is not NAME=value", path, number, line)
+		}
+		values[strings.TrimSpace(name)] = unquote(strings.TrimSpace(value))
+	}
+	return values, nil
+}
+
+func unquote(s string) string {
+	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
+		return s[1 : len(s)-1]
+	}
+	return s
+}

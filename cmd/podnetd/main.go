@@ -1,0 +1,151 @@
+// Podnetd keeps one node's pod network as the cluster topology file says.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/podnet/podnet/cmd/internal/options"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/spf13/pflag"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// refused is the exit status of a daemon that did not start: trying again will not help.
+const refused = 2
+
+func main() {
+	if err := run(os.Args[1:]); err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintf(os.Stderr, "podnetd: %v\n", err)
+		os.Exit(refused)
+	}
+}
+
+// flags are the daemon's own.
+type flags struct {
+	resync              time.Duration
+	metricsAddr         string
+	logFormat, logLevel string
+	showVersion         bool
+}
+
+func run(args []string) error {
+	var f flags
+	set := pflag.NewFlagSet("podnetd", pflag.ContinueOnError)
+	shared := options.Register(set, "")
+	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
+	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)
+	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if f.showVersion {
+		fmt.Println("podnetd", version)
+		return nil
+	}
+	if set.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q (podnetd takes flags only)", set.Arg(0))
+	}
+	settings, err := shared.Resolve(os.Getenv)
+	if err != nil {
+		return err
+	}
+	if f.resync < time.Second {
+		return fmt.Errorf("--resync %s: at least 1s", f.resync)
+	}
+	log, err := newLog(f.logFormat, f.logLevel)
+	if err != nil {
+		return err
+	}
+	if err := privileged(); err != nil {
+		return err
+	}
+	return serve(settings, f, log)
+}
+
+func newLog(format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log-level %s: write debug, info, warn or error", level)
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
+	}
+	return nil, fmt.Errorf("--log-format %s: write text or json", format)
+}
+
+// serve wires the parts together and runs until SIGTERM.
+func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
+	release, err := reconcile.HoldDaemon()
+	if err != nil {
+		return err
+	}
+	defer release()
+	engine, err := reconcile.Open(settings)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+
+	srv := newServer(version)
+	srv.alive()
+	srv.start(ctx, f.metricsAddr, log)
+	manager := &manager{log: log}
+	d := &reconcile.Daemon{
+		Engine: engine, Log: log, Resync: f.resync, Version: version,
+		Passed: func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
+		Turned: func() { srv.alive(); manager.alive() },
+	}
+	log.Info("podnetd starts", "version", version, "topology", settings.Paths.Topology)
+	err = d.Run(ctx, hup)
+	manager.stopping()
+	log.Info("podnetd stops; the network stays as it is")
+	return err
+}
+
+// manager tells systemd, if that is who started the daemon.
+type manager struct {
+	log   *slog.Logger
+	ready bool
+}
+
+// passed: after the first verdict, whatever it is, the daemon does all it can.
+func (m *manager) passed(s *reconcile.NodeStatus) {
+	if !m.ready {
+		m.notify(daemon.SdNotifyReady)
+		m.ready = true
+	}
+	text := fmt.Sprintf("in sync, %d peers", s.Peers)
+	if !s.InSync {
+		text = "not in sync: " + s.Condition(reconcile.Ready).Message
+	}
+	m.notify("STATUS=" + text)
+}
+
+func (m *manager) alive()    { m.notify(daemon.SdNotifyWatchdog) }
+func (m *manager) stopping() { m.notify(daemon.SdNotifyStopping) }
+
+func (m *manager) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		m.log.Warn("systemd was not told", "error", err)
+	}
+}
