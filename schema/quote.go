@@ -21,19 +21,19 @@ func quoteAll(data []byte, all []found) []Fault {
 	faults := make([]Fault, len(all))
 	for i, f := range all {
 		at.moveToPlace(f.Line, f.Column)
-		faults[i] = f.quoted(at)
+		faults[i] = f.quoted(&at)
 	}
 	return faults
 }
 
 // quoted completes a fault from the line it is in. Quotes are not marked, what is in them is.
-func (f found) quoted(at cursor) Fault {
+func (f found) quoted(at *cursor) Fault {
 	line := at.text()
 	off := min(at.off-at.start, len(line))
 	off, end := markedBytes(line, off, f.mark)
 	f.Column += utf8.RuneCount(line[at.off-at.start : max(off, at.off-at.start)])
 	f.width = utf8.RuneCount(line[off:end])
-	f.quote, f.indent, f.width = window(line, off, f.width)
+	f.quote, f.indent, f.width = window(line, off, f.Column-1, f.width)
 	return f.Fault
 }
 
@@ -76,11 +76,13 @@ func closingQuote(text []byte) int {
 }
 
 // window is what is shown of a line: all of it, or the surroundings of the mark if it is long (JSON may be a single line).
-func window(line []byte, off, width int) (text string, indent, marked int) {
+// off and column are both where the mark begins, in bytes and in characters; width is in characters.
+// Nothing here looks at all of a long line, which may have thousands of faults.
+func window(line []byte, off, column, width int) (text string, indent, marked int) {
 	const before = quoteWidth / 3
 	from, to, lead, trail := 0, len(line), "", ""
-	if len(line) > quoteWidth && utf8.RuneCount(line) > quoteWidth {
-		if utf8.RuneCount(line[:off]) > before {
+	if len(line) > utf8.UTFMax*quoteWidth || utf8.RuneCount(line) > quoteWidth {
+		if column > before {
 			from, lead = back(line, off, before), "..."
 		}
 		to = forward(line, from, quoteWidth-2*len("..."))

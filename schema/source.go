@@ -84,6 +84,7 @@ type cursor struct {
 	off          int
 	line, column int // from 0
 	start        int // offset of the line's first byte
+	end          int // offset of the line's end, once text has looked for it
 }
 
 func (c *cursor) moveTo(off int) {
@@ -99,7 +100,7 @@ func (c *cursor) moveTo(off int) {
 }
 
 func (c *cursor) nextLine(start int) {
-	c.off, c.start, c.column = start, start, 0
+	c.off, c.start, c.end, c.column = start, start, 0, 0
 	c.line++
 }
 
@@ -121,9 +122,11 @@ func (c *cursor) moveToPlace(line, column int) {
 
 // text is the line the cursor is in, without its line break.
 func (c *cursor) text() []byte {
-	rest := c.data[c.start:]
-	if end := bytes.IndexByte(rest, '\n'); end >= 0 {
-		rest = rest[:end]
+	if c.end == 0 {
+		c.end = len(c.data)
+		if length := bytes.IndexByte(c.data[c.start:], '\n'); length >= 0 {
+			c.end = c.start + length
+		}
 	}
-	return bytes.TrimSuffix(rest, []byte("\r"))
+	return bytes.TrimSuffix(c.data[c.start:c.end], []byte("\r"))
 }

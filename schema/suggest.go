@@ -9,6 +9,9 @@ func suggest(name string, fields []string) string {
 		if bare(field) == bare(name) {
 			return "write " + field
 		}
+		if gap := len(bare(name)) - len(bare(field)); gap >= distance || -gap >= distance {
+			continue // that many letters to add or to take away at least
+		}
 		if d := editDistance(bare(name), bare(field)); d < distance && d < len(field) {
 			best, distance = field, d
 		}
