@@ -2,26 +2,17 @@ package cluster
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/podnet/podnet/test/lab"
 )
 
-// referencePlugins is where make puts the plugins that podnet's are compared with.
-func referencePlugins(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(lab.SourceTree(), "bin/reference/v1.9.1")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("%s is missing: run make reference", dir)
-	}
-	return dir
-}
-
 // Whoever stays with the reference plugins can: podnet's conflist runs on them.
 func TestConflistOnReferencePlugins(t *testing.T) {
-	dir := referencePlugins(t)
+	dir, err := lab.ReferencePlugins()
+	if err != nil {
+		t.Skip(err)
+	}
 	l, _ := cluster(t, "node-a", "node-b")
 	l.Nodes[0].CNIPath = dir // the other node keeps podnet's
 	a, b := l.Nodes[0].Pod("web"), l.Nodes[1].Pod("db")

@@ -147,6 +147,15 @@ func (n *Node) cniPath() string {
 	return Program("cni")
 }
 
+// ReferencePlugins is where make puts the plugins that podnet's are compared with.
+func ReferencePlugins() (string, error) {
+	dir := filepath.Join(SourceTree(), "bin/reference/v1.9.1")
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("%s is missing: run make reference", dir)
+	}
+	return dir, nil
+}
+
 // plugin executes one plugin. A portmap that is not there is passed over: the project has none yet, and without port
 // mappings it only hands its input on.
 func (n *Node) plugin(verb string, p *Pod, ifname string, conf map[string]any) (json.RawMessage, error) {
