@@ -87,9 +87,11 @@ func (c *clash) add(with span) {
 func (r *reader) overlapFault(c *clash) {
 	e, pod := c.wrong.e, c.wrong.pod
 	with := c.with
-	message := fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(), with.e.ipAt.Line)
+	var message string
 	if with.pod != nil {
 		message = fmt.Sprintf("%s overlaps %s of %s, line %d", pod.prefix, with.pod.prefix, with.e.title(), with.pod.at.Line)
+	} else {
+		message = fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(), with.e.ipAt.Line)
 	}
 	if c.more > 0 {
 		message += fmt.Sprintf(", and %d more", c.more)

@@ -1,6 +1,9 @@
 package schema
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // suggest is the remedy for a field that does not exist.
 func suggest(name string, fields []string) string {
@@ -27,7 +30,12 @@ func bare(name string) string {
 	if len(name) > 64 {
 		name = name[:64] // no field is near it, and it must not cost much
 	}
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
+	return strings.Map(func(c rune) rune {
+		if c == '-' || c == '_' {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, name)
 }
 
 // editDistance counts letters to insert, delete, replace or swap with their neighbour.
