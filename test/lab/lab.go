@@ -121,6 +121,7 @@ func (l *Lab) Renumber(n *Node, ip4, ip6 string) {
 		"route replace default via "+Gateway6,
 	))
 	n.IP4, n.IP6 = ip4, ip6
+	n.settled = false
 }
 
 func (l *Lab) must(err error) {

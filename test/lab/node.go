@@ -17,8 +17,9 @@ type Node struct {
 	Root     string // what --root says
 	CNIPath  string // where the runtime looks for plugins; empty: the project's
 
-	lab    *Lab
-	daemon *Daemon
+	lab     *Lab
+	daemon  *Daemon
+	settled bool // see settle
 }
 
 // Path is where a path of the contract lies on this node.

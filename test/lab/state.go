@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,9 +16,11 @@ import (
 // Two equal texts are two equal networks.
 func (n *Node) State() string {
 	n.lab.Helper()
+	n.settle()
 	var b strings.Builder
 	for _, query := range []string{
-		"ip -d -j addr",
+		"ip -d -j link",
+		"ip -j addr",
 		"ip -d -j -4 route show table all",
 		"ip -d -j -6 route show table all",
 		"ip -d -j neigh show nud permanent",
@@ -81,13 +84,35 @@ func text(o map[string]any) string {
 	return string(data)
 }
 
-// learned says that the kernel made an entry by itself, and will drop it by itself.
-func learned(o map[string]any) bool {
-	if _, fdb := o["mac"]; fdb {
-		state, _ := o["state"].(string)
-		return state != "permanent" && state != "static"
+// settle waits, once, until the kernel is through with the node's own link: the carrier and the IPv6 addresses come up
+// some time after the command that asked for them.
+func (n *Node) settle() {
+	n.lab.Helper()
+	if n.settled {
+		return
 	}
-	return false
+	n.settled = true
+	Eventually(n.lab, Patience, n.Host+": eth0 up", func() error {
+		link, err := n.Exec("ip", "link", "show", "dev", "eth0")
+		if err != nil {
+			return err
+		}
+		local, err := n.Exec("ip", "-6", "route", "show", "table", "local", "dev", "eth0")
+		if err == nil && (!strings.Contains(link, "state UP") || strings.Count(local, "local ") < 2) {
+			err = fmt.Errorf("%s%s", link, local)
+		}
+		return err
+	})
+}
+
+// learned says that the kernel made an entry by itself, and will drop it by itself: what a bridge learned, the groups
+// that links listen to, and the multicast and anycast routes that come and go with carriers and with forwarding.
+func learned(o map[string]any) bool {
+	if mac, fdb := o["mac"].(string); fdb {
+		hw, err := net.ParseMAC(mac)
+		return err == nil && hw[0]&1 == 1 && o["dst"] == nil || o["state"] != "permanent" && o["state"] != "static"
+	}
+	return o["protocol"] == "kernel" && (o["type"] == "multicast" || o["type"] == "anycast")
 }
 
 // volatile are the fields that say nothing about what somebody configured.
