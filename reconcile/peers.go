@@ -1,0 +1,146 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// PeerFate is what a change of the file means for a peer.
+type PeerFate uint8
+
+// The fates. A remade peer's entry stays as it was; its objects are made anew because what they stand on is.
+const (
+	PeerAdded PeerFate = iota
+	PeerChanged
+	PeerRemoved
+	PeerRemade
+)
+
+// PeerChange is one peer's part of a change of the file.
+type PeerChange struct {
+	Name   string
+	Fate   PeerFate
+	Now    *schema.Node // nil: removed
+	Before *schema.Node // nil: added
+	Steps  []*Step
+}
+
+// PeerChanges are the peers that the change of the file concerns, in the order of the plan. Drift is not among them.
+func (p *Plan) PeerChanges() []*PeerChange {
+	var all []*PeerChange
+	byName := map[string]*PeerChange{}
+	for _, s := range p.Steps {
+		if s.Cause != CauseChange {
+			continue
+		}
+		entry, _ := p.Peer(s)
+		if entry == nil {
+			continue
+		}
+		c := byName[entry.Name]
+		if c == nil {
+			c = &PeerChange{Name: entry.Name}
+			byName[entry.Name], all = c, append(all, c)
+		}
+		c.Steps = append(c.Steps, s)
+	}
+	find(byName, p.Topology, func(c *PeerChange, n *schema.Node) { c.Now = n })
+	find(byName, p.InForce, func(c *PeerChange, n *schema.Node) { c.Before = n })
+	for _, c := range all {
+		c.Fate = fate(c.Now, c.Before)
+	}
+	return all
+}
+
+// find hands out the entries of the named peers in one walk: there may be 50,000 of either.
+func find(byName map[string]*PeerChange, t *schema.Topology, found func(*PeerChange, *schema.Node)) {
+	if t == nil || len(byName) == 0 {
+		return
+	}
+	for i := range t.Nodes {
+		if c := byName[t.Nodes[i].Name]; c != nil {
+			found(c, &t.Nodes[i])
+		}
+	}
+}
+
+func fate(now, before *schema.Node) PeerFate {
+	switch {
+	case now == nil:
+		return PeerRemoved
+	case before == nil:
+		return PeerAdded
+	case NodeDifference(before, now) == "":
+		return PeerRemade
+	}
+	return PeerChanged
+}
+
+// NodeDifference says in words what two entries of one node differ in: ip 192.0.2.52 -> 192.0.2.99. "": in nothing.
+func NodeDifference(before, now *schema.Node) string {
+	var parts []string
+	add := func(field string, a, b any) { parts = append(parts, fmt.Sprintf("%s %v -> %v", field, a, b)) }
+	if before.IP != now.IP {
+		add("ip", before.IP, now.IP)
+	}
+	if !slices.Equal(before.PodCIDRs, now.PodCIDRs) {
+		add("podCIDRs", prefixes(before), prefixes(now))
+	}
+	if before.VTEPMAC != now.VTEPMAC {
+		add("VTEP MAC", before.VTEPMAC, now.VTEPMAC)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func prefixes(n *schema.Node) string {
+	if len(n.PodCIDRs) == 0 {
+		return "none"
+	}
+	var all []string
+	for _, p := range n.PodCIDRs {
+		all = append(all, p.String())
+	}
+	return strings.Join(all, ",")
+}
+
+// Summary counts what a plan does.
+type Summary struct {
+	Peers   PeerCounts   `json:"peers"`
+	Objects ObjectCounts `json:"objects"`
+}
+
+// PeerCounts counts peers by what a change of the file means for them. One that is only healed or remade is unchanged.
+type PeerCounts struct {
+	Added     int `json:"added"`
+	Changed   int `json:"changed"`
+	Removed   int `json:"removed"`
+	Unchanged int `json:"unchanged"`
+}
+
+// ObjectCounts counts steps that are not skipped.
+type ObjectCounts struct {
+	Create int `json:"create"`
+	Update int `json:"update"`
+	Delete int `json:"delete"`
+}
+
+// Summarize counts what the plan does, with the peers that PeerChanges found.
+func (p *Plan) Summarize(peers []*PeerChange) Summary {
+	s := Summary{Objects: ObjectCounts{p.Count(state.Create), p.Count(state.Update), p.Count(state.Delete)}}
+	for _, c := range peers {
+		switch c.Fate {
+		case PeerAdded:
+			s.Peers.Added++
+		case PeerChanged:
+			s.Peers.Changed++
+		case PeerRemoved:
+			s.Peers.Removed++
+		}
+	}
+	s.Peers.Unchanged = max(0, p.Want.FDB.Len()-s.Peers.Added-s.Peers.Changed)
+	return s
+}
