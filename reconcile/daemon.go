@@ -146,6 +146,9 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 		s.heal(p)
 	}
 	d.healing = d.healing || s.InSync
+	if err := s.countAddresses(d.Engine.Paths, p); err != nil {
+		d.Log.Warn("addresses not counted", "error", err)
+	}
 	return s
 }
 

@@ -188,3 +188,19 @@ func (s *NodeStatus) addPlan(p *Plan) {
 		}
 	}
 }
+
+// countAddresses fills in how much of the node's podCIDRs is in use.
+func (s *NodeStatus) countAddresses(paths state.Paths, p *Pass) error {
+	if p.Plan == nil {
+		return nil
+	}
+	ipv4, ipv6, err := state.CountLeases(paths, p.Plan.Topology.Network.CNI.Name)
+	for _, cidr := range p.Plan.Node.PodCIDRs {
+		family, used := "ipv6", ipv6
+		if cidr.Addr().Is4() {
+			family, used = "ipv4", ipv4
+		}
+		s.Addresses[family] = PoolUse{Used: used, Total: state.PoolSize(cidr)}
+	}
+	return err
+}
