@@ -140,6 +140,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		topology, err := Parse("fuzz", data)
 		if err == nil {
+			if text := withoutBOM(data); isJSON(text) && !json.Valid(text) {
+				t.Error("taken for JSON, which it is not")
+			}
 			checkPlaces(t, data, topology.Warnings)
 			checkAgain(t, topology)
 			return
