@@ -1,0 +1,142 @@
+package bridge
+
+import (
+	"errors"
+	"net/netip"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// Verbs is the plugin.
+func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
+
+// rollback is what a failed ADD takes back, the last thing first.
+type rollback []func() error
+
+func (r *rollback) push(f func() error) { *r = append(*r, f) }
+
+func (r rollback) run() {
+	for i := len(r) - 1; i >= 0; i-- {
+		_ = r[i]() // the error of the ADD is the one to tell; the runtime's DEL tries again
+	}
+}
+
+// add connects the pod. It leaves nothing behind if it fails.
+func add(req *protocol.Request) (result *current.Result, err error) {
+	c, err := decode(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	pod, err := openPod(req)
+	if err != nil {
+		return nil, err
+	}
+	defer pod.Close()
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	var undo rollback
+	defer func() {
+		if err != nil {
+			undo.run()
+		}
+	}()
+	return connect(req, c, h, pod, &undo)
+}
+
+// connect is an ADD's work, in the order in which the cheap refusals come first.
+func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Namespace, undo *rollback) (*current.Result, error) {
+	br, err := ensureBridge(h, c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := newVeth(req, c, br)
+	if err != nil {
+		return nil, err
+	}
+	a, err := allocate(req, c)
+	if err != nil {
+		return nil, err
+	}
+	undo.push(a.undo)
+	a.completeGateways(c)
+	if c.IsGateway && c.layer3() {
+		if err := ensureGateway(h, br, c, a.gateways()); err != nil {
+			return nil, err
+		}
+	}
+	host, err := v.addOrReplace(req, h, pod)
+	if err != nil {
+		return nil, err
+	}
+	undo.push(func() error { return deleteVeth(h, host) })
+	if !c.DisableContainerInterface {
+		if err := c.startPod(req, h, br, v, pod, a, undo); err != nil {
+			return nil, err
+		}
+	}
+	return c.result(req, br, v, host, a), nil
+}
+
+// startPod configures the pod's end and waits until the bridge's port works.
+func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
+	if err := configurePod(pod, req.IfName, a, c); err != nil {
+		return err
+	}
+	if c.IsGateway {
+		undo.push(func() error { return dropNeighbours(h, br, a.hosts()) })
+		if err := setNeighbours(h, br, c, a, v.peerMAC); err != nil {
+			return err
+		}
+	}
+	return awaitPort(h, v.name)
+}
+
+func (a *addressing) hosts() []netip.Addr {
+	var hosts []netip.Addr
+	for _, addr := range a.addrs {
+		hosts = append(hosts, addr.prefix.Addr())
+	}
+	return hosts
+}
+
+// openPod opens the pod's namespace and refuses the host's, before anything is done.
+func openPod(req *protocol.Request) (*podns.Namespace, error) {
+	pod, err := podns.Open(req.Netns)
+	switch {
+	case errors.Is(err, podns.ErrHost):
+		return nil, protocol.Errorf(protocol.CodeEnvironment, "CNI_NETNS %w: a pod with the host's network is not for CNI", err)
+	case errors.Is(err, podns.ErrGone):
+		return nil, protocol.Errorf(protocol.CodeContainer, "CNI_NETNS %w: the container has gone, or was never there", err)
+	case err != nil:
+		return nil, protocol.Errorf(protocol.CodeIO, "%w", err)
+	}
+	return pod, nil
+}
+
+// result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong.
+func (c *config) result(req *protocol.Request, br *netlink.Bridge, v *veth, host netlink.Link, a *addressing) *current.Result {
+	mtu := host.Attrs().MTU
+	r := &current.Result{Routes: a.routes, DNS: a.dns, Interfaces: []*current.Interface{
+		{Name: br.Name, Mac: br.HardwareAddr.String(), Mtu: br.MTU},
+		{Name: v.name, Mac: v.mac.String(), Mtu: mtu},
+		{Name: v.peer, Mac: v.peerMAC.String(), Mtu: mtu, Sandbox: req.Netns},
+	}}
+	for _, addr := range a.addrs {
+		r.IPs = append(r.IPs, &current.IPConfig{Interface: current.Int(2), Address: *ipNet(addr.prefix), Gateway: addr.gateway.AsSlice()})
+	}
+	if !c.DNS.IsEmpty() {
+		r.DNS = c.DNS
+	}
+	return r
+}

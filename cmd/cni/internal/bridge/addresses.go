@@ -1,0 +1,93 @@
+package bridge
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/podnet/podnet/cmd/cni/internal/delegate"
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// addressing is the pod's layer 3 as IPAM decided it, nothing for a network without IPAM.
+type addressing struct {
+	addrs  []address
+	routes []*types.Route
+	dns    types.DNS
+	undo   func() error
+}
+
+type address struct {
+	prefix  netip.Prefix
+	gateway netip.Addr // invalid: none
+}
+
+// allocate asks IPAM: host-local in this process, any other plugin by executing it.
+func allocate(req *protocol.Request, c *config) (*addressing, error) {
+	switch c.IPAM.Type {
+	case "":
+		return &addressing{undo: func() error { return nil }}, nil
+	case hostlocal.Type:
+		return allocateHere(req)
+	}
+	return allocateElsewhere(req, c.IPAM.Type)
+}
+
+func allocateHere(req *protocol.Request) (*addressing, error) {
+	got, err := hostlocal.Allocate(req, "MAC")
+	if err != nil {
+		return nil, err
+	}
+	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }}
+	for _, g := range got.Grants {
+		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
+	}
+	return a, nil
+}
+
+// allocateElsewhere has another plugin allocate. If its ADD fails, its DEL is called.
+func allocateElsewhere(req *protocol.Request, plugin string) (*addressing, error) {
+	undo := func() error { return delegate.Del(req, plugin) }
+	r, err := delegate.Add(req, plugin)
+	if err == nil && len(r.IPs) == 0 {
+		err = protocol.Errorf(protocol.CodeConfig, "plugin %s gave no address", plugin)
+	}
+	if err != nil {
+		_ = undo() // the ADD's error says more
+		return nil, err
+	}
+	return &addressing{addressesOf(r), r.Routes, r.DNS, undo}, nil
+}
+
+// release gives the attachment's addresses back.
+func release(req *protocol.Request, c *config) error {
+	switch c.IPAM.Type {
+	case "":
+		return nil
+	case hostlocal.Type:
+		return hostlocal.Release(req)
+	}
+	return delegate.Del(req, c.IPAM.Type)
+}
+
+func addressesOf(r *current.Result) []address {
+	var addrs []address
+	for _, ip := range r.IPs {
+		gateway, _ := netip.AddrFromSlice(ip.Gateway)
+		addrs = append(addrs, address{prefixOf(ip.Address), gateway.Unmap()})
+	}
+	return addrs
+}
+
+func prefixOf(n net.IPNet) netip.Prefix {
+	a, _ := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(a.Unmap(), bits)
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

@@ -1,0 +1,197 @@
+package bridge
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/delegate"
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// findings are the sentences about what is not as ADD left it.
+type findings []string
+
+func (f *findings) addf(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+
+// check looks at what matters to the pod, all of it, and says everything that is wrong.
+func check(req *protocol.Request) error {
+	c, err := decode(req)
+	if err != nil {
+		return err
+	}
+	prev, err := req.PrevResult(c.PrevResult)
+	if err != nil {
+		return err
+	}
+	if prev == nil {
+		return protocol.Errorf(protocol.CodeConfig, "CHECK needs the prevResult of the ADD")
+	}
+	if err := checkIPAM(req, c, prev); err != nil {
+		return err
+	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	br, err := findBridge(h, c.Bridge)
+	if isNotFound(err) {
+		return protocol.Errorf(protocol.CodeChanged, "the bridge %s is gone, and the pods on it are cut off", c.Bridge)
+	}
+	if err != nil {
+		return err
+	}
+	var f findings
+	a := &addressing{addrs: addressesOf(prev), routes: prev.Routes}
+	if err := checkHost(&f, c, h, br, a); err != nil {
+		return err
+	}
+	if err := checkPod(&f, req, c, h, br, prev, a); err != nil {
+		return err
+	}
+	if len(f) > 0 {
+		return protocol.Errorf(protocol.CodeChanged, "container %s, %s: %s", req.ContainerID, req.IfName, strings.Join(f, "; "))
+	}
+	return nil
+}
+
+// checkIPAM asks whoever gave the addresses.
+func checkIPAM(req *protocol.Request, c *config, prev *current.Result) error {
+	switch c.IPAM.Type {
+	case "":
+		return nil
+	case hostlocal.Type:
+		held, err := hostlocal.Held(req)
+		if err != nil {
+			return err
+		}
+		for _, a := range addressesOf(prev) {
+			if !slices.Contains(held, a.prefix.Addr()) {
+				return protocol.Errorf(protocol.CodeChanged, "container %s has no lease for %s: another pod may get the address; DEL and ADD it again",
+					req.ContainerID, a.prefix.Addr())
+			}
+		}
+		return nil
+	}
+	return delegate.Check(req, c.IPAM.Type)
+}
+
+// checkHost looks at the bridge and at the host's forwarding.
+func checkHost(f *findings, c *config, h *netlink.Handle, br *netlink.Bridge, a *addressing) error {
+	if br.Flags&net.FlagUp == 0 {
+		f.addf("the bridge %s is down (ip link set %s up)", br.Name, br.Name)
+	}
+	if !c.IsGateway || !c.layer3() {
+		return nil
+	}
+	have, err := addrsOf(h, br)
+	if err != nil {
+		return err
+	}
+	for _, g := range a.gateways() {
+		if !slices.Contains(have, g) {
+			f.addf("the bridge %s lacks the gateway address %s", br.Name, g)
+		}
+		setting := forward4
+		if g.Addr().Is6() {
+			setting = forward6
+		}
+		if on, err := isOne(setting); err != nil || !on {
+			f.addf("%s is off", setting)
+		}
+	}
+	return nil
+}
+
+// checkPod looks at both ends of the veth, and at addresses and routes in the pod.
+func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, br *netlink.Bridge, prev *current.Result, a *addressing) error {
+	pod, err := openPod(req)
+	if err != nil {
+		return err
+	}
+	defer pod.Close()
+	p, err := dialPod(pod)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	inside, err := p.LinkByName(req.IfName)
+	if isNotFound(err) {
+		f.addf("the interface is gone")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, in := range prev.Interfaces {
+		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != inside.Attrs().HardwareAddr.String() {
+			f.addf("its MAC address is %s, not %s", inside.Attrs().HardwareAddr, in.Mac)
+		}
+	}
+	port, err := portOf(h, br, inside)
+	switch {
+	case err != nil:
+		return err
+	case port == nil:
+		f.addf("it is not connected to the bridge %s", br.Name)
+	case port.Attrs().Flags&net.FlagUp == 0:
+		f.addf("the host's end %s is down (ip link set %s up)", port.Attrs().Name, port.Attrs().Name)
+	}
+	if c.DisableContainerInterface {
+		return nil
+	}
+	if inside.Attrs().Flags&net.FlagUp == 0 {
+		f.addf("it is down")
+	}
+	return checkLayer3(f, p, inside, a)
+}
+
+func checkLayer3(f *findings, p *netlink.Handle, inside netlink.Link, a *addressing) error {
+	have, err := addrsOf(p, inside)
+	if err != nil {
+		return err
+	}
+	for _, addr := range a.addrs {
+		if !slices.Contains(have, addr.prefix) {
+			f.addf("the address %s is gone", addr.prefix)
+		}
+	}
+	for _, r := range a.routes {
+		want := routeOf(r, a)
+		want.LinkIndex = inside.Attrs().Index
+		there, err := hasRoute(p, want)
+		if err != nil {
+			return err
+		}
+		if !there {
+			f.addf("the route to %s via %s is gone", want.Dst, want.Gw)
+		}
+	}
+	return nil
+}
+
+// hasRoute compares what an ADD says of a route: table, device, destination and gateway.
+func hasRoute(p *netlink.Handle, want *netlink.Route) (bool, error) {
+	family := netlink.FAMILY_V6
+	if want.Dst.IP.To4() != nil {
+		family = netlink.FAMILY_V4
+	}
+	filter := &netlink.Route{LinkIndex: want.LinkIndex, Table: want.Table}
+	if filter.Table == 0 {
+		filter.Table = unix.RT_TABLE_MAIN
+	}
+	routes, err := p.RouteListFiltered(family, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	wantGw, _ := netip.AddrFromSlice(want.Gw)
+	return slices.ContainsFunc(routes, func(r netlink.Route) bool {
+		gw, _ := netip.AddrFromSlice(r.Gw)
+		return r.Dst != nil && prefixOf(*r.Dst) == prefixOf(*want.Dst) && gw.Unmap() == wantGw.Unmap()
+	}), err
+}

@@ -1,0 +1,114 @@
+// Package bridge is the plugin that connects a pod to a bridge: a veth pair, its addresses and routes, the bridge's own
+// address. It does everything in one process, over one netlink socket in the host's namespace and one in the pod's.
+package bridge
+
+import (
+	"encoding/json"
+	"net"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+const defaultBridge = "cni0"
+
+// config is the plugin's configuration, with the fields of the reference plugin.
+type config struct {
+	Bridge                    string          `json:"bridge"`
+	IsGateway                 bool            `json:"isGateway"`
+	IsDefaultGateway          bool            `json:"isDefaultGateway"`
+	ForceAddress              bool            `json:"forceAddress"`
+	IPMasq                    bool            `json:"ipMasq"`
+	MTU                       int             `json:"mtu"`
+	HairpinMode               bool            `json:"hairpinMode"`
+	PromiscMode               bool            `json:"promiscMode"`
+	VLAN                      int             `json:"vlan"`
+	VLANTrunk                 json.RawMessage `json:"vlanTrunk"`
+	MACSpoofChk               bool            `json:"macspoofchk"`
+	EnableDAD                 bool            `json:"enabledad"`
+	DisableContainerInterface bool            `json:"disableContainerInterface"`
+	PortIsolation             bool            `json:"portIsolation"`
+
+	IPAM       types.IPAM      `json:"ipam"`
+	DNS        types.DNS       `json:"dns"`
+	PrevResult json.RawMessage `json:"prevResult"`
+	Podnet     *own            `json:"podnet"`
+
+	RuntimeConfig macArgs `json:"runtimeConfig"`
+	Args          struct {
+		CNI macArgs `json:"cni"`
+	} `json:"args"`
+}
+
+type macArgs struct {
+	MAC string `json:"mac"`
+}
+
+// own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and host veths are marked.
+type own struct {
+	BridgeMAC string `json:"bridgeMAC"`
+}
+
+// decode reads what every verb needs. It is lenient: a DEL must work with a configuration that an ADD would refuse.
+func decode(req *protocol.Request) (*config, error) {
+	c := &config{Bridge: defaultBridge}
+	if err := json.Unmarshal(req.Config, c); err != nil {
+		return nil, protocol.Errorf(protocol.CodeDecode, "bridge configuration: %w", err)
+	}
+	c.IsGateway = c.IsGateway || c.IsDefaultGateway
+	return c, nil
+}
+
+func (c *config) layer3() bool { return c.IPAM.Type != "" }
+
+// validate says what an ADD cannot do.
+func (c *config) validate() error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"ipMasq", c.IPMasq},
+		{"vlan", c.VLAN != 0},
+		{"vlanTrunk", len(c.VLANTrunk) > 0 && string(c.VLANTrunk) != "null" && string(c.VLANTrunk) != "[]"},
+		{"macspoofchk", c.MACSpoofChk},
+	} {
+		if f.set {
+			return protocol.Errorf(protocol.CodeUnsupported, "unsupported field %q: leave it out, or use the reference bridge plugin", f.name)
+		}
+	}
+	switch {
+	case c.HairpinMode && c.PromiscMode:
+		return protocol.Errorf(protocol.CodeConfig, "hairpinMode and promiscMode exclude each other: set one of them")
+	case c.layer3() && c.DisableContainerInterface:
+		return protocol.Errorf(protocol.CodeConfig, "disableContainerInterface and ipam exclude each other: an interface that stays down has no address")
+	case c.MTU < 0 || c.MTU > 65535:
+		return protocol.Errorf(protocol.CodeConfig, "mtu %d is not between 0 and 65535", c.MTU)
+	case len(c.Bridge) > 15:
+		return protocol.Errorf(protocol.CodeConfig, "bridge %q is longer than the 15 characters of an interface name", c.Bridge)
+	}
+	return nil
+}
+
+// podMAC is the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in this order; a random one
+// if none is.
+func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
+	args, err := protocol.ParseArgs(req.Args, "MAC", "IP")
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range []string{c.RuntimeConfig.MAC, c.Args.CNI.MAC, args["MAC"]} {
+		if text != "" {
+			return parseMAC(text)
+		}
+	}
+	return randomMAC(), nil
+}
+
+// bridgeMAC is that of a bridge which is about to be made. It is always set: the kernel would let it follow the ports'.
+func (c *config) bridgeMAC() (net.HardwareAddr, error) {
+	if c.Podnet == nil || c.Podnet.BridgeMAC == "" {
+		return randomMAC(), nil
+	}
+	return parseMAC(c.Podnet.BridgeMAC)
+}

@@ -1,0 +1,113 @@
+package bridge
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
+// namespace, and again. The addresses are freed last: as long as the pod can use them nobody else may have them.
+func del(req *protocol.Request) error {
+	c, err := decode(req)
+	if err != nil {
+		return err
+	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	br, err := findBridge(h, c.Bridge)
+	if err != nil {
+		br = nil // without a bridge there is less to remove
+	}
+	if err := forgetNeighbours(req, c, h, br); err != nil {
+		return err
+	}
+	if err := disconnect(req, h, br); err != nil {
+		return err
+	}
+	return release(req, c)
+}
+
+// forgetNeighbours removes the permanent entries that setNeighbours made.
+func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Handle, br *netlink.Bridge) error {
+	if br == nil || c.IPAM.Type != hostlocal.Type {
+		return nil
+	}
+	var addrs []netip.Addr
+	addrs, err := hostlocal.Held(req)
+	if err != nil {
+		return err
+	}
+	return dropNeighbours(h, br, addrs)
+}
+
+// disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,
+// which is known by the pod's interface being a port of this bridge.
+func disconnect(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) error {
+	host, err := findVeth(req, h, vethName(req))
+	if err != nil {
+		return err
+	}
+	if host == nil && br != nil && req.Netns != "" {
+		if host, err = findPort(req, h, br); err != nil {
+			return err
+		}
+	}
+	return deleteVeth(h, host)
+}
+
+// findPort returns the port of the bridge that the pod's interface leads to, nil if that leads anywhere else or the
+// namespace has gone.
+func findPort(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) (netlink.Link, error) {
+	pod, err := podns.Open(req.Netns)
+	if errors.Is(err, podns.ErrGone) || errors.Is(err, podns.ErrHost) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer pod.Close()
+	p, err := dialPod(pod)
+	if errors.Is(err, podns.ErrGone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	inside, err := p.LinkByName(req.IfName)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return portOf(h, br, inside)
+}
+
+// portOf returns the other end of a pod's link if it is a port of the bridge, else nil.
+func portOf(h *netlink.Handle, br *netlink.Bridge, inside netlink.Link) (netlink.Link, error) {
+	if inside.Attrs().ParentIndex == 0 {
+		return nil, nil
+	}
+	host, err := h.LinkByIndex(inside.Attrs().ParentIndex)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !pairs(host, inside) || host.Attrs().MasterIndex != br.Index {
+		return nil, nil
+	}
+	return host, nil
+}

@@ -1,0 +1,169 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// completeGateways fills in the gateways that IPAM left out and, for isDefaultGateway, a default route for each family
+// that has none. A default route without a gateway is one: it goes over the family's.
+func (a *addressing) completeGateways(c *config) {
+	if !c.IsGateway {
+		return
+	}
+	for i := range a.addrs {
+		addr := &a.addrs[i]
+		if !addr.gateway.IsValid() {
+			addr.gateway = addr.prefix.Masked().Addr().Next()
+		}
+		if c.IsDefaultGateway && !a.hasDefaultRoute(addr.gateway.Is4()) {
+			everything := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+			if addr.gateway.Is4() {
+				everything = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+			}
+			a.routes = append(a.routes, &types.Route{Dst: *ipNet(everything), GW: addr.gateway.AsSlice()})
+		}
+	}
+}
+
+func (a *addressing) hasDefaultRoute(is4 bool) bool {
+	return slices.ContainsFunc(a.routes, func(r *types.Route) bool {
+		dst := prefixOf(r.Dst)
+		return dst.Bits() == 0 && dst.Addr().Is4() == is4
+	})
+}
+
+// gatewayFor is the address that a route without one goes over: the first gateway of its family, if there is one.
+func (a *addressing) gatewayFor(is4 bool) netip.Addr {
+	for _, addr := range a.addrs {
+		if addr.gateway.IsValid() && addr.gateway.Is4() == is4 {
+			return addr.gateway
+		}
+	}
+	return netip.Addr{}
+}
+
+// gateways are the addresses that the bridge has to have.
+func (a *addressing) gateways() []netip.Prefix {
+	var all []netip.Prefix
+	for _, addr := range a.addrs {
+		if g := netip.PrefixFrom(addr.gateway, addr.prefix.Bits()); addr.gateway.IsValid() && !slices.Contains(all, g) {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// ensureGateway gives the bridge its addresses and has the host forward. It writes nothing that is right already.
+func ensureGateway(h *netlink.Handle, br *netlink.Bridge, c *config, wanted []netip.Prefix) error {
+	have, err := addrsOf(h, br)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", br.Name, err)
+	}
+	for _, w := range wanted {
+		if slices.Contains(have, w) {
+			continue
+		}
+		for _, old := range have {
+			if slices.Contains(wanted, old) || !conflicts(old, w) {
+				continue
+			}
+			if !c.ForceAddress {
+				return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s: remove it (ip addr del %s dev %s), or set forceAddress",
+					br.Name, old, w, old, br.Name)
+			}
+			if err := h.AddrDel(br, &netlink.Addr{IPNet: ipNet(old)}); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+				return fmt.Errorf("remove address %s from %s: %w", old, br.Name, err)
+			}
+		}
+		if err := addAddr(h, br, w, c.EnableDAD); err != nil && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
+	return ensureForwarding(wanted)
+}
+
+// conflicts: a bridge has one IPv4 address but for those that are wanted, and no two IPv6 networks that overlap.
+func conflicts(a, b netip.Prefix) bool {
+	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
+}
+
+func addAddr(h *netlink.Handle, link netlink.Link, p netip.Prefix, dad bool) error {
+	a := &netlink.Addr{IPNet: ipNet(p)}
+	if p.Addr().Is6() && !dad {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	if err := h.AddrAdd(link, a); err != nil {
+		return fmt.Errorf("add address %s to %s: %w", p, link.Attrs().Name, err)
+	}
+	return nil
+}
+
+func addrsOf(h *netlink.Handle, link netlink.Link) ([]netip.Prefix, error) {
+	list, err := h.AddrList(link, netlink.FAMILY_ALL)
+	var addrs []netip.Prefix
+	for _, a := range list {
+		addrs = append(addrs, prefixOf(*a.IPNet))
+	}
+	return addrs, err
+}
+
+const (
+	forward4 = "net/ipv4/ip_forward"
+	forward6 = "net/ipv6/conf/all/forwarding"
+)
+
+func ensureForwarding(families []netip.Prefix) error {
+	for _, p := range families {
+		if p.Addr().Is4() {
+			if err := writeSysctl(forward4, "1"); err != nil {
+				return fmt.Errorf("switch on IPv4 forwarding: %w", err)
+			}
+			continue
+		}
+		if err := forwardIPv6(); err != nil {
+			return fmt.Errorf("switch on IPv6 forwarding: %w", err)
+		}
+	}
+	return nil
+}
+
+// forwardIPv6 keeps the routes that the host has from router advertisements, which a host that forwards ignores and drops
+// unless the link says 2.
+func forwardIPv6() error {
+	if on, err := isOne(forward6); err != nil || on {
+		return err
+	}
+	links, err := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra")
+	if err != nil {
+		return err
+	}
+	for _, path := range links {
+		path = strings.TrimPrefix(path, "/proc/sys/")
+		on, err := isOne(path)
+		if err == nil && on {
+			err = writeSysctl(path, "2")
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the link has gone
+			return err
+		}
+	}
+	return writeSysctl(forward6, "1")
+}
+
+func isOne(path string) (bool, error) {
+	value, err := os.ReadFile(filepath.Join("/proc/sys", path))
+	return strings.TrimSpace(string(value)) == "1", err
+}

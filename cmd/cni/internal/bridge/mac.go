@@ -1,0 +1,25 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+func parseMAC(text string) (net.HardwareAddr, error) {
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
+		return nil, protocol.Errorf(protocol.CodeConfig, "%q is not the MAC address of an interface (six bytes, not multicast)", text)
+	}
+	return mac, nil
+}
+
+// randomMAC is locally administered and not multicast. The kernel would make one too, but tools take one that it made for
+// one that they may change.
+func randomMAC() net.HardwareAddr {
+	b := binary.BigEndian.AppendUint64(nil, rand.Uint64())[:6]
+	b[0] = b[0]&^1 | 2
+	return b
+}

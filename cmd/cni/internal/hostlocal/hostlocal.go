@@ -1,0 +1,125 @@
+package hostlocal
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/ipam"
+)
+
+// lockTimeout is how long a call waits for others before it answers "try again later": far longer than thousands of calls
+// take, and shorter than a runtime's patience.
+const lockTimeout = 10 * time.Second
+
+// Allocation is what an ADD gives.
+type Allocation struct {
+	Grants []ipam.Grant
+	Routes []*types.Route
+	DNS    types.DNS
+}
+
+func owner(req *protocol.Request) ipam.Owner {
+	return ipam.Owner{ContainerID: req.ContainerID, IfName: req.IfName}
+}
+
+// Allocate gives the attachment an address of each range set, the same again if it has them. args are the CNI_ARGS that
+// the calling plugin knows besides IP.
+func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
+	f, err := parse(req)
+	if err != nil {
+		return nil, err
+	}
+	values, err := protocol.ParseArgs(req.Args, append(args, "IP")...)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := f.requested(values)
+	if err != nil {
+		return nil, err
+	}
+	sets, err := f.sets()
+	if err != nil {
+		return nil, err
+	}
+	a := &Allocation{Routes: f.IPAM.Routes}
+	if a.DNS, err = readResolvConf(f.IPAM.ResolvConf); err != nil {
+		return nil, err
+	}
+	s, err := f.store(req)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	a.Grants, err = s.Reserve(ctx, owner(req), sets, wanted...)
+	return a, storeError(err)
+}
+
+// Undo frees what this Allocate gave, and not what the attachment had before.
+func (a *Allocation) Undo(req *protocol.Request) error {
+	var fresh []netip.Addr
+	for _, g := range a.Grants {
+		if g.Fresh {
+			fresh = append(fresh, g.Addr.Addr())
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return Release(req, fresh...)
+}
+
+// Release frees the attachment's addresses, or only those named; it has none: no error. It needs no valid ranges.
+func Release(req *protocol.Request, only ...netip.Addr) error {
+	s, ctx, cancel, err := forStore(req)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	_, err = s.Release(ctx, owner(req), only...)
+	return storeError(err)
+}
+
+// Held are the addresses that the attachment has.
+func Held(req *protocol.Request) ([]netip.Addr, error) {
+	s, ctx, cancel, err := forStore(req)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	addrs, err := s.Lookup(ctx, owner(req))
+	return addrs, storeError(err)
+}
+
+func forStore(req *protocol.Request) (*ipam.Store, context.Context, context.CancelFunc, error) {
+	f, err := parse(req)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := f.store(req)
+	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	return s, ctx, cancel, err
+}
+
+// storeError gives what the store says its code.
+func storeError(err error) error {
+	var exhausted *ipam.ExhaustedError
+	var unavailable *ipam.UnavailableError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ipam.ErrBusy):
+		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
+	case errors.As(err, &exhausted):
+		return protocol.Errorf(protocol.CodeExhausted, "%w (a larger range, or fewer pods on this node; leases of pods that are gone: podnetctl gc)", err)
+	case errors.As(err, &unavailable):
+		return protocol.Errorf(protocol.CodeUnavailable, "%w", err)
+	default:
+		return protocol.Errorf(protocol.CodeIO, "lease store: %w", err)
+	}
+}

@@ -1,0 +1,90 @@
+// Package loopback is the plugin that sets up lo in a pod.
+package loopback
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+const device = "lo" // whatever CNI_IFNAME says
+
+// Verbs is the plugin.
+func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
+
+func add(req *protocol.Request) (*current.Result, error) {
+	var conf struct {
+		PrevResult json.RawMessage `json:"prevResult"`
+	}
+	if err := json.Unmarshal(req.Config, &conf); err != nil {
+		return nil, protocol.Errorf(protocol.CodeDecode, "configuration: %w", err)
+	}
+	prev, err := req.PrevResult(conf.PrevResult)
+	if err != nil {
+		return nil, err
+	}
+	result := &current.Result{Interfaces: []*current.Interface{{Name: device, Mac: "00:00:00:00:00:00", Sandbox: req.Netns}}}
+	err = inPod(req, func(h *netlink.Handle, lo netlink.Link) error {
+		if err := h.LinkSetUp(lo); err != nil {
+			return err
+		}
+		addrs, err := h.AddrList(lo, netlink.FAMILY_ALL)
+		for _, a := range addrs {
+			if a.IP.IsLoopback() {
+				result.IPs = append(result.IPs, &current.IPConfig{Interface: current.Int(0), Address: net.IPNet{IP: a.IP, Mask: a.Mask}})
+			}
+		}
+		return err
+	})
+	if prev != nil {
+		result = prev
+	}
+	return result, err
+}
+
+// del sets lo down. A namespace that is gone has none, and the host's is not this plugin's.
+func del(req *protocol.Request) error {
+	if req.Netns == "" {
+		return nil
+	}
+	err := inPod(req, func(h *netlink.Handle, lo netlink.Link) error { return h.LinkSetDown(lo) })
+	if errors.Is(err, podns.ErrGone) || errors.Is(err, podns.ErrHost) {
+		return nil
+	}
+	return err
+}
+
+func check(req *protocol.Request) error {
+	return inPod(req, func(_ *netlink.Handle, lo netlink.Link) error {
+		if lo.Attrs().Flags&net.FlagUp == 0 {
+			return protocol.Errorf(protocol.CodeChanged, "lo in %s is down: ip -n NAMESPACE link set lo up", req.Netns)
+		}
+		return nil
+	})
+}
+
+// inPod calls f with the pod's lo, over a socket that was opened in there.
+func inPod(req *protocol.Request, f func(*netlink.Handle, netlink.Link) error) error {
+	pod, err := podns.Open(req.Netns)
+	if err != nil {
+		return protocol.Errorf(protocol.CodeContainer, "CNI_NETNS: %w", err)
+	}
+	defer pod.Close()
+	var h *netlink.Handle
+	if err := pod.Do(func() (err error) { h, err = netlink.NewHandle(unix.NETLINK_ROUTE); return err }); err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := h.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	return f(h, lo)
+}

@@ -1,0 +1,84 @@
+package protocol
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+)
+
+// Verbs are what a plugin does. One that is nil succeeds without doing anything.
+type Verbs struct {
+	Add    func(*Request) (*current.Result, error)
+	Del    func(*Request) error
+	Check  func(*Request) error
+	Status func(*Request) error
+	GC     func(*Request) error
+}
+
+// Main answers the one call that this process was started for and ends it.
+func Main(plugin, version string, verbs Verbs) {
+	if os.Getenv("CNI_COMMAND") == "" {
+		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, version, strings.Join(versions, ", "))
+		return
+	}
+	if !serve(os.Getenv, os.Stdin, os.Stdout, verbs) {
+		os.Exit(1)
+	}
+}
+
+// serve answers a call and says whether it succeeded. Nothing but the answer is written to stdout.
+func serve(getenv func(string) string, stdin io.Reader, stdout io.Writer, verbs Verbs) bool {
+	req, err := readRequest(getenv, stdin)
+	if err == nil {
+		err = verbs.run(req, stdout)
+	}
+	if err != nil {
+		printError(stdout, req, asError(err))
+	}
+	return err == nil
+}
+
+func (v Verbs) run(req *Request, stdout io.Writer) error {
+	silent := map[string]func(*Request) error{"DEL": v.Del, "CHECK": v.Check, "STATUS": v.Status, "GC": v.GC}
+	switch req.Verb {
+	case "VERSION":
+		return printJSON(stdout, struct {
+			CNIVersion        string   `json:"cniVersion"`
+			SupportedVersions []string `json:"supportedVersions"`
+		}{versions[len(versions)-1], versions})
+	case "ADD":
+		result, err := v.Add(req)
+		if err != nil {
+			return err
+		}
+		return printResult(stdout, result, req.Version)
+	}
+	if f := silent[req.Verb]; f != nil {
+		return f(req)
+	}
+	return nil
+}
+
+func printError(w io.Writer, req *Request, e *Error) {
+	version := req.Version
+	if version == "" {
+		version = versions[len(versions)-1]
+	}
+	_ = printJSON(w, struct { // there is nobody else to tell
+		CNIVersion string `json:"cniVersion"`
+		Code       uint   `json:"code"`
+		Msg        string `json:"msg"`
+		Details    string `json:"details,omitempty"`
+	}{version, e.Code, e.Msg, e.Details})
+}
+
+func printJSON(w io.Writer, v any) error {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		return Errorf(CodeIO, "write the answer: %w", err)
+	}
+	return nil
+}
