@@ -50,6 +50,7 @@ func (r *report) chapter(title, name, verb string) {
 const (
 	width      = 98
 	labelWidth = width - 2 - 12 - 12
+	whyLines   = 8 // of an error
 )
 
 // line reports one thing that was to hold. A time of zero is not shown and not counted.
@@ -69,8 +70,12 @@ func (r *report) line(label string, took time.Duration, err error) {
 	line := fmt.Sprintf("  %-*s%12s%12s", labelWidth, label, verdict, milliseconds(took))
 	fmt.Println(strings.TrimRight(line, " "))
 	if err != nil {
-		for _, why := range strings.Split(err.Error(), "\n") {
-			fmt.Println("      " + why)
+		why := strings.Split(err.Error(), "\n")
+		for _, line := range why[:min(len(why), whyLines)] {
+			fmt.Printf("      %.*s\n", width-6, line)
+		}
+		if more := len(why) - whyLines; more > 0 {
+			fmt.Printf("      ... %d more\n", more)
 		}
 	}
 }

@@ -89,6 +89,10 @@ func (l *Lab) Node(name string) *Node {
 		"route add default via "+Gateway4,
 		"route add default via "+Gateway6,
 	))
+	// A new namespace takes these from the host's, so that they would differ from machine to machine.
+	for _, path := range []string{"ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "conf/eth0/rp_filter"} {
+		n.SetSysctl("net/ipv4/"+path, "0")
+	}
 	l.Nodes = append(l.Nodes, n)
 	l.Cleanup(func() { n.kill() })
 	return n

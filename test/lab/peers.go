@@ -64,7 +64,7 @@ func (t Topology) Peers(self string) []contract.Peer {
 // CheckPeers compares the entries in the kernel with what the contract derives from the topology; the error names every
 // difference.
 func (n *Node) CheckPeers(t Topology) error {
-	return n.checkLines(contract.Lines(t.Name, VXLAN, t.Peers(n.Host)))
+	return n.CheckEntries(VXLAN, contract.Lines(t.Name, VXLAN, t.Peers(n.Host)))
 }
 
 // VXLAN and Bridge are the default names of podnet's devices.
@@ -73,8 +73,9 @@ const (
 	Bridge = "cni0"
 )
 
-func (n *Node) checkLines(want []string) error {
-	have, err := n.PeerEntries(VXLAN)
+// CheckEntries compares the entries in the kernel with these lines.
+func (n *Node) CheckEntries(vxlan string, want []string) error {
+	have, err := n.PeerEntries(vxlan)
 	if err != nil {
 		return err
 	}

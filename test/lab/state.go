@@ -106,13 +106,14 @@ func (n *Node) settle() {
 }
 
 // learned says that the kernel made an entry by itself, and will drop it by itself: what a bridge learned, the groups
-// that links listen to, and the multicast and anycast routes that come and go with carriers and with forwarding.
+// that links listen to, and the routes that come and go with carriers, link-local addresses and forwarding.
 func learned(o map[string]any) bool {
 	if mac, fdb := o["mac"].(string); fdb {
 		hw, err := net.ParseMAC(mac)
 		return err == nil && hw[0]&1 == 1 && o["dst"] == nil || o["state"] != "permanent" && o["state"] != "static"
 	}
-	return o["protocol"] == "kernel" && (o["type"] == "multicast" || o["type"] == "anycast")
+	dst, _ := o["dst"].(string)
+	return o["protocol"] == "kernel" && (o["type"] == "multicast" || o["type"] == "anycast" || strings.HasPrefix(dst, "fe80:"))
 }
 
 // volatile are the fields that say nothing about what somebody configured.
@@ -120,13 +121,23 @@ var volatile = []string{
 	"ifindex", "link_index", "link_netnsid", "phys_port_id", "phys_switch_id", "parentbus", "parentdev",
 	"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "topology_change", "topology_change_detected",
 	"message_age_timer", "forward_delay_timer", "hold_timer", "config_pending", "expires", "used", "updated", "confirmed", "probes",
+	"operstate", "tentative",
 }
+
+// carrier are the flags that say whether the other end is there, not what this end is configured to be.
+var carrier = []any{"LOWER_UP", "NO-CARRIER", "linkdown"}
 
 func strip(v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, field := range volatile {
 			delete(v, field)
+		}
+		if flags, ok := v["flags"].([]any); ok {
+			v["flags"] = slices.DeleteFunc(flags, func(f any) bool { return slices.Contains(carrier, f) })
+		}
+		if addrs, ok := v["addr_info"].([]any); ok {
+			v["addr_info"] = slices.DeleteFunc(addrs, func(a any) bool { return a.(map[string]any)["scope"] == "link" })
 		}
 		for _, inner := range v {
 			strip(inner)

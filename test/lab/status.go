@@ -83,8 +83,10 @@ func (n *Node) AwaitInForce() time.Duration {
 		if err != nil {
 			return err
 		}
-		if s.Topology.Digest != want || !s.InSync {
-			return fmt.Errorf("in force %.19s, want %.19s; in sync: %v; conditions %v", s.Topology.Digest, want, s.InSync, s.Conditions)
+		onDisk := s.Topology.OnDisk
+		if s.Topology.Digest != want || onDisk.Digest != want || !onDisk.Accepted || !s.InSync {
+			return fmt.Errorf("in force %.19s, want %.19s; on disk %+v; in sync: %v; conditions %v",
+				s.Topology.Digest, want, onDisk, s.InSync, s.Conditions)
 		}
 		return nil
 	})
