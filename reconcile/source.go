@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +74,7 @@ func (s *Source) Judge(id Identity) Verdict {
 		v.KeptAt = modified(s.paths.LastGood)
 	}
 	if diskData != nil {
-		v.OnDisk.Digest = Digest(diskData)
+		v.OnDisk.Digest = schema.Digest(diskData)
 	}
 	if err == nil {
 		_, err = id.Select(disk.topology)
@@ -130,7 +128,7 @@ func (s *Source) read(path string) (p parsed, data []byte, err error) {
 	if err != nil {
 		return parsed{}, nil, err
 	}
-	digest := Digest(data)
+	digest := schema.Digest(data)
 	p, known := s.parsed[digest]
 	if !known {
 		p.topology, p.err = schema.Parse(path, data)
@@ -164,12 +162,6 @@ func ReadTopology(path string) ([]byte, error) {
 		data = []byte{}
 	}
 	return data, err
-}
-
-// Digest is a file's SHA-256 as sha256sum prints it, behind "sha256:".
-func Digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func modified(path string) time.Time {
