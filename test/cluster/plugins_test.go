@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/contract"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -67,10 +69,11 @@ func TestFlannelsDelegateOnOurPlugins(t *testing.T) {
 	}
 }
 
-// The life of a pod, verb by verb.
+// The life of a pod, verb by verb. Nobody heals what a plugin leaves behind: the daemon is stopped.
 func TestPodLife(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
+	n.Stop()
 	if err := n.CNIStatus(); err != nil {
 		t.Error(err)
 	}
@@ -102,5 +105,43 @@ func TestPodLife(t *testing.T) {
 	}
 	if err := p.Check(); err != nil {
 		t.Errorf("GC took a valid pod: %v", err)
+	}
+}
+
+// A host veth says whose it is: by its name, which anyone can compute, its alias and its group.
+func TestHostVeth(t *testing.T) {
+	l, topology := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	p := n.Pod("web")
+	name := contract.HostVeth("podnet", p.ID, "eth0")
+	links := n.Objects("ip -d -j link show dev " + name)
+	if len(links) != 1 {
+		t.Fatalf("no link %s:\n%s", name, n.Sh("ip link"))
+	}
+	for field, want := range map[string]any{
+		"group": "7201", "ifalias": "podnet/" + p.ID + "/eth0", "master": "cni0", "mtu": 1450.0, "inet6_addr_gen_mode": "none",
+	} {
+		if got := links[0][field]; got != want {
+			t.Errorf("%s of %s is %v, want %v", field, name, got, want)
+		}
+	}
+	if port := n.Sh("bridge -d link show dev " + name); !strings.Contains(port, "hairpin on") {
+		t.Errorf("hairpin mode is not on:\n%s", port)
+	}
+	if addrs := p.Addrs(); len(addrs) != 2 {
+		t.Errorf("addresses %v, want one of each family", addrs)
+	}
+	for _, addr := range p.Addrs() {
+		if entry := n.Sh("ip neigh show " + addr.String() + " dev cni0"); !strings.Contains(entry, "PERMANENT") {
+			t.Errorf("neighbour entry of %v is %q, want a permanent one", addr, entry)
+		}
+	}
+	// The pod's view.
+	route, err := p.Sh("ip route show default")
+	if want := "default via 10.244.0.1 dev eth0"; err != nil || !strings.HasPrefix(route, want) {
+		t.Errorf("route %q, %v; want %q", route, err, want)
+	}
+	if s, err := n.Status(); err != nil || s.Peers != len(topology.Nodes)-1 {
+		t.Errorf("status: %d peers, %v", s.Peers, err)
 	}
 }

@@ -4,6 +4,7 @@ package contract
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -16,6 +17,12 @@ func VTEPMAC(cluster, node string) string { return mac(cluster + "\x00" + node) 
 
 // BridgeMAC is the MAC of a node's bridge.
 func BridgeMAC(cluster, node string) string { return mac(cluster + "\x00" + node + "\x00bridge") }
+
+// HostVeth is the name of the host's end of a pod's link.
+func HostVeth(network, containerID, ifname string) string {
+	sum := sha256.Sum256([]byte(network + "/" + containerID + "/" + ifname))
+	return "veth" + hex.EncodeToString(sum[:])[:11]
+}
 
 // mac is the first six bytes of SHA-256, the local bit set and the multicast bit cleared.
 func mac(seed string) string {

@@ -121,7 +121,7 @@ var volatile = []string{
 	"ifindex", "link_index", "link_netnsid", "phys_port_id", "phys_switch_id", "parentbus", "parentdev",
 	"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "topology_change", "topology_change_detected",
 	"message_age_timer", "forward_delay_timer", "hold_timer", "config_pending", "expires", "used", "updated", "confirmed", "probes",
-	"operstate", "tentative",
+	"operstate", "tentative", "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs", "gro_max_size",
 }
 
 // carrier are the flags that say whether the other end is there, not what this end is configured to be.
