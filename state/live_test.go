@@ -220,6 +220,8 @@ func TestConflicts(t *testing.T) {
 			"ip route del 10.244.1.0/25 via 192.0.2.1 dev eth0 metric 0"},
 		{"preferred route", "ip route add 10.244.1.0/24 via 192.0.2.1 dev eth0", "10.244.1.0/24", false,
 			"ip route del 10.244.1.0/24 via 192.0.2.1 dev eth0 metric 0"},
+		{"strict reverse path filter", "sysctl -qw net/ipv4/conf/all/rp_filter=1", "net/ipv4/conf/podnet.1/rp_filter", false,
+			"sysctl -w net/ipv4/conf/podnet.1/rp_filter=2"},
 		{"IPv6 route", "ip -6 route add fd00:10:244:1::/64 via 2001:db8::1 dev eth0 metric 1024", "fd00:10:244:1::/64", true,
 			"ip -6 route del fd00:10:244:1::/64 via 2001:db8::1 dev eth0 metric 1024"},
 	} {

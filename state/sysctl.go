@@ -42,7 +42,32 @@ func listLinkSysctls(_ *Node, want *Set, live *Live) error {
 }
 
 func listSysctls(_ *Node, want *Set, live *Live) error {
+	for _, l := range want.Links.Rows() {
+		if l.Type == "vxlan" {
+			live.Conflicts = append(live.Conflicts, strictReversePath(l.Device)...)
+		}
+	}
 	return readSysctls(&want.Sysctls, &live.Sysctls)
+}
+
+// strictReversePath: a packet that another node sends to a pod here from its underlay address comes in over the tunnel and
+// would be answered over the underlay; a strict filter drops it. The larger of the host's and the device's setting counts.
+func strictReversePath(tunnel string) []Conflict {
+	const strict = "1"
+	path, effective := "net/ipv4/conf/"+tunnel+"/rp_filter", ""
+	for _, p := range []string{"net/ipv4/conf/all/rp_filter", path} {
+		if b, err := os.ReadFile("/proc/sys/" + p); err == nil {
+			effective = max(effective, strings.TrimSpace(string(b)))
+		}
+	}
+	if effective != strict {
+		return nil
+	}
+	return []Conflict{{
+		Key:    Key{Kind: KindSysctl, Name: path},
+		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops what other nodes send to pods here from their own addresses",
+		Remedy: "sysctl -w " + path + "=2",
+	}}
 }
 
 // readSysctls reads those that the desired set names: podnet owns no other, and leaves the host's at teardown.
