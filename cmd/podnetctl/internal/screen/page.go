@@ -1,0 +1,152 @@
+// Package screen is what podnetctl shows a person: values in, text out. It knows no files, no kernel and no clock.
+package screen
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// FullWidth is the widest that a line gets, and the width without a terminal.
+const FullWidth = 98
+
+// Style is what the reader's terminal can do.
+type Style struct {
+	Width  int // columns; 0, or more than FullWidth: FullWidth
+	Colour bool
+}
+
+// hue is how a text stands out on a terminal that has colours.
+type hue string
+
+const (
+	plain  hue = ""
+	bold   hue = "1"
+	dim    hue = "2"
+	green  hue = "32"
+	yellow hue = "33"
+	red    hue = "31"
+	alarm  hue = "1;31"
+)
+
+// page lays lines out. It keeps the first error of its writer for close.
+type page struct {
+	out    *bufio.Writer
+	width  int
+	colour bool
+}
+
+func newPage(w io.Writer, s Style) *page {
+	if s.Width <= 0 || s.Width > FullWidth {
+		s.Width = FullWidth
+	}
+	return &page{out: bufio.NewWriter(w), width: s.Width, colour: s.Colour}
+}
+
+func (p *page) close() error { return p.out.Flush() }
+
+// span is a piece of a line.
+type span struct {
+	text string
+	hue  hue
+}
+
+func text(format string, args ...any) span { return span{text: fmt.Sprintf(format, args...)} }
+
+func (s span) width() int { return utf8.RuneCountInString(s.text) }
+
+func (p *page) blank() { p.write(span{text: "\n"}) }
+
+// write ignores errors: a bufio.Writer keeps the first and Flush returns it.
+func (p *page) write(spans ...span) {
+	for _, s := range spans {
+		if p.colour && s.hue != plain && s.text != "" {
+			fmt.Fprintf(p.out, "\x1b[%sm%s\x1b[0m", s.hue, s.text)
+			continue
+		}
+		p.out.WriteString(s.text)
+	}
+}
+
+// digits is how much room the line number of a FILE:LINE gets, its colon and the gap before it included.
+const digits = 8
+
+// line writes spans and, if there is room on a terminal of full width, the FILE:LINE that they come from in a column of
+// its own.
+func (p *page) line(place string, spans ...span) {
+	width := 0
+	for _, s := range spans {
+		width += s.width()
+	}
+	p.write(spans...)
+	if place != "" && p.width == FullWidth {
+		place = filepath.Base(place)
+		gap := max(p.width-strings.LastIndexByte(place, ':')-digits-width, 2)
+		if width+gap+utf8.RuneCountInString(place) <= p.width {
+			p.write(text("%*s", gap, ""), span{place, dim})
+		}
+	}
+	p.blank()
+}
+
+// labelWidth is the column in which what a label labels begins.
+const labelWidth = 10
+
+// row writes a label and its text, wrapped in its column.
+func (p *page) row(label, format string, args ...any) {
+	p.labelled(span{label, bold}, plain, format, args...)
+}
+
+func (p *page) labelled(label span, hue hue, format string, args ...any) {
+	for _, s := range p.wrap(fmt.Sprintf(format, args...), labelWidth) {
+		p.line("", label, text("%*s", max(labelWidth-label.width(), 1), ""), span{s, hue})
+		label = span{}
+	}
+}
+
+// wrap breaks a text at blanks so that it ends before the last column when it begins in the given one. Runs of blanks
+// inside a line stay.
+func (p *page) wrap(s string, column int) []string {
+	const least = 20
+	room := max(p.width-column, least)
+	var lines []string
+	for utf8.RuneCountInString(s) > room {
+		at := strings.LastIndexByte(s[:byteOf(s, room+1)], ' ')
+		if at <= 0 {
+			if at = strings.IndexByte(s, ' '); at < 0 {
+				break
+			}
+		}
+		lines = append(lines, strings.TrimRight(s[:at], " "))
+		s = strings.TrimLeft(s[at:], " ")
+	}
+	return append(lines, s)
+}
+
+// byteOf is the offset of a character.
+func byteOf(s string, character int) int {
+	for i := range s {
+		if character == 0 {
+			return i
+		}
+		character--
+	}
+	return len(s)
+}
+
+// plural is a number and its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// ShortDigest is enough of a digest for a person to compare.
+func ShortDigest(digest string) string {
+	const shown = len("sha256:") + 12
+	return digest[:min(len(digest), shown)]
+}
