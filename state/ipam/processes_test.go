@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/test/lab"
 )
 
 // workerEnv makes this program a worker that reserves and releases in the store it names.
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 		work(job)
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(lab.Isolate(m)) // its temporary directories are in memory, and vanish whatever happens
 }
 
 const perWorker = 40
@@ -92,7 +94,7 @@ func TestProcesses(t *testing.T) {
 func TestConstantCost(t *testing.T) {
 	counts := map[string]int{}
 	for _, n := range []int{10, 60_000} {
-		s, sets := open(t, inMemory(t)), []Set{set(t, "10.0.0.0/8"), set(t, "fd00::/64")}
+		s, sets := open(t, t.TempDir()), []Set{set(t, "10.0.0.0/8"), set(t, "fd00::/64")}
 		reserve(s, owner(0), sets)
 		fill(t, s, sets, n)
 		for _, op := range []struct {
@@ -113,17 +115,6 @@ func TestConstantCost(t *testing.T) {
 			counts[op.name] = got
 		}
 	}
-}
-
-// inMemory is a directory that 180,000 files are quick to make in, if there is one.
-func inMemory(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ipam")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // fill adds leases as if n pods had come before: quickly, and in one piece.
