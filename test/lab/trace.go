@@ -49,8 +49,7 @@ func (n *Node) Traced(args ...string) Trace {
 func (t Trace) Mutating() map[string]int {
 	mutating := map[string]int{}
 	for kind, count := range t.Sent {
-		question := strings.HasPrefix(kind, "RTM_GET") || strings.Contains(kind, "NFT_MSG_GET") ||
-			strings.Contains(kind, "SOCK_DIAG") || kind == "NLMSG_DONE"
+		question := strings.Contains(kind, "_GET") || strings.Contains(kind, "SOCK_DIAG") || kind == "NLMSG_DONE"
 		if !question {
 			mutating[kind] = count
 		}
