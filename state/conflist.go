@@ -118,13 +118,13 @@ func applyConflist(_ *Node, c *Change) error {
 	return ReplaceFile(want.Path, []byte(want.Content), 0o644)
 }
 
-// HoldConflist removes the conflist if a wanted link is missing.
+// HoldConflist removes the conflist if the bridge is missing.
 func (n *Node) HoldConflist(want *Set) error {
 	if err := n.readLinks(); err != nil {
 		return err
 	}
 	for _, l := range want.Links.Rows() {
-		if n.index(l.Device) == 0 {
+		if l.Type == "bridge" && n.index(l.Device) == 0 {
 			return applyConflist(n, &Change{Op: Delete, Have: Conflist{Path: n.paths.Conflist}})
 		}
 	}
