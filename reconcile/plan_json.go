@@ -73,6 +73,14 @@ func (p *Plan) Report(inForce *FileRef) *PlanReport {
 	return r
 }
 
+// Conclude turns the report of a plan into that of what came of it.
+func (r *PlanReport) Conclude(inSync bool, err error) {
+	r.InSync = inSync
+	for _, e := range Errors(err) {
+		r.Errors = append(r.Errors, e.Error())
+	}
+}
+
 // reason is why a step is there: a sentence, and the line that asks for it.
 type reason struct{ sentence, source string }
 

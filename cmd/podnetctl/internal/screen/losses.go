@@ -69,42 +69,47 @@ func (v *planView) loseRemoved(l *losses) {
 	}
 }
 
-// loseOwn says what goes with the node's own objects.
+// loseOwn says what goes with the node's own objects. Nobody loses anything by what only pods use where there are none.
 func (v *planView) loseOwn(l *losses, s *reconcile.Step) {
 	switch have := s.Have.(type) {
 	case state.Link:
 		v.loseLink(l, s, have)
 	case state.Addr:
-		if v.Impact(s) == reconcile.ImpactPodLoss && !l.pods {
+		if v.Impact(s) == reconcile.ImpactPodLoss && !l.pods && v.given.Pods != 0 {
 			l.local("%s: lose their gateway %s", v.localPods(), have.Prefix.Addr())
 		}
 	case state.Chain:
-		if have.Table == "nat" {
+		if have.Table == "nat" && v.given.Pods != 0 {
 			l.local("%s: no longer masqueraded (IPv%d)", v.localPods(), have.Family)
 		}
 	}
 }
 
 func (v *planView) loseLink(l *losses, s *reconcile.Step, have state.Link) {
+	gone := s.Op == state.Delete || s.Replace != ""
 	switch impact := v.Impact(s); {
-	case impact == reconcile.ImpactPodLoss:
-		l.local("%s: lose their network with %s", v.localPods(), have.Device)
-	case s.Op == state.Delete && impact == reconcile.ImpactPartition:
+	case have.Type == "vxlan" && gone && impact == reconcile.ImpactPartition:
 		l.peers("all peers: lost with %s", have.Device)
-	case impact == reconcile.ImpactPartition:
-		l.peers("all peers: do not reach this node until they have the same file")
-	case s.Op == state.Delete || s.Replace != "":
+	case have.Type == "vxlan" && gone:
 		l.peers("all peers: unreachable for the moment, %s is made anew", have.Device)
+	case have.Type == "vxlan" && impact == reconcile.ImpactPartition:
+		l.peers("all peers: do not reach this node until they have the same file")
+	case v.given.Pods == 0:
 	case have.Type == "vxlan": // its MTU
 		l.local("%s: MTU above the tunnel's", v.pods())
+	case gone:
+		l.local("%s: lose their network with %s", v.localPods(), have.Device)
 	case have.MAC != s.Want.(state.Link).MAC:
 		l.local("%s: look for their gateway anew", v.localPods())
 	}
 }
 
-func (v *planView) localPods() string {
-	if v.given.Pods < 0 {
+func (v *planView) localPods() string { return Pods(v.given.Pods) }
+
+// Pods is a number of pods of this node; below 0 it is not known.
+func Pods(n int) string {
+	if n < 0 {
 		return "local pods"
 	}
-	return plural(v.given.Pods, "local pod")
+	return plural(n, "local pod")
 }

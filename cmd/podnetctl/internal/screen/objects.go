@@ -104,8 +104,12 @@ func stepObject(s *reconcile.Step) object {
 	return o
 }
 
-// collapse leaves of many steps of one kind the first two and the last.
+// collapse leaves of many steps of one kind the first two and the last, unless it is to leave all.
 func collapse(steps []*reconcile.Step, line func(*reconcile.Step) object, full bool) []object {
+	return collapseWith(steps, line, full, more)
+}
+
+func collapseWith(steps []*reconcile.Step, line func(*reconcile.Step) object, full bool, rest func(int) string) []object {
 	const many = 8
 	var out []object
 	for len(steps) > 0 {
@@ -118,7 +122,7 @@ func collapse(steps []*reconcile.Step, line func(*reconcile.Step) object, full b
 				out = append(out, line(s))
 			}
 		} else {
-			out = append(out, line(steps[0]), line(steps[1]), object{detail: more(run - 3)}, line(steps[run-1]))
+			out = append(out, line(steps[0]), line(steps[1]), object{detail: rest(run - 3)}, line(steps[run-1]))
 		}
 		steps = steps[run:]
 	}

@@ -68,9 +68,13 @@ func (v *planView) header() {
 	} else {
 		v.page.row("Node", "%s", v.Node.Name)
 	}
-	v.file("In force", v.given.InForce)
+	was, is := "In force", "Proposed"
+	if v.given.Applied && v.given.Proposed != (File{}) {
+		was, is = "Before", "In force"
+	}
+	v.file(was, v.given.InForce)
 	if v.given.Proposed != (File{}) {
-		v.file("Proposed", v.given.Proposed)
+		v.file(is, v.given.Proposed)
 	}
 	if v.given.Daemon != "" {
 		v.page.row("Daemon", "%s", v.given.Daemon)

@@ -106,8 +106,11 @@ func (v *planView) impact(peers reconcile.PeerCounts) []string {
 	if line != "" {
 		lines = append(lines, line)
 	}
-	if rest := v.unharmed(losses, peers); rest != "" {
+	switch rest := v.unharmed(losses, peers); {
+	case rest != "":
 		lines = append(lines, rest+": none")
+	case len(lines) == 0:
+		lines = append(lines, "none")
 	}
 	return lines
 }
@@ -139,9 +142,6 @@ func (v *planView) unharmed(l losses, peers reconcile.PeerCounts) string {
 		who = append(who, plural(v.given.Pods, "local pod"))
 	case v.given.Pods < 0:
 		who = append(who, "local pods")
-	}
-	if len(who) == 0 {
-		return "nobody"
 	}
 	return strings.Join(who, ", ")
 }

@@ -128,11 +128,11 @@ func Age(d time.Duration) string {
 	return fmt.Sprintf("%ds", max(0, d)/time.Second)
 }
 
-// milliseconds is how long a pass took.
-func milliseconds(seconds float64) string { return fmt.Sprintf("%.1f ms", seconds*1000) }
+// Milliseconds is how long a pass took.
+func Milliseconds(seconds float64) string { return fmt.Sprintf("%.1f ms", seconds*1000) }
 
-// clock is a time of day, with the date if that is another.
-func clock(at, now time.Time) string {
+// Clock is a time of day, with the date if that is another.
+func Clock(at, now time.Time) string {
 	at, now = at.UTC(), now.UTC()
 	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
 		return at.Format("15:04:05Z")

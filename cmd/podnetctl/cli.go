@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/podnet/podnet/cmd/internal/options"
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+)
+
+// Exit codes of every verb.
+const (
+	exitYes   = 0
+	exitNo    = 1 // differences, invalid, refused, not in sync
+	exitError = 2 // a mistake in the command, or podnetctl could not find the answer
+)
+
+// errNo is the answer no from a verb that has said why on standard output.
+var errNo = errors.New("no")
+
+// refusal is the answer no with its reason, which is a diagnostic.
+type refusal struct{ reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+// run is podnetctl but for the surroundings; it returns the exit code.
+func run(args []string, p process) int {
+	c := &cli{process: p}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	err := root.Execute()
+	var no *refusal
+	switch {
+	case err == nil:
+		return exitYes
+	case errors.Is(err, errNo):
+		return exitNo
+	case errors.As(err, &no):
+		fmt.Fprintf(p.err, "podnetctl: %v\n", err)
+		return exitNo
+	}
+	fmt.Fprintf(p.err, "podnetctl: %v\n", err)
+	return exitError
+}
+
+// cli is one invocation.
+type cli struct {
+	process
+	shared        *options.Options
+	output, color string
+}
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "podnetctl",
+		Short: "The pod network of this node, as the cluster topology file says",
+		Long: `podnetctl checks a cluster topology, says what it would change on this node and why, changes it, and says how the
+node is. Exit codes: 0 done or yes; 1 the answer is no; 2 an error.`,
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return c.check() },
+	}
+	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
+	c.shared = options.Register(shared, "f")
+	root.PersistentFlags().AddFlagSet(shared)
+	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json")
+	root.PersistentFlags().StringVar(&c.color, "color", "auto", "auto, always or never")
+	root.AddCommand(c.validate(), c.diff(), c.apply(), c.status(), c.render(), c.install(), c.teardown(), c.schema(), c.version())
+	return root
+}
+
+// check looks at the flags that every verb has.
+func (c *cli) check() error {
+	if c.output != "text" && c.output != "json" {
+		return fmt.Errorf("--output %s: write text or json", c.output)
+	}
+	if c.color != "auto" && c.color != "always" && c.color != "never" {
+		return fmt.Errorf("--color %s: write auto, always or never", c.color)
+	}
+	return nil
+}
+
+func (c *cli) settings() (reconcile.Settings, error) { return c.shared.Resolve(c.env) }
+
+func (c *cli) json() bool { return c.output == "json" }
+
+// writeJSON writes one document of the machine-readable output.
+func (c *cli) writeJSON(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// style is what standard output can show.
+func (c *cli) style() screen.Style {
+	s := screen.Style{Colour: c.color == "always"}
+	f, ok := c.out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return s
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+		s.Width = width
+	}
+	s.Colour = s.Colour || c.color == "auto" && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
+	return s
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) diff() *cobra.Command {
+	full := false
+	cmd := &cobra.Command{
+		Use:   "diff [FILE|-]",
+		Short: "Say what would be done here, and why; changes nothing",
+		Long: `diff compares what a topology asks for, the one in place if no FILE is given, with this node as it is: every step, the line of
+the file that asks for it, and what traffic loses by it. It takes no lock. Exit codes: 0 nothing to do; 1 something is; 2 an error.`,
+		Example: "  podnetctl diff\n  podnetctl diff /etc/podnet/topology.next.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return c.runDiff(args, full) },
+	}
+	cmd.Flags().BoolVar(&full, "full", false, "list every object, however many there are")
+	return cmd
+}
+
+func (c *cli) runDiff(args []string, full bool) error {
+	n, err := c.open("diff")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	f, err := c.proposed(n, args)
+	if err != nil {
+		return c.invalid(err)
+	}
+	view, err := n.engine.View(f.topology, n.verdict.Previous)
+	if err != nil {
+		return err
+	}
+	plan, err := n.engine.Look(view)
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		err = c.writeJSON(plan.Report(n.inForce()))
+	} else {
+		s := n.screen(plan, full)
+		s.Closing = next(plan, f.name, f.name == n.Paths.Topology, s.Daemon == "")
+		err = screen.WritePlan(c.out, c.style(), s)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(plan.Errors()) > 0:
+		return errors.Join(plan.Errors()...)
+	case !plan.InSync():
+		return errNo
+	}
+	return nil
+}
+
+// screen is a plan for a person, without its closing.
+func (n *node) screen(p *reconcile.Plan, full bool) screen.Plan {
+	now := time.Now()
+	s := screen.Plan{Plan: p, InForce: n.fileInForce(now), Pods: n.pods(p.Topology), Full: full}
+	if p.InForce == p.Topology {
+		if s.InForce.Path == n.Paths.Topology {
+			s.InForce.Note = "same on disk"
+		}
+		s.Daemon = n.daemon(now)
+		return s
+	}
+	s.Proposed = screen.File{Path: p.Topology.File, Digest: p.Topology.Digest}
+	return s
+}
+
+// next is what a person would do about a plan.
+func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
+	command := "podnetctl apply"
+	if !inPlace {
+		command += " " + file
+	}
+	switch {
+	case len(p.Steps) == 0:
+		return screen.Closing{}
+	case p.InForce != p.Topology:
+		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
+	case daemon:
+		return screen.Closing{Label: "Heal", Text: "podnetd does, by itself; if it does not: journalctl -u podnetd"}
+	}
+	return screen.Closing{Label: "Heal", Text: "systemctl start podnetd   or   " + command}
+}

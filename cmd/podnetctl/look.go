@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// patience is how many resyncs a daemon may let pass without a word.
+const patience = 3
+
+// look reads the files, the kernel and what the daemon wrote, and judges them.
+func (n *node) look(digest string) (screen.Status, error) {
+	s := screen.Status{Now: time.Now(), DaemonRuns: reconcile.DaemonRuns(), Pods: -1}
+	n.verdict = n.source.Judge(n.id)
+	written, err := reconcile.ReadStatus(n.Paths.Status)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("%s: %w", n.Paths.Status, err)
+	}
+	if written != nil && written.BootID != state.BootID() {
+		written = nil // of another boot: it says nothing of this kernel
+	}
+	pass := reconcile.Pass{At: s.Now, Verdict: n.verdict}
+	if t := n.followed(); t != nil {
+		pass.Plan, pass.Err = n.compare(t)
+		s.Pods = n.pods(t)
+		s.Tunnel = t.Network.VXLAN
+	}
+	pass.Took = time.Since(s.Now)
+	s.NodeStatus = n.merge(&pass, written, s.DaemonRuns)
+	s.Answer = n.answer(&pass, s, digest)
+	if pass.Plan != nil {
+		s.Facts = pass.Plan.Facts
+	}
+	return s, nil
+}
+
+// followed is the topology in force, or the one that will be if nothing ever was.
+func (n *node) followed() *schema.Topology {
+	if n.verdict.Previous != nil {
+		return n.verdict.Previous
+	}
+	return n.verdict.Topology
+}
+
+func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
+	view, err := n.engine.View(t, t)
+	if err != nil {
+		return nil, err
+	}
+	return n.engine.Look(view)
+}
+
+// merge is the status as seen now, with what only the daemon knows from the file that it wrote.
+func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs bool) *reconcile.NodeStatus {
+	s := pass.Status(written)
+	s.Version, s.BootID = version, state.BootID()
+	if ref := n.inForce(); ref != nil {
+		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
+		if ref.Path == n.Paths.Topology {
+			s.Topology.Origin = reconcile.OriginFile
+		}
+	} else {
+		s.Topology.Path, s.Topology.Digest = "", ""
+	}
+	n.countAddresses(s, pass)
+	if written == nil {
+		s.LastPass = reconcile.PassStatus{}
+		return s
+	}
+	s.Version, s.LastPass, s.HealedTotal, s.LastHealed = written.Version, written.LastPass, written.HealedTotal, written.LastHealed
+	if runs {
+		s.Daemon = written.Daemon
+		s.Conditions = conditions(s.Conditions, written.Conditions)
+	}
+	return s
+}
+
+func (n *node) countAddresses(s *reconcile.NodeStatus, pass *reconcile.Pass) {
+	if pass.Plan == nil {
+		return
+	}
+	ipv4, ipv6, err := state.CountLeases(n.Paths, pass.Plan.Topology.Network.CNI.Name)
+	if err != nil {
+		return // a store that cannot be read has no number
+	}
+	for _, cidr := range pass.Plan.Node.PodCIDRs {
+		family, used := "ipv6", ipv6
+		if cidr.Addr().Is4() {
+			family, used = "ipv4", ipv4
+		}
+		s.Addresses[family] = reconcile.PoolUse{Used: used, Total: state.PoolSize(cidr)}
+	}
+}
+
+// conditions are those that can be seen now, and the daemon's word for all others.
+func conditions(seen, daemon []reconcile.Condition) []reconcile.Condition {
+	var all []reconcile.Condition
+	known := map[string]bool{}
+	for _, c := range seen {
+		if c.Type != reconcile.Degraded {
+			all, known[c.Type] = append(all, c), true
+		}
+	}
+	for _, c := range daemon {
+		if !known[c.Type] {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// answer is why the answer is no, the gravest first; nothing: it is yes.
+func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []string {
+	var why []string
+	no := func(is bool, format string, args ...any) {
+		if is {
+			why = append(why, fmt.Sprintf(format, args...))
+		}
+	}
+	v, followed := n.verdict, n.followed()
+	no(followed == nil && v.OnDisk.Reason == reconcile.ReasonMissing, "no topology at %s (put it there)", n.Paths.Topology)
+	no(followed == nil && v.OnDisk.Reason != reconcile.ReasonMissing, "no topology yet: %s", v.OnDisk.Message)
+	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason == reconcile.ReasonMissing, "the file is missing; the network runs on the last good one")
+	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing, "new file refused; the network runs on the last good one")
+	no(v.OnDisk.Accepted && (v.Previous == nil || v.Previous.Digest != v.OnDisk.Digest), "the file on disk is not in force yet")
+	no(pass.Err != nil, "%v", pass.Err)
+	if p := pass.Plan; p != nil {
+		for _, err := range p.Errors() {
+			no(true, "%v", err)
+		}
+		no(len(p.Steps) > 0, "%s not as the topology in force asks (podnetctl diff)", screen.Objects(len(p.Steps)))
+	}
+	ready := s.Condition(reconcile.Ready)
+	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps) == 0, "not ready: %s", ready.Message)
+	no(!s.DaemonRuns, "podnetd does not run: nothing heals this node")
+	no(s.DaemonRuns && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
+	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
+	return why
+}
+
+// silent says that the daemon has not finished a pass for too long.
+func silent(s screen.Status) bool {
+	if s.Daemon == nil {
+		return true
+	}
+	ended := s.LastPass.At.Add(time.Duration(s.LastPass.DurationSeconds * float64(time.Second)))
+	return s.Now.Sub(ended) > patience*time.Duration(s.Daemon.ResyncSeconds*float64(time.Second))
+}
+
+// modified is when a file was written; the zero time if there is none.
+func modified(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}

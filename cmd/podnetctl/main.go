@@ -1,0 +1,21 @@
+// Podnetctl checks topologies, says what podnet would do on this node, does it, and says how the node is.
+package main
+
+import (
+	"io"
+	"os"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() {
+	os.Exit(run(os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv}))
+}
+
+// process is what podnetctl has of its surroundings.
+type process struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	"golang.org/x/sys/unix"
+)
+
+// node is this node, open for one verb.
+type node struct {
+	reconcile.Settings
+	engine  *reconcile.Engine
+	source  *reconcile.Source
+	id      reconcile.Identity
+	verdict reconcile.Verdict // of the files as they were when it was opened
+}
+
+// open opens this node for a verb, if this process may look at all of it.
+func (c *cli) open(verb string) (*node, error) {
+	s, err := c.settings()
+	if err != nil {
+		return nil, err
+	}
+	if err := privileged(verb); err != nil {
+		return nil, err
+	}
+	n := &node{Settings: s, source: reconcile.NewSource(s.Paths)}
+	if n.engine, err = reconcile.Open(s); err != nil {
+		return nil, err
+	}
+	if n.id, err = n.engine.Identity(); err != nil {
+		n.engine.Close()
+		return nil, err
+	}
+	n.verdict = n.source.Judge(n.id)
+	return n, nil
+}
+
+func (n *node) close() { n.engine.Close() }
+
+// privileged is nil if this process may see and change everything that podnet manages: iptables and the bridge's table
+// cannot be read without.
+func privileged(verb string) error {
+	sentence := fmt.Errorf("%s must run as root with CAP_NET_ADMIN and CAP_NET_RAW (sudo podnetctl %s)", verb, verb)
+	if os.Geteuid() != 0 {
+		return sentence
+	}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	const needed = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
+	if data[0].Effective&needed != needed {
+		return sentence
+	}
+	return nil
+}
+
+// proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
+// c.invalid.
+func (c *cli) proposed(n *node, args []string) (file, error) {
+	f, err := c.read(append(args, n.Paths.Topology)[0], n.Paths)
+	if err != nil {
+		return f, err
+	}
+	if _, err := n.id.Select(f.topology); err != nil {
+		return f, unlisted(f.topology, err)
+	}
+	return f, nil
+}
+
+// pods counts the pods that hang on the bridge as it is named now; -1 if that cannot be found out.
+func (n *node) pods(t *schema.Topology) int {
+	if n.verdict.Previous != nil {
+		t = n.verdict.Previous
+	}
+	count, err := n.engine.Live().Pods(t.Network.Bridge.Name)
+	if err != nil {
+		return -1
+	}
+	return count
+}
+
+// inForce is where the topology in force is to be read: in place if it is the same there.
+func (n *node) inForce() *reconcile.FileRef {
+	previous := n.verdict.Previous
+	if previous == nil {
+		return nil
+	}
+	ref := &reconcile.FileRef{Path: n.Paths.LastGood, Digest: previous.Digest}
+	if n.verdict.OnDisk.Digest == previous.Digest {
+		ref.Path = n.Paths.Topology
+	}
+	return ref
+}
+
+// fileInForce is the topology in force for a person; now is the time.
+func (n *node) fileInForce(now time.Time) screen.File {
+	ref := n.inForce()
+	if ref == nil {
+		return screen.File{}
+	}
+	return screen.File{Path: ref.Path, Digest: ref.Digest, Note: screen.Since(now.Sub(n.verdict.KeptAt))}
+}
+
+// daemon says what is wrong with the daemon; "" if it runs.
+func (n *node) daemon(now time.Time) string {
+	if reconcile.DaemonRuns() {
+		return ""
+	}
+	const heals = "nothing heals this (journalctl -u podnetd)"
+	s, err := reconcile.ReadStatus(n.Paths.Status)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "NOT RUNNING since boot: " + heals
+	case err != nil || s.Daemon == nil || s.BootID != state.BootID():
+		return "NOT RUNNING: " + heals
+	}
+	return fmt.Sprintf("NOT RUNNING since %s: %s", screen.Clock(s.WrittenAt, now), heals)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) schema() *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of the topology file, for editors",
+		Example: "  podnetctl schema > topology.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			b, err := schema.JSONSchema()
+			if err != nil {
+				return err
+			}
+			_, err = c.out.Write(b)
+			return err
+		},
+	}
+}
+
+// Version is what the version verb says, for other programs.
+type Version struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Version    string `json:"version"`
+	Go         string `json:"go"`
+}
+
+func (c *cli) version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if c.json() {
+				return c.writeJSON(Version{schema.APIVersion, "Version", version, runtime.Version()})
+			}
+			_, err := fmt.Fprintln(c.out, "podnetctl", version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) teardown() *cobra.Command {
+	dryRun, force := false, false
+	cmd := &cobra.Command{
+		Use:   "teardown",
+		Short: "Remove everything that podnet owns on this node, and nothing else",
+		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, and /var/lib/podnet and /run/podnet. The topology,
+the plugins, the address leases and host-wide sysctls stay. It refuses while a daemon runs, and without --force while
+pods are present.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return c.runTeardown(dryRun, force) },
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
+	cmd.Flags().BoolVar(&force, "force", false, "also while pods are present: they lose their network")
+	return cmd
+}
+
+func (c *cli) runTeardown(dryRun, force bool) error {
+	n, err := c.open("teardown")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	view := n.bare()
+	if dryRun {
+		plan, err := n.engine.Look(view)
+		if err != nil {
+			return err
+		}
+		return c.showTeardown(n, plan, nil, true)
+	}
+	if reconcile.DaemonRuns() {
+		return &refusal{"podnetd runs in this network namespace and would put everything back: systemctl disable --now podnetd, then podnetctl teardown"}
+	}
+	if pods := n.pods(view.Topology); pods != 0 && !force {
+		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force", screen.Pods(pods))}
+	}
+	unlock, err := reconcile.Lock(n.Paths.Lock)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	plan, err := n.remove(view, force)
+	if plan == nil {
+		return err
+	}
+	return c.showTeardown(n, plan, err, false)
+}
+
+// remove takes everything away: pods only if it is told to, podnet's directories only if nothing else is left.
+func (n *node) remove(view reconcile.View, pods bool) (*reconcile.Plan, error) {
+	var failed error
+	if pods {
+		_, failed = n.engine.Live().DeletePods()
+	}
+	plan, err := n.engine.Converge(view)
+	if err = errors.Join(failed, err); err == nil {
+		err = errors.Join(os.RemoveAll(n.Paths.StateDir), os.RemoveAll(n.Paths.RunDir))
+	}
+	return plan, err
+}
+
+// bare is this node when nobody asks anything of it.
+func (n *node) bare() reconcile.View {
+	name := cmp.Or(n.id.Node, n.id.Hostname)
+	v := reconcile.View{Topology: &schema.Topology{}, Node: &schema.Node{Name: name}, Want: &state.Set{}}
+	if t := n.verdict.Topology; t != nil {
+		v.Topology.Network = t.Network
+		if own, err := n.id.Select(t); err == nil {
+			v.Node = own
+		}
+	}
+	return v
+}
+
+func (c *cli) showTeardown(n *node, plan *reconcile.Plan, failed error, planned bool) error {
+	var err error
+	if c.json() {
+		r := plan.Report(n.inForce())
+		if !planned {
+			r.Conclude(failed == nil, failed)
+		}
+		err = c.writeJSON(r)
+	} else {
+		err = screen.WriteTeardown(c.out, c.style(), screen.Teardown{
+			Plan: plan, Pods: n.pods(plan.Topology), Planned: planned, Err: failed,
+			Directories: []string{n.Paths.StateDir, n.Paths.RunDir}, Stays: n.stays(),
+		})
+	}
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return errNo
+	}
+	return nil
+}
+
+// stays are the host-wide sysctls that podnet may have set.
+func (n *node) stays() string {
+	names := []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"}
+	if t := n.verdict.Topology; t != nil {
+		if v, err := n.engine.View(t, nil); err == nil {
+			names = nil
+			for _, s := range v.Want.Sysctls.Rows() {
+				names = append(names, s.Path)
+			}
+		}
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// stdin is the FILE that means standard input.
+const stdin = "-"
+
+// file is a topology file that was read: whole, and as given on the command line.
+type file struct {
+	name     string
+	data     []byte
+	topology *schema.Topology
+}
+
+// read reads and checks a topology. The error of an invalid one is a *schema.Invalid, for c.invalid.
+func (c *cli) read(name string, paths state.Paths) (file, error) {
+	f := file{name: name}
+	var err error
+	if name == stdin {
+		const most = 64<<20 + 1 // schema refuses it from here
+		f.data, err = io.ReadAll(io.LimitReader(c.in, most))
+	} else {
+		f.data, err = reconcile.ReadTopology(name)
+	}
+	if err != nil {
+		return f, missing(err, name, paths)
+	}
+	f.topology, err = schema.Parse(name, f.data)
+	return f, err
+}
+
+// missing tells whoever has no topology how to get one.
+func missing(err error, name string, paths state.Paths) error {
+	if !errors.Is(err, fs.ErrNotExist) || name != paths.Topology {
+		return err
+	}
+	if _, kept := os.Stat(paths.LastGood); kept == nil {
+		return fmt.Errorf("no topology at %s (put it back, or go on with the last good one: podnetctl apply %s)", name, paths.LastGood)
+	}
+	return fmt.Errorf("no topology at %s (put it there, or say which: podnetctl apply FILE)", name)
+}
+
+// Validation is what is wrong with a topology, for other programs.
+type Validation struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	File       string         `json:"file"`
+	Valid      bool           `json:"valid"`
+	Errors     []schema.Fault `json:"errors"`
+	Warnings   []schema.Fault `json:"warnings"`
+	Nodes      int            `json:"nodes"`
+}
+
+func newValidation(file string, faults, warnings []schema.Fault, nodes int) Validation {
+	v := Validation{schema.APIVersion, "Validation", file, len(faults) == 0, faults, warnings, nodes}
+	if v.Errors == nil {
+		v.Errors = []schema.Fault{}
+	}
+	if v.Warnings == nil {
+		v.Warnings = []schema.Fault{}
+	}
+	return v
+}
+
+// invalid says on standard output what is wrong with a topology, and that this is the answer. An error of another sort
+// is returned as it is.
+func (c *cli) invalid(err error) error {
+	var bad *schema.Invalid
+	if !errors.As(err, &bad) {
+		return err
+	}
+	if c.json() {
+		err = c.writeJSON(newValidation(bad.File, bad.Faults, bad.Warnings, bad.Nodes))
+	} else {
+		err = bad.WriteText(c.out, screen.Paint(c.style()))
+	}
+	if err != nil {
+		return err
+	}
+	return errNo
+}
+
+// unlisted turns a topology's lack of an entry for this node into a fault of the file.
+func unlisted(t *schema.Topology, err error) error {
+	var none *reconcile.NoEntryError
+	if !errors.As(err, &none) {
+		return err
+	}
+	fault := schema.Fault{Line: max(1, t.Line("nodes")), Column: 1, Field: "nodes", Message: none.Message}
+	return &schema.Invalid{File: t.File, Faults: []schema.Fault{fault}, Warnings: t.Warnings, Nodes: len(t.Nodes)}
+}
