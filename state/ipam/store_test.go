@@ -241,6 +241,14 @@ func TestBoot(t *testing.T) {
 	check(t, fmt.Sprint(leases(t, s)), "map[10.0.0.2:theirs,false 10.0.0.3:c10,true 10.0.0.4:c11,true 10.0.0.5:c12,true 10.0.0.6:c13,true]")
 }
 
+// An address that podnet adds to what another plugin gave does not make that podnet's own.
+func TestMixedOwner(t *testing.T) {
+	s := open(t, t.TempDir())
+	write(t, s, "10.0.0.2", "theirs\r\neth0")
+	check(t, reserve(s, Owner{"theirs", "eth0"}, []Set{set(t, "10.0.0.0/24"), set(t, "fd00::/64")}), "10.0.0.2/24 fd00::2/64")
+	check(t, fmt.Sprint(leases(t, s)), "map[10.0.0.2:theirs,false fd00::2:theirs,false]")
+}
+
 func leases(t *testing.T, s *Store) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -88,9 +88,14 @@ func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Nam
 	return c.result(req, br, v, host, a), nil
 }
 
-// startPod configures the pod's end and waits until the bridge's port works.
+// startPod configures the pod's end, waits until the bridge's port works, and has the pod announce itself.
 func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
-	if err := configurePod(pod, req.IfName, a, c); err != nil {
+	end, err := enterPod(pod, req.IfName, a)
+	if err != nil {
+		return err
+	}
+	defer end.Close()
+	if err := end.configure(a, c); err != nil {
 		return err
 	}
 	if c.IsGateway {
@@ -99,7 +104,10 @@ func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.
 			return err
 		}
 	}
-	return awaitPort(h, v.name)
+	if err := awaitPort(h, v.name); err != nil {
+		return err
+	}
+	return end.announce(v.peerMAC)
 }
 
 func (a *addressing) hosts() []netip.Addr {

@@ -3,9 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"path/filepath"
-	"time"
+	"net"
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/vishvananda/netlink"
@@ -21,8 +19,14 @@ func dialPod(pod *podns.Namespace) (h *netlink.Handle, err error) {
 	return h, err
 }
 
-// configurePod gives the pod's interface its addresses, sets it up and adds the routes.
-func configurePod(pod *podns.Namespace, ifname string, a *addressing, c *config) error {
+// podEnd is the pod's end of the veth, and the socket in the pod's namespace that it is configured over.
+type podEnd struct {
+	*netlink.Handle
+	link netlink.Link
+}
+
+// enterPod opens the socket and writes the settings, in one visit to the namespace.
+func enterPod(pod *podns.Namespace, ifname string, a *addressing) (*podEnd, error) {
 	var h *netlink.Handle
 	err := pod.Do(func() (err error) {
 		if h, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
@@ -30,54 +34,77 @@ func configurePod(pod *podns.Namespace, ifname string, a *addressing, c *config)
 		}
 		return podSettings(ifname, a)
 	})
-	if h != nil {
-		defer h.Close()
+	if h == nil {
+		return nil, err
+	}
+	e := &podEnd{Handle: h}
+	if err == nil {
+		e.link, err = h.LinkByName(ifname)
 	}
 	if err != nil {
-		return err
+		h.Close()
+		return nil, fmt.Errorf("%s in the pod: %w", ifname, err)
 	}
-	link, err := h.LinkByName(ifname)
-	if err != nil {
-		return fmt.Errorf("%s in the pod: %w", ifname, err)
-	}
+	return e, nil
+}
+
+// configure gives the pod's end its addresses, sets it up and adds the routes.
+func (e *podEnd) configure(a *addressing, c *config) error {
 	for _, addr := range a.addrs {
-		if err := addAddr(h, link, addr.prefix, c.EnableDAD); err != nil {
+		if err := addAddr(e.Handle, e.link, addr.prefix, c.EnableDAD); err != nil {
 			return err
 		}
 	}
-	if err := h.LinkSetUp(link); err != nil {
-		return fmt.Errorf("set %s in the pod up: %w", ifname, err)
+	if err := e.LinkSetUp(e.link); err != nil {
+		return fmt.Errorf("set %s in the pod up: %w", e.link.Attrs().Name, err)
 	}
 	if c.EnableDAD {
-		if err := settle(h, link); err != nil {
+		if err := settle(e.Handle, e.link); err != nil {
 			return err
 		}
 	}
 	for _, r := range a.routes {
-		if err := addRoute(h, link, r, a); err != nil {
+		if err := addRoute(e.Handle, e.link, r, a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, and addresses that outlive the
-// interface's being set down.
+// announce tells the neighbours whose the addresses are now: they may remember a pod that had them before. The kernel does
+// that, as podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a packet
+// socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
+func (e *podEnd) announce(mac net.HardwareAddr) error {
+	if err := e.LinkSetHardwareAddr(e.link, mac); err != nil {
+		return fmt.Errorf("announce the pod's addresses: %w", err)
+	}
+	return nil
+}
+
+// podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, IPv6 addresses that outlive the
+// interface's being set down, and that changes are announced. Only the last may be refused by a read-only /proc/sys.
 func podSettings(ifname string, a *addressing) error {
+	families := map[bool]bool{}
 	for _, addr := range a.addrs {
-		if addr.prefix.Addr().Is4() {
+		families[addr.prefix.Addr().Is4()] = true
+	}
+	for _, s := range []struct {
+		is4         bool
+		path, value string
+		needed      bool
+	}{
+		{true, "net/ipv4/conf/" + ifname + "/arp_notify", "1", false},
+		{false, "net/ipv6/conf/lo/disable_ipv6", "0", true},
+		{false, "net/ipv6/conf/" + ifname + "/disable_ipv6", "0", true},
+		{false, "net/ipv6/conf/" + ifname + "/keep_addr_on_down", "1", true},
+		{false, "net/ipv6/conf/" + ifname + "/ndisc_notify", "1", false},
+	} {
+		if !families[s.is4] {
 			continue
 		}
-		for _, s := range []struct{ link, setting, value string }{
-			{"lo", "disable_ipv6", "0"},
-			{ifname, "disable_ipv6", "0"},
-			{ifname, "keep_addr_on_down", "1"},
-		} {
-			if err := writeSysctl(filepath.Join("net/ipv6/conf", s.link, s.setting), s.value); err != nil {
-				return fmt.Errorf("the pod has an IPv6 address, and IPv6 cannot be switched on in it: %w", err)
-			}
+		if err := writeSysctl(s.path, s.value); err != nil && s.needed {
+			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
-		return nil
 	}
 	return nil
 }
@@ -113,54 +140,4 @@ func routeOf(r *types.Route, a *addressing) *netlink.Route {
 		route.Scope = netlink.Scope(*r.Scope)
 	}
 	return route
-}
-
-const (
-	dadTimeout  = 5 * time.Second
-	portTimeout = 3 * time.Second
-)
-
-// settle waits until duplicate address detection has passed the addresses.
-func settle(h *netlink.Handle, link netlink.Link) error {
-	return poll(dadTimeout, func() (bool, error) {
-		list, err := h.AddrList(link, netlink.FAMILY_V6)
-		if err != nil {
-			return false, err
-		}
-		for _, a := range list {
-			addr, _ := netip.AddrFromSlice(a.IP)
-			switch {
-			case a.Flags&unix.IFA_F_DADFAILED != 0:
-				return false, protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s", addr)
-			case a.Flags&unix.IFA_F_TENTATIVE != 0 && !addr.IsLinkLocalUnicast():
-				return false, nil
-			}
-		}
-		return true, nil
-	}, "the pod's addresses are still being checked for duplicates")
-}
-
-// awaitPort waits until the bridge forwards to the pod: the kernel sets a port going a moment after its peer is up.
-func awaitPort(h *netlink.Handle, name string) error {
-	return poll(portTimeout, func() (bool, error) {
-		link, err := h.LinkByName(name)
-		if err != nil {
-			return false, fmt.Errorf("veth %s: %w", name, err)
-		}
-		return link.Attrs().OperState == netlink.OperUp, nil
-	}, "the bridge's port "+name+" does not come up")
-}
-
-// poll asks until the answer is yes, less and less often.
-func poll(timeout time.Duration, done func() (bool, error), otherwise string) error {
-	deadline := time.Now().Add(timeout)
-	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		if ok, err := done(); err != nil || ok {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return protocol.Errorf(protocol.CodeTryLater, "%s after %s", otherwise, timeout)
-		}
-		time.Sleep(pause)
-	}
 }

@@ -206,8 +206,8 @@ func TestAtOnce(t *testing.T) {
 	if n := len(leaseFiles(t, h)); n != 32 {
 		t.Errorf("%d leases, want 32", n)
 	}
-	if n := strings.Count(h.Sh("ip -o link show master br0"), "\n"); n != 16 {
-		t.Errorf("%d ports, want 16", n)
+	if n := strings.Count(h.Sh("ip -o -d link show master br0"), "state forwarding"); n != 16 {
+		t.Errorf("%d ports forward, want 16", n)
 	}
 }
 
@@ -272,6 +272,40 @@ func TestForwardingKeepsRouterRoutes(t *testing.T) {
 	for setting, want := range map[string]string{"net/ipv6/conf/all/forwarding": "1", "net/ipv6/conf/eth0/accept_ra": "2", "net/ipv6/conf/br0/accept_ra": "0"} {
 		if got, err := h.Sysctl(setting); err != nil || got != want {
 			t.Errorf("%s is %s, %v; want %s", setting, got, err, want)
+		}
+	}
+}
+
+// A pod that gets the address of one that has gone is reached at once by those who knew the other.
+func TestReusedAddress(t *testing.T) {
+	h := newHost(t)
+	conf := h.conf(`"isGateway":true`, `"ranges":[[{"subnet":"10.1.0.0/24","rangeEnd":"10.1.0.3"}],[{"subnet":"fd00:1::/64","rangeEnd":"fd00:1::3"}]]`)
+	a, b, c := h.NewPod("a"), h.NewPod("b"), h.NewPod("c")
+	h.must(on(a, conf).with("ADD"))
+	h.must(on(b, conf).with("ADD"))
+	to := []string{"10.1.0.3", "fd00:1::3"}
+	for _, addr := range to {
+		if err := a.Ping(addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.must(on(b, conf).with("DEL"))
+	h.must(on(c, conf).with("ADD"))
+	for _, addr := range to {
+		if err := a.Ping(addr); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A default route that the configuration has already, with or without a gateway, is not added again.
+func TestDefaultRouteOnce(t *testing.T) {
+	for _, c := range []struct{ gw, via string }{{"", "10.1.0.1"}, {`,"gw":"10.1.0.9"`, "10.1.0.9"}} {
+		h := newHost(t)
+		p := h.NewPod("a")
+		h.must(on(p, h.conf(`"isDefaultGateway":true`, ranges4+`,"routes":[{"dst":"0.0.0.0/0"`+c.gw+`}]`)).with("ADD"))
+		if routes, err := p.Exec("ip", "route", "show", "default"); err != nil || strings.TrimSpace(routes) != "default via "+c.via+" dev eth0" {
+			t.Errorf("%q %v", routes, err)
 		}
 	}
 }

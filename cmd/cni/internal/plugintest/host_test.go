@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -142,12 +143,25 @@ func wantFault(t *testing.T, err error, code int, words ...string) {
 // state is all that the plugins could have changed on the host, as text that is the same as long as nothing is changed.
 func (h *host) state() string {
 	h.t.Helper()
+	h.settle()
 	var b strings.Builder
 	for _, line := range []string{"ip -o link show", "ip -o addr show", "ip route show table all", "ip -6 route show table all",
 		"ip neigh show nud permanent", "ip -6 neigh show nud permanent"} {
 		b.WriteString(h.Sh(line))
 	}
 	return strings.ReplaceAll(b.String(), " tentative", "") + strings.Join(leaseFiles(h.t, h), "\n")
+}
+
+// settle waits until the bridge has noticed that it has a port, which it does a while after the port.
+func (h *host) settle() {
+	h.t.Helper()
+	lab.Eventually(h.t, lab.Patience, "carrier of br0", func() error {
+		links := h.Sh("ip -o link show")
+		if strings.Contains(links, "master br0 state UP") && strings.Contains(links, "br0: <NO-CARRIER") {
+			return errors.New("none")
+		}
+		return nil
+	})
 }
 
 // leaseFiles are the names of the leases in the network's directory.

@@ -103,6 +103,21 @@ func TestDelLeavesForeign(t *testing.T) {
 	same(t, "host", h.state(), before)
 }
 
+// An ADD for another namespace of the same container does not take the old one away if it cannot succeed itself.
+func TestRefusalKeepsOldAttachment(t *testing.T) {
+	h := newHost(t)
+	p, q := h.NewPod("a"), h.NewPod("b")
+	conf := h.conf(`"isGateway":true`, ranges4)
+	h.must(on(p, conf).with("ADD"))
+	h.Must("ip", "link", "add", "foreign", "type", "veth", "peer", "name", "eth0", "netns", filepath.Base(q.Path))
+	before := h.state()
+	h.fails(call{verb: "ADD", id: p.ID, netns: q.Path, conf: conf}, 102, "eth0 exists")
+	same(t, "host", h.state(), before)
+	if err := p.Ping("10.1.0.1"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The bridge moves to another address where it is told to.
 func TestForceAddress(t *testing.T) {
 	h := newHost(t)
