@@ -28,8 +28,12 @@ func diffJSON(t *testing.T, n *lab.Node, args ...string) (plan, int) {
 }
 
 func TestDiff(t *testing.T) {
-	l, topology := cluster(t, "node-a", "node-b")
+	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
+	topology.Extra = []string{`network: {clusterCIDRs: ["10.244.0.0/16", "fd00:10:244::/48"]}`} // or a new peer widens them
+	n.Write(topology.String())
+	n.Start()
+	n.AwaitInForce()
 	n.Stop() // so that nothing but diff could change anything
 	next := topology
 	next.Nodes = append(next.Nodes[:2:2], lab.Entry{Name: "node-c", IP: "192.0.2.50", PodCIDRs: []string{lab.PodCIDR4(9), lab.PodCIDR6(9)}})

@@ -74,14 +74,13 @@ func (s *story) tornFile() {
 	begin := time.Now()
 	c := n.AwaitCondition("StaleTopology", "True")
 	s.line("StaleTopology, reason "+c.Reason, time.Since(begin), lab.SameState(before, n.State()))
-	if out := n.Podnetctl("status"); true {
-		fmt.Printf("node-b$ podnetctl status     (exit code %d)\n%s", out.Code, out.Stdout+out.Stderr)
-		var err error
-		if out.Code != 1 || !strings.Contains(out.Stdout, "StaleTopology") {
-			err = fmt.Errorf("exit code %d, want 1 and StaleTopology shown", out.Code)
-		}
-		s.line("status says so, exit code 1", 0, err)
+	out := n.Podnetctl("status")
+	fmt.Printf("node-b$ podnetctl status     (exit code %d)\n%s", out.Code, out.Stdout+out.Stderr)
+	var err error
+	if out.Code != 1 || !strings.Contains(out.Stdout, "StaleTopology") {
+		err = fmt.Errorf("exit code %d, want 1 and StaleTopology shown", out.Code)
 	}
+	s.line("status says so, exit code 1", 0, err)
 	n.Write(whole)
 	begin = time.Now()
 	n.AwaitInForce()
@@ -101,7 +100,12 @@ func (s *story) teardown() {
 	begin := time.Now()
 	out := n.Podnetctl("teardown")
 	took := time.Since(begin)
-	fmt.Printf("node-c$ podnetctl teardown\n%s", out.Stdout+out.Stderr)
+	fmt.Print("node-c$ podnetctl teardown     (without its list of objects)\n")
+	for line := range strings.Lines(out.Stdout + out.Stderr) {
+		if object := strings.HasPrefix(line, "- ") || strings.HasPrefix(line, " ") && !strings.Contains(line, "net/"); !object {
+			fmt.Print(line)
+		}
+	}
 	var err error
 	if out.Code != 0 {
 		err = fmt.Errorf("exit code %d", out.Code)

@@ -105,7 +105,7 @@ func (r *report) summary(end *broken) int {
 		if g.total == 0 {
 			continue
 		}
-		line := fmt.Sprintf("  %-34s%4d of %-4d %-12s", g.name, g.done, g.total, g.verb)
+		line := fmt.Sprintf("  %-30s%4d of %-4d %-11s", g.name, g.done, g.total, g.verb)
 		if len(g.took) > 0 {
 			slices.Sort(g.took)
 			line += fmt.Sprintf("median%12s   slowest%12s", milliseconds(g.took[len(g.took)/2]), milliseconds(g.took[len(g.took)-1]))

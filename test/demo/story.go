@@ -28,11 +28,18 @@ func (s *story) start(names ...string) {
 		foreign(n)
 		s.bare[n] = n.Network()
 	}
-	s.topology = s.lab.Topology()
+	s.topology = s.file()
 	for _, n := range s.lab.Nodes {
 		n.Write(s.topology.String())
 		s.boot(n)
 	}
+}
+
+// file is the topology of the nodes there are. The cluster's ranges are given, or each new node would widen them.
+func (s *story) file() lab.Topology {
+	t := s.lab.Topology()
+	t.Extra = []string{`network:`, `  clusterCIDRs: ["10.244.0.0/16", "fd00:10:244::/48"]`}
+	return t
 }
 
 // foreign puts objects on a host that are none of podnet's business and must survive it.
@@ -132,7 +139,7 @@ func (s *story) edit() {
 	moved := s.lab.Nodes[1]
 	s.lab.Renumber(moved, "192.0.2.99", "2001:db8::99")
 	joining := s.lab.Node("node-d")
-	s.topology = s.lab.Topology()
+	s.topology = s.file()
 	text := s.topology.String()
 
 	first := s.lab.Nodes[0]
