@@ -131,9 +131,21 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, 
 	if err != nil {
 		return err
 	}
+	if err := checkEnds(f, req, h, br, prev, inside); err != nil || c.DisableContainerInterface {
+		return err
+	}
+	if inside.Attrs().Flags&net.FlagUp == 0 {
+		f.addf("it is down")
+	}
+	return checkLayer3(f, p, inside, a)
+}
+
+// checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
+func checkEnds(f *findings, req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, prev *current.Result, inside netlink.Link) error {
+	mac := inside.Attrs().HardwareAddr.String()
 	for _, in := range prev.Interfaces {
-		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != inside.Attrs().HardwareAddr.String() {
-			f.addf("its MAC address is %s, not %s", inside.Attrs().HardwareAddr, in.Mac)
+		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
+			f.addf("its MAC address is %s, not %s", mac, in.Mac)
 		}
 	}
 	port, err := portOf(h, br, inside)
@@ -145,13 +157,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, 
 	case port.Attrs().Flags&net.FlagUp == 0:
 		f.addf("the host's end %s is down (ip link set %s up)", port.Attrs().Name, port.Attrs().Name)
 	}
-	if c.DisableContainerInterface {
-		return nil
-	}
-	if inside.Attrs().Flags&net.FlagUp == 0 {
-		f.addf("it is down")
-	}
-	return checkLayer3(f, p, inside, a)
+	return nil
 }
 
 func checkLayer3(f *findings, p *netlink.Handle, inside netlink.Link, a *addressing) error {
