@@ -26,11 +26,8 @@ type Daemon struct {
 	healing bool        // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
-// pace is how much longer than a pass the loop rests after one, so that a storm of events costs a fifth of a core.
-const (
-	pace = 4
-	beat = 5 * time.Second // between two signs of life
-)
+// beat is the time between two signs of life.
+const beat = 5 * time.Second
 
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
@@ -49,10 +46,11 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	defer resync.Stop()
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
+	var spent budget
 	for first := true; ; first = false {
 		start := time.Now()
 		d.pass(first)
-		rest(ctx, pace*time.Since(start))
+		rest(ctx, spent.spend(time.Now(), time.Since(start)))
 		for again := false; !again; {
 			d.Turned()
 			select {

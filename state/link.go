@@ -154,11 +154,12 @@ func (n *Node) addLink(l Link) error {
 func AddLink(h *netlink.Handle, l Link) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
-	var device netlink.Link = &netlink.Bridge{LinkAttrs: attrs}
+	var err error
 	if l.Type == "vxlan" {
-		device = &netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()}
+		err = h.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
+	} else {
+		err = addBridge(h, attrs)
 	}
-	err := h.LinkAdd(device)
 	switch {
 	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
 		return fmt.Errorf("%s: another vxlan device has vni %d port %d (find it: ip -d link show type vxlan): %w", l.Device, l.VNI, l.Port, err)
@@ -166,6 +167,23 @@ func AddLink(h *netlink.Handle, l Link) error {
 		return fmt.Errorf("%s: UDP port %d is taken by another program (find it: ss -ulnp sport = %d): %w", l.Device, l.Port, l.Port, err)
 	case err != nil:
 		return fmt.Errorf("make %s %s: %w", l.Type, l.Device, err)
+	}
+	return nil
+}
+
+// addBridge makes a bridge that keeps its MTU. One that is set at creation goes with the next port: only a change makes the
+// kernel remember that somebody wants it so.
+func addBridge(h *netlink.Handle, attrs netlink.LinkAttrs) error {
+	mtu := attrs.MTU
+	if mtu != 0 {
+		attrs.MTU = mtu - 1
+	}
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := h.LinkAdd(bridge); err != nil || mtu == 0 {
+		return err
+	}
+	if err := h.LinkSetMTU(bridge, mtu); err != nil {
+		return errors.Join(err, h.LinkDel(bridge))
 	}
 	return nil
 }
