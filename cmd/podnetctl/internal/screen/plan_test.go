@@ -35,6 +35,20 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// checkLines: nothing is wider than the widest screen, and nothing hangs over the end of a line.
+func checkLines(t *testing.T, screen string) {
+	t.Helper()
+	for line := range strings.Lines(screen) {
+		line = strings.TrimSuffix(line, "\n")
+		if n := utf8.RuneCountInString(line); n > FullWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
+		if strings.TrimRight(line, " ") != line {
+			t.Errorf("blanks at the end: %q", line)
+		}
+	}
+}
+
 func written(t *testing.T, s Style, p Plan) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -117,14 +131,7 @@ func TestPlanScreens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := written(t, Style{}, p)
 			golden(t, name, got)
-			for line := range strings.Lines(got) {
-				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > FullWidth {
-					t.Errorf("%d columns: %s", n, line)
-				}
-				if strings.TrimRight(line, " \n") != strings.TrimSuffix(line, "\n") {
-					t.Errorf("blanks at the end: %q", line)
-				}
-			}
+			checkLines(t, got)
 		})
 	}
 }

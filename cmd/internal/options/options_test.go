@@ -1,0 +1,83 @@
+package options
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
+	"github.com/spf13/pflag"
+)
+
+// resolve gives the flags and the environment to the options of a program; defaults is what /etc/default/podnetd says
+// under root.
+func resolve(t *testing.T, root, defaults string, env map[string]string, args ...string) (reconcile.Settings, error) {
+	t.Helper()
+	if defaults != "" {
+		path := filepath.Join(root, defaultsFile)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(defaults), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	o := Register(flags, "f")
+	if err := flags.Parse(append([]string{"--root", root}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return o.Resolve(func(name string) string { return env[name] })
+}
+
+// A flag comes before the environment, that before the defaults file, and that before the default, which alone is under
+// the root.
+func TestPrecedence(t *testing.T) {
+	const defaults = "# by hand\n; or by a tool\n\nPODNET_NODE='from-file'\nPODNET_TOPOLOGY = \"/file.yaml\"\nPODNET_CNI_CONF_NAME=20-file.conflist\n"
+	env := map[string]string{"PODNET_NODE": "from-env", "PODNET_TOPOLOGY": "/env.yaml", "PODNET_CNI_CONF_DIR": "/env.d"}
+	for _, c := range []struct {
+		name     string
+		defaults string
+		env      map[string]string
+		args     []string
+		want     func(root string, s *reconcile.Settings)
+	}{
+		{"defaults, all under the root", "", nil, nil, func(string, *reconcile.Settings) {}},
+		{"the file", defaults, nil, nil, func(_ string, s *reconcile.Settings) {
+			s.Node, s.Paths.Topology = "from-file", "/file.yaml"
+			s.Paths.Conflist = filepath.Join(filepath.Dir(s.Paths.Conflist), "20-file.conflist")
+		}},
+		{"the environment", defaults, env, nil, func(_ string, s *reconcile.Settings) {
+			s.Node, s.Paths.Topology, s.Paths.Conflist = "from-env", "/env.yaml", "/env.d/20-file.conflist"
+		}},
+		{"a flag", defaults, env, []string{"--node", "from-flag", "-f", "flag.yaml", "--cni-bin-dir", "/flag/bin"}, func(_ string, s *reconcile.Settings) {
+			s.Node, s.Paths.Topology, s.Paths.Conflist, s.Paths.PluginDir = "from-flag", "flag.yaml", "/env.d/20-file.conflist", "/flag/bin"
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			want := reconcile.Settings{Paths: state.DefaultPaths(root)}
+			c.want(root, &want)
+			got, err := resolve(t, root, c.defaults, c.env, c.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+}
+
+// What the defaults file says of other programs' options is none of podnet's business; what it cannot mean is an error
+// that says where.
+func TestDefaultsFile(t *testing.T) {
+	if _, err := resolve(t, t.TempDir(), "PODNETD_OPTIONS=--resync 5s\n", nil); err != nil {
+		t.Errorf("an option of something else: %v", err)
+	}
+	if _, err := resolve(t, t.TempDir(), "export PODNET_NODE\n", nil); err == nil {
+		t.Error("a line that is not NAME=value: no error")
+	}
+}

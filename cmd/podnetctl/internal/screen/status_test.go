@@ -1,0 +1,123 @@
+package screen
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// healthy is a node whose answer is yes.
+func healthy() Status {
+	now := time.Date(2026, 3, 14, 2, 9, 21, 0, time.UTC)
+	const digest = "sha256:4c1d07aa93f2ee"
+	return Status{
+		NodeStatus: &reconcile.NodeStatus{
+			Node: "node-17", IP: "192.0.2.27", PodCIDRs: []string{"10.244.17.0/24", "fd00:10:244:11::/64"}, MTU: 1450, Version: "1.0.2",
+			Daemon: &reconcile.DaemonStatus{PID: 812, StartedAt: now.Add(-12 * 24 * time.Hour), ResyncSeconds: 30},
+			Topology: reconcile.TopologyStatus{
+				Path: inPlace, Digest: digest, Origin: reconcile.OriginFile, LoadedAt: now.Add(-12 * 24 * time.Hour),
+				OnDisk: reconcile.OnDisk{Digest: digest, Accepted: true},
+			},
+			InSync: true, Peers: 199,
+			Addresses:  map[string]reconcile.PoolUse{"ipv4": {Used: 31, Total: 253}, "ipv6": {Used: 31, Total: 1<<53 - 1}},
+			LastPass:   reconcile.PassStatus{At: now.Add(-4 * time.Second), DurationSeconds: 0.0021},
+			LastHealed: []reconcile.Healed{{At: now.Add(-57 * time.Minute), Op: "create", Kind: "route", Name: "10.244.42.0/24"}},
+			Conditions: []reconcile.Condition{{Type: reconcile.Ready, Status: "True"}, {Type: reconcile.StaleTopology, Status: "False"}},
+		},
+		Now: now, DaemonRuns: true, Pods: 31, Facts: state.Facts{Underlay: "eno1", UnderlayMTU: 1500},
+		Tunnel:       schema.VXLAN{Name: "podnet.1", VNI: 1, Port: 8472},
+		TopologyPath: inPlace, ConflistPath: "/etc/cni/net.d/10-podnet.conflist", FirstConflist: "10-podnet.conflist",
+	}
+}
+
+func refused() Status {
+	s := healthy()
+	s.Topology.Path, s.Topology.Origin = "/var/lib/podnet/last-good.yaml", reconcile.OriginLastGood
+	s.Topology.OnDisk = reconcile.OnDisk{Digest: "sha256:e81f55d0c7b6aa", Reason: "RemovalGuard",
+		Message: "drops 96 of 199 peers, none named in removedNodes: node-105 .. node-200"}
+	since := s.Now.Add(-370 * time.Second)
+	s.Conditions[1] = reconcile.Condition{Type: reconcile.StaleTopology, Status: "True", LastTransitionTime: since}
+	s.Answer = []string{"new file refused; the network runs on the last good one"}
+	s.InForceNodes, s.OnDiskNodes, s.OnDiskWritten = 200, 104, since
+	return s
+}
+
+func unattended() Status {
+	s := healthy()
+	s.DaemonRuns, s.Daemon = false, nil
+	s.Answer = []string{"podnetd does not run: nothing heals this node"}
+	s.FirstConflist, s.PluginsMissing = "05-other.conf", []string{"portmap"}
+	return s
+}
+
+func drifting() Status {
+	s := healthy()
+	s.InSync = false
+	s.Answer = []string{"2 objects are not as the topology in force asks (podnetctl diff)", "podnetd runs, but its last pass is not of the last 3 resyncs"}
+	s.LastPass.Created, s.LastPass.Failed = 1, 2
+	s.PluginsForeign = []string{"bridge"}
+	s.Conditions = append(s.Conditions, reconcile.Condition{Type: reconcile.Degraded, Status: "True", Message: "create route 10.244.42.0/24: no buffer space available"})
+	return s
+}
+
+func TestStatusScreens(t *testing.T) {
+	for name, s := range map[string]Status{
+		"status": healthy(), "status-refused": refused(), "status-unattended": unattended(), "status-drift": drifting(),
+		"status-nothing": {NodeStatus: &reconcile.NodeStatus{}, Pods: -1, ConflistPath: "/etc/cni/net.d/10-podnet.conflist",
+			Answer: []string{"no topology at /etc/podnet/topology.yaml (put it there)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := WriteStatus(&b, Style{}, s); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, b.String())
+			checkLines(t, b.String())
+		})
+	}
+}
+
+func TestTeardownScreen(t *testing.T) {
+	c := &cluster{nodes: upTo(20)}
+	p := plan(t, c, c, nil)
+	live := &state.Live{Set: *p.Want}
+	v := reconcile.View{Topology: &schema.Topology{}, Node: p.Node, Want: &state.Set{}}
+	var b bytes.Buffer
+	err := WriteTeardown(&b, Style{}, Teardown{
+		Plan: reconcile.NewPlan(v, live), Pods: 3, Planned: true, Directories: []string{"/var/lib/podnet", "/run/podnet"},
+		Stays: "net/ipv4/ip_forward",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "teardown", b.String())
+	checkLines(t, b.String())
+}
+
+func TestDesiredScreen(t *testing.T) {
+	var b bytes.Buffer
+	err := WriteDesired(&b, Style{}, Desired{
+		Node: self, Topology: File{Path: inPlace, Digest: "sha256:4c1d07aa93f2ee"}, MTU: 1450, Assumed: []string{"an underlay MTU of 1500"},
+		ConflistPath: "/etc/cni/net.d/10-podnet.conflist", Conflist: "{}\n",
+		Objects: []Object{{"link", "cni0", "bridge mtu 1450"}, {"sysctl", "net/ipv4/ip_forward", "= 1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "desired", b.String())
+	checkLines(t, b.String())
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 4 * time.Second: "4s", 119 * time.Second: "119s", 6 * time.Minute: "6m", 3 * time.Hour: "3h", 12 * 24 * time.Hour: "12d",
+	} {
+		if got := Age(d); got != want {
+			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+	}
+}
