@@ -12,7 +12,7 @@ BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
 
-.PHONY: build demo test lint bench setup reference clean
+.PHONY: build demo test lint bench setup setup-runtime reference clean
 
 build: ## static programs into bin/
 	@mkdir -p bin/cni
@@ -23,7 +23,7 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
 	@bin/demo
 
-test: setup lint build reference ## everything that CI runs
+test: setup-runtime lint build reference ## everything that CI runs
 	go test -count=1 -timeout 20m ./...
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
@@ -38,6 +38,9 @@ bench: setup build reference ## against ip -batch and the reference plugins: med
 
 setup:
 	@test/setup.sh
+
+setup-runtime:
+	@test/setup.sh runtime
 
 reference: bin/reference/$(REFERENCE)
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
+# With the argument "runtime" also what a container runtime takes, which needs root anyway.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -18,6 +19,13 @@ setpriv         util-linux
 strace          strace
 git             git
 '
+if [ "${1-}" = runtime ] && [ "$(id -u)" -eq 0 ]; then
+    tools+='
+containerd      containerd
+runc            runc
+busybox         busybox-static
+'
+fi
 # ordinary users often have no sbin in their PATH
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
