@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// Verbs that look at the kernel or change it run in a namespace of the tests' own.
+func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
+
+// output is what one invocation said.
+type output struct {
+	stdout, stderr string
+	code           int
+}
+
+// podnetctl runs the program in this process, with an empty environment.
+func podnetctl(stdin string, args ...string) output {
+	var out, err bytes.Buffer
+	code := run(args, process{in: strings.NewReader(stdin), out: &out, err: &err, env: func(string) string { return "" }})
+	return output{out.String(), err.String(), code}
+}
+
+const valid = `apiVersion: podnet.dev/v1alpha1
+kind: ClusterTopology
+metadata:
+  name: lab
+nodes:
+- name: node-a
+  ip: 192.0.2.11
+  podCIDRs: ["10.244.0.0/24", "fd00:10:244::/64"]
+- name: node-b
+  ip: 192.0.2.12
+  podCIDRs: ["10.244.1.0/24", "fd00:10:244:1::/64"]
+`
+
+var invalid = strings.Replace(valid, "192.0.2.12", "192.0.2.300", 1)
+
+func write(t *testing.T, path, content string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// kind is what a JSON document calls itself.
+func kind(t *testing.T, document string) string {
+	t.Helper()
+	var head struct{ APIVersion, Kind string }
+	if err := json.Unmarshal([]byte(document), &head); err != nil || head.APIVersion != "podnet.dev/v1alpha1" {
+		t.Errorf("%v in %q", err, document)
+	}
+	return head.Kind
+}
+
+// Results go to standard output and diagnostics to standard error, and the exit code is the answer.
+func TestOfflineVerbs(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := write(t, dir+"/good.yaml", valid), write(t, dir+"/bad.yaml", invalid)
+	for _, c := range []struct {
+		name  string
+		args  []string
+		stdin string
+		code  int
+		says  string // on standard output with 0 and 1, on standard error with 2
+	}{
+		{"valid", []string{"validate", good}, "", 0, "0 errors, 0 warnings, 2 nodes"},
+		{"valid from standard input", []string{"validate", "-"}, valid, 0, "-: 0 errors"},
+		{"valid for a node", []string{"validate", "--node", "node-b", good}, "", 0, "0 errors"},
+		{"invalid", []string{"validate", bad}, "", 1, "bad.yaml:10:7: nodes[1].ip: "},
+		{"no such node", []string{"validate", "--node", "node-x", good}, "", 1, "node-x"},
+		{"no such file", []string{"validate", dir + "/none.yaml"}, "", 2, "none.yaml"},
+		{"nothing in place", []string{"validate", "--root", dir}, "", 2, "put it there"},
+		{"two files", []string{"validate", good, bad}, "", 2, "at most 1"},
+		{"no such flag", []string{"validate", "--bogus"}, "", 2, "--bogus"},
+		{"no such verb", []string{"bogus"}, "", 2, "bogus"},
+		{"no such output", []string{"version", "-o", "xml"}, "", 2, "text or json"},
+		{"no such colour", []string{"version", "--color", "blue"}, "", 2, "never"},
+		{"rendered", []string{"render", "--node", "node-b", good}, "", 0, `"type": "bridge"`},
+		{"rendered without its node", []string{"render", "--node", "node-x", good}, "", 1, "node-x"},
+		{"rendered though invalid", []string{"render", "--node", "node-b", bad}, "", 1, "192.0.2.300"},
+		{"schema", []string{"schema"}, "", 0, `"$schema"`},
+		{"version", []string{"version"}, "", 0, "podnetctl devel"},
+		{"completion", []string{"completion", "bash"}, "", 0, "podnetctl"},
+		{"help", nil, "", 0, "Exit codes"},
+		{"a digest that is none", []string{"status", "--digest", "4c1d"}, "", 2, "64 hex digits"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := podnetctl(c.stdin, c.args...)
+			said, silent := got.stdout, got.stderr
+			if c.code == 2 {
+				said, silent = got.stderr, got.stdout
+			}
+			if got.code != c.code || !strings.Contains(said, c.says) || silent != "" {
+				t.Errorf("exit code %d, want %d, saying %q:\nstdout %s\nstderr %s", got.code, c.code, c.says, got.stdout, got.stderr)
+			}
+		})
+	}
+}
+
+func TestValidationDocument(t *testing.T) {
+	dir := t.TempDir()
+	got := podnetctl("", "validate", "-o", "json", write(t, dir+"/bad.yaml", invalid))
+	var v struct {
+		Kind, File string
+		Valid      bool
+		Errors     []struct {
+			Line, Column           int
+			Field, Message, Remedy string
+		}
+		Warnings []any
+		Nodes    int
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Kind != "Validation" || v.Valid || v.Nodes != 2 || v.Warnings == nil || v.File != dir+"/bad.yaml" || got.code != 1 {
+		t.Errorf("exit code %d, %+v", got.code, v)
+	}
+	if len(v.Errors) != 1 || v.Errors[0].Line != 10 || v.Errors[0].Column != 7 || v.Errors[0].Field != "nodes[1].ip" || v.Errors[0].Message == "" {
+		t.Errorf("errors %+v", v.Errors)
+	}
+	if got := podnetctl(valid, "validate", "-o", "json", "-"); got.code != 0 || !strings.Contains(got.stdout, `"errors": []`) {
+		t.Errorf("a valid file: exit code %d\n%s", got.code, got.stdout)
+	}
+}
+
+func TestRenderedDocument(t *testing.T) {
+	got := podnetctl(valid, "render", "--node", "node-b", "-o", "json", "-")
+	var d DesiredState
+	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Kind != "DesiredState" || d.Node != "node-b" || d.MTU != 1450 || len(d.Assumed) != 1 || !strings.Contains(string(d.Conflist.Content), "10.244.1.0/24") {
+		t.Errorf("%+v", d)
+	}
+	peers := map[string]int{}
+	for _, o := range d.Objects {
+		peers[o.Peer]++
+	}
+	if peers["node-a"] != 5 {
+		t.Errorf("objects by peer %v, want 5 of node-a: two neighbours, an FDB entry, two routes", peers)
+	}
+}
+
+// A foreign plugin stays unless it is told to go, and one of podnet's is replaced.
+func TestInstallPlugin(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable() // built from podnet's source
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := write(t, dir+"/from/bridge", "new"), dir+"/to/bridge"
+	for _, c := range []struct {
+		name, have string
+		force      bool
+		want       string
+	}{
+		{"none yet", "", false, pluginInstalled},
+		{"the same", "new", false, pluginUnchanged},
+		{"a foreign one", "#!/bin/sh\n", false, pluginForeign},
+		{"a foreign one, told to", "#!/bin/sh\n", true, pluginInstalled},
+		{"an old one of podnet's", string(program), false, pluginInstalled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.have != "" {
+				write(t, to, c.have)
+			}
+			got, err := installPlugin(from, to, c.force)
+			if err != nil || got != c.want {
+				t.Fatalf("%q, %v; want %q", got, err, c.want)
+			}
+			have, err := os.ReadFile(to)
+			if want := map[bool]string{true: c.have, false: "new"}[got == pluginForeign]; err != nil || string(have) != want {
+				t.Errorf("the file holds %.20q, %v; want %.20q", have, err, want)
+			}
+			if info, err := os.Stat(to); got == pluginInstalled && (err != nil || info.Mode().Perm() != 0o755) {
+				t.Errorf("mode %v, %v; want 0755", info.Mode(), err)
+			}
+		})
+	}
+	if got, err := installPlugin(dir+"/from/none", to, false); err != nil || got != "" {
+		t.Errorf("one that podnet does not bring: %q, %v", got, err)
+	}
+}
