@@ -50,7 +50,9 @@ func TestParseChains(t *testing.T) {
 }
 
 func TestRestoreInput(t *testing.T) {
-	chain := func(rules string, jumps int) Resource { return Chain{4, "filter", "PODNET-FORWARD", rules, "FORWARD", jumps} }
+	chain := func(rules string, jumps int) Resource {
+		return Chain{4, "filter", "PODNET-FORWARD", rules, "FORWARD", jumps}
+	}
 	for _, c := range []struct {
 		name   string
 		change Change

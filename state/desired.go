@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state/device"
 )
 
 // What encapsulation costs a packet, bytes: outer Ethernet, IP, UDP and VXLAN headers.
@@ -94,15 +95,17 @@ func (d *desired) tunnel() string { return d.t.Network.VXLAN.Name }
 func (d *desired) bridge() string { return d.t.Network.Bridge.Name }
 
 func (d *desired) links() {
-	d.set.Links.Add(Bridge(d.bridge(), schema.DeriveBridgeMAC(d.t.Name, d.node.Name), d.mtu), OwnNode)
 	d.set.Links.Add(Link{
-		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: GroupDevice,
+		Device: d.bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
+	}, OwnNode)
+	d.set.Links.Add(Link{
+		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
 		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
 	}, OwnNode)
 	if d.speaks(false) {
 		d.linkSysctl(d.tunnel(), "disable_ipv6", "0")
-		for _, s := range BridgeSysctls(d.bridge()) {
-			d.set.LinkSysctls.Add(s, OwnNode)
+		for _, s := range device.BridgeSettings(d.bridge()) {
+			d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: d.bridge()}, OwnNode)
 		}
 	}
 	if d.facts.IPv6 {
@@ -112,22 +115,8 @@ func (d *desired) links() {
 	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
 }
 
-// Bridge is the pods' bridge. Its MAC is set, so that it does not follow its ports.
-func Bridge(name string, mac MAC, mtu int) Link {
-	return Link{Device: name, Type: "bridge", MAC: mac, MTU: mtu, Group: GroupDevice}
-}
-
-// BridgeSysctls are the bridge's settings before it goes up where pods speak IPv6: without them its link-local address is
-// tentative for two seconds after the first carrier, and the first pod cannot be reached.
-func BridgeSysctls(bridge string) []Sysctl {
-	return []Sysctl{
-		{Path: "net/ipv6/conf/" + bridge + "/disable_ipv6", Value: "0", Device: bridge},
-		{Path: "net/ipv6/conf/" + bridge + "/accept_dad", Value: "0", Device: bridge},
-	}
-}
-
-func (d *desired) linkSysctl(device, name, value string) {
-	d.set.LinkSysctls.Add(Sysctl{Path: "net/ipv6/conf/" + device + "/" + name, Value: value, Device: device}, OwnNode)
+func (d *desired) linkSysctl(name, setting, value string) {
+	d.set.LinkSysctls.Add(Sysctl{Path: "net/ipv6/conf/" + name + "/" + setting, Value: value, Device: name}, OwnNode)
 }
 
 // family adds what one podCIDR of the node itself asks for.
@@ -171,9 +160,9 @@ func (d *desired) forwarding() {
 		return
 	}
 	after := ""
-	for _, device := range d.facts.RAListeners {
-		d.set.Sysctls.Add(Sysctl{Path: acceptRA(device), Value: "2", After: after}, OwnNode)
-		after = acceptRA(device)
+	for _, name := range d.facts.RAListeners {
+		d.set.Sysctls.Add(Sysctl{Path: acceptRA(name), Value: "2", After: after}, OwnNode)
+		after = acceptRA(name)
 	}
 	d.set.Sysctls.Add(Sysctl{Path: "net/ipv6/conf/all/forwarding", Value: "1", After: after}, OwnNode)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/state/device"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -87,7 +88,7 @@ func (n *Node) raListeners() []string {
 	var out []string
 	for name, l := range n.links {
 		a := l.Attrs()
-		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= GroupDevice && a.Group <= GroupDeleting {
+		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= device.GroupDevice && a.Group <= device.GroupDeleting {
 			continue
 		}
 		if b, err := os.ReadFile("/proc/sys/" + acceptRA(name)); err == nil && strings.TrimSpace(string(b)) == "1" {
@@ -98,6 +99,6 @@ func (n *Node) raListeners() []string {
 	return out
 }
 
-func acceptRA(device string) string { return "net/ipv6/conf/" + device + "/accept_ra" }
+func acceptRA(name string) string { return "net/ipv6/conf/" + name + "/accept_ra" }
 
 func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }

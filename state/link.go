@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/podnet/podnet/state/device"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func (l Link) Attrs() string {
 		is   bool
 		text string
 	}{
-		{l.Group != GroupDevice, fmt.Sprintf("group %d", l.Group)},
+		{l.Group != device.GroupDevice, fmt.Sprintf("group %d", l.Group)},
 		{l.Learning, "learning"},
 		{l.Lower != 0, fmt.Sprintf("dev %d", l.Lower)},
 		{l.Remote.IsValid(), "remote " + l.Remote.String()},
@@ -106,7 +107,7 @@ func listLinks(n *Node, want *Set, live *Live) error {
 	for _, l := range n.links {
 		r := linkOf(l)
 		switch w, _, wanted := want.Links.Find(r.Key()); {
-		case r.Group == GroupDevice:
+		case r.Group == device.GroupDevice:
 			live.Links.Add(r, OwnNode)
 		case wanted:
 			live.Conflicts = append(live.Conflicts, Conflict{
@@ -123,7 +124,7 @@ func foreignLinkRemedy(have, want Link) string {
 	if have.Type != want.Type {
 		return fmt.Sprintf("ip link del %s, or another name for it in the topology", have.Device)
 	}
-	return fmt.Sprintf("ip link set %s group %d", have.Device, GroupDevice)
+	return fmt.Sprintf("ip link set %s group %d", have.Device, device.GroupDevice)
 }
 
 func (n *Node) applyLink(c *Change) error {
@@ -139,7 +140,7 @@ func (n *Node) applyLink(c *Change) error {
 
 // addLink makes a device, down.
 func (n *Node) addLink(l Link) error {
-	if err := AddLink(n.handle, l); err != nil {
+	if err := n.makeLink(l); err != nil {
 		return err
 	}
 	made, err := n.handle.LinkByName(l.Device)
@@ -149,16 +150,14 @@ func (n *Node) addLink(l Link) error {
 	return err
 }
 
-// AddLink makes a bridge or vxlan device as podnet wants it, down, in the namespace of h. A link of that name, or a vxlan
-// device of that VNI and port: an error that is EEXIST.
-func AddLink(h *netlink.Handle, l Link) error {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
+func (n *Node) makeLink(l Link) error {
 	var err error
 	if l.Type == "vxlan" {
-		err = h.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
+		err = n.handle.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
 	} else {
-		err = addBridge(h, attrs)
+		err = device.AddBridge(n.handle, l.Device, l.MAC[:], l.MTU, l.Group)
 	}
 	switch {
 	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
@@ -171,29 +170,12 @@ func AddLink(h *netlink.Handle, l Link) error {
 	return nil
 }
 
-// addBridge makes a bridge that keeps its MTU. One that is set at creation goes with the next port: only a change makes the
-// kernel remember that somebody wants it so.
-func addBridge(h *netlink.Handle, attrs netlink.LinkAttrs) error {
-	mtu := attrs.MTU
-	if mtu != 0 {
-		attrs.MTU = mtu - 1
-	}
-	bridge := &netlink.Bridge{LinkAttrs: attrs}
-	if err := h.LinkAdd(bridge); err != nil || mtu == 0 {
-		return err
-	}
-	if err := h.LinkSetMTU(bridge, mtu); err != nil {
-		return errors.Join(err, h.LinkDel(bridge))
-	}
-	return nil
-}
-
 func (n *Node) deleteLink(l Link) error {
-	device, ok := n.links[l.Device]
-	if !ok || device.Attrs().Group != l.Group {
+	live, ok := n.links[l.Device]
+	if !ok || live.Attrs().Group != l.Group {
 		return nil
 	}
-	if err := n.handle.LinkDel(device); err != nil && !errors.Is(err, syscall.ENODEV) {
+	if err := n.handle.LinkDel(live); err != nil && !errors.Is(err, syscall.ENODEV) {
 		return fmt.Errorf("delete %s: %w", l.Device, err)
 	}
 	delete(n.links, l.Device)
@@ -202,11 +184,11 @@ func (n *Node) deleteLink(l Link) error {
 
 // changeLink changes what differs in place; MustReplace has seen that it can.
 func (n *Node) changeLink(have, want Link) error {
-	device, ok := n.links[want.Device]
+	live, ok := n.links[want.Device]
 	if !ok {
 		return fmt.Errorf("%s: %w", want.Device, syscall.ENODEV)
 	}
-	index := device.Attrs().Index
+	index := live.Attrs().Index
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)

@@ -1,6 +1,13 @@
 package state
 
-import "github.com/vishvananda/netlink"
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink"
+)
 
 // Pods counts the pods of this node as the kernel shows them: host veths of podnet's own network, and whatever else is a
 // port of the bridge.
@@ -22,5 +29,26 @@ func (n *Node) pods(bridge string) int {
 }
 
 func isPod(a *netlink.LinkAttrs, bridge int) bool {
-	return a.Group == GroupPod || bridge != 0 && a.MasterIndex == bridge
+	return a.Group == device.GroupPod || bridge != 0 && a.MasterIndex == bridge
+}
+
+// DeletePods deletes the host veths of podnet's own network, and with them the pods' way out: for a teardown that was
+// told to. It returns how many there were. Ports of the bridge that another network made stay.
+func (n *Node) DeletePods() (int, error) {
+	if err := n.readLinks(); err != nil {
+		return 0, err
+	}
+	count := 0
+	var failed error
+	for name, l := range n.links {
+		if group := l.Attrs().Group; l.Type() != "veth" || group != device.GroupPod && group != device.GroupDeleting {
+			continue
+		}
+		if err := n.handle.LinkDel(l); err != nil && !errors.Is(err, syscall.ENODEV) {
+			failed = errors.Join(failed, fmt.Errorf("delete %s: %w", name, err))
+			continue
+		}
+		count++
+	}
+	return count, failed
 }

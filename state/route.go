@@ -8,6 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// RouteProtocol marks podnet's routes: "podnet" in rt_protos.d.
+const RouteProtocol = 72
+
+// mainTable is the only routing table that podnet uses.
+const mainTable = unix.RT_TABLE_MAIN
+
 // Route is a route of protocol 72 in the main table: a peer's podCIDR by way of its next hop.
 type Route struct {
 	Dst    netip.Prefix

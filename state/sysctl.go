@@ -2,10 +2,11 @@ package state
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/podnet/podnet/state/device"
 )
 
 // Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots in theirs.
@@ -87,27 +88,11 @@ func readSysctls(want, live *Table[Sysctl]) error {
 	return failed
 }
 
-// applySysctl writes a setting and reads it back: some are refused in silence. A deletion is the device's own.
+// applySysctl writes a setting. A deletion is the device's own.
 func applySysctl(_ *Node, c *Change) error {
 	if c.Op == Delete {
 		return nil
 	}
-	return WriteSysctl(c.Want.(Sysctl).Path, c.Want.(Sysctl).Value)
-}
-
-// WriteSysctl sets /proc/sys/PATH in the calling thread's network namespace, and returns an error unless it then reads as
-// value.
-func WriteSysctl(path, value string) error {
-	file := "/proc/sys/" + path
-	if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
-		return err
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if got := strings.TrimSpace(string(b)); got != value {
-		return fmt.Errorf("%s is %s after %s was written", file, got, value)
-	}
-	return nil
+	s := c.Want.(Sysctl)
+	return device.Setting{Path: s.Path, Value: s.Value}.Write()
 }

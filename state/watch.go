@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/podnet/podnet/state/device"
 	"golang.org/x/sys/unix"
 )
 
@@ -143,7 +144,7 @@ func (in *interest) link(body []byte) bool {
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_GROUP:
-			ours = ours || len(v) == 4 && native.Uint32(v) == GroupDevice
+			ours = ours || len(v) == 4 && native.Uint32(v) == device.GroupDevice
 		case unix.IFLA_IFNAME:
 			ours = ours || in.names[unix.ByteSliceToString(v)]
 		}

@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 )
 
 // findBridge returns the bridge of that name; a netlink.LinkNotFoundError if there is no link of the name at all.
@@ -62,49 +59,27 @@ func (c *config) makeBridge(h *netlink.Handle) (*netlink.Bridge, error) {
 	}
 	var group uint32
 	if c.Podnet != nil {
-		group = state.GroupDevice
+		group = device.GroupDevice
 	}
-	if err := addBridge(h, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := device.AddBridge(h, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("make bridge %s: %w", c.Bridge, err)
 	}
 	return findBridge(h, c.Bridge)
 }
 
-// addBridge makes a bridge, down, in one message. A name that is taken: EEXIST.
-func addBridge(h *netlink.Handle, name string, mac net.HardwareAddr, mtu int, group uint32) error {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.HardwareAddr, attrs.MTU, attrs.Group = name, mac, mtu, group
-	return h.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
-}
-
-// prepareBridge writes the settings that must be there before the bridge goes up: its routes are not a router's to
-// announce, and the address of podnet's own bridge is known to be its own.
+// prepareBridge writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
+// other's so that no pod can pose as the host's router.
 func (c *config) prepareBridge() error {
-	settings := []string{"accept_ra"}
+	settings := []device.Setting{{Path: "net/ipv6/conf/" + c.Bridge + "/accept_ra", Value: "0"}}
 	if c.Podnet != nil {
-		settings = append(settings, "accept_dad")
+		settings = device.BridgeSettings(c.Bridge)
 	}
 	for _, s := range settings {
-		err := writeSysctl(filepath.Join("net/ipv6/conf", c.Bridge, s), "0")
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+		if err := s.Write(); err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
 			return err
 		}
 	}
 	return nil
-}
-
-// writeSysctl writes a setting of the calling thread's namespace unless it is as wanted: /proc/sys may be read-only where
-// nothing needs to be written.
-func writeSysctl(path, value string) error {
-	path = filepath.Join("/proc/sys", path)
-	have, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(string(have)) == value {
-		return nil
-	}
-	return os.WriteFile(path, []byte(value), 0o644)
 }
 
 func isNotFound(err error) bool {

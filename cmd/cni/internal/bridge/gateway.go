@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/device"
 )
 
 // completeGateways fills in the gateways that IPAM left out and, for isDefaultGateway, a default route for each family
@@ -128,7 +129,7 @@ const (
 func ensureForwarding(families []netip.Prefix) error {
 	for _, p := range families {
 		if p.Addr().Is4() {
-			if err := writeSysctl(forward4, "1"); err != nil {
+			if err := (device.Setting{Path: forward4, Value: "1"}).Write(); err != nil {
 				return fmt.Errorf("switch on IPv4 forwarding: %w", err)
 			}
 			continue
@@ -154,13 +155,13 @@ func forwardIPv6() error {
 		path = strings.TrimPrefix(path, "/proc/sys/")
 		on, err := isOne(path)
 		if err == nil && on {
-			err = writeSysctl(path, "2")
+			err = (device.Setting{Path: path, Value: "2"}).Write()
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the link has gone
 			return err
 		}
 	}
-	return writeSysctl(forward6, "1")
+	return (device.Setting{Path: forward6, Value: "1"}).Write()
 }
 
 func isOne(path string) (bool, error) {

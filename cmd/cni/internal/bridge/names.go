@@ -2,13 +2,13 @@ package bridge
 
 import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 )
 
 func vethName(req *protocol.Request) string {
-	return state.VethName(req.Network, req.ContainerID, req.IfName)
+	return device.VethName(req.Network, req.ContainerID, req.IfName)
 }
 
 func podAlias(req *protocol.Request) string {
-	return state.PodAlias(req.Network, req.ContainerID, req.IfName)
+	return device.PodAlias(req.Network, req.ContainerID, req.IfName)
 }

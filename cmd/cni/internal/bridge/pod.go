@@ -11,6 +11,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/device"
 )
 
 // dialPod opens a netlink socket in the pod's namespace.
@@ -102,7 +103,7 @@ func podSettings(ifname string, a *addressing) error {
 		if !families[s.is4] {
 			continue
 		}
-		if err := writeSysctl(s.path, s.value); err != nil && s.needed {
+		if err := (device.Setting{Path: s.path, Value: s.value}).Write(); err != nil && s.needed {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
 	}

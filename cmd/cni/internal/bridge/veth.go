@@ -11,7 +11,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 )
 
 // veth is the pair of one attachment: the host's end, a port of the bridge, and the pod's.
@@ -39,7 +39,7 @@ func newVeth(req *protocol.Request, c *config, br *netlink.Bridge) (*veth, error
 		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
 	}
 	if c.Podnet != nil {
-		v.group, v.alias = state.GroupPod, podAlias(req)
+		v.group, v.alias = device.GroupPod, podAlias(req)
 	}
 	return v, nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 )
 
 // A pod's whole life, in each family and in both: what it sees, what the host has, and nothing but the bridge afterwards.
@@ -141,7 +141,7 @@ func TestMarks(t *testing.T) {
 		}
 		h.must(on(p, h.conf(fields, ranges46)).with("ADD"))
 		bridge := h.Sh("ip -d -o link show br0")
-		port := h.Sh("ip -d -o link show " + state.VethName("net", p.ID, "eth0"))
+		port := h.Sh("ip -d -o link show " + device.VethName("net", p.ID, "eth0"))
 		dad, err := h.Sysctl("net/ipv6/conf/br0/accept_dad")
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +150,7 @@ func TestMarks(t *testing.T) {
 			"MAC of podnetd":  strings.Contains(bridge, mac),
 			"group of bridge": strings.Contains(bridge, "group 7200"),
 			"group of veth":   strings.Contains(port, "group 7201"),
-			"alias of veth":   strings.Contains(port, "alias "+state.PodAlias("net", p.ID, "eth0")),
+			"alias of veth":   strings.Contains(port, "alias "+device.PodAlias("net", p.ID, "eth0")),
 			"accept_dad off":  dad == "0",
 		} {
 			if is != key {

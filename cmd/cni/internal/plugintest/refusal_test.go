@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -95,7 +95,7 @@ func TestDelLeavesForeign(t *testing.T) {
 	h.must(call{verb: "DEL", id: p.ID, netns: h.Namespace.Path, ifname: "eth0", conf: conf})
 	same(t, "host", h.state(), before)
 
-	name := state.VethName("net", p.ID, "eth0")
+	name := device.VethName("net", p.ID, "eth0")
 	h.Sh("ip link add " + name + " type veth peer name x")
 	h.Sh("ip link set " + name + " alias other/pod/eth0")
 	before = h.state()
@@ -158,7 +158,7 @@ func TestCheckFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 			sh, inPod := strings.CutPrefix(damage, "pod: ")
-			sh = strings.NewReplacer("VETH", state.VethName("net", p.ID, "eth0"), "LEASES", h.leases()).Replace(sh)
+			sh = strings.NewReplacer("VETH", device.VethName("net", p.ID, "eth0"), "LEASES", h.leases()).Replace(sh)
 			ns := h.Namespace
 			if inPod {
 				ns = p.Namespace

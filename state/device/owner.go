@@ -1,10 +1,10 @@
-package state
+// Package device is what podnetd and the bridge plugin have to do alike: the names and marks of devices, and the bridge. It
+// imports next to nothing, because a plugin's start is most of its time.
+package device
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-
-	"golang.org/x/sys/unix"
 )
 
 // Marks of ownership: podnet changes and deletes only what carries one of these.
@@ -12,9 +12,6 @@ const (
 	GroupDevice   = 7200 // link group of podnet's bridge and vxlan device
 	GroupPod      = 7201 // link group of host veths that podnet's own conflist asked for
 	GroupDeleting = 7202 // link group of host veths on their way out
-	RouteProtocol = 72   // "podnet" in rt_protos.d
-
-	mainTable = unix.RT_TABLE_MAIN
 )
 
 // VethName is the host veth of one attachment, 15 bytes: the same whoever computes it, so that a repeated ADD finds what
