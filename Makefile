@@ -15,9 +15,10 @@ REFERENCE   := v1.9.1
 .PHONY: build demo test lint bench setup setup-runtime reference clean
 
 build: ## static programs into bin/
+	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
 	@mkdir -p bin/cni
-	$(BUILD) -o bin/ ./cmd/podnetd ./cmd/podnetctl
-	$(BUILD) -o bin/cni/ ./cmd/cni/...
+	@$(BUILD) -o bin/ ./cmd/podnetd ./cmd/podnetctl
+	@$(BUILD) -o bin/cni/ ./cmd/cni/...
 
 demo: setup build ## three nodes on this machine: pods, pings, an edit, damage and healing; about half a minute
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo

@@ -24,6 +24,7 @@ type Daemon struct {
 // in a test was healed because of an event; flags come after the lab's own and win.
 func (n *Node) Launch(flags ...string) *Daemon {
 	n.lab.Helper()
+	n.settle()
 	if n.daemon != nil && !n.daemon.Ended() {
 		n.lab.Fatalf("%s: podnetd runs already", n.Host)
 	}

@@ -74,6 +74,7 @@ func (n *Node) ReadFile(path string) (string, error) {
 // Podnetctl runs the command line on this node.
 func (n *Node) Podnetctl(args ...string) Output {
 	n.lab.Helper()
+	n.settle()
 	args = append([]string{Program("podnetctl"), "--root", n.Root, "--node", n.Host}, args...)
 	return n.Execute(args...)
 }
