@@ -27,9 +27,13 @@ type PeerChange struct {
 	Now    *schema.Node // nil: removed
 	Before *schema.Node // nil: added
 	Steps  []*Step
+
+	place   int // in the list of nodes
+	removed int // in removedNodes, from 1; 0: not named there
 }
 
-// PeerChanges are the peers that the change of the file concerns, in the order of the plan. Drift is not among them.
+// PeerChanges are the peers that the change of the file concerns, in the order of the file; those that leave come last, in
+// the order of the file before. Drift is not among them.
 func (p *Plan) PeerChanges() []*PeerChange {
 	var all []*PeerChange
 	byName := map[string]*PeerChange{}
@@ -48,22 +52,28 @@ func (p *Plan) PeerChanges() []*PeerChange {
 		}
 		c.Steps = append(c.Steps, s)
 	}
-	find(byName, p.Topology, func(c *PeerChange, n *schema.Node) { c.Now = n })
-	find(byName, p.InForce, func(c *PeerChange, n *schema.Node) { c.Before = n })
+	find(byName, p.InForce, func(c *PeerChange, n *schema.Node, i int) { c.Before, c.place = n, len(p.Topology.Nodes)+i })
+	find(byName, p.Topology, func(c *PeerChange, n *schema.Node, i int) { c.Now, c.place = n, i })
+	for i, name := range p.Topology.RemovedNodes {
+		if c := byName[name]; c != nil {
+			c.removed = i + 1
+		}
+	}
 	for _, c := range all {
 		c.Fate = fate(c.Now, c.Before)
 	}
+	slices.SortFunc(all, func(a, b *PeerChange) int { return a.place - b.place })
 	return all
 }
 
 // find hands out the entries of the named peers in one walk: there may be 50,000 of either.
-func find(byName map[string]*PeerChange, t *schema.Topology, found func(*PeerChange, *schema.Node)) {
+func find(byName map[string]*PeerChange, t *schema.Topology, found func(*PeerChange, *schema.Node, int)) {
 	if t == nil || len(byName) == 0 {
 		return
 	}
 	for i := range t.Nodes {
 		if c := byName[t.Nodes[i].Name]; c != nil {
-			found(c, &t.Nodes[i])
+			found(c, &t.Nodes[i], i)
 		}
 	}
 }

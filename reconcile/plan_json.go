@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -121,7 +120,7 @@ func (p *Plan) reasons(peers []*PeerChange) map[*Step]reason {
 	}
 	for _, c := range peers {
 		for _, s := range c.Steps {
-			why[s] = reason{c.Sentence(p), c.Source(p)}
+			why[s] = reason{c.Sentence(), c.Source(p)}
 		}
 	}
 	return why
@@ -146,7 +145,7 @@ func (p *Plan) ownReason(s *Step) reason {
 }
 
 // Sentence says what has become of the peer.
-func (c *PeerChange) Sentence(p *Plan) string {
+func (c *PeerChange) Sentence() string {
 	switch c.Fate {
 	case PeerAdded:
 		return c.Name + " is new here"
@@ -155,7 +154,7 @@ func (c *PeerChange) Sentence(p *Plan) string {
 	case PeerRemade:
 		return "made anew with the device"
 	}
-	if removedIndex(p.Topology, c.Name) >= 0 {
+	if c.removed > 0 {
 		return "named in removedNodes"
 	}
 	return "NOT named in removedNodes"
@@ -166,10 +165,8 @@ func (c *PeerChange) Source(p *Plan) string {
 	if c.Now != nil {
 		return Place(p.Topology, c.Now.Line)
 	}
-	return Place(p.Topology, p.Topology.Line(fmt.Sprintf("removedNodes[%d]", removedIndex(p.Topology, c.Name))))
+	return Place(p.Topology, p.Topology.Line(fmt.Sprintf("removedNodes[%d]", c.removed-1)))
 }
-
-func removedIndex(t *schema.Topology, name string) int { return slices.Index(t.RemovedNodes, name) }
 
 // Place is a line of a topology as FILE:LINE; "" for line 0.
 func Place(t *schema.Topology, line int) string {

@@ -72,9 +72,9 @@ func (v *planView) facts(c *reconcile.PeerChange, ip, cidr int) string {
 	case reconcile.PeerAdded:
 		return fmt.Sprintf("%-*s  %s", ip, c.Now.IP, podCIDRs(c.Now, cidr))
 	case reconcile.PeerRemoved:
-		return fmt.Sprintf("%-*s  %s", ip, entry(c).IP, c.Sentence(v.Plan))
+		return fmt.Sprintf("%-*s  %s", ip, entry(c).IP, c.Sentence())
 	}
-	return c.Sentence(v.Plan)
+	return c.Sentence()
 }
 
 // group is all peers of one fate.

@@ -88,10 +88,17 @@ func (v *statusView) stale() {
 		facts = append([]Row{{Label: "on disk", Text: fmt.Sprintf("%s  %-*s    %s, written %s", ShortDigest(disk.Digest),
 			len(v.Topology.Path), v.TopologyPath, plural(v.OnDiskNodes, "node"), Clock(v.OnDiskWritten, v.Now))}}, facts...)
 	}
-	facts = append(facts, Row{Label: "refused", Text: disk.Message}, Row{Label: "to go on", Text: v.goOn()})
+	facts = append(facts, Row{Label: v.trouble(), Text: disk.Message}, Row{Label: "to go on", Text: v.goOn()})
 	for _, r := range facts {
 		v.page.indented(r)
 	}
+}
+
+func (v *statusView) trouble() string {
+	if v.Topology.OnDisk.Reason == reconcile.ReasonMissing {
+		return "missing"
+	}
+	return "refused"
 }
 
 func (v *statusView) goOn() string {
