@@ -88,7 +88,7 @@ func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Nam
 	return c.result(req, br, v, host, a), nil
 }
 
-// startPod configures the pod's end, waits until the bridge's port works, and has the pod announce itself.
+// startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
 func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
 	end, err := enterPod(pod, req.IfName, a)
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.
 			return err
 		}
 	}
-	if err := awaitPort(h, v.name); err != nil {
+	if err := awaitLinks(h, v.name, br.Name); err != nil {
 		return err
 	}
 	return end.announce(v.peerMAC)

@@ -36,15 +36,22 @@ func settle(h *netlink.Handle, link netlink.Link) error {
 	}, "the pod's addresses are still being checked for duplicates")
 }
 
-// awaitPort waits until the bridge forwards to the pod: the kernel sets a port going a moment after its peer is up.
-func awaitPort(h *netlink.Handle, name string) error {
-	return poll(portTimeout, func() (bool, error) {
-		link, err := h.LinkByName(name)
+// awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going a moment after its peer is
+// up, and a bridge without other ports a moment after that; what comes before is dropped.
+func awaitLinks(h *netlink.Handle, names ...string) error {
+	for _, name := range names {
+		err := poll(portTimeout, func() (bool, error) {
+			link, err := h.LinkByName(name)
+			if err != nil {
+				return false, fmt.Errorf("link %s: %w", name, err)
+			}
+			return link.Attrs().OperState == netlink.OperUp, nil
+		}, name+" does not come up")
 		if err != nil {
-			return false, fmt.Errorf("veth %s: %w", name, err)
+			return err
 		}
-		return link.Attrs().OperState == netlink.OperUp, nil
-	}, "the bridge's port "+name+" does not come up")
+	}
+	return nil
 }
 
 // poll asks until the answer is yes, less and less often.
