@@ -61,7 +61,8 @@ func (s *story) loseBridge(n *lab.Node, h lab.Harm) {
 		return
 	}
 	fresh := s.addPodQuietly(n, "new-a")
-	s.line("a new pod on that bridge is reached from node-b", 0, s.pods[0].Reach(fresh))
+	took, err = lab.Poll(s.Context(), lab.Patience, func() error { return s.pods[0].Reach(fresh) })
+	s.line("a new pod on that bridge is reached from node-b", took, err)
 }
 
 // tornFile writes half a topology: nothing may change but the status.
