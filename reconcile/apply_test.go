@@ -232,3 +232,17 @@ func TestCause(t *testing.T) {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
+
+// What falls with a device that the file wants anew is the file's doing too.
+func TestCauseOfWhatFallsWithADevice(t *testing.T) {
+	before := topology(t, nil)
+	p := plan(t, before, topology(t, func(t *schema.Topology) { t.Network.VXLAN.Port = 4789 }), nil)
+	if len(p.Steps) < 6 {
+		t.Errorf("%d steps", len(p.Steps))
+	}
+	for _, s := range p.Steps {
+		if s.Cause != CauseChange {
+			t.Errorf("%s %s counts as %s", s.Kind, s.Want.Name(), s.Cause)
+		}
+	}
+}

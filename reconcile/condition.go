@@ -55,10 +55,18 @@ func (p *Pass) notReady() (reason, message string) {
 	}
 	for _, s := range p.Plan.Steps {
 		if s.Kind.Own() && s.Result != Done {
-			return "NotConverged", fmt.Sprint(s.Err)
+			return "NotConverged", s.outcome()
 		}
 	}
 	return "", ""
+}
+
+// outcome says why a step is not done.
+func (s *Step) outcome() string {
+	if s.Err != nil {
+		return s.Err.Error()
+	}
+	return fmt.Sprintf("%s %s is still to be done (%s)", s.Kind, s.Object().Name(), s.Op)
 }
 
 func (p *Pass) ipMissing() string {

@@ -28,6 +28,7 @@ type Step struct {
 	first   bool // a deletion that makes room and cannot wait for the end
 	carried bool // a deletion that comes with its parent's
 	waiting bool // skipped only because of something else that is
+	lost    bool // it was there, and dies with a device that has to be made anew
 }
 
 // Diff lists the steps from live to want in the order of their application. What somebody else's object keeps from being
@@ -71,6 +72,8 @@ func (d *differ) add(s *Step) {
 				d.gone[s.Key()] = true
 			}
 		}
+	case state.Create:
+		s.lost = d.gone[s.Key()]
 	case state.Delete:
 		s.carried = d.dying[s.Have.Parent()]
 		d.dying[s.Key()] = true

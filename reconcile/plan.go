@@ -39,19 +39,31 @@ type View struct {
 // NewPlan compares what a topology asks for with the live node.
 func NewPlan(v View, live *state.Live) *Plan {
 	p := &Plan{View: v, Steps: Diff(v.Want, live), Conflicts: live.Conflicts, unknown: live.Unknown}
+	devices := map[state.Key]Cause{} // of what is made anew
 	for _, s := range p.Steps {
 		s.Cause = p.cause(s)
+		if s.lost {
+			s.Cause = devices[s.Want.Parent()]
+		}
+		if s.lost || s.Replace != "" {
+			devices[s.Key()] = s.Cause
+		}
 	}
 	return p
 }
 
-// cause: what the topology in force asks for too has drifted.
+// cause: what the topology in force asks for too has drifted, and so has what neither asks for.
 func (p *Plan) cause(s *Step) Cause {
 	if p.Before == nil {
 		return CauseChange
 	}
 	asked, _, found := p.Before.Find(s.Key())
-	if s.Op == state.Delete && !found || s.Op != state.Delete && found && asked == s.Want {
+	drifted := found && asked == s.Want
+	if s.Op == state.Delete {
+		_, _, wanted := p.Want.Find(s.Key()) // it has a double
+		drifted = wanted || !found
+	}
+	if drifted {
 		return CauseDrift
 	}
 	return CauseChange
