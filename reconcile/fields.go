@@ -13,7 +13,7 @@ import (
 type FieldChange struct {
 	Field         string // such as network.mtu
 	Before, After string
-	Line          int // in the new file; 0: the field is not in there
+	Line          int // in the new file; the node's own entry's if the field is not in there
 	Steps         []*Step
 }
 
@@ -98,7 +98,19 @@ func (p *Plan) fieldChange(f field) *FieldChange {
 	if before == after || line == 0 && p.InForce.Line(f.path) == 0 && f.path != "network.clusterCIDRs" {
 		return nil
 	}
-	return &FieldChange{Field: f.path, Before: before, After: after, Line: line}
+	if line == 0 { // it is gone from the file, or follows from the nodes
+		line = p.Node.Line
+	}
+	return &FieldChange{Field: f.path, Before: abbreviated(before), After: abbreviated(after), Line: line}
+}
+
+// abbreviated keeps a list that would fill the line to its length.
+func abbreviated(value string) string {
+	const most = 2
+	if n := strings.Count(value, ",") + 1; n > most {
+		return fmt.Sprintf("%d of them", n)
+	}
+	return value
 }
 
 func mtuText(t *schema.Topology) string {
