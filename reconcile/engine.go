@@ -75,6 +75,7 @@ func (e *Engine) View(t, inForce *schema.Topology) (View, error) {
 	if v.Want, err = e.desired(t, node, v.Facts); err != nil {
 		return v, err
 	}
+	v.Want = v.Want.WithPorts(t.Network.Bridge.HairpinMode, v.Facts.Pods)
 	switch {
 	case inForce == nil:
 	case inForce.Digest == t.Digest:
@@ -95,7 +96,7 @@ func (e *Engine) before(t *schema.Topology, name string, facts state.Facts) *sta
 	if err != nil {
 		return nil
 	}
-	return set
+	return set.WithPorts(t.Network.Bridge.HairpinMode, facts.Pods)
 }
 
 func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Facts) (*state.Set, error) {
@@ -111,6 +112,7 @@ func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Fact
 	return set, err
 }
 
+// equalFacts leaves the pods out: they change no more of a set than its ports.
 func equalFacts(a, b state.Facts) bool {
 	return a.Underlay == b.Underlay && a.UnderlayMTU == b.UnderlayMTU && a.IPLocal == b.IPLocal && a.IPv6 == b.IPv6 &&
 		slices.Equal(a.RAListeners, b.RAListeners)

@@ -20,6 +20,7 @@ type Facts struct {
 	IPLocal     bool     // the node's ip is on this host
 	IPv6        bool     // the kernel speaks IPv6
 	RAListeners []string // links that take router advertisements only as long as the host does not forward
+	Pods        []string // host veths of podnet's own network
 }
 
 // Facts looks the host over for a node with this underlay address.
@@ -27,7 +28,7 @@ func (n *Node) Facts(ip netip.Addr) (Facts, error) {
 	if err := n.readLinks(); err != nil {
 		return Facts{}, err
 	}
-	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners()}
+	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners(), Pods: n.podLinks()}
 	index, err := n.holder(ip)
 	if err != nil {
 		return Facts{}, err

@@ -16,6 +16,7 @@ const (
 	KindRoute
 	KindChain
 	KindSysctl
+	KindBridgePort
 	KindConflist
 	KindCount int = iota
 )
@@ -23,7 +24,7 @@ const (
 // kind is what the package can do with one sort of object.
 type kind struct {
 	name string // as plans and statuses call it
-	own  bool   // a part of the node itself, not of a peer: the conflist waits for it
+	own  bool   // a part of the node itself, not of a peer or a pod: the conflist waits for it
 	rows func(*Set) rows
 	list func(*Node, *Set, *Live) error
 	// apply carries out changes of this kind, all of them creations and updates or all of them deletions, and leaves in
@@ -44,6 +45,7 @@ func kinds() *[KindCount]kind {
 		KindRoute:      {"route", false, func(s *Set) rows { return &s.Routes }, listRoutes, (*Node).applyRoutes},
 		KindChain:      {"chain", true, func(s *Set) rows { return &s.Chains }, listChains, (*Node).applyChains},
 		KindSysctl:     {"sysctl", true, func(s *Set) rows { return &s.Sysctls }, listSysctls, each(applySysctl)},
+		KindBridgePort: {"bridgePort", false, func(s *Set) rows { return &s.Ports }, listPorts, each((*Node).applyPort)},
 		KindConflist:   {"conflist", true, func(s *Set) rows { return &s.Conflists }, listConflist, each(applyConflist)},
 	}
 }
@@ -51,7 +53,7 @@ func kinds() *[KindCount]kind {
 // String is the name that plans and statuses use; a link and its being up share one, and so do both sorts of sysctl.
 func (k Kind) String() string { return kinds()[k].name }
 
-// Own says that the kind is a part of the node itself, not of one of its peers.
+// Own says that the kind is a part of the node itself, not of one of its peers or pods.
 func (k Kind) Own() bool { return kinds()[k].own }
 
 // each applies changes one by one, for the kinds of which a node has few.

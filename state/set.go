@@ -12,6 +12,7 @@ type Set struct {
 	Routes      Table[Route]
 	Chains      Table[Chain]
 	Sysctls     Table[Sysctl]
+	Ports       Table[Port]
 	Conflists   Table[Conflist]
 }
 

@@ -141,15 +141,19 @@ func (in *interest) link(body []byte) bool {
 		return false // a port's state
 	}
 	ours := in.indices[int32(native.Uint32(body[4:]))]
+	pod, port := false, false
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_GROUP:
-			ours = ours || len(v) == 4 && native.Uint32(v) == device.GroupDevice
+			ours = ours || native.Uint32(v) == device.GroupDevice
+			pod = native.Uint32(v) == device.GroupPod
+		case unix.IFLA_MASTER:
+			port = in.indices[int32(native.Uint32(v))]
 		case unix.IFLA_IFNAME:
 			ours = ours || in.names[unix.ByteSliceToString(v)]
 		}
 	})
-	return ours
+	return ours || pod && !port // pods come and go all day; one that has lost its bridge is news
 }
 
 // netconf: the host's settings (a negative index), and those of the devices that matter.

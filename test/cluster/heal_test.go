@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/podnet/podnet/test/lab"
@@ -27,31 +28,27 @@ func TestEventsHeal(t *testing.T) {
 	exits(t, n.Podnetctl("status"), 0, "status after all that")
 }
 
-// Pods on both nodes keep talking through every harm that leaves their own links alone.
+// Pods on both nodes, and new ones, talk after every harm, the loss of the bridge included: the old pods get their ports
+// back.
 func TestPodsTalkAfterHealing(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
-	a, b := l.Nodes[0].Pod("web"), l.Nodes[1].Pod("db")
+	n := l.Nodes[0]
+	a, b, beside := n.Pod("web"), l.Nodes[1].Pod("db"), n.Pod("beside")
 	reach(t, a, b)
-	harms := l.Nodes[0].Harms(topology, "node-b")
-	for _, h := range harms[:len(harms)-1] {
+	for _, h := range n.Harms(topology, "node-b") {
 		h.Do()
 		lab.Eventually(t, lab.Patience, h.What, h.Undone)
 	}
-	lab.Eventually(t, lab.Patience, "in sync", func() error { return l.Nodes[0].CheckPeers(topology) })
-	reach(t, a, b)
-}
-
-// A bridge that was deleted comes back as it was, and new pods work on it.
-func TestNewPodOnNewBridge(t *testing.T) {
-	l, topology := cluster(t, "node-a", "node-b")
-	n := l.Nodes[0]
-	harms := n.Harms(topology, "node-b")
-	bridge := harms[len(harms)-1]
-	bridge.Do()
-	lab.Eventually(t, lab.Patience, bridge.What, bridge.Undone)
-	lab.Eventually(t, lab.Patience, "conflist", func() error {
-		_, err := n.ReadFile(lab.ConflistPath)
-		return err
+	lab.Eventually(t, lab.Patience, "in sync", func() error {
+		if out := n.Podnetctl("diff"); out.Code != 0 {
+			return errors.New(out.Stdout)
+		}
+		return n.CheckPeers(topology)
 	})
-	reach(t, n.Pod("web"), l.Nodes[1].Pod("db"))
+	reach(t, a, b)
+	reach(t, a, beside)
+	reach(t, n.Pod("new"), b)
+	if err := a.Del(); err != nil {
+		t.Error(err)
+	}
 }

@@ -14,11 +14,10 @@ import (
 func (s *story) damage() {
 	s.chapter("Damage on node-a, one by one; the next resync is ten minutes away", "damage, from deed to undone", "healed")
 	n := s.lab.Nodes[0]
-	harms := n.Harms(s.topology, "node-b")
-	for _, h := range harms[:len(harms)-1] {
+	for _, h := range n.Harms(s.topology, "node-b") {
 		s.harm(n, h)
 	}
-	s.loseBridge(n, harms[len(harms)-1])
+	s.newPod(n)
 }
 
 // harm measures until the deed is undone, then waits until not a trace of it is left: everything that the kernel holds
@@ -44,24 +43,16 @@ func withoutPodNeighbours(state string) string {
 	}), "\n")
 }
 
-// loseBridge deletes the bridge itself, which orphans its pods: here only the bridge and new pods count.
-func (s *story) loseBridge(n *lab.Node, h lab.Harm) {
-	h.Do()
-	took, err := lab.Poll(s.Context(), lab.Patience, h.Undone)
-	s.line(h.What+", back with its MAC and addresses", took, err)
-
-	// The pods of the old bridge are not judged, here or later.
-	s.pods = slices.DeleteFunc(s.pods, func(p *lab.Pod) bool { return p.Node == n })
-	_, err = lab.Poll(s.Context(), lab.Patience, func() error {
-		_, err := n.ReadFile(lab.ConflistPath)
-		return err
-	})
-	if err != nil {
-		s.line("the conflist, after the bridge", 0, err)
-		return
-	}
+// newPod shows that the bridge that came back serves old pods and new ones.
+func (s *story) newPod(n *lab.Node) {
 	fresh := s.addPodQuietly(n, "new-a")
-	s.line("a new pod on that bridge is reached at once", 0, s.pods[0].Reach(fresh))
+	err := s.pods[len(s.pods)-1].Reach(fresh)
+	for _, old := range s.pods {
+		if err == nil && old.Node == n {
+			err = old.Reach(fresh)
+		}
+	}
+	s.line("the pods of that bridge and a new one reach each other, and node-b", 0, err)
 }
 
 // tornFile writes half a topology: nothing may change but the status.

@@ -133,6 +133,11 @@ func strip(v any) {
 		for _, field := range volatile {
 			delete(v, field)
 		}
+		if _, port := v["designated_port"]; port { // a bridge numbers its ports as they come
+			delete(v, "designated_port")
+			delete(v, "id")
+			delete(v, "no")
+		}
 		if flags, ok := v["flags"].([]any); ok {
 			v["flags"] = slices.DeleteFunc(flags, func(f any) bool { return slices.Contains(carrier, f) })
 		}

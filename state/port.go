@@ -1,0 +1,139 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/podnet/podnet/state/device"
+	"golang.org/x/sys/unix"
+)
+
+// Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge that is made anew has
+// none, and its pods, though alive, talk to nobody until they get theirs back.
+type Port struct {
+	Device  string
+	Bridge  string // "": none
+	Hairpin bool
+}
+
+func (p Port) Key() Key     { return Key{Kind: KindBridgePort, Name: p.Device} }
+func (p Port) Parent() Key  { return linkKey(p.Bridge) }
+func (p Port) Name() string { return p.Device }
+
+func (p Port) Attrs() string {
+	s := "no master"
+	if p.Bridge != "" {
+		s = "master " + p.Bridge
+	}
+	if p.Hairpin {
+		s += " hairpin on"
+	}
+	return s
+}
+
+// WithPorts is the set with a port of the bridge for each pod: the pods are the runtime's to bring and take, not the
+// topology's, so a set stays good for many of them. It shares everything else with s.
+func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
+	with := *s
+	with.Ports = Table[Port]{}
+	for _, l := range s.Links.Rows() {
+		if l.Type != "bridge" {
+			continue
+		}
+		for _, pod := range pods {
+			with.Ports.Add(Port{Device: pod, Bridge: l.Device, Hairpin: hairpin}, OwnNode)
+		}
+	}
+	return &with
+}
+
+// podLinks are the host veths of podnet's own network, as of the last look.
+func (n *Node) podLinks() []string {
+	var pods []string
+	for name, l := range n.links {
+		if l.Attrs().Group == device.GroupPod {
+			pods = append(pods, name)
+		}
+	}
+	slices.Sort(pods)
+	return pods
+}
+
+const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
+
+// listPorts reports the place of each of the pods' veths. netlink does not tell a port's hairpin mode in a dump.
+func listPorts(n *Node, want *Set, live *Live) error {
+	if want.Ports.Len() == 0 {
+		return nil
+	}
+	start := live.Ports.mark()
+	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		m.raw(make([]byte, ifInfoLen)...)
+		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
+		return m.end()
+	}, func() { live.Ports.rewind(start) }, func(body []byte) {
+		if p, ours := n.decodePort(body); ours {
+			live.Ports.Add(p, OwnNode)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("list bridge ports: %w", err)
+	}
+	return nil
+}
+
+// The attributes of a bridge's port inside a link's message.
+const (
+	infoSlaveData = 5 // IFLA_INFO_SLAVE_DATA
+	portMode      = 4 // IFLA_BRPORT_MODE: hairpin
+)
+
+func (n *Node) decodePort(body []byte) (p Port, ours bool) {
+	if len(body) < ifInfoLen {
+		return p, false
+	}
+	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			p.Device = unix.ByteSliceToString(v)
+		case unix.IFLA_GROUP:
+			ours = native.Uint32(v) == device.GroupPod
+		case unix.IFLA_MASTER:
+			p.Bridge = n.name(int(native.Uint32(v)))
+		case unix.IFLA_LINKINFO:
+			attrs(v, func(typ uint16, v []byte) {
+				if typ == infoSlaveData {
+					attrs(v, func(typ uint16, v []byte) { p.Hairpin = p.Hairpin || typ == portMode && v[0] == 1 })
+				}
+			})
+		}
+	})
+	return p, ours
+}
+
+// applyPort puts a veth where it belongs. A pod that has gone in the meantime needs no place.
+func (n *Node) applyPort(c *Change) error {
+	if c.Op == Delete { // nobody takes a pod's port away
+		return nil
+	}
+	want := c.Want.(Port)
+	have, _ := c.Have.(Port)
+	veth, bridge := n.links[want.Device], n.index(want.Bridge)
+	if veth == nil || bridge == 0 {
+		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, syscall.ENODEV)
+	}
+	var err error
+	if have.Bridge != want.Bridge {
+		err = n.handle.LinkSetMasterByIndex(veth, bridge)
+	}
+	if err == nil && (have.Bridge != want.Bridge || have.Hairpin != want.Hairpin) {
+		err = n.handle.LinkSetHairpin(veth, want.Hairpin)
+	}
+	if err != nil && !errors.Is(err, syscall.ENODEV) {
+		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
+	}
+	return nil
+}
