@@ -5,6 +5,7 @@ package delegate
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,21 @@ func Del(req *protocol.Request, plugin string) error {
 // Check has the plugin do a CHECK.
 func Check(req *protocol.Request, plugin string) error {
 	_, err := run(req, plugin, "CHECK")
+	return err
+}
+
+// GC has the plugin do a GC.
+func GC(req *protocol.Request, plugin string) error { return optional(run(req, plugin, "GC")) }
+
+// Status has the plugin do a STATUS.
+func Status(req *protocol.Request, plugin string) error { return optional(run(req, plugin, "STATUS")) }
+
+// optional takes a plugin that is older than the verb for one that has nothing to say.
+func optional(_ []byte, err error) error {
+	var said *protocol.Error
+	if errors.As(err, &said) && (said.Code == protocol.CodeEnvironment || said.Code == protocol.CodeVersion) {
+		return nil
+	}
 	return err
 }
 

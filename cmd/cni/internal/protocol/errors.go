@@ -15,6 +15,8 @@ const (
 	CodeDecode      uint = 6
 	CodeConfig      uint = 7
 	CodeTryLater    uint = 11
+	CodeNotReady    uint = 50 // STATUS: an ADD would fail
+	CodeLimited     uint = 51 // STATUS: an ADD would fail, and pods that are there may be cut off
 
 	CodeExhausted   uint = 100 // no address left in a range
 	CodeUnavailable uint = 101 // the requested address is taken, or is none for a pod

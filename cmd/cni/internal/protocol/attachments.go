@@ -1,0 +1,59 @@
+package protocol
+
+import "encoding/json"
+
+// Attachment is one interface of one container.
+type Attachment struct {
+	ContainerID string `json:"containerID"`
+	IfName      string `json:"ifname"`
+}
+
+// Attachments are those that a GC must keep.
+type Attachments map[Attachment]bool
+
+// Has says whether the attachment is valid. Very old leases name no interface: then the container will do.
+func (a Attachments) Has(containerID, ifname string) bool {
+	if ifname != "" {
+		return a[Attachment{containerID, ifname}]
+	}
+	for valid := range a {
+		if valid.ContainerID == containerID {
+			return true
+		}
+	}
+	return false
+}
+
+// ValidAttachments is what the runtime of a GC says is in use. Only a list says so, the empty one that nothing is. A runtime
+// that leaves the key out, or says null, has not told what is in use: false, and a GC does nothing, as the other reading
+// would cut off every pod. The specification asks runtimes for the key; libcni writes null for a list that was not given.
+func (r *Request) ValidAttachments() (Attachments, bool, error) {
+	var conf struct {
+		Valid json.RawMessage `json:"cni.dev/valid-attachments"`
+		Older json.RawMessage `json:"cni.dev/attachments"`
+	}
+	if err := json.Unmarshal(r.Config, &conf); err != nil {
+		return nil, false, Errorf(CodeDecode, "configuration: %w", err)
+	}
+	raw := conf.Valid
+	if absent(raw) {
+		raw = conf.Older
+	}
+	if absent(raw) {
+		return nil, false, nil
+	}
+	var list []Attachment
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, false, Errorf(CodeDecode, "cni.dev/valid-attachments: %w", err)
+	}
+	valid := Attachments{}
+	for _, a := range list {
+		if a.ContainerID == "" || a.IfName == "" {
+			return nil, false, Errorf(CodeConfig, "cni.dev/valid-attachments: an entry without containerID or ifname: nothing is collected, as it may mean any pod")
+		}
+		valid[a] = true
+	}
+	return valid, true, nil
+}
+
+func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
