@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +48,12 @@ func (s *Store) addLease(a netip.Addr, o Owner) error {
 	}
 	err = os.Link(scratch, s.leasePath(a))
 	return errors.Join(err, os.Remove(scratch))
+}
+
+// renew makes an old lease look new: its container is being added again, and Collect has to leave it alone.
+func (s *Store) renew(a netip.Addr) error {
+	now := time.Now()
+	return os.Chtimes(s.leasePath(a), now, now)
 }
 
 // dropLease removes a lease if it is o's; it is no error if it is not, or is gone.

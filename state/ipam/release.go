@@ -13,25 +13,31 @@ func (s *Store) Release(ctx context.Context, o Owner, only ...netip.Addr) ([]net
 		return nil, nil
 	}
 	var freed []netip.Addr
-	err := s.locked(ctx, func() error {
-		o, e, err := s.heldAnyhow(o)
-		if err != nil {
-			return err
-		}
-		var keep []netip.Addr
-		for _, a := range e.addrs {
-			if len(only) > 0 && !slices.Contains(only, a) {
-				keep = append(keep, a)
-				continue
-			}
-			if err := s.dropLease(a, o); err != nil {
-				return err
-			}
-			freed = append(freed, a)
-		}
-		return s.putEntry(o.key(), entry{e.writer, keep})
+	err := s.locked(ctx, func() (err error) {
+		freed, err = s.release(o, only)
+		return err
 	})
 	return freed, err
+}
+
+// release is Release with the lock held.
+func (s *Store) release(o Owner, only []netip.Addr) (freed []netip.Addr, err error) {
+	o, e, err := s.heldAnyhow(o)
+	if err != nil {
+		return nil, err
+	}
+	var keep []netip.Addr
+	for _, a := range e.addrs {
+		if len(only) > 0 && !slices.Contains(only, a) {
+			keep = append(keep, a)
+			continue
+		}
+		if err := s.dropLease(a, o); err != nil {
+			return freed, err
+		}
+		freed = append(freed, a)
+	}
+	return freed, s.putEntry(o.key(), entry{e.writer, keep})
 }
 
 // Lookup returns the addresses of an owner, none if it has none.

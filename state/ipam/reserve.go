@@ -157,14 +157,16 @@ func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 			e.addrs = append(e.addrs, g.Addr.Addr())
 		}
 	}
-	if len(e.addrs) == len(have.addrs) {
-		return nil
-	}
-	if err := s.putEntry(o.key(), e); err != nil {
-		return err
+	if len(e.addrs) > len(have.addrs) {
+		if err := s.putEntry(o.key(), e); err != nil {
+			return err
+		}
 	}
 	for i, g := range grants {
 		if !g.Fresh {
+			if err := s.renew(g.Addr.Addr()); err != nil {
+				return err
+			}
 			continue
 		}
 		err := s.addLease(g.Addr.Addr(), o)
