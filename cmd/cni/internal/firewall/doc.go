@@ -1,0 +1,38 @@
+// Package firewall reads and writes the kernel's packet filter for plugins, whose time is mostly that of the programs they
+// execute: it reads over one nfnetlink socket, without executing anything, and it writes all of a change in one transaction.
+//
+// A plugin sees first whether its rules are there, by the comment that it gave them, and writes only what is missing:
+//
+//	conn, err := firewall.Dial()
+//	if err != nil {
+//		return err
+//	}
+//	defer conn.Close()
+//	unlock, err := firewall.Lock(10 * time.Second) // between reading and writing nobody else of us may
+//	if err != nil {
+//		return err
+//	}
+//	defer unlock()
+//	rules, err := conn.Rules(firewall.Chain{Family: firewall.Inet, Table: "podnet_masq", Name: "postrouting"})
+//	if err != nil {
+//		return err
+//	}
+//	if slices.ContainsFunc(rules, func(r firewall.Rule) bool { return r.Comment == "masquerade net" }) {
+//		return nil // the pod path: three system calls
+//	}
+//	return firewall.Script(`add table inet podnet_masq
+//	add chain inet podnet_masq postrouting { type nat hook postrouting priority srcnat; }
+//	add rule inet podnet_masq postrouting ip saddr 10.1.0.0/24 ip daddr != 10.1.0.0/24 masquerade comment "masquerade net"`)
+//
+// The same for iptables, whichever of its two kinds the host has; tables of iptables-nft are read like any other:
+//
+//	nat := conn.IPTables(firewall.IPv4, "nat")
+//	rules, err := nat.Rules("POSTROUTING")
+//	…
+//	err = nat.Restore("-A POSTROUTING -s 10.1.0.0/24 -m comment --comment net/id/eth0 -j MASQUERADE")
+//	…
+//	err = nat.Delete(rules, "CHAIN") // these rules, and then these chains with all that is in them
+//
+// What changes with each pod is best an element of a set or map that a rule written once looks up: Elements reads them, and a
+// Batch adds and deletes them, and rules and chains of any table, without nft being executed.
+package firewall

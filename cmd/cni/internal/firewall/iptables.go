@@ -1,0 +1,155 @@
+package firewall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older filter.
+type IPTables struct {
+	conn   *Conn
+	family Family
+	table  string
+}
+
+// IPTables is the table of a family. Nothing is read or executed yet.
+func (c *Conn) IPTables(family Family, table string) *IPTables {
+	return &IPTables{conn: c, family: family, table: table}
+}
+
+// HasIPTables says whether iptables is installed; nil if so, else an error that says what is missing.
+func HasIPTables() error {
+	_, err := lookup("iptables-restore")
+	return err
+}
+
+// HasNFTables says whether nft is installed; nil if so, else an error that says what is missing.
+func HasNFTables() error {
+	_, err := lookup("nft")
+	return err
+}
+
+// program is the name of a family's iptables program.
+func (t *IPTables) program(name string) string {
+	if t.family == IPv6 {
+		return "ip6" + strings.TrimPrefix(name, "ip")
+	}
+	return name
+}
+
+// legacy says whether the rules that iptables writes go into the older filter. The programs of both kinds are one file each,
+// whose name tells; only where it does not is one asked.
+func (t *IPTables) legacy() (bool, error) {
+	path, err := lookup(t.program("iptables-restore"))
+	if err != nil {
+		return false, err
+	}
+	file, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false, err
+	}
+	switch base := filepath.Base(file); {
+	case strings.Contains(base, "nft"):
+		return false, nil
+	case strings.Contains(base, "legacy"):
+		return true, nil
+	}
+	version, err := run(t.program("iptables-restore"), "", "--version")
+	return !strings.Contains(version, "nf_tables"), err
+}
+
+// inLegacy says whether the older filter has this table at all, which it has once somebody has used it.
+func (t *IPTables) inLegacy() bool {
+	names, err := os.ReadFile("/proc/net/" + strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
+	return err == nil && slices.Contains(strings.Fields(string(names)), t.table)
+}
+
+// Rules are those of a chain in order, of either kind. A chain that does not exist has none. Only rules in the older filter
+// take the execution of a program.
+func (t *IPTables) Rules(chain string) ([]Rule, error) {
+	rules, err := t.conn.Rules(Chain{t.family, t.table, chain})
+	if err != nil || !t.inLegacy() {
+		return rules, err
+	}
+	saved, err := t.save()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range saved {
+		if r.Chain == chain {
+			rules = append(rules, r)
+		}
+	}
+	return rules, nil
+}
+
+func (t *IPTables) save() ([]Rule, error) {
+	name := t.program("iptables-save")
+	if _, err := lookup(t.program("iptables-legacy-save")); err == nil {
+		name = t.program("iptables-legacy-save")
+	}
+	out, err := run(name, "", "-t", t.table)
+	if err != nil {
+		return nil, err
+	}
+	return parseSave(out), nil
+}
+
+// Restore changes the table by lines as iptables-save prints them, all of them or none. A line `:NAME - [0:0]` makes a
+// chain, and empties one that is there; other chains keep what they have.
+func (t *IPTables) Restore(lines ...string) error {
+	return t.restore(t.program("iptables-restore"), lines)
+}
+
+func (t *IPTables) restore(program string, lines []string) error {
+	input := "*" + t.table + "\n" + strings.Join(lines, "\n") + "\nCOMMIT\n"
+	_, err := run(program, input, "--noflush", "--wait", fmt.Sprint(int(programTimeout.Seconds())))
+	return err
+}
+
+// Delete deletes rules that were read from this table, and then chains with all that is in them. What is in nftables goes in
+// one batch without a program being executed.
+func (t *IPTables) Delete(rules []Rule, chains ...string) error {
+	var batch Batch
+	var lines []string
+	for _, r := range rules {
+		if r.spec == "" {
+			batch.DeleteRule(t.family, t.table, r)
+		} else {
+			lines = append(lines, "-D "+r.spec)
+		}
+	}
+	for _, name := range chains {
+		c := Chain{t.family, t.table, name}
+		there, err := t.conn.HasChain(c)
+		if err != nil {
+			return err
+		}
+		if there {
+			batch.DeleteChain(c)
+		}
+	}
+	return errors.Join(t.conn.Commit(&batch), t.deleteLegacy(lines, chains))
+}
+
+func (t *IPTables) deleteLegacy(lines []string, chains []string) error {
+	if !t.inLegacy() {
+		return nil
+	}
+	for _, name := range chains {
+		// The first line makes the chain if it is not there and empties it if it is.
+		lines = append([]string{":" + name + " - [0:0]"}, append(lines, "-X "+name)...)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	program := t.program("iptables-restore")
+	if _, err := lookup(t.program("iptables-legacy-restore")); err == nil {
+		program = t.program("iptables-legacy-restore")
+	}
+	return t.restore(program, lines)
+}

@@ -1,0 +1,37 @@
+package firewall
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked says that somebody else held the lock for the whole time.
+var ErrLocked = errors.New("another plugin holds the lock of the packet filter")
+
+// Lock keeps other plugins of podnet from reading rules in order to change them. It belongs to the network namespace, as the
+// rules do, and needs no file: it is held on the namespace's own inode, and ends with the process at the latest.
+func Lock(timeout time.Duration) (unlock func(), err error) {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open this process's network namespace: %w", err)
+	}
+	deadline := time.Now().Add(timeout)
+	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { unix.Close(fd) }, nil
+		}
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			unix.Close(fd)
+			return nil, fmt.Errorf("lock the packet filter: %w", err)
+		}
+		if time.Now().After(deadline) {
+			unix.Close(fd)
+			return nil, fmt.Errorf("%w for %s", ErrLocked, timeout)
+		}
+		time.Sleep(pause)
+	}
+}

@@ -1,0 +1,140 @@
+package firewall
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+const subsystem = unix.NFNL_SUBSYS_NFTABLES << 8
+
+// Chain names a chain; an empty Name stands for all of a table's.
+type Chain struct {
+	Family Family
+	Table  string
+	Name   string
+}
+
+// Rule is what tells a rule from others: the comment that its author gave it, and where it leads.
+type Rule struct {
+	Chain   string
+	Comment string
+	Jump    string // the chain that it jumps or goes to; of the older filter any target
+
+	handle uint64
+	spec   string // of iptables-legacy, behind -A
+}
+
+// Rules are those of a chain in order. A chain or table that does not exist has none.
+func (c *Conn) Rules(chain Chain) ([]Rule, error) {
+	var body attrs
+	body.string(unix.NFTA_RULE_TABLE, chain.Table)
+	if chain.Name != "" {
+		body.string(unix.NFTA_RULE_CHAIN, chain.Name)
+	}
+	var rules []Rule
+	err := c.dump(subsystem|unix.NFT_MSG_GETRULE, chain.Family, body, func() { rules = nil }, func(b []byte) {
+		rules = append(rules, parseRule(b))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the rules of %s %s: %w", chain.Table, chain.Name, err)
+	}
+	return rules, nil
+}
+
+func parseRule(b []byte) Rule {
+	r := Rule{Chain: text(find(b, unix.NFTA_RULE_CHAIN)), Comment: userComment(find(b, unix.NFTA_RULE_USERDATA))}
+	if handle := find(b, unix.NFTA_RULE_HANDLE); len(handle) == 8 {
+		r.handle = binary.BigEndian.Uint64(handle)
+	}
+	for _, expression := range each(find(b, unix.NFTA_RULE_EXPRESSIONS)) {
+		data := find(expression, unix.NFTA_EXPR_DATA)
+		switch text(find(expression, unix.NFTA_EXPR_NAME)) {
+		case "immediate":
+			if target := find(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VERDICT, unix.NFTA_VERDICT_CHAIN); target != nil {
+				r.Jump = text(target)
+			}
+		case "match": // what iptables has in place of nft's comments
+			if text(find(data, unix.NFTA_MATCH_NAME)) == "comment" {
+				r.Comment = text(find(data, unix.NFTA_MATCH_INFO))
+			}
+		}
+	}
+	return r
+}
+
+// HasChain says whether a chain exists.
+func (c *Conn) HasChain(chain Chain) (bool, error) {
+	var body attrs
+	body.string(unix.NFTA_CHAIN_TABLE, chain.Table)
+	body.string(unix.NFTA_CHAIN_NAME, chain.Name)
+	err := c.ask(subsystem|unix.NFT_MSG_GETCHAIN, chain.Family, body)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for chain %s of %s: %w", chain.Name, chain.Table, err)
+	}
+	return true, nil
+}
+
+// Set names a set or a map.
+type Set struct {
+	Family Family
+	Table  string
+	Name   string
+}
+
+// Sets are those of a table, maps among them.
+func (c *Conn) Sets(family Family, table string) ([]Set, error) {
+	var body attrs
+	body.string(unix.NFTA_SET_TABLE, table)
+	var sets []Set
+	err := c.dump(subsystem|unix.NFT_MSG_GETSET, family, body, func() { sets = nil }, func(b []byte) {
+		sets = append(sets, Set{family, table, text(find(b, unix.NFTA_SET_NAME))})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the sets of %s: %w", table, err)
+	}
+	return sets, nil
+}
+
+// Element is one of a set or map, as bytes in the order of the network, each field of a concatenation padded to four.
+type Element struct {
+	Key     []byte
+	End     []byte // the last key of a range, of sets with flags interval and several fields
+	Data    []byte // of a map
+	Comment string
+}
+
+// Elements are those of a set. One that does not exist has none.
+func (c *Conn) Elements(set Set) ([]Element, error) {
+	var body attrs
+	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, set.Table)
+	body.string(unix.NFTA_SET_ELEM_LIST_SET, set.Name)
+	var elements []Element
+	err := c.dump(subsystem|unix.NFT_MSG_GETSETELEM, set.Family, body, func() { elements = nil }, func(b []byte) {
+		for _, e := range each(find(b, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+			elements = append(elements, parseElement(e))
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, err)
+	}
+	return elements, nil
+}
+
+// parseElement copies: the buffer that b is part of is used again.
+func parseElement(b []byte) Element {
+	value := func(kind uint16) []byte { return append([]byte(nil), find(b, kind, unix.NFTA_DATA_VALUE)...) }
+	return Element{
+		Key:     value(unix.NFTA_SET_ELEM_KEY),
+		End:     value(elementKeyEnd),
+		Data:    value(unix.NFTA_SET_ELEM_DATA),
+		Comment: userComment(find(b, unix.NFTA_SET_ELEM_USERDATA)),
+	}
+}
+
+const elementKeyEnd = 10 // NFTA_SET_ELEM_KEY_END, which x/sys lacks
