@@ -5,11 +5,10 @@ import (
 	"net/netip"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
 // Verbs is the plugin.
@@ -40,7 +39,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 		return nil, err
 	}
 	defer pod.Close()
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 }
 
 // connect is an ADD's work, in the order in which the cheap refusals come first.
-func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Namespace, undo *rollback) (*current.Result, error) {
+func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespace, undo *rollback) (*current.Result, error) {
 	br, err := ensureBridge(h, c)
 	if err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Nam
 	}
 	undo.push(func() error { return deleteVeth(h, host) })
 	if !c.DisableContainerInterface {
-		if err := c.startPod(req, h, br, v, pod, a, undo); err != nil {
+		if err := c.startPod(req, h, br, host, v, pod, a, undo); err != nil {
 			return nil, err
 		}
 	}
@@ -89,8 +88,8 @@ func connect(req *protocol.Request, c *config, h *netlink.Handle, pod *podns.Nam
 }
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
-func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
-	end, err := enterPod(pod, req.IfName, a)
+func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, host *rtnl.Link, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
+	end, err := enterPod(pod, req.IfName, host.Parent, a)
 	if err != nil {
 		return err
 	}
@@ -98,13 +97,12 @@ func (c *config) startPod(req *protocol.Request, h *netlink.Handle, br *netlink.
 	if err := end.configure(a, c); err != nil {
 		return err
 	}
+	var entries []*rtnl.Message
 	if c.IsGateway {
 		undo.push(func() error { return dropNeighbours(h, br, a.hosts()) })
-		if err := setNeighbours(h, br, c, a, v.peerMAC); err != nil {
-			return err
-		}
+		entries = neighbours(br, c, a, v.peerMAC)
 	}
-	if err := awaitLinks(h, v.name, br.Name); err != nil {
+	if err := awaitLinks(h, v.name, br.Name, entries...); err != nil {
 		return err
 	}
 	return end.announce(v.peerMAC)
@@ -133,10 +131,10 @@ func openPod(req *protocol.Request) (*podns.Namespace, error) {
 }
 
 // result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong.
-func (c *config) result(req *protocol.Request, br *netlink.Bridge, v *veth, host netlink.Link, a *addressing) *current.Result {
-	mtu := host.Attrs().MTU
+func (c *config) result(req *protocol.Request, br *rtnl.Link, v *veth, host *rtnl.Link, a *addressing) *current.Result {
+	mtu := host.MTU
 	r := &current.Result{Routes: a.routes, DNS: a.dns, Interfaces: []*current.Interface{
-		{Name: br.Name, Mac: br.HardwareAddr.String(), Mtu: br.MTU},
+		{Name: br.Name, Mac: br.MAC.String(), Mtu: br.MTU},
 		{Name: v.name, Mac: v.mac.String(), Mtu: mtu},
 		{Name: v.peer, Mac: v.peerMAC.String(), Mtu: mtu, Sandbox: req.Netns},
 	}}

@@ -1,19 +1,17 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -37,13 +35,13 @@ func check(req *protocol.Request) error {
 	if err := checkIPAM(req, c, prev); err != nil {
 		return err
 	}
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Dial()
 	if err != nil {
 		return err
 	}
 	defer h.Close()
 	br, err := findBridge(h, c.Bridge)
-	if isNotFound(err) {
+	if errors.Is(err, rtnl.ErrNoLink) {
 		return protocol.Errorf(protocol.CodeChanged, "the bridge %s is gone, and the pods on it are cut off", c.Bridge)
 	}
 	if err != nil {
@@ -85,8 +83,8 @@ func checkIPAM(req *protocol.Request, c *config, prev *current.Result) error {
 }
 
 // checkHost looks at the bridge and at the host's forwarding.
-func checkHost(f *findings, c *config, h *netlink.Handle, br *netlink.Bridge, a *addressing) error {
-	if br.Flags&net.FlagUp == 0 {
+func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressing) error {
+	if !br.Up() {
 		f.addf("the bridge %s is down (ip link set %s up)", br.Name, br.Name)
 	}
 	if !c.IsGateway || !c.layer3() {
@@ -112,7 +110,7 @@ func checkHost(f *findings, c *config, h *netlink.Handle, br *netlink.Bridge, a 
 }
 
 // checkPod looks at both ends of the veth, and at addresses and routes in the pod.
-func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, br *netlink.Bridge, prev *current.Result, a *addressing) error {
+func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, a *addressing) error {
 	pod, err := openPod(req)
 	if err != nil {
 		return err
@@ -124,7 +122,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, 
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(req.IfName)
-	if isNotFound(err) {
+	if errors.Is(err, rtnl.ErrNoLink) {
 		f.addf("the interface is gone")
 		return nil
 	}
@@ -134,15 +132,15 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Handle, 
 	if err := checkEnds(f, req, h, br, prev, inside); err != nil || c.DisableContainerInterface {
 		return err
 	}
-	if inside.Attrs().Flags&net.FlagUp == 0 {
+	if !inside.Up() {
 		f.addf("it is down")
 	}
 	return checkLayer3(f, p, inside, a)
 }
 
 // checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
-func checkEnds(f *findings, req *protocol.Request, h *netlink.Handle, br *netlink.Bridge, prev *current.Result, inside netlink.Link) error {
-	mac := inside.Attrs().HardwareAddr.String()
+func checkEnds(f *findings, req *protocol.Request, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, inside *rtnl.Link) error {
+	mac := inside.MAC.String()
 	for _, in := range prev.Interfaces {
 		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
 			f.addf("its MAC address is %s, not %s", mac, in.Mac)
@@ -154,13 +152,13 @@ func checkEnds(f *findings, req *protocol.Request, h *netlink.Handle, br *netlin
 		return err
 	case port == nil:
 		f.addf("it is not connected to the bridge %s", br.Name)
-	case port.Attrs().Flags&net.FlagUp == 0:
-		f.addf("the host's end %s is down (ip link set %s up)", port.Attrs().Name, port.Attrs().Name)
+	case !port.Up():
+		f.addf("the host's end %s is down (ip link set %s up)", port.Name, port.Name)
 	}
 	return nil
 }
 
-func checkLayer3(f *findings, p *netlink.Handle, inside netlink.Link, a *addressing) error {
+func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) error {
 	have, err := addrsOf(p, inside)
 	if err != nil {
 		return err
@@ -171,33 +169,14 @@ func checkLayer3(f *findings, p *netlink.Handle, inside netlink.Link, a *address
 		}
 	}
 	for _, r := range a.routes {
-		want := routeOf(r, a)
-		want.LinkIndex = inside.Attrs().Index
-		there, err := hasRoute(p, want)
+		want := routeOf(r, a, inside.Index)
+		there, err := p.HasRoute(want)
 		if err != nil {
 			return err
 		}
 		if !there {
-			f.addf("the route to %s via %s is gone", want.Dst, want.Gw)
+			f.addf("the route to %s via %s is gone", want.Dst, want.Gateway)
 		}
 	}
 	return nil
-}
-
-// hasRoute compares what an ADD says of a route: table, device, destination and gateway.
-func hasRoute(p *netlink.Handle, want *netlink.Route) (bool, error) {
-	family := netlink.FAMILY_V6
-	if want.Dst.IP.To4() != nil {
-		family = netlink.FAMILY_V4
-	}
-	filter := &netlink.Route{LinkIndex: want.LinkIndex, Table: want.Table}
-	if filter.Table == 0 {
-		filter.Table = unix.RT_TABLE_MAIN
-	}
-	routes, err := p.RouteListFiltered(family, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
-	wantGw, _ := netip.AddrFromSlice(want.Gw)
-	return slices.ContainsFunc(routes, func(r netlink.Route) bool {
-		gw, _ := netip.AddrFromSlice(r.Gw)
-		return r.Dst != nil && prefixOf(*r.Dst) == prefixOf(*want.Dst) && gw.Unmap() == wantGw.Unmap()
-	}), err
 }

@@ -4,12 +4,10 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
 // del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
@@ -19,7 +17,7 @@ func del(req *protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnl.Dial()
 	if err != nil {
 		return err
 	}
@@ -38,7 +36,7 @@ func del(req *protocol.Request) error {
 }
 
 // forgetNeighbours removes the permanent entries that setNeighbours made.
-func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Handle, br *netlink.Bridge) error {
+func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link) error {
 	if br == nil || c.IPAM.Type != hostlocal.Type {
 		return nil
 	}
@@ -52,7 +50,7 @@ func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Handle, br *n
 
 // disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,
 // which is known by the pod's interface being a port of this bridge.
-func disconnect(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) error {
+func disconnect(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) error {
 	host, err := findVeth(req, h, vethName(req))
 	if err != nil {
 		return err
@@ -67,7 +65,7 @@ func disconnect(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) er
 
 // findPort returns the port of the bridge that the pod's interface leads to, nil if that leads anywhere else or the
 // namespace has gone.
-func findPort(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) (netlink.Link, error) {
+func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
 	pod, err := podns.Open(req.Netns)
 	if errors.Is(err, podns.ErrGone) || errors.Is(err, podns.ErrHost) {
 		return nil, nil
@@ -85,7 +83,7 @@ func findPort(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) (net
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(req.IfName)
-	if isNotFound(err) {
+	if errors.Is(err, rtnl.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
@@ -95,18 +93,18 @@ func findPort(req *protocol.Request, h *netlink.Handle, br *netlink.Bridge) (net
 }
 
 // portOf returns the other end of a pod's link if it is a port of the bridge, else nil.
-func portOf(h *netlink.Handle, br *netlink.Bridge, inside netlink.Link) (netlink.Link, error) {
-	if inside.Attrs().ParentIndex == 0 {
+func portOf(h *rtnl.Conn, br *rtnl.Link, inside *rtnl.Link) (*rtnl.Link, error) {
+	if inside.Parent == 0 {
 		return nil, nil
 	}
-	host, err := h.LinkByIndex(inside.Attrs().ParentIndex)
-	if isNotFound(err) {
+	host, err := h.LinkByIndex(inside.Parent)
+	if errors.Is(err, rtnl.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !pairs(host, inside) || host.Attrs().MasterIndex != br.Index {
+	if !pairs(host, inside) || host.Master != br.Index {
 		return nil, nil
 	}
 	return host, nil

@@ -4,55 +4,54 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
 )
 
-// findBridge returns the bridge of that name; a netlink.LinkNotFoundError if there is no link of the name at all.
-func findBridge(h *netlink.Handle, name string) (*netlink.Bridge, error) {
+// findBridge returns the bridge of that name; rtnl.ErrNoLink if there is no link of the name at all.
+func findBridge(h *rtnl.Conn, name string) (*rtnl.Link, error) {
 	link, err := h.LinkByName(name)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", name, err)
 	}
-	br, ok := link.(*netlink.Bridge)
-	if !ok {
+	if link.Kind != "bridge" {
 		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not a bridge: name another bridge in the configuration, or ip link del %s",
-			name, link.Type(), name)
+			name, link.Kind, name)
 	}
-	return br, nil
+	return link, nil
 }
 
 // ensureBridge makes the bridge if it is missing and sets it up. Any number of ADDs may do so at once.
-func ensureBridge(h *netlink.Handle, c *config) (*netlink.Bridge, error) {
+func ensureBridge(h *rtnl.Conn, c *config) (*rtnl.Link, error) {
 	br, err := findBridge(h, c.Bridge)
-	if isNotFound(err) {
+	if errors.Is(err, rtnl.ErrNoLink) {
 		br, err = c.makeBridge(h)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if br.Flags&net.FlagUp == 0 {
+	if !br.Up() {
 		if err := c.prepareBridge(); err != nil {
 			return nil, err
 		}
-		if err := h.LinkSetUp(br); err != nil {
+		if err := h.Do(rtnl.SetUp(br.Index)); err != nil {
 			return nil, fmt.Errorf("set bridge %s up: %w", c.Bridge, err)
 		}
 	}
-	if c.PromiscMode && br.Promisc == 0 {
-		if err := h.SetPromiscOn(br); err != nil {
+	if c.PromiscMode && !br.Promisc {
+		if err := h.Do(rtnl.SetPromiscuous(br.Index)); err != nil {
 			return nil, fmt.Errorf("set promiscuous mode of bridge %s: %w", c.Bridge, err)
 		}
 	}
 	return br, nil
 }
 
-func (c *config) makeBridge(h *netlink.Handle) (*netlink.Bridge, error) {
+func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
 	mac, err := c.bridgeMAC()
 	if err != nil {
 		return nil, err
@@ -61,7 +60,12 @@ func (c *config) makeBridge(h *netlink.Handle) (*netlink.Bridge, error) {
 	if c.Podnet != nil {
 		group = device.GroupDevice
 	}
-	if err := device.AddBridge(h, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
+	maker, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer maker.Close()
+	if err := device.AddBridge(maker, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("make bridge %s: %w", c.Bridge, err)
 	}
 	return findBridge(h, c.Bridge)
@@ -80,9 +84,4 @@ func (c *config) prepareBridge() error {
 		}
 	}
 	return nil
-}
-
-func isNotFound(err error) bool {
-	var notFound netlink.LinkNotFoundError
-	return errors.As(err, &notFound)
 }

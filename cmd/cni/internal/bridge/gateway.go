@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
 )
 
@@ -68,7 +68,7 @@ func (a *addressing) gateways() []netip.Prefix {
 }
 
 // ensureGateway gives the bridge its addresses and has the host forward. It writes nothing that is right already.
-func ensureGateway(h *netlink.Handle, br *netlink.Bridge, c *config, wanted []netip.Prefix) error {
+func ensureGateway(h *rtnl.Conn, br *rtnl.Link, c *config, wanted []netip.Prefix) error {
 	have, err := addrsOf(h, br)
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", br.Name, err)
@@ -85,12 +85,12 @@ func ensureGateway(h *netlink.Handle, br *netlink.Bridge, c *config, wanted []ne
 				return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s: remove it (ip addr del %s dev %s), or set forceAddress",
 					br.Name, old, w, old, br.Name)
 			}
-			if err := h.AddrDel(br, &netlink.Addr{IPNet: ipNet(old)}); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			if err := h.Do(rtnl.DelAddr(br.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 				return fmt.Errorf("remove address %s from %s: %w", old, br.Name, err)
 			}
 		}
-		if err := addAddr(h, br, w, c.EnableDAD); err != nil && !errors.Is(err, unix.EEXIST) {
-			return err
+		if err := h.Do(addAddr(br.Index, w, c.EnableDAD)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("add address %s to %s: %w", w, br.Name, err)
 		}
 	}
 	return ensureForwarding(wanted)
@@ -101,22 +101,18 @@ func conflicts(a, b netip.Prefix) bool {
 	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
 }
 
-func addAddr(h *netlink.Handle, link netlink.Link, p netip.Prefix, dad bool) error {
-	a := &netlink.Addr{IPNet: ipNet(p)}
+func addAddr(index int, p netip.Prefix, dad bool) *rtnl.Message {
 	if p.Addr().Is6() && !dad {
-		a.Flags = unix.IFA_F_NODAD
+		return rtnl.AddAddr(index, p, unix.IFA_F_NODAD)
 	}
-	if err := h.AddrAdd(link, a); err != nil {
-		return fmt.Errorf("add address %s to %s: %w", p, link.Attrs().Name, err)
-	}
-	return nil
+	return rtnl.AddAddr(index, p, 0)
 }
 
-func addrsOf(h *netlink.Handle, link netlink.Link) ([]netip.Prefix, error) {
-	list, err := h.AddrList(link, netlink.FAMILY_ALL)
+func addrsOf(h *rtnl.Conn, link *rtnl.Link) ([]netip.Prefix, error) {
+	list, err := h.Addrs(link.Index)
 	var addrs []netip.Prefix
 	for _, a := range list {
-		addrs = append(addrs, prefixOf(*a.IPNet))
+		addrs = append(addrs, a.Prefix)
 	}
 	return addrs, err
 }

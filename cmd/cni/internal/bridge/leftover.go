@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
 // addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed first; anything else in
 // its place stays, and is an error.
-func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Handle, pod *podns.Namespace) (netlink.Link, error) {
+func (v *veth) addOrReplace(req *protocol.Request, h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 	link, err := v.add(h, pod)
 	if !errors.Is(err, unix.EEXIST) {
 		return link, err
@@ -26,7 +26,7 @@ func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Handle, pod *podns
 
 // removeLeftover deletes the host's end that the attachment's names lead to. The pod's interface of that name must be the
 // other end of it, or not be there: an interrupted ADD may have meant another namespace.
-func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Handle, pod *podns.Namespace) error {
+func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Namespace) error {
 	host, err := findVeth(req, h, v.name)
 	if err != nil {
 		return err
@@ -37,45 +37,44 @@ func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Handle, pod *pod
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(v.peer)
-	if err != nil && !isNotFound(err) {
+	if err != nil && !errors.Is(err, rtnl.ErrNoLink) {
 		return err
 	}
 	if inside != nil && (host == nil || !pairs(host, inside)) {
 		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that this network did not make): use another CNI_IFNAME, or remove it first",
-			v.peer, pod.Path, inside.Type())
+			v.peer, pod.Path, inside.Kind)
 	}
 	return deleteVeth(h, host)
 }
 
 // pairs says whether a link of the host and one of the pod are the ends of one veth.
-func pairs(host, inside netlink.Link) bool {
-	return host.Type() == "veth" && inside.Type() == "veth" &&
-		inside.Attrs().ParentIndex == host.Attrs().Index && host.Attrs().ParentIndex == inside.Attrs().Index
+func pairs(host, inside *rtnl.Link) bool {
+	return host.Kind == "veth" && inside.Kind == "veth" && inside.Parent == host.Index && host.Parent == inside.Index
 }
 
 // findVeth returns the host's end of the attachment, nil if there is none. A link of that name that says that it is
 // another's, or is no veth, is an error.
-func findVeth(req *protocol.Request, h *netlink.Handle, name string) (netlink.Link, error) {
+func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, error) {
 	link, err := h.LinkByName(name)
-	if isNotFound(err) {
+	if errors.Is(err, rtnl.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if alias := link.Attrs().Alias; link.Type() != "veth" || alias != "" && alias != podAlias(req) {
-		return nil, protocol.Errorf(protocol.CodeConflict, "%s is not the veth of this container (a %s, alias %q): rename or remove it", name, link.Type(), alias)
+	if link.Kind != "veth" || link.Alias != "" && link.Alias != podAlias(req) {
+		return nil, protocol.Errorf(protocol.CodeConflict, "%s is not the veth of this container (a %s, alias %q): rename or remove it", name, link.Kind, link.Alias)
 	}
 	return link, nil
 }
 
 // deleteVeth deletes both ends; nil and one that is gone are no error.
-func deleteVeth(h *netlink.Handle, host netlink.Link) error {
+func deleteVeth(h *rtnl.Conn, host *rtnl.Link) error {
 	if host == nil {
 		return nil
 	}
-	if err := h.LinkDel(host); err != nil && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("delete veth %s: %w", host.Attrs().Name, err)
+	if err := h.Do(rtnl.DelLink(host.Index)); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("delete veth %s: %w", host.Name, err)
 	}
 	return nil
 }

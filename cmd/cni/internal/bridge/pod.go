@@ -4,105 +4,143 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
 )
 
 // dialPod opens a netlink socket in the pod's namespace.
-func dialPod(pod *podns.Namespace) (h *netlink.Handle, err error) {
-	err = pod.Do(func() error { h, err = netlink.NewHandle(unix.NETLINK_ROUTE); return err })
+func dialPod(pod *podns.Namespace) (h *rtnl.Conn, err error) {
+	err = pod.Do(func() error { h, err = rtnl.Dial(); return err })
 	return h, err
 }
 
 // podEnd is the pod's end of the veth, and the socket in the pod's namespace that it is configured over.
 type podEnd struct {
-	*netlink.Handle
-	link netlink.Link
+	*rtnl.Conn
+	name  string
+	index int
 }
 
 // enterPod opens the socket and writes the settings, in one visit to the namespace.
-func enterPod(pod *podns.Namespace, ifname string, a *addressing) (*podEnd, error) {
-	var h *netlink.Handle
+func enterPod(pod *podns.Namespace, ifname string, index int, a *addressing) (*podEnd, error) {
+	var h *rtnl.Conn
 	err := pod.Do(func() (err error) {
-		if h, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		if h, err = rtnl.Dial(); err != nil {
 			return err
 		}
 		return podSettings(ifname, a)
 	})
-	if h == nil {
-		return nil, err
-	}
-	e := &podEnd{Handle: h}
-	if err == nil {
-		e.link, err = h.LinkByName(ifname)
+	if err != nil && h != nil {
+		h.Close()
 	}
 	if err != nil {
-		h.Close()
 		return nil, fmt.Errorf("%s in the pod: %w", ifname, err)
 	}
-	return e, nil
+	return &podEnd{h, ifname, index}, nil
 }
 
-// configure gives the pod's end its addresses, sets it up and adds the routes.
+// step is a message and what its refusal means.
+type step struct {
+	message *rtnl.Message
+	explain func(error) error
+}
+
+// configure gives the pod's end its addresses, sets it up and adds the routes: all at once, unless duplicate address
+// detection has to be waited for in between.
 func (e *podEnd) configure(a *addressing, c *config) error {
+	var steps []step
 	for _, addr := range a.addrs {
-		if err := addAddr(e.Handle, e.link, addr.prefix, c.EnableDAD); err != nil {
-			return err
-		}
+		steps = append(steps, step{addAddr(e.index, addr.prefix, c.EnableDAD), func(err error) error {
+			return fmt.Errorf("add address %s to %s: %w", addr.prefix, e.name, err)
+		}})
 	}
-	if err := e.LinkSetUp(e.link); err != nil {
-		return fmt.Errorf("set %s in the pod up: %w", e.link.Attrs().Name, err)
-	}
+	steps = append(steps, step{e.start(), func(err error) error { return fmt.Errorf("set %s in the pod up: %w", e.name, err) }})
 	if c.EnableDAD {
-		if err := settle(e.Handle, e.link); err != nil {
+		if err := e.run(steps); err != nil {
 			return err
 		}
+		if err := settle(e.Conn, e.index); err != nil {
+			return err
+		}
+		steps = nil
 	}
 	for _, r := range a.routes {
-		if err := addRoute(e.Handle, e.link, r, a); err != nil {
-			return err
+		route := routeOf(r, a, e.index)
+		steps = append(steps, step{route.Put(), func(err error) error { return explainRoute(route, err) }})
+	}
+	return e.run(steps)
+}
+
+// run tells the kernel all steps at once and returns what the first refusal means.
+func (e *podEnd) run(steps []step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	messages := make([]*rtnl.Message, len(steps))
+	for i, s := range steps {
+		messages[i] = s.message
+	}
+	answers, err := e.Exchange(messages...)
+	if err != nil {
+		return err
+	}
+	for i, a := range answers {
+		if a.Err != nil {
+			return steps[i].explain(a.Err)
 		}
 	}
 	return nil
 }
 
+const (
+	inetConf  = 1  // IFLA_INET_CONF
+	arpNotify = 22 // IPV4_DEVCONF_ARP_NOTIFY
+)
+
+// start sets the pod's end up and has the kernel announce changes of its IPv4 addresses, which it lets be set without a
+// visit to /proc.
+func (e *podEnd) start() *rtnl.Message {
+	return rtnl.SetUp(e.index).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
+		m.Nest(unix.AF_INET, func(m *rtnl.Message) {
+			m.Nest(inetConf, func(m *rtnl.Message) { m.Uint32(arpNotify, 1) })
+		})
+	})
+}
+
 // announce tells the neighbours whose the addresses are now: they may remember a pod that had them before. The kernel does
-// that, as podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a packet
-// socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
+// that, as start and podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a
+// packet socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
 func (e *podEnd) announce(mac net.HardwareAddr) error {
-	if err := e.LinkSetHardwareAddr(e.link, mac); err != nil {
+	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, e.index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
+	if err := e.Do(m); err != nil {
 		return fmt.Errorf("announce the pod's addresses: %w", err)
 	}
 	return nil
 }
 
 // podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, IPv6 addresses that outlive the
-// interface's being set down, and that changes are announced. Only the last may be refused by a read-only /proc/sys.
+// interface's being set down, and that changes of them are announced. Only the last may be refused by a read-only /proc/sys.
 func podSettings(ifname string, a *addressing) error {
-	families := map[bool]bool{}
-	for _, addr := range a.addrs {
-		families[addr.prefix.Addr().Is4()] = true
+	if !slices.ContainsFunc(a.addrs, func(addr address) bool { return addr.prefix.Addr().Is6() }) {
+		return nil
 	}
 	for _, s := range []struct {
-		is4         bool
 		path, value string
 		needed      bool
 	}{
-		{true, "net/ipv4/conf/" + ifname + "/arp_notify", "1", false},
-		{false, "net/ipv6/conf/lo/disable_ipv6", "0", true},
-		{false, "net/ipv6/conf/" + ifname + "/disable_ipv6", "0", true},
-		{false, "net/ipv6/conf/" + ifname + "/keep_addr_on_down", "1", true},
-		{false, "net/ipv6/conf/" + ifname + "/ndisc_notify", "1", false},
+		{"net/ipv6/conf/lo/disable_ipv6", "0", true},
+		{"net/ipv6/conf/" + ifname + "/disable_ipv6", "0", true},
+		{"net/ipv6/conf/" + ifname + "/keep_addr_on_down", "1", true},
+		{"net/ipv6/conf/" + ifname + "/ndisc_notify", "1", false},
 	} {
-		if !families[s.is4] {
-			continue
-		}
 		if err := (device.Setting{Path: s.path, Value: s.value}).Write(); err != nil && s.needed {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
@@ -110,35 +148,28 @@ func podSettings(ifname string, a *addressing) error {
 	return nil
 }
 
-// addRoute adds one of IPAM's routes, over the family's gateway if it names none.
-func addRoute(h *netlink.Handle, link netlink.Link, r *types.Route, a *addressing) error {
-	route := routeOf(r, a)
-	route.LinkIndex = link.Attrs().Index
-	err := h.RouteAdd(route)
+func explainRoute(r rtnl.Route, err error) error {
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
-		return protocol.Errorf(protocol.CodeConfig, "route %s: the gateway %s is in none of the pod's networks: correct ipam.routes or the range's gateway", &r.Dst, route.Gw)
+		return protocol.Errorf(protocol.CodeConfig, "route %s: the gateway %s is in none of the pod's networks: correct ipam.routes or the range's gateway", r.Dst, r.Gateway)
 	}
-	if err != nil {
-		return fmt.Errorf("add route %s via %s in the pod: %w", &r.Dst, route.Gw, err)
-	}
-	return nil
+	return fmt.Errorf("add route %s via %s in the pod: %w", r.Dst, r.Gateway, err)
 }
 
-func routeOf(r *types.Route, a *addressing) *netlink.Route {
-	dst := prefixOf(r.Dst)
-	route := &netlink.Route{Dst: ipNet(dst.Masked()), Gw: r.GW, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
-	if len(r.GW) == 0 {
-		if g := a.gatewayFor(dst.Addr().Is4()); g.IsValid() {
-			route.Gw = g.AsSlice()
-		} else {
-			route.Scope = netlink.SCOPE_LINK
-		}
+// routeOf is one of IPAM's routes, over the family's gateway if it names none.
+func routeOf(r *types.Route, a *addressing, index int) rtnl.Route {
+	gateway, _ := netip.AddrFromSlice(r.GW)
+	route := rtnl.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	if !route.Gateway.IsValid() {
+		route.Gateway = a.gatewayFor(route.Dst.Addr().Is4())
+	}
+	if !route.Gateway.IsValid() && route.Dst.Addr().Is4() {
+		route.Scope = unix.RT_SCOPE_LINK
 	}
 	if r.Table != nil {
 		route.Table = *r.Table
 	}
 	if r.Scope != nil {
-		route.Scope = netlink.Scope(*r.Scope)
+		route.Scope = uint8(*r.Scope)
 	}
 	return route
 }

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
 )
 
@@ -29,7 +28,7 @@ type veth struct {
 
 type portOptions struct{ hairpin, isolated bool }
 
-func newVeth(req *protocol.Request, c *config, br *netlink.Bridge) (*veth, error) {
+func newVeth(req *protocol.Request, c *config, br *rtnl.Link) (*veth, error) {
 	mac, err := c.podMAC(req)
 	if err != nil {
 		return nil, err
@@ -46,79 +45,76 @@ func newVeth(req *protocol.Request, c *config, br *netlink.Bridge) (*veth, error
 
 // add makes the pair: the host's end up and a port of the bridge, the pod's end down in its namespace. One message does it
 // all, so that there is no moment at which half of it could be left; the kernel takes alias and port options only
-// afterwards. The netlink package's LinkAdd would set the master in a message of its own.
-func (v *veth) add(h *netlink.Handle, pod *podns.Namespace) (netlink.Link, error) {
-	if _, err := v.request(pod.FD()).Execute(unix.NETLINK_ROUTE, 0); err != nil {
+// afterwards.
+func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
+	if err := h.Do(v.request(pod.FD())); err != nil {
 		return nil, v.explain(err)
 	}
-	link, err := h.LinkByName(v.name)
-	if err != nil {
-		return nil, fmt.Errorf("veth %s: %w", v.name, err)
+	answers, err := h.Exchange(v.options(true), rtnl.GetLink(v.name))
+	if err == nil && errors.Is(answers[0].Err, unix.EAFNOSUPPORT) { // a kernel without IPv6
+		answers, err = h.Exchange(v.options(false), rtnl.GetLink(v.name))
 	}
-	_, err = v.options(link.Attrs().Index, true).Execute(unix.NETLINK_ROUTE, 0)
-	if errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without IPv6
-		_, err = v.options(link.Attrs().Index, false).Execute(unix.NETLINK_ROUTE, 0)
+	if err == nil {
+		err = answers[0].Err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("set options of veth %s: %w", v.name, err)
 	}
+	link, err := answers[1].Link()
+	if err != nil {
+		return nil, fmt.Errorf("veth %s: %w", v.name, err)
+	}
 	return link, nil
 }
 
-func (v *veth) request(podFD int) *nl.NetlinkRequest {
-	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Flags, msg.Change = unix.IFF_UP, unix.IFF_UP
-	req.AddData(msg)
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(v.name)))
-	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, v.mac))
-	req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(v.bridge))))
-	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(v.group)))
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
-	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
-	peer.AddRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(v.peer))
-	peer.AddRtAttr(unix.IFLA_ADDRESS, v.peerMAC)
-	peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(podFD)))
+func (v *veth) request(podFD int) *rtnl.Message {
+	m := rtnl.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
+	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
+	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge)).Uint32(unix.IFLA_GROUP, v.group)
 	if v.mtu > 0 {
-		req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(v.mtu))))
-		peer.AddRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(v.mtu)))
+		m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
 	}
-	req.AddData(info)
-	return req
+	return m.Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
+		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *rtnl.Message) {
+			m.Nest(vethPeer, func(m *rtnl.Message) {
+				m.Raw(rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
+				m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD))
+				if v.mtu > 0 {
+					m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
+				}
+			})
+		})
+	})
 }
+
+// Of the kernel's headers, what package unix lacks.
+const (
+	vethPeer        = 1  // VETH_INFO_PEER
+	portHairpin     = 4  // IFLA_BRPORT_MODE
+	portIsolated    = 33 // IFLA_BRPORT_ISOLATED
+	ipv6AddrGenMode = 8  // IFLA_INET6_ADDR_GEN_MODE
+	addrGenModeNone = 1  // IN6_ADDR_GEN_MODE_NONE
+)
 
 // options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port.
-func (v *veth) options(index int, ipv6 bool) *nl.NetlinkRequest {
-	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	req.AddData(msg)
+func (v *veth) options(ipv6 bool) *rtnl.Message {
+	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
 	if v.alias != "" {
-		req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(v.alias)))
+		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias))
 	}
 	if ipv6 {
-		spec := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
-		spec.AddRtAttr(unix.AF_INET6, nil).AddRtAttr(unix.IFLA_INET6_ADDR_GEN_MODE, nl.Uint8Attr(nl.IN6_ADDR_GEN_MODE_NONE))
-		req.AddData(spec)
+		m.Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
+			m.Nest(unix.AF_INET6, func(m *rtnl.Message) { m.Uint8(ipv6AddrGenMode, addrGenModeNone) })
+		})
 	}
-	if v.port != (portOptions{}) {
-		info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-		info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated("bridge"))
-		data := info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA, nil)
-		data.AddRtAttr(nl.IFLA_BRPORT_MODE, flag(v.port.hairpin))
-		data.AddRtAttr(nl.IFLA_BRPORT_ISOLATED, flag(v.port.isolated))
-		req.AddData(info)
+	if v.port == (portOptions{}) {
+		return m
 	}
-	return req
-}
-
-func flag(b bool) []byte {
-	if b {
-		return []byte{1}
-	}
-	return []byte{0}
+	return m.Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
+		m.String(unix.IFLA_INFO_SLAVE_KIND, "bridge").Nest(unix.IFLA_INFO_SLAVE_DATA, func(m *rtnl.Message) {
+			m.Bool(portHairpin, v.port.hairpin).Bool(portIsolated, v.port.isolated)
+		})
+	})
 }
 
 // explain says what the kernel's terse refusals mean here.

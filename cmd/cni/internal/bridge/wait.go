@@ -2,13 +2,12 @@ package bridge
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
 const (
@@ -17,14 +16,14 @@ const (
 )
 
 // settle waits until duplicate address detection has passed the addresses.
-func settle(h *netlink.Handle, link netlink.Link) error {
+func settle(h *rtnl.Conn, index int) error {
 	return poll(dadTimeout, func() (bool, error) {
-		list, err := h.AddrList(link, netlink.FAMILY_V6)
+		list, err := h.Addrs(index)
 		if err != nil {
 			return false, err
 		}
 		for _, a := range list {
-			addr, _ := netip.AddrFromSlice(a.IP)
+			addr := a.Prefix.Addr()
 			switch {
 			case a.Flags&unix.IFA_F_DADFAILED != 0:
 				return false, protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s", addr)
@@ -37,21 +36,32 @@ func settle(h *netlink.Handle, link netlink.Link) error {
 }
 
 // awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going a moment after its peer is
-// up, and a bridge without other ports a moment after that; what comes before is dropped.
-func awaitLinks(h *netlink.Handle, names ...string) error {
-	for _, name := range names {
-		err := poll(portTimeout, func() (bool, error) {
-			link, err := h.LinkByName(name)
+// up, and a bridge without other ports a moment after that; what comes before is dropped. Since Linux 6.8 asking for a link
+// is what sets it going, so that the first answer is yes: the port's must be asked for before the bridge's. messages go
+// along with the first question.
+func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) error {
+	return poll(portTimeout, func() (bool, error) {
+		answers, err := h.Exchange(append(messages, rtnl.GetLink(port), rtnl.GetLink(bridge))...)
+		if err != nil {
+			return false, err
+		}
+		for _, a := range answers[:len(messages)] {
+			if a.Err != nil {
+				return false, a.Err
+			}
+		}
+		links := answers[len(messages):]
+		messages = nil
+		up := true
+		for i, name := range []string{port, bridge} {
+			link, err := links[i].Link()
 			if err != nil {
 				return false, fmt.Errorf("link %s: %w", name, err)
 			}
-			return link.Attrs().OperState == netlink.OperUp, nil
-		}, name+" does not come up")
-		if err != nil {
-			return err
+			up = up && link.OperUp()
 		}
-	}
-	return nil
+		return up, nil
+	}, port+" and "+bridge+" do not come up")
 }
 
 // poll asks until the answer is yes, less and less often.
