@@ -18,16 +18,21 @@ type Daemon struct {
 	// Passed is called after every pass, and Turned every few seconds, both from the loop itself.
 	Passed func(*NodeStatus)
 	Turned func()
+	// Collect frees what pods that are gone have left behind in a network: after the start, and now and then.
+	Collect func(ctx context.Context, node *state.Node, network string) error
 
 	source  *Source
 	started time.Time
 	bootID  string
 	status  *NodeStatus // of the last pass
+	network string      // of the topology in force
 	healing bool        // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
-// beat is the time between two signs of life.
-const beat = 5 * time.Second
+const (
+	beat    = 5 * time.Second  // between two signs of life
+	collect = 10 * time.Minute // between two collections
+)
 
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
@@ -46,10 +51,15 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	defer resync.Stop()
 	alive := time.NewTicker(beat)
 	defer alive.Stop()
+	garbage := time.NewTicker(collect)
+	defer garbage.Stop()
 	var spent budget
 	for first := true; ; first = false {
 		start := time.Now()
 		d.pass(first)
+		if first {
+			d.collect(ctx)
+		}
 		rest(ctx, spent.spend(time.Now(), time.Since(start)))
 		for again := false; !again; {
 			d.Turned()
@@ -57,6 +67,9 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 			case <-ctx.Done():
 				return nil
 			case <-alive.C:
+				continue
+			case <-garbage.C:
+				d.collect(ctx)
 				continue
 			case <-now:
 			case <-events:
@@ -104,6 +117,16 @@ func (d *Daemon) pass(first bool) {
 	d.Passed(d.status)
 }
 
+// collect is for the network of the topology in force. Nothing depends on it.
+func (d *Daemon) collect(ctx context.Context) {
+	if d.network == "" {
+		return
+	}
+	if err := d.Collect(ctx, d.Engine.Live(), d.network); err != nil {
+		d.Log.Warn("not everything was collected that pods have left behind", "error", err)
+	}
+}
+
 // converge is one pass: which topology, what it asks for, what there is, what to do.
 func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
 	id, err := d.Engine.Identity()
@@ -114,6 +137,7 @@ func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
 	if v.Topology == nil {
 		return nil, nil
 	}
+	d.network = v.Topology.Network.CNI.Name
 	if err := d.source.Keep(v); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
 )
 
@@ -114,6 +115,13 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
 		Passed: func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
+		Collect: func(ctx context.Context, node *state.Node, network string) error {
+			g, err := node.Collect(ctx, network)
+			if len(g.Freed)+g.Veths > 0 {
+				log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths)
+			}
+			return err
+		},
 	}
 	log.Info("podnetd starts", "version", version, "topology", settings.Paths.Topology)
 	err = d.Run(ctx, hup)

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/ipam"
+	"github.com/spf13/cobra"
+)
+
+// collectTime bounds how long gc waits for pods that are being added or removed.
+const collectTime = time.Minute
+
+// Collected is what gc says, for other programs.
+type Collected struct {
+	APIVersion string  `json:"apiVersion"`
+	Kind       string  `json:"kind"`
+	Network    string  `json:"network"`
+	Freed      []lease `json:"freed"`
+	Veths      int     `json:"veths"` // whose deletion was interrupted
+	Kept       []lease `json:"kept"`  // of other plugins, without a veth of podnet's
+}
+
+type lease struct {
+	Address     string    `json:"address"`
+	ContainerID string    `json:"containerID"`
+	IfName      string    `json:"ifname"`
+	Since       time.Time `json:"since"`
+}
+
+func (c *cli) gc() *cobra.Command {
+	return &cobra.Command{
+		Use:   "gc",
+		Short: "Release what pods that are gone have left behind on this node",
+		Long: `gc releases address leases and host veths of podnet's own network whose pod is gone, which is when its host veth is.
+Leases that other plugins wrote are listed and kept: nobody can tell whose they are. podnetd does the same after its start
+and every ten minutes; other networks are the runtime's to clean up.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runGC(cmd.Context()) },
+	}
+}
+
+func (c *cli) runGC(ctx context.Context) error {
+	n, err := c.open("gc")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if n.verdict.Topology == nil {
+		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
+	}
+	ctx, cancel := context.WithTimeout(ctx, collectTime)
+	defer cancel()
+	network := n.verdict.Topology.Network.CNI.Name
+	g, err := n.engine.Live().Collect(ctx, network)
+	if c.json() {
+		if bad := c.writeJSON(collected(network, g)); bad != nil {
+			return bad
+		}
+		return err
+	}
+	c.writeGarbage(network, n.Paths, g)
+	return err
+}
+
+func collected(network string, g state.Garbage) Collected {
+	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, leases(g.Kept)}
+}
+
+func leases(all []ipam.Lease) []lease {
+	out := []lease{}
+	for _, l := range all {
+		out = append(out, lease{l.Addr.String(), l.Owner.ContainerID, l.Owner.IfName, l.Since})
+	}
+	return out
+}
+
+func (c *cli) writeGarbage(network string, paths state.Paths, g state.Garbage) {
+	dir := filepath.Join(paths.IPAMDataDir, network)
+	fmt.Fprintf(c.out, "Network   %s  %s\n", network, dir)
+	fmt.Fprintf(c.out, "Freed     %d leases, %d host veths\n", len(g.Freed), g.Veths)
+	c.writeLeases("-", g.Freed)
+	if len(g.Kept) > 0 {
+		fmt.Fprintf(c.out, "Kept      %d leases of other plugins; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))
+		c.writeLeases(" ", g.Kept)
+	}
+}
+
+func (c *cli) writeLeases(mark string, all []ipam.Lease) {
+	for _, l := range all {
+		fmt.Fprintf(c.out, "%s %-15s  %s %s  since %s\n", mark, l.Addr, short(l.Owner.ContainerID), l.Owner.IfName, l.Since.UTC().Format(time.RFC3339))
+	}
+}
+
+// short is as much of a container's id as runtimes print.
+func short(id string) string { return id[:min(len(id), 13)] }

@@ -1,0 +1,70 @@
+package state_test
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/ipam"
+)
+
+// Only what is podnet's, old, and without a host veth goes: leases of live pods, of pods being added and of other plugins
+// stay, and so does every veth that is not marked as leaving.
+func TestCollect(t *testing.T) {
+	node, paths := host(t)
+	dir := filepath.Join(paths.IPAMDataDir, "podnet")
+	store, err := ipam.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subnet := netip.MustParsePrefix("10.244.0.0/24")
+	sets, err := ipam.Normalize([]ipam.Set{{ipam.Range{Subnet: subnet}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]string{}
+	for _, id := range []string{"alive", "gone", "young"} {
+		grants, err := store.Reserve(t.Context(), ipam.Owner{ContainerID: id, IfName: "eth0"}, sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[id] = grants[0].Addr.Addr().String()
+	}
+	at["other"] = "10.244.0.200"
+	if err := os.WriteFile(filepath.Join(dir, at["other"]), []byte("other\r\neth0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, id := range []string{"alive", "gone", "other"} {
+		if err := os.Chtimes(filepath.Join(dir, at[id]), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "ip link add "+device.VethName("podnet", "alive", "eth0")+" group 7201 type veth peer name p0")
+	for _, leaving := range []string{"l1", "l2", "l3"} {
+		run(t, "ip link add "+leaving+" group 7202 type veth peer name peer-"+leaving)
+	}
+	g, err := node.Collect(t.Context(), "podnet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Freed) != 1 || g.Freed[0].Owner.ContainerID != "gone" || g.Veths != 3 || len(g.Kept) != 1 || g.Kept[0].Owner.ContainerID != "other" {
+		t.Errorf("%+v", g)
+	}
+	for id, addr := range at {
+		if _, err := os.Stat(filepath.Join(dir, addr)); (err == nil) != (id != "gone") {
+			t.Errorf("lease of %s: %v", id, err)
+		}
+	}
+	links := run(t, "ip -o link")
+	if strings.Contains(links, "group 7202") || !strings.Contains(links, device.VethName("podnet", "alive", "eth0")) {
+		t.Errorf("links\n%s", links)
+	}
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed)+g.Veths != 0 {
+		t.Errorf("again: %+v, %v", g, err)
+	}
+}

@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// A pod whose namespace vanished leaves a lease behind, which gc frees, and the daemon at its start. The lease of a live
+// pod stays.
+func TestCollectGarbage(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	alive := n.Pod("alive")
+	leases := func() string {
+		entries, err := os.ReadDir(n.Path("/var/lib/cni/networks/podnet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "10.244.") {
+				names = append(names, e.Name())
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	for _, collect := range []func(){
+		func() { exits(t, n.Podnetctl("gc"), 0, "gc") },
+		func() { n.Stop(); n.Start() },
+	} {
+		gone := n.Pod("gone")
+		address := gone.Addr4()
+		if err := gone.Close(); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-time.Hour)
+		for _, a := range strings.Fields(leases()) {
+			if err := os.Chtimes(filepath.Join(n.Path("/var/lib/cni/networks/podnet"), a), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lab.Eventually(t, lab.Patience, "the pod's veth is gone", func() error { // the kernel takes its time
+			if links := n.Sh("ip -o link show group 7201"); strings.Count(links, "\n") != 1 {
+				return fmt.Errorf("links:\n%s", links)
+			}
+			return nil
+		})
+		collect()
+		lab.Eventually(t, lab.Patience, "the lease is freed", func() error {
+			if left := leases(); strings.Contains(left+" ", address+" ") || !strings.Contains(left+" ", alive.Addr4()+" ") {
+				return fmt.Errorf("leases %s", left)
+			}
+			return nil
+		})
+	}
+	if err := alive.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// gc under a load of pods that come and go takes nothing from any of them.
+func TestCollectUnderLoad(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	done := make(chan struct{})
+	var pods sync.WaitGroup
+	for i := range 6 {
+		p := n.NewPod(fmt.Sprintf("p%d", i))
+		pods.Go(func() {
+			for range 15 {
+				if _, err := p.Add(); err != nil {
+					t.Errorf("ADD: %v", err)
+					return
+				}
+				if err := p.Check(); err != nil {
+					t.Errorf("CHECK of a live pod: %v", err)
+				}
+				if err := p.Del(); err != nil {
+					t.Errorf("DEL: %v", err)
+				}
+			}
+		})
+	}
+	go func() { pods.Wait(); close(done) }()
+	rounds := 0
+	for running := true; running; rounds++ {
+		exits(t, n.Podnetctl("gc"), 0, "gc")
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+	}
+	t.Logf("%d collections", rounds)
+}
