@@ -1,0 +1,200 @@
+package conformance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// firewallCases are about masquerading and host ports, seen from a machine that has no route to the pods.
+func firewallCases() []testCase {
+	var all []testCase
+	for _, backend := range []string{"iptables", "nftables"} {
+		all = append(all,
+			testCase{"ipMasq, " + backend + ": a pod reaches a machine that has no route back", "", func(h *host) error { return masquerade(h, backend) }},
+			testCase{"ipMasq, " + backend + ": DEL leaves no rule, though the namespace has vanished", "", func(h *host) error { return masqueradeGone(h, backend) }},
+			testCase{"portmap, " + backend + ": a host port leads to the pod, from outside, the host and the pod", "", func(h *host) error { return hostPort(h, backend) }},
+			testCase{"portmap, " + backend + ": DEL leaves no rule, without namespace and previous result", "", func(h *host) error { return hostPortGone(h, backend) }},
+		)
+	}
+	return append(all,
+		testCase{"portmap hands the previous result on", "", portmapPrevious},
+		testCase{"portmap: a host port that is taken is refused", "", hostPortTaken},
+		testCase{"portmap: CHECK passes, and misses a rule", "0.4.0", portmapCheck},
+		testCase{"portmap: GC takes the rules of what is not valid away", "1.1.0", portmapGC},
+	)
+}
+
+// outside is a machine on the host's other side: 192.0.2.2, the host is 192.0.2.1.
+func (h *host) outside() *lab.Namespace {
+	out := lab.NewNamespace(h.tb, "outside")
+	h.sh("ip link add up0 type veth peer name eth0 netns " + out.Name)
+	h.sh("ip addr add 192.0.2.1/24 dev up0")
+	h.sh("ip link set up0 up")
+	h.in(out, "ip addr add 192.0.2.2/24 dev eth0")
+	h.in(out, "ip link set eth0 up")
+	return out
+}
+
+func (h *host) masquerading(backend string) object {
+	return h.gateway(h.ranges(subnet4, subnet6)).with(object{"ipMasq": true, "ipMasqBackend": backend})
+}
+
+func masquerade(h *host, backend string) error {
+	h.outside()
+	p := h.pod()
+	if _, err := h.add(p, h.masquerading(backend)); err != nil {
+		return err
+	}
+	return h.eventually(func() error { return p.Ping("192.0.2.2") })
+}
+
+func masqueradeGone(h *host, backend string) error {
+	conf := h.masquerading(backend)
+	if _, err := h.add(h.pod(), conf); err != nil {
+		return err
+	}
+	return h.unchanged("ADD and DEL", func() error {
+		p := h.pod()
+		h.mustAdd(p, conf)
+		h.vanish(p)
+		return h.gone(p, h.del(p, conf))
+	})
+}
+
+// mapped is a pod with its interface, and portmap's configuration for its port 80.
+func (h *host) mapped(backend string, hostPort int) (*pod, object, result) {
+	p := h.pod()
+	r := h.mustAdd(p, h.gateway(h.ranges(subnet4, subnet6)).with(object{"hairpinMode": true}))
+	return p, object{
+		"cniVersion": h.version, "name": "net", "type": "portmap", "capabilities": object{"portMappings": true},
+		"snat": true, "backend": backend, "prevResult": json.RawMessage(r.raw),
+		"runtimeConfig": object{"portMappings": []object{{"hostPort": hostPort, "containerPort": 80, "protocol": "tcp"}}},
+	}, r
+}
+
+// greets says whether a TCP connection from a namespace to an address is answered by the pod with its id.
+func greets(from *lab.Namespace, p *pod, addr string) error {
+	var listener net.Listener
+	err := p.Do(func() (err error) { listener, err = net.Listen("tcp", ":80"); return err })
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	go func() {
+		if c, err := listener.Accept(); err == nil {
+			_, _ = c.Write([]byte(p.id)) // the reader notices
+			c.Close()
+		}
+	}()
+	var said []byte
+	err = from.Do(func() error {
+		c, err := net.DialTimeout("tcp", addr, lab.Patience/5)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		said, err = io.ReadAll(c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return same("the answer", string(said), p.id)
+}
+
+func hostPort(h *host, backend string) error {
+	outside := h.outside()
+	p, conf, _ := h.mapped(backend, 8080)
+	if _, err := h.add(p, conf); err != nil {
+		return err
+	}
+	return errors.Join(
+		wrap("from outside", greets(outside, p, "192.0.2.1:8080")),
+		wrap("from the host", greets(h.Namespace, p, "192.0.2.1:8080")),
+		wrap("from the host's localhost", greets(h.Namespace, p, "127.0.0.1:8080")),
+		wrap("from the pod itself", greets(p.Namespace, p, "192.0.2.1:8080")),
+	)
+}
+
+func hostPortGone(h *host, backend string) error {
+	q, first, _ := h.mapped(backend, 8079)
+	if _, err := h.add(q, first); err != nil {
+		return err
+	}
+	p, conf, _ := h.mapped(backend, 8080)
+	return h.unchanged("ADD and DEL", func() error {
+		h.mustAdd(p, conf)
+		delete(conf, "prevResult")
+		for range 2 {
+			_, err := h.run("portmap", h.text(conf), "COMMAND=DEL", "CONTAINERID="+p.id, "NETNS=", "IFNAME=eth0", "PATH="+h.plugins)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func portmapPrevious(h *host) error {
+	p, conf, r := h.mapped("iptables", 8080)
+	got, err := h.add(p, conf)
+	if err != nil {
+		return err
+	}
+	delete(conf, "runtimeConfig")
+	plain, err := h.add(h.pod(), conf)
+	if err != nil {
+		return err
+	}
+	want := fmt.Sprint(r.addresses(), r.routes(), r.Interfaces)
+	return errors.Join(same("with mappings", fmt.Sprint(got.addresses(), got.routes(), got.Interfaces), want),
+		same("without", fmt.Sprint(plain.addresses(), plain.routes(), plain.Interfaces), want))
+}
+
+func hostPortTaken(h *host) error {
+	p, conf, _ := h.mapped("iptables", 8080)
+	if _, err := h.add(p, conf); err != nil {
+		return err
+	}
+	q, second, _ := h.mapped("iptables", 8080)
+	return h.unchanged("the refused ADD", func() error {
+		_, err := h.add(q, second)
+		return refused("ADD of the same host port", err, nil, "8080")
+	})
+}
+
+func portmapCheck(h *host) error {
+	p, conf, r := h.mapped("iptables", 8080)
+	if _, err := h.add(p, conf); err != nil {
+		return err
+	}
+	if err := h.check(p, conf, r); err != nil {
+		return err
+	}
+	h.sh("nft flush ruleset")
+	return refused("CHECK without rules", h.check(p, conf, r), nil)
+}
+
+func portmapGC(h *host) error {
+	valid, conf, _ := h.mapped("iptables", 8080)
+	if _, err := h.add(valid, conf); err != nil {
+		return err
+	}
+	p, second, _ := h.mapped("iptables", 8081)
+	err := h.unchanged("ADD and GC", func() error {
+		h.mustAdd(p, second)
+		delete(conf, "prevResult")
+		delete(conf, "runtimeConfig")
+		return h.node("GC", conf.with(attachments(valid)))
+	})
+	if rules := strings.Join(h.firewall(), "\n"); err == nil && !strings.Contains(rules, "8080") {
+		return errors.New("the valid pod's rules are gone")
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+)
+
+// poolCases are about the verbs that look at a whole network.
+func poolCases() []testCase {
+	return []testCase{
+		{"GC and STATUS are refused before 1.1", "", poolTooOld},
+		{"STATUS passes on a fresh node, whose bridge an ADD would make", "1.1.0", statusFresh},
+		{"STATUS fails with 50 or 51 when the pool is exhausted, and passes after a DEL", "1.1.0", statusExhausted},
+		{"STATUS fails when a foreign link has the bridge's name", "1.1.0", statusForeign},
+		{"GC without the list of attachments, or with null, takes nothing away", "1.1.0", gcAbsent},
+		{"GC with an empty list takes everything away", "1.1.0", gcEmpty},
+		{"GC keeps what is valid and takes the rest away, and can be repeated", "1.1.0", gcSome},
+		{"GC tells the interfaces of a container apart", "1.1.0", gcInterfaces},
+		{"GC of one network leaves another on the same bridge alone", "1.1.0", gcNetworks},
+	}
+}
+
+// attachments is the list that runtimes hand to GC.
+func attachments(pods ...*pod) object {
+	list := []object{}
+	for _, p := range pods {
+		list = append(list, object{"containerID": p.id, "ifname": p.ifname})
+	}
+	return object{"cni.dev/valid-attachments": list, "cni.dev/attachments": list}
+}
+
+func poolTooOld(h *host) error {
+	if h.version == "1.1.0" {
+		return nil
+	}
+	conf := h.gateway(h.ranges(subnet4))
+	return errors.Join(
+		refused("STATUS", h.node("STATUS", conf), []int{1}),
+		refused("GC", h.node("GC", conf.with(attachments())), []int{1}),
+	)
+}
+
+func statusFresh(h *host) error {
+	return h.unchanged("STATUS", func() error {
+		for _, conf := range []object{h.gateway(h.ranges(subnet4, subnet6)), h.bridged(nil), h.local(h.ranges(subnet4)), h.loopback()} {
+			if err := h.node("STATUS", conf); err != nil {
+				return fmt.Errorf("%v: %w", conf["type"], err)
+			}
+		}
+		return nil
+	})
+}
+
+func statusExhausted(h *host) error {
+	conf := h.gateway(h.ranges("10.1.0.0/30", subnet6))
+	p := h.pod()
+	h.mustAdd(p, conf)
+	err := errors.Join(
+		refused("STATUS of bridge", h.node("STATUS", conf), []int{50, 51}),
+		refused("STATUS of host-local", h.node("STATUS", h.local(conf["ipam"].(object))), []int{50, 51}),
+	)
+	if err != nil {
+		return err
+	}
+	h.mustDel(p, conf)
+	return wrap("after the DEL", h.node("STATUS", conf))
+}
+
+func statusForeign(h *host) error {
+	h.sh("ip link add br0 type veth peer name br0-peer")
+	return refused("STATUS", h.node("STATUS", h.gateway(h.ranges(subnet4))), nil, "br0")
+}
+
+func gcAbsent(h *host) error {
+	conf := h.gateway(h.ranges(subnet4))
+	h.first(conf)
+	return h.unchanged("GC", func() error {
+		_ = h.node("GC", conf) // it may be an error; what matters is what it does
+		_ = h.node("GC", conf.with(object{"cni.dev/valid-attachments": nil}))
+		return nil
+	})
+}
+
+func gcEmpty(h *host) error {
+	conf := h.gateway(h.ranges(subnet4, subnet6))
+	p := h.pod()
+	h.mustAdd(p, conf)
+	h.mustDel(p, conf)
+	return h.unchanged("ADD and GC", func() error {
+		h.mustAdd(p, conf)
+		h.mustAdd(h.pod(), conf)
+		return h.node("GC", conf.with(attachments()))
+	})
+}
+
+func gcSome(h *host) error {
+	conf := h.gateway(h.ranges(subnet4, subnet6))
+	valid := h.pod()
+	h.mustAdd(valid, conf)
+	err := h.unchanged("ADD and GC", func() error {
+		gone := h.pod()
+		h.mustAdd(gone, conf)
+		h.mustAdd(h.pod(), conf)
+		h.vanish(gone)
+		for range 2 {
+			if err := h.node("GC", conf.with(attachments(valid))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, wrap("the valid pod", valid.Ping("10.1.0.1")))
+}
+
+func gcInterfaces(h *host) error {
+	conf := h.local(h.ranges(subnet4))
+	p := h.pod()
+	second := &pod{p.Namespace, p.id, "eth1", ""}
+	h.mustAdd(p, conf)
+	h.mustAdd(second, conf)
+	if err := h.node("GC", conf.with(attachments(second))); err != nil {
+		return err
+	}
+	return same("leases", fmt.Sprint(h.leases("net")), "[10.1.0.3]")
+}
+
+func gcNetworks(h *host) error {
+	other := h.gateway(h.ranges(subnet4)).with(object{"name": "other"})
+	p := h.pod()
+	h.mustAdd(p, other)
+	err := h.unchanged("GC", func() error {
+		return h.node("GC", h.gateway(h.ranges(subnet4)).with(attachments()))
+	})
+	return errors.Join(err, wrap("the other network's pod", p.Ping("10.1.0.1")))
+}
