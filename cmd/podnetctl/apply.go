@@ -35,7 +35,7 @@ func (c *cli) runApply(args []string) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	if err := n.feasible(f.topology); err != nil {
+	if err := c.feasible(n, f.topology); err != nil {
 		return err
 	}
 	unlock, err := reconcile.Lock(n.Paths.Lock)
@@ -51,17 +51,14 @@ func (c *cli) runApply(args []string) error {
 	return c.pass(n, f.topology)
 }
 
-// feasible refuses, before anything is changed, what this host cannot do.
-func (n *node) feasible(t *schema.Topology) error {
+// feasible refuses, before anything is changed, what this host cannot do, and warns of what it cannot do yet.
+func (c *cli) feasible(n *node, t *schema.Topology) error {
 	view, err := n.engine.View(t, n.verdict.Previous)
-	if err != nil {
-		return err
+	if err == nil && !view.Facts.IPLocal {
+		fmt.Fprintf(c.err, "podnetctl: warning: %s, the ip of %s, is on no link of this host, so other nodes cannot be reached: add it to one, or correct %s:%d\n",
+			view.Node.IP, view.Node.Name, t.File, view.Node.Line)
 	}
-	if !view.Facts.IPLocal {
-		return &refusal{fmt.Sprintf("%s, the ip of %s, is on no link of this host: add it to one, or correct %s:%d",
-			view.Node.IP, view.Node.Name, t.File, view.Node.Line)}
-	}
-	return nil
+	return err
 }
 
 // putInPlace replaces the node's topology, or the file that it is a symbolic link to. One that holds the same is left
