@@ -30,40 +30,40 @@ func addressCases() []testCase {
 
 // file writes a file beside the leases and returns its path.
 func (h *host) file(name, content string) string {
-	path := filepath.Join(h.dir, name)
+	path := filepath.Join(h.Dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		h.tb.Fatalf("%v", err)
+		h.TB.Fatalf("%v", err)
 	}
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		h.tb.Fatalf("%v", err)
+		h.TB.Fatalf("%v", err)
 	}
 	return path
 }
 
 func requestedIPs(h *host) error {
 	conf := h.local(h.ranges(subnet4, subnet6))
-	p := h.pod()
-	p.args = "IP=10.1.0.50"
-	q, r := h.pod(), h.pod()
+	p := h.Pod()
+	p.Args = "IP=10.1.0.50"
+	q, r := h.Pod(), h.Pod()
 	return errors.Join(
-		same("CNI_ARGS", h.mustAdd(p, conf).addresses(), "10.1.0.50/24 fd00:1::2/64"),
-		same("args.cni.ips", h.mustAdd(q, conf.with(object{"args": object{"cni": object{"ips": []string{"10.1.0.51", "fd00:1::51"}}}})).addresses(),
+		same("CNI_ARGS", h.MustAdd(p, conf).Addresses(), "10.1.0.50/24 fd00:1::2/64"),
+		same("args.cni.ips", h.MustAdd(q, conf.With(object{"args": object{"cni": object{"ips": []string{"10.1.0.51", "fd00:1::51"}}}})).Addresses(),
 			"10.1.0.51/24 fd00:1::51/64"),
-		same("runtimeConfig.ips, with a prefix length", h.mustAdd(r, conf.with(object{"runtimeConfig": object{"ips": []string{"10.1.0.52/24", "fd00:1::52/64"}}})).addresses(),
+		same("runtimeConfig.ips, with a prefix length", h.MustAdd(r, conf.With(object{"runtimeConfig": object{"ips": []string{"10.1.0.52/24", "fd00:1::52/64"}}})).Addresses(),
 			"10.1.0.52/24 fd00:1::52/64"),
 	)
 }
 
 func requestedIPsRefused(h *host) error {
 	conf := h.local(h.ranges(subnet4))
-	first := h.pod()
-	first.args = "IP=10.1.0.9"
-	h.mustAdd(first, conf)
+	first := h.Pod()
+	first.Args = "IP=10.1.0.9"
+	h.MustAdd(first, conf)
 	return h.unchanged("a refused ADD", func() error {
 		for _, ip := range []string{"10.1.0.1", "10.1.0.9", "10.9.0.9", "10.1.0.x"} {
-			p := h.pod()
-			p.args = "IP=" + ip
-			_, err := h.add(p, conf)
+			p := h.Pod()
+			p.Args = "IP=" + ip
+			_, err := h.Add(p, conf)
 			if err := refused("IP="+ip, err, nil, ip); err != nil {
 				return err
 			}
@@ -74,11 +74,11 @@ func requestedIPsRefused(h *host) error {
 
 func roundRobin(h *host) error {
 	conf := h.local(h.ranges("10.1.0.0/29")) // .2 to .6
-	p := h.pod()
-	if err := same("first", h.mustAdd(p, conf).addresses(), "10.1.0.2/29"); err != nil {
+	p := h.Pod()
+	if err := same("first", h.MustAdd(p, conf).Addresses(), "10.1.0.2/29"); err != nil {
 		return err
 	}
-	h.mustDel(p, conf)
+	h.MustDel(p, conf)
 	for _, want := range []string{"10.1.0.3/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29", "10.1.0.2/29"} {
 		if err := same("next", h.take(conf), want); err != nil {
 			return err
@@ -98,14 +98,14 @@ func neverHandedOut(h *host) error {
 		if c.gateway != "" {
 			set["gateway"] = c.gateway
 		}
-		conf := h.local(h.ranges().with(object{"ranges": []any{[]any{set}}})).with(object{"name": "of-" + fmt.Sprint(len(name))})
+		conf := h.local(h.ranges().With(object{"ranges": []any{[]any{set}}})).With(object{"name": "of-" + fmt.Sprint(len(name))})
 		var got []string
 		for range 12 {
-			r, err := h.add(h.pod(), conf)
+			r, err := h.Add(h.Pod(), conf)
 			if err != nil {
 				break
 			}
-			bare, _, _ := strings.Cut(r.addresses(), "/")
+			bare, _, _ := strings.Cut(r.Addresses(), "/")
 			got = append(got, bare[strings.LastIndexAny(bare, ".:")+1:])
 		}
 		if err := same(name, strings.Join(got, " "), c.want); err != nil {
@@ -117,26 +117,26 @@ func neverHandedOut(h *host) error {
 
 func exhausted(h *host) error {
 	conf := h.local(h.ranges("10.1.0.0/30", subnet6)) // .2 alone
-	p, q := h.pod(), h.pod()
-	h.mustAdd(p, conf)
+	p, q := h.Pod(), h.Pod()
+	h.MustAdd(p, conf)
 	err := h.unchanged("the refused ADD", func() error {
-		_, err := h.add(q, conf)
+		_, err := h.Add(q, conf)
 		return refused("ADD", err, nil, "10.1.0.2")
 	})
 	if err != nil {
 		return err
 	}
-	h.mustDel(p, conf)
-	_, err = h.add(q, conf)
+	h.MustDel(p, conf)
+	_, err = h.Add(q, conf)
 	return wrap("after the DEL", err)
 }
 
 func rangeLimits(h *host) error {
 	set := object{"subnet": subnet4, "rangeStart": "10.1.0.10", "rangeEnd": "10.1.0.11", "gateway": "10.1.0.254"}
-	conf := h.local(h.ranges().with(object{"ranges": []any{[]any{set, object{"subnet": "10.2.0.0/24"}}}}))
-	r := h.mustAdd(h.pod(), conf)
+	conf := h.local(h.ranges().With(object{"ranges": []any{[]any{set, object{"subnet": "10.2.0.0/24"}}}}))
+	r := h.MustAdd(h.Pod(), conf)
 	return errors.Join(
-		same("first", r.addresses(), "10.1.0.10/24"),
+		same("first", r.Addresses(), "10.1.0.10/24"),
 		same("gateway", r.IPs[0].Gateway, "10.1.0.254"),
 		same("second", h.take(conf), "10.1.0.11/24"),
 		same("third, of the next range", h.take(conf), "10.2.0.2/24"),
@@ -144,9 +144,9 @@ func rangeLimits(h *host) error {
 }
 
 func rangeOrder(h *host) error {
-	ipam := h.ranges("10.3.0.0/24").with(object{"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.20"})
+	ipam := h.ranges("10.3.0.0/24").With(object{"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.20"})
 	runtime := object{"runtimeConfig": object{"ipRanges": []any{[]any{object{"subnet": "10.1.0.0/24"}}}}}
-	return same("addresses", h.take(h.local(ipam).with(runtime)), "10.1.0.2/24 10.2.0.20/24 10.3.0.2/24")
+	return same("addresses", h.take(h.local(ipam).With(runtime)), "10.1.0.2/24 10.2.0.20/24 10.3.0.2/24")
 }
 
 func badRanges(h *host) error {
@@ -161,7 +161,7 @@ func badRanges(h *host) error {
 		{{object{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.5"}}},
 		{},
 	} {
-		_, err := h.add(h.pod(), h.local(h.ranges().with(object{"ranges": sets})))
+		_, err := h.Add(h.Pod(), h.local(h.ranges().With(object{"ranges": sets})))
 		if err := refused(fmt.Sprint(sets), err, nil); err != nil {
 			return err
 		}

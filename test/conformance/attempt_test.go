@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"fmt"
+
+	"github.com/podnet/podnet/test/cnihost"
 )
 
 // try runs a case once and says what is wrong.
@@ -18,7 +20,7 @@ func try(dir, version string, c testCase) (err error) {
 			err = stopped
 		}
 	}()
-	return c.run(newHost(tb, dir, version))
+	return c.run(&host{cnihost.New(tb, dir), version})
 }
 
 // attempt is the lab's view of a case: a fault ends the case and not the test, as the fault may be the reference's.

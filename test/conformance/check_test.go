@@ -24,20 +24,20 @@ func checkCases() []testCase {
 }
 
 func checkPasses(h *host) error {
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4, subnet6))
-	return h.check(p, conf, h.mustAdd(p, conf))
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4, subnet6))
+	return h.Check(p, conf, h.MustAdd(p, conf))
 }
 
 func checkLayerTwo(h *host) error {
-	p, conf := h.pod(), h.bridged(nil)
-	return h.check(p, conf, h.mustAdd(p, conf))
+	p, conf := h.Pod(), h.bridged(nil)
+	return h.Check(p, conf, h.MustAdd(p, conf))
 }
 
 func checkPromiscuous(h *host) error {
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4))
-	r := h.mustAdd(p, conf)
-	h.sh("ip link set br0 promisc on")
-	return h.check(p, conf, r)
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4))
+	r := h.MustAdd(p, conf)
+	h.Must("ip link set br0 promisc on")
+	return h.Check(p, conf, r)
 }
 
 func checkNotices(h *host) error {
@@ -45,33 +45,33 @@ func checkNotices(h *host) error {
 	for _, damage := range []string{
 		"ip route del default", "ip -6 route del default", "ip addr flush dev eth0 scope global", "ip link set eth0 down", "ip link del eth0",
 	} {
-		p := h.pod()
-		r := h.mustAdd(p, conf)
-		h.in(p.Namespace, damage)
-		if err := refused("CHECK after "+damage, h.check(p, conf, r), nil); err != nil {
+		p := h.Pod()
+		r := h.MustAdd(p, conf)
+		h.MustIn(p.Namespace, damage)
+		if err := refused("CHECK after "+damage, h.Check(p, conf, r), nil); err != nil {
 			return err
 		}
 	}
-	p := h.pod()
-	r := h.mustAdd(p, conf)
-	h.sh("ip link set " + r.Interfaces[1].Name + " nomaster")
-	return refused("CHECK without a port of the bridge", h.check(p, conf, r), nil)
+	p := h.Pod()
+	r := h.MustAdd(p, conf)
+	h.Must("ip link set " + r.Interfaces[1].Name + " nomaster")
+	return refused("CHECK without a port of the bridge", h.Check(p, conf, r), nil)
 }
 
 func checkGateway(h *host) error {
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4))
-	r := h.mustAdd(p, conf)
-	h.sh("ip addr del 10.1.0.1/24 dev br0")
-	return refused("CHECK", h.check(p, conf, r), nil)
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4))
+	r := h.MustAdd(p, conf)
+	h.Must("ip addr del 10.1.0.1/24 dev br0")
+	return refused("CHECK", h.Check(p, conf, r), nil)
 }
 
 func checkPrevious(h *host) error {
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4))
-	h.mustAdd(p, conf)
-	_, err := h.call("CHECK", p, conf)
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4))
+	h.MustAdd(p, conf)
+	_, err := h.Call("CHECK", p, conf)
 	err = refused("CHECK without a previous result", err, nil)
 	for _, garbled := range []string{`[]`, `"x"`, `{"ips":[{"address":"nonsense"}]}`, `{"interfaces":7}`} {
-		_, e := h.call("CHECK", p, conf.with(object{"prevResult": json.RawMessage(garbled)}))
+		_, e := h.Call("CHECK", p, conf.With(object{"prevResult": json.RawMessage(garbled)}))
 		err = errors.Join(err, refused("CHECK with "+garbled, e, nil))
 	}
 	return err
@@ -81,27 +81,27 @@ func checkTooOld(h *host) error {
 	if h.version != "0.3.1" {
 		return nil
 	}
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4))
-	return refused("CHECK", h.check(p, conf, h.mustAdd(p, conf)), []int{1})
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4))
+	return refused("CHECK", h.Check(p, conf, h.MustAdd(p, conf)), []int{1})
 }
 
 func unknownArgs(h *host) error {
 	h.first(h.gateway(h.ranges(subnet4)))
 	for _, conf := range []object{h.gateway(h.ranges(subnet4)), h.local(h.ranges(subnet4))} {
-		p := h.pod()
-		p.args = "K8S_POD_NAME=web;COLOUR=red"
+		p := h.Pod()
+		p.Args = "K8S_POD_NAME=web;COLOUR=red"
 		err := h.unchanged("the refused ADD", func() error {
-			_, err := h.add(p, conf)
+			_, err := h.Add(p, conf)
 			return refused("ADD", err, nil)
 		})
 		if err != nil {
 			return err
 		}
-		p.args = "IgnoreUnknown=1;K8S_POD_NAME=web;COLOUR=red"
-		if _, err := h.add(p, conf); err != nil {
+		p.Args = "IgnoreUnknown=1;K8S_POD_NAME=web;COLOUR=red"
+		if _, err := h.Add(p, conf); err != nil {
 			return wrap("IgnoreUnknown=1", err)
 		}
-		h.mustDel(p, conf)
+		h.MustDel(p, conf)
 	}
 	return nil
 }

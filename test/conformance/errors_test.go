@@ -14,17 +14,17 @@ func (h *host) faulty() map[string]struct {
 		err   error
 		codes []int
 	}
-	p := h.pod()
-	all := []string{"CONTAINERID=" + p.id, "NETNS=" + p.netns(), "IFNAME=eth0", "PATH=" + h.plugins}
+	p := h.Pod()
+	all := []string{"CONTAINERID=" + p.ID, "NETNS=" + p.Path, "IFNAME=eth0", "PATH=" + h.Plugins}
 	plugin := func(stdin string, env ...string) error {
-		_, err := h.run("bridge", stdin, env...)
+		_, err := h.Execute("bridge", stdin, env...)
 		return err
 	}
-	good := h.text(h.gateway(h.ranges(subnet4)))
-	small := h.gateway(h.ranges("10.2.0.0/30")).with(object{"name": "small", "bridge": "br1"})
+	good := h.gateway(h.ranges(subnet4)).Text()
+	small := h.gateway(h.ranges("10.2.0.0/30")).With(object{"name": "small", "bridge": "br1"})
 	h.first(small)
-	_, full := h.add(h.pod(), small)
-	_, range31 := h.add(h.pod(), h.gateway(h.ranges("10.1.0.0/31")))
+	_, full := h.Add(h.Pod(), small)
+	_, range31 := h.Add(h.Pod(), h.gateway(h.ranges("10.1.0.0/31")))
 	return calls{
 		"a configuration that is no JSON":  {plugin(`{"cniVersion":`, append(all, "COMMAND=ADD")...), []int{6}},
 		"no CNI_NETNS":                     {plugin(good, "COMMAND=ADD", all[0], all[2], all[3]), []int{4}},
@@ -50,7 +50,7 @@ func errorVersion(h *host) error {
 		case what == "a configuration that is no JSON": // and so has no version
 		case !errors.As(c.err, &f):
 			errs = errors.Join(errs, fmt.Errorf("%s: %v", what, c.err))
-		case f.garbled != "" || f.CNIVersion == "":
+		case f.Garbled != "" || f.CNIVersion == "":
 			errs = errors.Join(errs, fmt.Errorf("%s: no cniVersion: %w", what, f))
 		}
 	}
@@ -59,25 +59,25 @@ func errorVersion(h *host) error {
 
 func badNames(h *host) error {
 	good := h.gateway(h.ranges(subnet4))
-	p := h.pod()
+	p := h.Pod()
 	for _, id := range []string{"../x", "a b", "-a", ""} {
 		bad := *p
-		bad.id = id
-		_, err := h.add(&bad, good)
+		bad.ID = id
+		_, err := h.Add(&bad, good)
 		if err := refused("container id "+id, err, []int{4}); err != nil {
 			return err
 		}
 	}
 	for _, ifname := range []string{"sixteencharacter", "a/b", "a:b", "..", "a b"} {
 		bad := *p
-		bad.ifname = ifname
-		_, err := h.add(&bad, good)
+		bad.IfName = ifname
+		_, err := h.Add(&bad, good)
 		if err := refused("ifname "+ifname, err, []int{4}); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{"", "../net", "a b"} {
-		_, err := h.add(p, good.with(object{"name": name}))
+		_, err := h.Add(p, good.With(object{"name": name}))
 		if err := refused("network "+name, err, []int{4, 7}); err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func badNames(h *host) error {
 
 func badVersion(h *host) error {
 	for _, version := range []string{"9.0.0", "0.5.0"} {
-		_, err := h.add(h.pod(), h.gateway(h.ranges(subnet4)).with(object{"cniVersion": version}))
+		_, err := h.Add(h.Pod(), h.gateway(h.ranges(subnet4)).With(object{"cniVersion": version}))
 		if err := refused(version, err, []int{1}); err != nil {
 			return err
 		}

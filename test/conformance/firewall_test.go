@@ -32,23 +32,23 @@ func firewallCases() []testCase {
 
 // outside is a machine on the host's other side: 192.0.2.2, the host is 192.0.2.1.
 func (h *host) outside() *lab.Namespace {
-	out := lab.NewNamespace(h.tb, "outside")
-	h.sh("ip link add up0 type veth peer name eth0 netns " + out.Name)
-	h.sh("ip addr add 192.0.2.1/24 dev up0")
-	h.sh("ip link set up0 up")
-	h.in(out, "ip addr add 192.0.2.2/24 dev eth0")
-	h.in(out, "ip link set eth0 up")
+	out := lab.NewNamespace(h.TB, "outside")
+	h.Must("ip link add up0 type veth peer name eth0 netns " + out.Name)
+	h.Must("ip addr add 192.0.2.1/24 dev up0")
+	h.Must("ip link set up0 up")
+	h.MustIn(out, "ip addr add 192.0.2.2/24 dev eth0")
+	h.MustIn(out, "ip link set eth0 up")
 	return out
 }
 
 func (h *host) masquerading(backend string) object {
-	return h.gateway(h.ranges(subnet4, subnet6)).with(object{"ipMasq": true, "ipMasqBackend": backend})
+	return h.gateway(h.ranges(subnet4, subnet6)).With(object{"ipMasq": true, "ipMasqBackend": backend})
 }
 
 func masquerade(h *host, backend string) error {
 	h.outside()
-	p := h.pod()
-	if _, err := h.add(p, h.masquerading(backend)); err != nil {
+	p := h.Pod()
+	if _, err := h.Add(p, h.masquerading(backend)); err != nil {
 		return err
 	}
 	return h.eventually(func() error { return p.Ping("192.0.2.2") })
@@ -56,24 +56,24 @@ func masquerade(h *host, backend string) error {
 
 func masqueradeGone(h *host, backend string) error {
 	conf := h.masquerading(backend)
-	if _, err := h.add(h.pod(), conf); err != nil {
+	if _, err := h.Add(h.Pod(), conf); err != nil {
 		return err
 	}
 	return h.unchanged("ADD and DEL", func() error {
-		p := h.pod()
-		h.mustAdd(p, conf)
-		h.vanish(p)
-		return h.gone(p, h.del(p, conf))
+		p := h.Pod()
+		h.MustAdd(p, conf)
+		h.Vanish(p)
+		return h.gone(p, h.Del(p, conf))
 	})
 }
 
 // mapped is a pod with its interface, and portmap's configuration for its port 80.
 func (h *host) mapped(backend string, hostPort int) (*pod, object, result) {
-	p := h.pod()
-	r := h.mustAdd(p, h.gateway(h.ranges(subnet4, subnet6)).with(object{"hairpinMode": true}))
+	p := h.Pod()
+	r := h.MustAdd(p, h.gateway(h.ranges(subnet4, subnet6)).With(object{"hairpinMode": true}))
 	return p, object{
 		"cniVersion": h.version, "name": "net", "type": "portmap", "capabilities": object{"portMappings": true},
-		"snat": true, "backend": backend, "prevResult": json.RawMessage(r.raw),
+		"snat": true, "backend": backend, "prevResult": json.RawMessage(r.Raw),
 		"runtimeConfig": object{"portMappings": []object{{"hostPort": hostPort, "containerPort": 80, "protocol": "tcp"}}},
 	}, r
 }
@@ -88,7 +88,7 @@ func greets(from *lab.Namespace, p *pod, addr string) error {
 	defer listener.Close()
 	go func() {
 		if c, err := listener.Accept(); err == nil {
-			_, _ = c.Write([]byte(p.id)) // the reader notices
+			_, _ = c.Write([]byte(p.ID)) // the reader notices
 			c.Close()
 		}
 	}()
@@ -105,13 +105,13 @@ func greets(from *lab.Namespace, p *pod, addr string) error {
 	if err != nil {
 		return err
 	}
-	return same("the answer", string(said), p.id)
+	return same("the answer", string(said), p.ID)
 }
 
 func hostPort(h *host, backend string) error {
 	outside := h.outside()
 	p, conf, _ := h.mapped(backend, 8080)
-	if _, err := h.add(p, conf); err != nil {
+	if _, err := h.Add(p, conf); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -124,15 +124,15 @@ func hostPort(h *host, backend string) error {
 
 func hostPortGone(h *host, backend string) error {
 	q, first, _ := h.mapped(backend, 8079)
-	if _, err := h.add(q, first); err != nil {
+	if _, err := h.Add(q, first); err != nil {
 		return err
 	}
 	p, conf, _ := h.mapped(backend, 8080)
 	return h.unchanged("ADD and DEL", func() error {
-		h.mustAdd(p, conf)
+		h.MustAdd(p, conf)
 		delete(conf, "prevResult")
 		for range 2 {
-			_, err := h.run("portmap", h.text(conf), "COMMAND=DEL", "CONTAINERID="+p.id, "NETNS=", "IFNAME=eth0", "PATH="+h.plugins)
+			_, err := h.Execute("portmap", conf.Text(), "COMMAND=DEL", "CONTAINERID="+p.ID, "NETNS=", "IFNAME=eth0", "PATH="+h.Plugins)
 			if err != nil {
 				return err
 			}
@@ -143,57 +143,57 @@ func hostPortGone(h *host, backend string) error {
 
 func portmapPrevious(h *host) error {
 	p, conf, r := h.mapped("iptables", 8080)
-	got, err := h.add(p, conf)
+	got, err := h.Add(p, conf)
 	if err != nil {
 		return err
 	}
 	delete(conf, "runtimeConfig")
-	plain, err := h.add(h.pod(), conf)
+	plain, err := h.Add(h.Pod(), conf)
 	if err != nil {
 		return err
 	}
-	want := fmt.Sprint(r.addresses(), r.routes(), r.Interfaces)
-	return errors.Join(same("with mappings", fmt.Sprint(got.addresses(), got.routes(), got.Interfaces), want),
-		same("without", fmt.Sprint(plain.addresses(), plain.routes(), plain.Interfaces), want))
+	want := fmt.Sprint(r.Addresses(), r.RouteTexts(), r.Interfaces)
+	return errors.Join(same("with mappings", fmt.Sprint(got.Addresses(), got.RouteTexts(), got.Interfaces), want),
+		same("without", fmt.Sprint(plain.Addresses(), plain.RouteTexts(), plain.Interfaces), want))
 }
 
 func hostPortTaken(h *host) error {
 	p, conf, _ := h.mapped("iptables", 8080)
-	if _, err := h.add(p, conf); err != nil {
+	if _, err := h.Add(p, conf); err != nil {
 		return err
 	}
 	q, second, _ := h.mapped("iptables", 8080)
 	return h.unchanged("the refused ADD", func() error {
-		_, err := h.add(q, second)
+		_, err := h.Add(q, second)
 		return refused("ADD of the same host port", err, nil, "8080")
 	})
 }
 
 func portmapCheck(h *host) error {
 	p, conf, r := h.mapped("iptables", 8080)
-	if _, err := h.add(p, conf); err != nil {
+	if _, err := h.Add(p, conf); err != nil {
 		return err
 	}
-	if err := h.check(p, conf, r); err != nil {
+	if err := h.Check(p, conf, r); err != nil {
 		return err
 	}
-	h.sh("nft flush ruleset")
-	return refused("CHECK without rules", h.check(p, conf, r), nil)
+	h.Must("nft flush ruleset")
+	return refused("CHECK without rules", h.Check(p, conf, r), nil)
 }
 
 func portmapGC(h *host) error {
 	valid, conf, _ := h.mapped("iptables", 8080)
-	if _, err := h.add(valid, conf); err != nil {
+	if _, err := h.Add(valid, conf); err != nil {
 		return err
 	}
 	p, second, _ := h.mapped("iptables", 8081)
 	err := h.unchanged("ADD and GC", func() error {
-		h.mustAdd(p, second)
+		h.MustAdd(p, second)
 		delete(conf, "prevResult")
 		delete(conf, "runtimeConfig")
-		return h.node("GC", conf.with(attachments(valid)))
+		return h.GC(conf, valid)
 	})
-	if rules := strings.Join(h.firewall(), "\n"); err == nil && !strings.Contains(rules, "8080") {
+	if rules := strings.Join(h.Firewall(), "\n"); err == nil && !strings.Contains(rules, "8080") {
 		return errors.New("the valid pod's rules are gone")
 	}
 	return err

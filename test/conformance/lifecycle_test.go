@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/podnet/podnet/test/cnihost"
 )
 
 // lifecycleCases are about what stays behind, and what is left alone.
@@ -29,20 +31,20 @@ func lifecycleCases() []testCase {
 }
 
 // first is an ADD that makes the bridge, so that what follows finds everything there.
-func (h *host) first(conf object) { h.mustAdd(h.pod(), conf) }
+func (h *host) first(conf object) { h.MustAdd(h.Pod(), conf) }
 
 func repeatedDel(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
 	h.first(conf)
 	return h.unchanged("ADD and DEL", func() error {
-		p := h.pod()
-		h.mustAdd(p, conf)
+		p := h.Pod()
+		h.MustAdd(p, conf)
 		for i := range 3 {
-			if err := h.del(p, conf); err != nil {
+			if err := h.Del(p, conf); err != nil {
 				return fmt.Errorf("DEL %d: %w", i+1, err)
 			}
 		}
-		if links := h.in(p.Namespace, "ip -o link"); strings.Contains(links, "eth0") {
+		if links := h.MustIn(p.Namespace, "ip -o link"); strings.Contains(links, "eth0") {
 			return errors.New(links)
 		}
 		return nil
@@ -53,9 +55,9 @@ func delEmptyNetns(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
 	h.first(conf)
 	return h.unchanged("ADD and DEL", func() error {
-		p := h.pod()
-		h.mustAdd(p, conf)
-		_, err := h.run("bridge", h.text(conf), "COMMAND=DEL", "CONTAINERID="+p.id, "NETNS=", "IFNAME=eth0", "PATH="+h.plugins)
+		p := h.Pod()
+		h.MustAdd(p, conf)
+		_, err := h.Execute("bridge", conf.Text(), "COMMAND=DEL", "CONTAINERID="+p.ID, "NETNS=", "IFNAME=eth0", "PATH="+h.Plugins)
 		return err
 	})
 }
@@ -64,10 +66,10 @@ func delVanished(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
 	h.first(conf)
 	return h.unchanged("ADD and DEL", func() error {
-		p := h.pod()
-		h.mustAdd(p, conf)
-		h.vanish(p)
-		return h.gone(p, h.del(p, conf))
+		p := h.Pod()
+		h.MustAdd(p, conf)
+		h.Vanish(p)
+		return h.gone(p, h.Del(p, conf))
 	})
 }
 
@@ -78,7 +80,7 @@ func (h *host) gone(_ *pod, err error) error {
 		return err
 	}
 	return h.eventually(func() error {
-		if ports := h.objects(h.Namespace, "ip -j link show master br0"); len(ports) > 1 {
+		if ports := h.Objects(h.Namespace, "ip -j link show master br0"); len(ports) > 1 {
 			return fmt.Errorf("%d ports", len(ports))
 		}
 		return nil
@@ -87,67 +89,67 @@ func (h *host) gone(_ *pod, err error) error {
 
 func delUnknown(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
-	if err := h.del(h.pod(), conf); err != nil {
+	if err := h.Del(h.Pod(), conf); err != nil {
 		return wrap("on a fresh host", err)
 	}
-	p := h.pod()
-	h.mustAdd(p, conf)
-	if err := h.del(h.pod(), conf); err != nil {
+	p := h.Pod()
+	h.MustAdd(p, conf)
+	if err := h.Del(h.Pod(), conf); err != nil {
 		return err
 	}
-	h.sh("ip link del br0")
-	if err := h.del(p, conf); err != nil {
+	h.Must("ip link del br0")
+	if err := h.Del(p, conf); err != nil {
 		return wrap("without a bridge", err)
 	}
-	return same("traces", fmt.Sprint(h.leases("net")), "[]")
+	return same("traces", fmt.Sprint(h.Leases("net")), "[]")
 }
 
 func delPrevious(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
 	h.first(conf)
 	return h.unchanged("ADD and DEL", func() error {
-		p := h.pod()
-		r := h.mustAdd(p, conf)
-		return h.del(p, conf.with(object{"prevResult": json.RawMessage(r.raw)}))
+		p := h.Pod()
+		r := h.MustAdd(p, conf)
+		return h.Del(p, conf.With(object{"prevResult": json.RawMessage(r.Raw)}))
 	})
 }
 
 func delLeavesOthers(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
-	other := h.pod()
-	h.mustAdd(other, conf)
-	p := h.pod()
-	h.in(p.Namespace, "ip link add eth0 type veth peer name eth0-peer")
-	before := h.traces()
-	if err := h.del(p, conf); err != nil {
+	other := h.Pod()
+	h.MustAdd(other, conf)
+	p := h.Pod()
+	h.MustIn(p.Namespace, "ip link add eth0 type veth peer name eth0-peer")
+	before := h.Traces()
+	if err := h.Del(p, conf); err != nil {
 		return err
 	}
 	if err := other.Ping("10.1.0.1"); err != nil {
 		return wrap("the other container", err)
 	}
-	return sameTraces("DEL", h.traces(), before)
+	return cnihost.SameTraces("DEL", h.Traces(), before)
 }
 
 func foreignIfname(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
 	h.first(conf)
-	p := h.pod()
-	h.in(p.Namespace, "ip link add eth0 address 02:00:00:00:00:77 type veth peer name eth0-peer")
+	p := h.Pod()
+	h.MustIn(p.Namespace, "ip link add eth0 address 02:00:00:00:00:77 type veth peer name eth0-peer")
 	return h.unchanged("the refused ADD", func() error {
-		_, err := h.add(p, conf)
+		_, err := h.Add(p, conf)
 		if err := refused("ADD", err, nil, "eth0"); err != nil {
 			return err
 		}
-		return same("the foreign link", mac(h.objects(p.Namespace, "ip -j link"), "eth0"), "02:00:00:00:00:77")
+		return same("the foreign link", mac(h.Objects(p.Namespace, "ip -j link"), "eth0"), "02:00:00:00:00:77")
 	})
 }
 
 func hostNamespace(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
 	h.first(conf)
-	p := &pod{h.Namespace, "host-network", "eth0", ""}
+	p := &pod{Namespace: h.Namespace, ID: "host-network", IfName: "eth0"}
 	return h.unchanged("the refused ADD", func() error {
-		_, err := h.add(p, conf)
+		_, err := h.Add(p, conf)
 		return refused("ADD", err, nil)
 	})
 }
@@ -155,19 +157,19 @@ func hostNamespace(h *host) error {
 func addVanished(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
 	h.first(conf)
-	p := h.pod()
-	h.vanish(p)
+	p := h.Pod()
+	h.Vanish(p)
 	return h.unchanged("the refused ADD", func() error {
-		_, err := h.add(p, conf)
+		_, err := h.Add(p, conf)
 		return refused("ADD", err, nil)
 	})
 }
 
 func loopbackHost(h *host) error {
-	p := &pod{h.Namespace, "host-network", "lo", ""}
+	p := &pod{Namespace: h.Namespace, ID: "host-network", IfName: "lo"}
 	for _, verb := range []string{"ADD", "DEL"} {
-		_, _ = h.call(verb, p, h.loopback()) // what it answers is its own affair
-		if link := h.sh("ip link show dev lo"); !strings.Contains(link, ",UP") {
+		_, _ = h.Call(verb, p, h.loopback()) // what it answers is its own affair
+		if link := h.Must("ip link show dev lo"); !strings.Contains(link, ",UP") {
 			return fmt.Errorf("after %s: %s", verb, link)
 		}
 	}
@@ -177,12 +179,12 @@ func loopbackHost(h *host) error {
 func ipamFails(h *host) error {
 	conf := h.gateway(h.ranges("10.1.0.0/30"))
 	h.first(conf)
-	p := h.pod()
+	p := h.Pod()
 	err := h.unchanged("the refused ADD", func() error {
-		_, err := h.add(p, conf)
+		_, err := h.Add(p, conf)
 		return refused("ADD", err, nil)
 	})
-	if links := h.in(p.Namespace, "ip -o link"); err == nil && strings.Contains(links, "eth0") {
+	if links := h.MustIn(p.Namespace, "ip -o link"); err == nil && strings.Contains(links, "eth0") {
 		return fmt.Errorf("left in the pod: %s", links)
 	}
 	return err
@@ -190,48 +192,48 @@ func ipamFails(h *host) error {
 
 func failsAfterIPAM(h *host) error {
 	h.first(h.gateway(h.ranges(subnet4)))
-	conf := h.gateway(h.ranges(subnet4).with(object{"routes": []any{object{"dst": "10.5.0.0/16", "gw": "10.9.0.1"}}}))
-	p := h.pod()
+	conf := h.gateway(h.ranges(subnet4).With(object{"routes": []any{object{"dst": "10.5.0.0/16", "gw": "10.9.0.1"}}}))
+	p := h.Pod()
 	err := h.unchanged("the refused ADD", func() error {
-		_, err := h.add(p, conf)
+		_, err := h.Add(p, conf)
 		return refused("ADD", err, nil)
 	})
-	if links := h.in(p.Namespace, "ip -o link"); err == nil && strings.Contains(links, "eth0") {
+	if links := h.MustIn(p.Namespace, "ip -o link"); err == nil && strings.Contains(links, "eth0") {
 		return fmt.Errorf("left in the pod: %s", links)
 	}
 	return err
 }
 
 func repeatedAdd(h *host) error {
-	p, conf := h.pod(), h.gateway(h.ranges(subnet4, subnet6))
-	first := h.mustAdd(p, conf)
-	again, err := h.add(p, conf)
+	p, conf := h.Pod(), h.gateway(h.ranges(subnet4, subnet6))
+	first := h.MustAdd(p, conf)
+	again, err := h.Add(p, conf)
 	if err != nil {
 		return err
 	}
-	return same("addresses", again.addresses(), first.addresses())
+	return same("addresses", again.Addresses(), first.Addresses())
 }
 
 func foreignBridge(h *host) error {
-	h.sh("ip link add br0 type veth peer name br0-peer")
+	h.Must("ip link add br0 type veth peer name br0-peer")
 	return h.unchanged("the refused ADD", func() error {
-		_, err := h.add(h.pod(), h.gateway(h.ranges(subnet4)))
+		_, err := h.Add(h.Pod(), h.gateway(h.ranges(subnet4)))
 		return refused("ADD", err, nil, "br0")
 	})
 }
 
 func forceAddress(h *host) error {
-	h.first(h.gateway(h.ranges("10.9.0.0/24")).with(object{"name": "older"}))
+	h.first(h.gateway(h.ranges("10.9.0.0/24")).With(object{"name": "older"}))
 	conf := h.gateway(h.ranges(subnet4))
 	err := h.unchanged("the refused ADD", func() error {
-		_, err := h.add(h.pod(), conf)
+		_, err := h.Add(h.Pod(), conf)
 		return refused("ADD", err, nil)
 	})
 	if err != nil {
 		return err
 	}
-	h.mustAdd(h.pod(), conf.with(object{"forceAddress": true}))
-	if addrs := h.sh("ip -4 -o addr show dev br0"); !strings.Contains(addrs, "10.1.0.1/24") || strings.Contains(addrs, "10.9.0.1") {
+	h.MustAdd(h.Pod(), conf.With(object{"forceAddress": true}))
+	if addrs := h.Must("ip -4 -o addr show dev br0"); !strings.Contains(addrs, "10.1.0.1/24") || strings.Contains(addrs, "10.9.0.1") {
 		return errors.New(addrs)
 	}
 	return nil

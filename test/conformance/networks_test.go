@@ -8,7 +8,7 @@ func (h *host) ranges(subnets ...string) object {
 	for _, s := range subnets {
 		sets = append(sets, []any{object{"subnet": s}})
 	}
-	return object{"type": "host-local", "dataDir": h.dir, "ranges": sets}
+	return object{"type": "host-local", "dataDir": h.Dir, "ranges": sets}
 }
 
 // bridged is a network of the bridge plugin; without ipam it is layer 2 only.
@@ -21,7 +21,7 @@ func (h *host) bridged(ipam object) object {
 
 // gateway is bridged with the bridge as the pods' default gateway.
 func (h *host) gateway(ipam object) object {
-	return h.bridged(ipam).with(object{"isDefaultGateway": true})
+	return h.bridged(ipam).With(object{"isDefaultGateway": true})
 }
 
 // local is a network of host-local alone, called as a plugin.
@@ -41,11 +41,11 @@ const (
 
 // take has the IPAM plugin give an address to a new pod and returns what it gave, or the error as text.
 func (h *host) take(conf object) string {
-	r, err := h.add(h.pod(), conf)
+	r, err := h.Add(h.Pod(), conf)
 	if err != nil {
 		return err.Error()
 	}
-	return r.addresses()
+	return r.Addresses()
 }
 
 // mac is an interface's address as the kernel says it.

@@ -20,30 +20,21 @@ func poolCases() []testCase {
 	}
 }
 
-// attachments is the list that runtimes hand to GC.
-func attachments(pods ...*pod) object {
-	list := []object{}
-	for _, p := range pods {
-		list = append(list, object{"containerID": p.id, "ifname": p.ifname})
-	}
-	return object{"cni.dev/valid-attachments": list, "cni.dev/attachments": list}
-}
-
 func poolTooOld(h *host) error {
 	if h.version == "1.1.0" {
 		return nil
 	}
 	conf := h.gateway(h.ranges(subnet4))
 	return errors.Join(
-		refused("STATUS", h.node("STATUS", conf), []int{1}),
-		refused("GC", h.node("GC", conf.with(attachments())), []int{1}),
+		refused("STATUS", h.CallNode("STATUS", conf), []int{1}),
+		refused("GC", h.GC(conf), []int{1}),
 	)
 }
 
 func statusFresh(h *host) error {
 	return h.unchanged("STATUS", func() error {
 		for _, conf := range []object{h.gateway(h.ranges(subnet4, subnet6)), h.bridged(nil), h.local(h.ranges(subnet4)), h.loopback()} {
-			if err := h.node("STATUS", conf); err != nil {
+			if err := h.CallNode("STATUS", conf); err != nil {
 				return fmt.Errorf("%v: %w", conf["type"], err)
 			}
 		}
@@ -53,57 +44,57 @@ func statusFresh(h *host) error {
 
 func statusExhausted(h *host) error {
 	conf := h.gateway(h.ranges("10.1.0.0/30", subnet6))
-	p := h.pod()
-	h.mustAdd(p, conf)
+	p := h.Pod()
+	h.MustAdd(p, conf)
 	err := errors.Join(
-		refused("STATUS of bridge", h.node("STATUS", conf), []int{50, 51}),
-		refused("STATUS of host-local", h.node("STATUS", h.local(conf["ipam"].(object))), []int{50, 51}),
+		refused("STATUS of bridge", h.CallNode("STATUS", conf), []int{50, 51}),
+		refused("STATUS of host-local", h.CallNode("STATUS", h.local(conf["ipam"].(object))), []int{50, 51}),
 	)
 	if err != nil {
 		return err
 	}
-	h.mustDel(p, conf)
-	return wrap("after the DEL", h.node("STATUS", conf))
+	h.MustDel(p, conf)
+	return wrap("after the DEL", h.CallNode("STATUS", conf))
 }
 
 func statusForeign(h *host) error {
-	h.sh("ip link add br0 type veth peer name br0-peer")
-	return refused("STATUS", h.node("STATUS", h.gateway(h.ranges(subnet4))), nil, "br0")
+	h.Must("ip link add br0 type veth peer name br0-peer")
+	return refused("STATUS", h.CallNode("STATUS", h.gateway(h.ranges(subnet4))), nil, "br0")
 }
 
 func gcAbsent(h *host) error {
 	conf := h.gateway(h.ranges(subnet4))
 	h.first(conf)
 	return h.unchanged("GC", func() error {
-		_ = h.node("GC", conf) // it may be an error; what matters is what it does
-		_ = h.node("GC", conf.with(object{"cni.dev/valid-attachments": nil}))
+		_ = h.CallNode("GC", conf) // it may be an error; what matters is what it does
+		_ = h.CallNode("GC", conf.With(object{"cni.dev/valid-attachments": nil}))
 		return nil
 	})
 }
 
 func gcEmpty(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
-	p := h.pod()
-	h.mustAdd(p, conf)
-	h.mustDel(p, conf)
+	p := h.Pod()
+	h.MustAdd(p, conf)
+	h.MustDel(p, conf)
 	return h.unchanged("ADD and GC", func() error {
-		h.mustAdd(p, conf)
-		h.mustAdd(h.pod(), conf)
-		return h.node("GC", conf.with(attachments()))
+		h.MustAdd(p, conf)
+		h.MustAdd(h.Pod(), conf)
+		return h.GC(conf)
 	})
 }
 
 func gcSome(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
-	valid := h.pod()
-	h.mustAdd(valid, conf)
+	valid := h.Pod()
+	h.MustAdd(valid, conf)
 	err := h.unchanged("ADD and GC", func() error {
-		gone := h.pod()
-		h.mustAdd(gone, conf)
-		h.mustAdd(h.pod(), conf)
-		h.vanish(gone)
+		gone := h.Pod()
+		h.MustAdd(gone, conf)
+		h.MustAdd(h.Pod(), conf)
+		h.Vanish(gone)
 		for range 2 {
-			if err := h.node("GC", conf.with(attachments(valid))); err != nil {
+			if err := h.GC(conf, valid); err != nil {
 				return err
 			}
 		}
@@ -114,22 +105,22 @@ func gcSome(h *host) error {
 
 func gcInterfaces(h *host) error {
 	conf := h.local(h.ranges(subnet4))
-	p := h.pod()
-	second := &pod{p.Namespace, p.id, "eth1", ""}
-	h.mustAdd(p, conf)
-	h.mustAdd(second, conf)
-	if err := h.node("GC", conf.with(attachments(second))); err != nil {
+	p := h.Pod()
+	second := &pod{Namespace: p.Namespace, ID: p.ID, IfName: "eth1"}
+	h.MustAdd(p, conf)
+	h.MustAdd(second, conf)
+	if err := h.GC(conf, second); err != nil {
 		return err
 	}
-	return same("leases", fmt.Sprint(h.leases("net")), "[10.1.0.3]")
+	return same("leases", fmt.Sprint(h.Leases("net")), "[10.1.0.3]")
 }
 
 func gcNetworks(h *host) error {
-	other := h.gateway(h.ranges(subnet4)).with(object{"name": "other"})
-	p := h.pod()
-	h.mustAdd(p, other)
+	other := h.gateway(h.ranges(subnet4)).With(object{"name": "other"})
+	p := h.Pod()
+	h.MustAdd(p, other)
 	err := h.unchanged("GC", func() error {
-		return h.node("GC", h.gateway(h.ranges(subnet4)).with(attachments()))
+		return h.GC(h.gateway(h.ranges(subnet4)))
 	})
 	return errors.Join(err, wrap("the other network's pod", p.Ping("10.1.0.1")))
 }

@@ -1,4 +1,4 @@
-package conformance
+package cnihost
 
 import (
 	"encoding/json"
@@ -10,15 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/podnet/podnet/test/lab"
 )
 
-// leases are the names of the lease files of a network, in the layout of host-local that other tools read.
-func (h *host) leases(network string) []string {
-	entries, err := os.ReadDir(filepath.Join(h.dir, network))
+// Leases are the names of the lease files of a network, in the layout of host-local that other tools read.
+func (h *Host) Leases(network string) []string {
+	entries, err := os.ReadDir(filepath.Join(h.Dir, network))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		h.tb.Fatalf("%v", err)
+		h.TB.Fatalf("%v", err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -29,43 +27,30 @@ func (h *host) leases(network string) []string {
 	return names
 }
 
-// objects is what a tool prints as a JSON array.
-func (h *host) objects(ns *lab.Namespace, line string) []map[string]any {
-	var all []map[string]any
-	text := h.in(ns, line)
-	if strings.TrimSpace(text) == "" {
-		return nil
-	}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		h.tb.Fatalf("%s: %v", line, err)
-	}
-	return all
-}
-
-// traces are all that the plugins can leave on the host, one a line. Empty chains and tables that the firewall's tools
+// Traces are all that the plugins can leave on the host, one a line. Empty chains and tables that the firewall's tools
 // make for everybody are none.
-func (h *host) traces() string {
+func (h *Host) Traces() string {
 	var all []string
-	for _, link := range h.objects(h.Namespace, "ip -j link") {
+	for _, link := range h.Objects(h.Namespace, "ip -j link") {
 		all = append(all, fmt.Sprintf("link %v master %v", link["ifname"], link["master"]))
 	}
-	for _, link := range h.objects(h.Namespace, "ip -j addr") {
+	for _, link := range h.Objects(h.Namespace, "ip -j addr") {
 		for _, a := range link["addr_info"].([]any) {
 			if a := a.(map[string]any); a["scope"] != "link" {
 				all = append(all, fmt.Sprintf("address %v/%v on %v", a["local"], a["prefixlen"], link["ifname"]))
 			}
 		}
 	}
-	for _, n := range h.objects(h.Namespace, "ip -j neigh show nud permanent") {
+	for _, n := range h.Objects(h.Namespace, "ip -j neigh show nud permanent") {
 		all = append(all, fmt.Sprintf("neighbour %v on %v", n["dst"], n["dev"]))
 	}
-	all = append(all, h.firewall()...)
-	networks, err := os.ReadDir(h.dir)
+	all = append(all, h.Firewall()...)
+	networks, err := os.ReadDir(h.Dir)
 	if err != nil {
-		h.tb.Fatalf("%v", err)
+		h.TB.Fatalf("%v", err)
 	}
 	for _, network := range networks {
-		for _, lease := range h.leases(network.Name()) {
+		for _, lease := range h.Leases(network.Name()) {
 			all = append(all, fmt.Sprintf("lease %s/%s", network.Name(), lease))
 		}
 	}
@@ -73,13 +58,13 @@ func (h *host) traces() string {
 	return strings.Join(all, "\n")
 }
 
-// firewall is every rule, every element of a set or map, and every chain that is no hook of the kernel's.
-func (h *host) firewall() []string {
+// Firewall is every rule, every element of a set or map, and every chain that is no hook of the kernel's.
+func (h *Host) Firewall() []string {
 	var ruleset struct {
 		Nftables []map[string]map[string]any
 	}
-	if err := json.Unmarshal([]byte(h.sh("nft -j list ruleset")), &ruleset); err != nil {
-		h.tb.Fatalf("nft: %v", err)
+	if err := json.Unmarshal([]byte(h.Must("nft -j list ruleset")), &ruleset); err != nil {
+		h.TB.Fatalf("nft: %v", err)
 	}
 	var all []string
 	for _, o := range ruleset.Nftables {
@@ -89,7 +74,7 @@ func (h *host) firewall() []string {
 			case kind == "rule":
 				text, err := json.Marshal(fields["expr"])
 				if err != nil {
-					h.tb.Fatalf("%v", err)
+					h.TB.Fatalf("%v", err)
 				}
 				all = append(all, name+" "+string(text))
 			case kind == "chain" && fields["hook"] == nil, fields["elem"] != nil:
@@ -100,16 +85,8 @@ func (h *host) firewall() []string {
 	return all
 }
 
-// unchanged says what f left on the host.
-func (h *host) unchanged(what string, f func() error) error {
-	before := h.traces()
-	if err := f(); err != nil {
-		return err
-	}
-	return sameTraces(what, h.traces(), before)
-}
-
-func sameTraces(what, after, before string) error {
+// SameTraces compares two results of Traces; the error names what is left and what is gone.
+func SameTraces(what, after, before string) error {
 	var faults []string
 	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
 	for _, line := range is {
