@@ -16,8 +16,10 @@ type Applier interface {
 // Apply carries out the plan: first the deletions that make room, then what is missing or different in the order of
 // creation, last what nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
 // skipped and says so. The conflist depends on every part of the node itself. All errors are returned together.
-func (p *Plan) Apply(node Applier) error {
-	a := &applier{node: node, failed: map[state.Key]error{}}
+//
+// progress is told now and then how many of the steps have been seen to; nil: nobody wants to know.
+func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
+	a := &applier{node: node, failed: map[state.Key]error{}, total: len(p.Steps), progress: progress}
 	for k, err := range p.unknown {
 		if err != nil {
 			a.errs = multierror.Append(a.errs, err)
@@ -50,6 +52,9 @@ type applier struct {
 	failed map[state.Key]error
 	own    error // the first failure of a part of the node itself
 	errs   *multierror.Error
+
+	done, total int
+	progress    func(done, total int)
 }
 
 func (a *applier) fail(s *Step, err error) {
@@ -128,10 +133,21 @@ func (a *applier) remove(k state.Kind, steps []*Step) {
 	a.run(k, batch, func(s *Step) state.Change { return s.Change })
 }
 
+// portion is how many changes are carried out between two reports of progress: some ten milliseconds' worth.
+const portion = 4096
+
 func (a *applier) run(k state.Kind, batch []*Step, change func(*Step) state.Change) {
-	if len(batch) == 0 {
-		return
+	for len(batch) > 0 {
+		n := min(len(batch), portion)
+		a.runPortion(k, batch[:n], change)
+		batch = batch[n:]
+		if a.done += n; a.progress != nil {
+			a.progress(a.done, a.total)
+		}
 	}
+}
+
+func (a *applier) runPortion(k state.Kind, batch []*Step, change func(*Step) state.Change) {
 	copies := make([]state.Change, len(batch))
 	changes := make([]*state.Change, len(batch))
 	for i, s := range batch {

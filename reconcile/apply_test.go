@@ -132,7 +132,7 @@ create route 10.244.1.0/24`},
 	} {
 		p := plan(t, c.from, c.to, c.live)
 		n := &node{}
-		if err := p.Apply(n); err != nil {
+		if err := p.Apply(n, nil); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if d := cmp.Diff(c.want, strings.Join(n.did, "\n")); d != "" {
@@ -160,7 +160,7 @@ func TestApplyFailures(t *testing.T) {
 		{"podnet.1", []string{"10.244.0.0/32", "podnet.1", "10.244.1.0", schema.DeriveVTEPMAC("lab", "b").String(), "10.244.1.0/24", "10-podnet.conflist"}, 1},
 	} {
 		p := plan(t, nil, topology(t, nil), nil)
-		err := p.Apply(&node{fail: map[string]bool{c.fail: true}})
+		err := p.Apply(&node{fail: map[string]bool{c.fail: true}}, nil)
 		if got := len(Errors(err)); got != c.errors {
 			t.Errorf("%s fails: %d errors: %v", c.fail, got, err)
 		}
@@ -185,7 +185,7 @@ func TestForeignDeviceBlocks(t *testing.T) {
 		live.Conflicts = []state.Conflict{{Key: state.Link{Device: "cni0"}.Key(), Owner: "a bridge that podnet did not make", Blocks: true}}
 	})
 	n := &node{}
-	err := p.Apply(n)
+	err := p.Apply(n, nil)
 	if got := len(Errors(err)); got != 1 {
 		t.Errorf("%d errors: %v", got, err)
 	}
@@ -206,7 +206,7 @@ func TestForeignDeviceBlocks(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) { live.Unknown[state.KindChain] = errors.New("iptables-save: busy") })
 	n := &node{}
-	err := p.Apply(n)
+	err := p.Apply(n, nil)
 	if err == nil || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("error %v", err)
 	}

@@ -2,23 +2,29 @@ package reconcile
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/podnet/podnet/state"
 )
 
-// conditions say in sentences what an operator may have to know. A condition that stays as it was keeps its time.
+// conditions say in sentences what an operator may have to know.
 func (p *Pass) conditions(before *NodeStatus) []Condition {
 	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign()}
 	for i := range all {
-		all[i].LastTransitionTime = p.At
-		if before == nil {
-			continue
-		}
-		if old := before.Condition(all[i].Type); old.Status == all[i].Status && old.Reason == all[i].Reason {
-			all[i].LastTransitionTime = old.LastTransitionTime
-		}
+		all[i] = since(all[i], p.At, before)
 	}
 	return all
+}
+
+// since dates a condition: one that stays as it was keeps its time.
+func since(c Condition, now time.Time, before *NodeStatus) Condition {
+	c.LastTransitionTime = now
+	if before != nil {
+		if old := before.Condition(c.Type); old.Status == c.Status && old.Reason == c.Reason {
+			c.LastTransitionTime = old.LastTransitionTime
+		}
+	}
+	return c
 }
 
 func condition(typ string, is bool, reason, message string) Condition {

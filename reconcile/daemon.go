@@ -26,7 +26,8 @@ type Daemon struct {
 	bootID  string
 	status  *NodeStatus // of the last pass
 	network string      // of the topology in force
-	healing bool        // the node has been in sync under this daemon: what differs from now on was changed by others
+	fights  contention
+	healing bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
 const (
@@ -39,6 +40,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	d.source, d.started = NewSource(d.Engine.Paths), time.Now()
 	d.bootID = state.BootID()
 	d.restore()
+	d.Engine.Progress = d.progress()
 	events, err := d.Engine.Live().Watch(ctx)
 	if err != nil {
 		return err
@@ -60,7 +62,10 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		if first {
 			d.collect(ctx)
 		}
-		rest(ctx, spent.spend(time.Now(), time.Since(start)))
+		if pause := spent.spend(time.Now(), time.Since(start)); pause > 0 {
+			d.fights.throttled = time.Now()
+			rest(ctx, pause)
+		}
 		for again := false; !again; {
 			d.Turned()
 			select {
@@ -105,7 +110,7 @@ func (d *Daemon) pass(first bool) {
 		return
 	}
 	defer unlock()
-	p := Pass{At: time.Now()}
+	p := Pass{At: time.Now(), Authors: d.Engine.Live().TakeAuthors()}
 	p.Plan, p.Err = d.converge(&p.Verdict, first)
 	p.Took = time.Since(p.At)
 	before := d.status
@@ -151,69 +156,4 @@ func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
 		}
 	}
 	return d.Engine.Converge(view)
-}
-
-// report is the pass's status with what the daemon knows beside it.
-func (d *Daemon) report(p *Pass) *NodeStatus {
-	s := p.Status(d.status)
-	s.Version, s.BootID = d.Version, d.bootID
-	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
-	if d.status != nil {
-		s.HealedTotal, s.LastHealed = d.status.HealedTotal, d.status.LastHealed
-	}
-	if s.HealedTotal == nil {
-		s.HealedTotal, s.LastHealed = map[string]int{}, []Healed{}
-	}
-	if d.healing && p.Plan != nil {
-		s.heal(p)
-	}
-	d.healing = d.healing || s.InSync
-	if err := s.countAddresses(d.Engine.Paths, p); err != nil {
-		d.Log.Warn("addresses not counted", "error", err)
-	}
-	return s
-}
-
-// heal counts what others had changed and the pass has put right.
-func (s *NodeStatus) heal(p *Pass) {
-	const kept = 20
-	for _, step := range p.Plan.Steps {
-		if step.Cause != CauseDrift || step.Result != Done {
-			continue
-		}
-		s.HealedTotal[step.Kind.String()]++
-		s.LastHealed = append([]Healed{{p.At, step.Op.String(), step.Kind.String(), step.Object().Name()}},
-			s.LastHealed[:min(len(s.LastHealed), kept-1)]...)
-	}
-}
-
-// log says what a pass did, and what changed in the conditions; a pass with nothing to do says nothing.
-func (d *Daemon) log(p *Pass, before *NodeStatus) {
-	if p.Plan != nil && len(p.Plan.Steps) > 0 {
-		d.Log.Info("pass", "created", d.status.LastPass.Created, "updated", d.status.LastPass.Updated,
-			"deleted", d.status.LastPass.Deleted, "failed", d.status.LastPass.Failed, "took", p.Took)
-		const most = 20
-		for i, s := range p.Plan.Steps {
-			if i == most {
-				d.Log.Info("and more", "steps", len(p.Plan.Steps)-most)
-				break
-			}
-			d.Log.Info(s.Op.String(), "kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
-				"cause", s.Cause.String(), "result", string(s.Result))
-		}
-	}
-	for _, c := range d.status.Conditions {
-		var old Condition
-		if before != nil {
-			old = before.Condition(c.Type)
-		}
-		if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
-			continue
-		}
-		level := slog.LevelInfo
-		if (c.Type == Ready) != (c.Status == "True") {
-			level = slog.LevelWarn
-		}
-		d.Log.Log(context.Background(), level, c.Type+" is "+c.Status, "reason", c.Reason, "message", c.Message)
-	}
 }

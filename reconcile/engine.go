@@ -20,6 +20,9 @@ type Settings struct {
 // Engine looks at one node and converges it. It is for one goroutine at a time.
 type Engine struct {
 	Settings
+	// Progress is told how far long work has come; nil: nobody wants to know.
+	Progress func(done, total int)
+
 	node *state.Node
 	sets [2]cachedSet // of the topology in force and of the one before
 }
@@ -139,7 +142,7 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 		return plan, nil
 	}
 	var errs *multierror.Error
-	if err := plan.Apply(e.node); err != nil {
+	if err := plan.Apply(e.node, e.Progress); err != nil {
 		errs = multierror.Append(errs, err)
 	}
 	again, err := e.Look(v)

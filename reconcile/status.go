@@ -29,8 +29,9 @@ type NodeStatus struct {
 	Addresses   map[string]PoolUse `json:"addresses"` // by family: ipv4, ipv6
 	Resources   map[string]int     `json:"resources"` // wanted objects, by kind
 	LastPass    PassStatus         `json:"lastPass"`
-	HealedTotal map[string]int     `json:"healedTotal"` // since the daemon's start, by kind
-	LastHealed  []Healed           `json:"lastHealed"`  // the last 20, newest first
+	HealedTotal map[string]int     `json:"healedTotal"`        // since the daemon's start, by kind
+	LastHealed  []Healed           `json:"lastHealed"`         // the last 20, newest first
+	Progress    *Progress          `json:"progress,omitempty"` // of a pass that is under way
 	Conditions  []Condition        `json:"conditions"`
 }
 
@@ -56,6 +57,12 @@ type PoolUse struct {
 	Total int64 `json:"total"`
 }
 
+// Progress is how far a long pass has come, in objects.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
 // PassStatus is the last pass.
 type PassStatus struct {
 	At              time.Time `json:"at"`
@@ -72,6 +79,7 @@ type Healed struct {
 	Op   string    `json:"op"`
 	Kind string    `json:"kind"`
 	Name string    `json:"name"`
+	By   string    `json:"by,omitempty"` // who had changed it, where the kernel tells
 }
 
 // Condition is one thing that an operator may have to know.
@@ -89,6 +97,7 @@ const (
 	Degraded      = "Degraded"
 	StaleTopology = "StaleTopology"
 	Foreign       = "Conflict"
+	Contention    = "Contention"
 )
 
 // Condition finds a condition by type; the zero Condition if it is not there.
@@ -127,6 +136,7 @@ type Pass struct {
 	Err     error
 	At      time.Time
 	Took    time.Duration
+	Authors map[state.Key]state.Author // who took away what, as far as the kernel tells
 }
 
 // Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the

@@ -22,6 +22,7 @@ type Node struct {
 	names map[int]string
 
 	interest atomic.Pointer[interest] // of the watch
+	authors  authors
 }
 
 // Live is what a node holds of what podnet owns, and what stands in its way.
@@ -42,7 +43,9 @@ func Open(paths Paths) (*Node, error) {
 		handle.Close()
 		return nil, err
 	}
-	return &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]error{}}, nil
+	n := &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]error{}}
+	n.authors.by, n.authors.own = map[Key]Author{}, map[uint32]bool{conn.id: true}
+	return n, nil
 }
 
 // Close gives the node's sockets back.

@@ -15,6 +15,7 @@ import (
 // It belongs to the namespace of the thread that opened it; it is not for concurrent use.
 type rtnl struct {
 	fd  int
+	id  uint32 // the socket's, by which the kernel names the author of a change
 	seq uint32
 	in  []byte // receive buffer
 	out []byte // requests being built
@@ -49,7 +50,12 @@ func dialRTNL() (*rtnl, error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 	}
-	return &rtnl{fd: fd, in: make([]byte, receiveMessage)}, nil
+	addr, err := unix.Getsockname(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	return &rtnl{fd: fd, id: addr.(*unix.SockaddrNetlink).Pid, in: make([]byte, receiveMessage)}, nil
 }
 
 func (c *rtnl) close() { unix.Close(c.fd) }

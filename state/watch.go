@@ -12,9 +12,10 @@ import (
 
 // Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
 // routes, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
+// Until it is taken nothing more is read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too.
 // The sockets belong to the calling thread's network namespace and go with ctx.
 func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
-	pokes := make(chan struct{}, 1)
+	pokes := make(chan struct{})
 	for _, s := range []struct {
 		protocol int
 		groups   []int
@@ -66,29 +67,36 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 		if err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return // the socket is gone: what remains is the resync
 		}
-		if err != nil || all || n.concerns(buf[:size]) {
+		if err != nil || n.concerns(buf[:size], all) {
 			select {
 			case pokes <- struct{}{}:
-			default:
+			case <-ctx.Done():
+				return
 			}
 		}
 	}
 }
 
-// concerns says whether a datagram of NETLINK_ROUTE may be about something of podnet's, or in its way.
-func (n *Node) concerns(b []byte) bool {
+// concerns says whether a datagram may be about something of podnet's, or in its way; one of nftables always may.
+func (n *Node) concerns(b []byte, nftables bool) bool {
 	in := n.interest.Load()
+	concerned := nftables || in == nil
 	for len(b) >= unix.NLMSG_HDRLEN {
 		size := int(native.Uint32(b))
 		if size < unix.NLMSG_HDRLEN || size > len(b) {
 			return true
 		}
-		if in == nil || in.message(native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]) {
-			return true
+		typ, body := native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]
+		switch {
+		case nftables:
+			n.generation(typ, body)
+		case in != nil && in.message(typ, body):
+			concerned = true
+			n.attribute(typ, native.Uint32(b[12:]), body)
 		}
 		b = b[min(align(size), len(b)):]
 	}
-	return false
+	return concerned
 }
 
 // interest is what makes an announcement worth a look: the devices as of the last pass. Hosts have much traffic of their
@@ -96,17 +104,20 @@ func (n *Node) concerns(b []byte) bool {
 type interest struct {
 	names   map[string]bool
 	indices map[int32]bool
+	devices map[int32]string
 }
+
+func (in *interest) device(index uint32) string { return in.devices[int32(index)] }
 
 // Care sets which devices' changes are worth a look from now on: podnet's, and the underlay.
 func (n *Node) Care(want *Set, facts Facts) {
-	in := &interest{map[string]bool{facts.Underlay: true}, map[int32]bool{}}
+	in := &interest{map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int32]string{}}
 	for _, l := range want.Links.Rows() {
 		in.names[l.Device] = true
 	}
 	for name := range in.names {
 		if i := n.index(name); i != 0 {
-			in.indices[int32(i)] = true
+			in.indices[int32(i)], in.devices[int32(i)] = true, name
 		}
 	}
 	n.interest.Store(in)

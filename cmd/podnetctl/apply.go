@@ -92,7 +92,10 @@ func (c *cli) pass(n *node, t *schema.Topology) error {
 	if err != nil {
 		return err
 	}
+	bar := c.bar()
+	n.engine.Progress = bar.show
 	p.Plan, p.Err = n.engine.Converge(view)
+	bar.clear()
 	p.Took = time.Since(p.At)
 	if p.Plan == nil {
 		return p.Err

@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,6 +86,13 @@ func (n *Node) Stop() int {
 	return d.ExitCode()
 }
 
+// Restart stops podnetd and starts it anew.
+func (n *Node) Restart() *Daemon {
+	n.lab.Helper()
+	n.Stop()
+	return n.Start()
+}
+
 // Kill9 ends podnetd with SIGKILL, as the out-of-memory killer would.
 func (n *Node) Kill9() {
 	n.daemon.Signal(unix.SIGKILL)
@@ -114,6 +123,25 @@ func (d *Daemon) Ended() bool {
 	default:
 		return false
 	}
+}
+
+// CPU is the processor time that podnetd has had so far, to a hundredth of a second.
+func (d *Daemon) CPU(t TB) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.PID))
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')'):]))
+	ticks := 0
+	for _, field := range fields[12:14] { // utime, stime
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
 // ExitCode is how it ended; it waits for that.

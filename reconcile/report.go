@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// report is the pass's status with what the daemon knows beside it.
+func (d *Daemon) report(p *Pass) *NodeStatus {
+	s := p.Status(d.status)
+	s.Version, s.BootID = d.Version, d.bootID
+	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
+	if d.status != nil {
+		s.HealedTotal, s.LastHealed = d.status.HealedTotal, d.status.LastHealed
+	}
+	if s.HealedTotal == nil {
+		s.HealedTotal, s.LastHealed = map[string]int{}, []Healed{}
+	}
+	if d.healing && p.Plan != nil {
+		d.heal(s, p)
+	}
+	s.Conditions = append(s.Conditions, since(d.fights.condition(p.At), p.At, d.status))
+	d.healing = d.healing || s.InSync
+	if err := s.countAddresses(d.Engine.Paths, p); err != nil {
+		d.Log.Warn("addresses not counted", "error", err)
+	}
+	return s
+}
+
+// heal counts what others had changed and the pass has put right.
+func (d *Daemon) heal(s *NodeStatus, p *Pass) {
+	const kept = 20
+	var healed []Healed
+	for _, step := range p.Plan.Steps {
+		if step.Cause != CauseDrift || step.Result != Done {
+			continue
+		}
+		by := p.author(step)
+		d.fights.healed(p.At, step, by)
+		s.HealedTotal[step.Kind.String()]++
+		if len(healed) < kept {
+			healed = append(healed, Healed{p.At, step.Op.String(), step.Kind.String(), step.Object().Name(), by})
+		}
+	}
+	healed = append(healed, s.LastHealed...)
+	s.LastHealed = healed[:min(len(healed), kept)]
+}
+
+// author is who had changed a step's object; "": the kernel does not tell.
+func (p *Pass) author(step *Step) string {
+	k := step.Key()
+	if step.Kind == state.KindChain {
+		k = state.AnyChain()
+	}
+	if a, known := p.Authors[k]; known {
+		return a.String()
+	}
+	return ""
+}
+
+// log says what a pass did, and what changed in the conditions; a pass with nothing to do says nothing.
+func (d *Daemon) log(p *Pass, before *NodeStatus) {
+	if p.Plan != nil && len(p.Plan.Steps) > 0 {
+		d.Log.Info("pass", "created", d.status.LastPass.Created, "updated", d.status.LastPass.Updated,
+			"deleted", d.status.LastPass.Deleted, "failed", d.status.LastPass.Failed, "took", p.Took)
+		const most = 20
+		for i, s := range p.Plan.Steps {
+			if i == most {
+				d.Log.Info("and more", "steps", len(p.Plan.Steps)-most)
+				break
+			}
+			d.Log.Info(s.Op.String(), "kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
+				"cause", s.Cause.String(), "by", p.author(s), "result", string(s.Result))
+		}
+	}
+	for _, c := range d.status.Conditions {
+		var old Condition
+		if before != nil {
+			old = before.Condition(c.Type)
+		}
+		if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
+			continue
+		}
+		level := slog.LevelInfo
+		if (c.Type == Ready) != (c.Status == "True") {
+			level = slog.LevelWarn
+		}
+		d.Log.Log(context.Background(), level, c.Type+" is "+c.Status, "reason", c.Reason, "message", c.Message)
+	}
+}
+
+// progress tells of long work in the log and in the status file, once a second, and shows that the loop is alive.
+func (d *Daemon) progress() func(done, total int) {
+	const (
+		long  = 5000 // objects
+		pause = time.Second
+	)
+	last := time.Now()
+	return func(done, total int) {
+		if total < long || time.Since(last) < pause {
+			return
+		}
+		last = time.Now()
+		d.Turned()
+		d.Log.Info("converging", "done", done, "total", total)
+		s := NodeStatus{APIVersion: schema.APIVersion, Kind: "NodeStatus"}
+		if d.status != nil {
+			s = *d.status
+		}
+		s.WrittenAt, s.Progress = last, &Progress{done, total}
+		if err := s.Write(d.Engine.Paths.Status); err != nil {
+			d.Log.Error("status not written", "error", err)
+		}
+	}
+}

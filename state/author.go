@@ -1,0 +1,141 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Author is the process that the kernel names for a change, as far as it does: for routes, addresses and neighbours that go,
+// and for nftables. Links and FDB entries go anonymously.
+type Author struct {
+	PID  int
+	Name string // of the program; "": it had ended before anybody could ask
+}
+
+func (a Author) String() string {
+	if a.Name == "" {
+		return fmt.Sprintf("pid %d", a.PID)
+	}
+	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
+}
+
+// authors remembers who last took which object away, until somebody asks. A storm does not make it grow.
+type authors struct {
+	mu  sync.Mutex
+	own map[uint32]bool // socket ids of this process: its own changes are no news
+	by  map[Key]Author
+}
+
+const mostAuthors = 4096
+
+func (a *authors) note(k Key, pid uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if pid == 0 || a.own[pid] || int(pid) == os.Getpid() || len(a.by) >= mostAuthors {
+		return
+	}
+	a.by[k] = Author{int(pid), programName(pid)}
+}
+
+// programName is right for a process's first netlink socket, whose id is the process's.
+func programName(pid uint32) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// TakeAuthors returns who took away which objects since the last call. A chain's Key is that of any chain: the kernel only
+// tells that the rules have changed.
+func (n *Node) TakeAuthors() map[Key]Author {
+	n.authors.mu.Lock()
+	defer n.authors.mu.Unlock()
+	by := n.authors.by
+	n.authors.by = map[Key]Author{}
+	return by
+}
+
+// AnyChain is the Key under which TakeAuthors has who changed nftables last.
+func AnyChain() Key { return Key{Kind: KindChain} }
+
+// attribute notes who sent a message that says that something has gone.
+func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
+	in := n.interest.Load()
+	if in == nil || pid == 0 {
+		return
+	}
+	switch typ {
+	case unix.RTM_DELROUTE:
+		if len(body) < rtmLen || body[5] != RouteProtocol {
+			return
+		}
+		k := Key{Kind: KindRoute, Bits: body[1]}
+		attrs(body[rtmLen:], func(typ uint16, v []byte) {
+			switch typ {
+			case unix.RTA_DST:
+				k.Addr = ipOf(v)
+			case unix.RTA_PRIORITY:
+				k.Num = native.Uint32(v)
+			}
+		})
+		n.authors.note(k, pid)
+	case unix.RTM_DELNEIGH:
+		if len(body) < ndmLen || body[0] == unix.AF_BRIDGE {
+			return
+		}
+		var msg neighMessage
+		attrs(body[ndmLen:], msg.attr)
+		n.authors.note(neighKey(in.device(native.Uint32(body[4:])), msg.dst), pid)
+	case unix.RTM_DELADDR:
+		n.authors.note(in.addrKey(body), pid)
+	}
+}
+
+// addrKey is the key of an address message's object.
+func (in *interest) addrKey(body []byte) Key {
+	const ifaLen = 8 // sizeof(struct ifaddrmsg)
+	var local, address netip.Addr
+	attrs(body[ifaLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFA_LOCAL:
+			local = ipOf(v)
+		case unix.IFA_ADDRESS:
+			address = ipOf(v)
+		}
+	})
+	if !local.IsValid() { // IPv6
+		local = address
+	}
+	return Key{Kind: KindAddr, Name: in.device(native.Uint32(body[4:])), Addr: local, Bits: body[1]}
+}
+
+// generation reads who made a new generation of nftables' rules: the kernel names the process.
+func (n *Node) generation(typ uint16, body []byte) {
+	const (
+		newGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
+		nfgenLen      = 4 // sizeof(struct nfgenmsg)
+		procPID       = 2 // NFTA_GEN_PROC_PID
+		procName      = 3 // NFTA_GEN_PROC_NAME
+	)
+	if typ != newGeneration || len(body) < nfgenLen {
+		return
+	}
+	var a Author
+	attrs(body[nfgenLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case procPID:
+			a.PID = int(uint32(v[0])<<24 | uint32(v[1])<<16 | uint32(v[2])<<8 | uint32(v[3]))
+		case procName:
+			a.Name = unix.ByteSliceToString(v)
+		}
+	})
+	n.authors.mu.Lock()
+	defer n.authors.mu.Unlock()
+	n.authors.by[AnyChain()] = a
+}

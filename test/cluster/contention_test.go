@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// Somebody who takes a route away again and again is named, and what he breaks heals soon after his end.
+func TestContention(t *testing.T) {
+	l, topology := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	for begin := time.Now(); time.Since(begin) < 2*time.Second; {
+		_, _ = n.Exec("ip", "route", "del", "10.244.1.0/24") // it may just be gone
+	}
+	c := n.AwaitCondition("Contention", "True")
+	if c.Reason != "Fight" || !strings.Contains(c.Message, "route 10.244.1.0/24 was put right") || !strings.Contains(c.Message, "last changed by") {
+		t.Errorf("condition %+v", c)
+	}
+	lab.Eventually(t, lab.Patience, "healed after the fight", func() error { return n.CheckPeers(topology) })
+}
+
+// A storm of other programs' routes keeps the daemon to its share of the machine, and from nothing that it has to heal.
+func TestStormIsHeldOff(t *testing.T) {
+	l, topology := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	d := n.Restart()
+	var batch strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&batch, "route add 198.18.%d.%d/32 dev eth0\nroute del 198.18.%d.%d/32 dev eth0\n", i/250, i%250, i/250, i%250)
+	}
+	file := n.Path("storm")
+	if err := os.WriteFile(file, []byte(batch.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before, begin := d.CPU(t), time.Now()
+	for time.Since(begin) < 4*time.Second {
+		n.Sh("ip -batch " + file)
+	}
+	share := (d.CPU(t) - before).Seconds() / time.Since(begin).Seconds()
+	t.Logf("podnetd took %.2f of a core", share)
+	if share > 0.35 { // a fifth, and the credit for a burst
+		t.Errorf("podnetd took %.2f of a core", share)
+	}
+	n.Sh("ip route del 10.244.1.0/24")
+	lab.Eventually(t, lab.Patience, "healed after the storm", func() error { return n.CheckPeers(topology) })
+}
