@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +26,7 @@ func (s *Store) leased(a netip.Addr) (bool, error) {
 
 // ownerOf reads a lease; false if there is none, or none with an owner.
 func (s *Store) ownerOf(a netip.Addr) (Owner, bool, error) {
-	content, err := os.ReadFile(s.leasePath(a))
+	content, err := readFile(s.leasePath(a))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Owner{}, false, nil
 	}
@@ -46,14 +44,15 @@ func (s *Store) addLease(a netip.Addr, o Owner) error {
 	if err != nil {
 		return err
 	}
-	err = os.Link(scratch, s.leasePath(a))
-	return errors.Join(err, os.Remove(scratch))
+	return place(scratch, s.leasePath(a))
 }
 
 // renew makes an old lease look new: its container is being added again, and Collect has to leave it alone.
 func (s *Store) renew(a netip.Addr) error {
-	now := time.Now()
-	return os.Chtimes(s.leasePath(a), now, now)
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, s.leasePath(a), nil, 0); err != nil {
+		return fmt.Errorf("renew lease %s: %w", s.leasePath(a), err)
+	}
+	return nil
 }
 
 // dropLease removes a lease if it is o's; it is no error if it is not, or is gone.
@@ -69,24 +68,12 @@ func (s *Store) dropLease(a netip.Addr, o Owner) error {
 // time, as the lock is held. It is always a new file: what a killed process left there may be linked into place already.
 func (s *Store) scratch(content string) (string, error) {
 	path := filepath.Join(s.dir, ownDir, "scratch")
-	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		if err := remove(path); err != nil {
-			return "", err
-		}
-		f, err = os.OpenFile(path, flags, 0o600)
+	err := writeNew(path, content)
+	if !errors.Is(err, fs.ErrExist) {
+		return path, err
 	}
-	if err != nil {
+	if err := remove(path); err != nil {
 		return "", err
 	}
-	_, err = f.WriteString(content)
-	return path, errors.Join(err, f.Close())
-}
-
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return path, writeNew(path, content)
 }

@@ -3,38 +3,49 @@ package ipam
 import (
 	"context"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
+// lock is the store's, as long as it is open.
+type lock struct {
+	fd   int
+	path string
+}
+
+// Close gives the lock back.
+func (l *lock) Close() { unix.Close(l.fd) }
+
 // acquire takes the lock of the store in dir, the one that the reference plugin takes too. Closing the file gives it back.
 // The kernel gives it back by itself if the process dies.
-func acquire(ctx context.Context, dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+func acquire(ctx context.Context, dir string) (*lock, error) {
+	path := filepath.Join(dir, "lock")
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
+	l := &lock{fd, path}
+	switch err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err {
 	case nil:
-		return f, nil
+		return l, nil
 	case unix.EWOULDBLOCK:
-		return wait(ctx, f)
+		return wait(ctx, l)
 	default:
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		l.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 }
 
 // wait blocks in the kernel, which wakes waiters without delay, rather than asking again and again. A lock that comes
 // after the caller has given up is given back.
-func wait(ctx context.Context, f *os.File) (*os.File, error) {
+func wait(ctx context.Context, f *lock) (*lock, error) {
 	locked := make(chan error)
 	go func() {
 		var err error
 		for err = unix.EINTR; err == unix.EINTR; {
-			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+			err = unix.Flock(f.fd, unix.LOCK_EX)
 		}
 		select {
 		case locked <- err:
@@ -46,10 +57,10 @@ func wait(ctx context.Context, f *os.File) (*os.File, error) {
 	case err := <-locked:
 		if err != nil {
 			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+			return nil, fmt.Errorf("lock %s: %w", f.path, err)
 		}
 		return f, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w (find it: fuser -v %s): %w", ErrBusy, f.Name(), ctx.Err())
+		return nil, fmt.Errorf("%w (find it: fuser -v %s): %w", ErrBusy, f.path, ctx.Err())
 	}
 }

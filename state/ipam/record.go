@@ -14,7 +14,8 @@ import (
 )
 
 // record says that podnet's plugins keep this store, and since which boot of the machine. It is synced to the disk, once
-// a boot: the leases are not, but must never seem to be of another boot than they are.
+// a boot: the leases are not, but must never seem to be of another boot than they are. An empty BootID: the leases' boot is
+// not known, and nothing is ever freed because of it.
 type record struct {
 	Version int    `json:"version"`
 	BootID  string `json:"bootID"`
@@ -26,7 +27,7 @@ func (s *Store) recordPath() string { return filepath.Join(s.dir, ownDir, "recor
 
 // readRecord is the zero record if there is none, or none that this version understands.
 func (s *Store) readRecord() (record, error) {
-	text, err := os.ReadFile(s.recordPath())
+	text, err := readFile(s.recordPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, nil
 	}
@@ -66,10 +67,13 @@ func sync(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// bootID tells this boot of the machine from every other.
-func bootID() (string, error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(b)), err
+// bootID tells this boot of the machine from every other; "" where it cannot be read.
+func bootID() string {
+	b, err := readFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // stampNanoseconds marks the directory as last changed by podnet. Whoever makes or removes a lease changes the directory's

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -197,7 +196,7 @@ func (s *Store) previousPath(i int) string {
 
 // previous is the address that set i gave last; none if that is not known, which only costs the order.
 func (s *Store) previous(i int) netip.Addr {
-	text, err := os.ReadFile(s.previousPath(i))
+	text, err := readFile(s.previousPath(i))
 	if err != nil {
 		return netip.Addr{}
 	}
@@ -205,10 +204,8 @@ func (s *Store) previous(i int) netip.Addr {
 	return a.Unmap()
 }
 
+// setPrevious writes in place: a number that is torn only costs the order, and a new file each time is what an ext4 that
+// has just freed the old one is slow at.
 func (s *Store) setPrevious(i int, a netip.Addr) error {
-	scratch, err := s.scratch(a.String())
-	if err != nil {
-		return err
-	}
-	return os.Rename(scratch, s.previousPath(i))
+	return overwrite(s.previousPath(i), a.String())
 }

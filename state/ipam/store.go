@@ -11,14 +11,14 @@ import (
 // takes the store's lock and waits for it until its context ends: ErrBusy.
 type Store struct {
 	dir    string
-	bootID string
+	bootID string // "" if it cannot be read
 }
 
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
-func Open(dir string) (*Store, error) {
-	id, err := bootID()
-	return &Store{dir: dir, bootID: id}, err
-}
+func Open(dir string) (*Store, error) { return &Store{dir: dir, bootID: bootID()}, nil }
+
+// BootKnown says whether this boot of the machine can be told from others. If it cannot, leases of earlier boots stay.
+func (s *Store) BootKnown() bool { return s.bootID != "" }
 
 // locked runs f with the lock held and the index complete.
 func (s *Store) locked(ctx context.Context, f func() error) error {
@@ -40,7 +40,7 @@ func (s *Store) settle() error {
 	if err != nil {
 		return err
 	}
-	if r.BootID == s.bootID {
+	if r == (record{recordVersion, s.bootID}) {
 		stamped, err := s.stamped()
 		if err != nil || stamped {
 			return err
@@ -50,7 +50,7 @@ func (s *Store) settle() error {
 	if err := os.MkdirAll(s.ownersPath(), 0o700); err != nil {
 		return err
 	}
-	if r.BootID != "" {
+	if r.BootID != "" && s.bootID != "" {
 		if err := s.reclaim(); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,6 +160,6 @@ func forwardIPv6() error {
 }
 
 func isOne(path string) (bool, error) {
-	value, err := os.ReadFile(filepath.Join("/proc/sys", path))
-	return strings.TrimSpace(string(value)) == "1", err
+	value, err := device.Read(path)
+	return value == "1", err
 }

@@ -4,7 +4,9 @@ package hostlocal
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -66,6 +68,9 @@ func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
 	s, err := ipam.Open(filepath.Join(dir, req.Network))
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeIO, "lease store: %w", err)
+	}
+	if !s.BootKnown() {
+		fmt.Fprintln(os.Stderr, "host-local: the boot id (/proc/sys/kernel/random/boot_id) cannot be read: leases of earlier boots are kept")
 	}
 	return s, nil
 }

@@ -1,20 +1,14 @@
 package hostlocal
 
 import (
-	"context"
 	"errors"
 	"net/netip"
-	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/ipam"
 )
-
-// lockTimeout is how long a call waits for others before it answers "try again later": far longer than thousands of calls
-// take, and shorter than a runtime's patience.
-const lockTimeout = 10 * time.Second
 
 // Allocation is what an ADD gives.
 type Allocation struct {
@@ -54,9 +48,7 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
-	defer cancel()
-	a.Grants, err = s.Reserve(ctx, owner(req), sets, wanted...)
+	a.Grants, err = s.Reserve(newPatience(), owner(req), sets, wanted...)
 	return a, storeError(err)
 }
 
@@ -76,34 +68,30 @@ func (a *Allocation) Undo(req *protocol.Request) error {
 
 // Release frees the attachment's addresses, or only those named; it has none: no error. It needs no valid ranges.
 func Release(req *protocol.Request, only ...netip.Addr) error {
-	s, ctx, cancel, err := forStore(req)
+	s, err := openStore(req)
 	if err != nil {
 		return err
 	}
-	defer cancel()
-	_, err = s.Release(ctx, owner(req), only...)
+	_, err = s.Release(newPatience(), owner(req), only...)
 	return storeError(err)
 }
 
 // Held are the addresses that the attachment has.
 func Held(req *protocol.Request) ([]netip.Addr, error) {
-	s, ctx, cancel, err := forStore(req)
+	s, err := openStore(req)
 	if err != nil {
 		return nil, err
 	}
-	defer cancel()
-	addrs, err := s.Lookup(ctx, owner(req))
+	addrs, err := s.Lookup(newPatience(), owner(req))
 	return addrs, storeError(err)
 }
 
-func forStore(req *protocol.Request) (*ipam.Store, context.Context, context.CancelFunc, error) {
+func openStore(req *protocol.Request) (*ipam.Store, error) {
 	f, err := parse(req)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	s, err := f.store(req)
-	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
-	return s, ctx, cancel, err
+	return f.store(req)
 }
 
 // storeError gives what the store says its code.

@@ -1,0 +1,37 @@
+package hostlocal
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// lockTimeout is how long a call waits for others before it answers "try again later": far longer than thousands of calls
+// take, and shorter than a runtime's patience.
+const lockTimeout = 10 * time.Second
+
+// patience is a context that ends lockTimeout after somebody has begun to wait for its end. A timer from the beginning
+// would cost every call a thread, and hardly any call has to wait.
+type patience struct {
+	context.Context
+	begin sync.Once
+	ended chan struct{}
+}
+
+func newPatience() *patience {
+	return &patience{Context: context.Background(), ended: make(chan struct{})}
+}
+
+func (p *patience) Done() <-chan struct{} {
+	p.begin.Do(func() { time.AfterFunc(lockTimeout, func() { close(p.ended) }) })
+	return p.ended
+}
+
+func (p *patience) Err() error {
+	select {
+	case <-p.ended:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
