@@ -11,8 +11,9 @@ var ErrBusy = errors.New("the lease store is locked by another process")
 
 // ExhaustedError says that a range set has no free address left.
 type ExhaustedError struct {
-	Index int // of the range set
-	Set   Set
+	Index  int // of the range set
+	Set    Set
+	Leased int // addresses that it has, all of them leased
 }
 
 func (e *ExhaustedError) Error() string {

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -68,7 +69,8 @@ func (s *Store) reclaim() error {
 			if err != nil {
 				return err
 			}
-			if ok && o.key() == key {
+			torn := o.IfName == "" // podnet's leases name an interface; the crash of the machine kept the beginning only
+			if ok && (torn || o.key() == key) {
 				if err := remove(s.leasePath(a)); err != nil {
 					return err
 				}
@@ -90,6 +92,23 @@ func (s *Store) scan(f func(netip.Addr) error) error {
 
 // entries calls f for the key of every index entry.
 func (s *Store) entries(f func(key string) error) error { return names(s.ownersPath(), f) }
+
+// anyEntry says whether the index has an entry.
+func (s *Store) anyEntry() (bool, error) {
+	d, err := os.Open(s.ownersPath())
+	if err != nil {
+		return false, err
+	}
+	defer d.Close()
+	switch _, err := d.Readdirnames(1); err {
+	case nil:
+		return true, nil
+	case io.EOF:
+		return false, nil
+	default:
+		return false, err
+	}
+}
 
 func names(dir string, f func(string) error) error {
 	d, err := os.Open(dir)

@@ -133,7 +133,7 @@ func (s *Store) chooseNext(i int, set Set) (Grant, error) {
 		}
 		tried++
 	}
-	return Grant{}, &ExhaustedError{i, set}
+	return Grant{}, &ExhaustedError{i, set, tried}
 }
 
 func (s *Store) used() (map[netip.Addr]bool, error) {

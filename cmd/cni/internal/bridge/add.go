@@ -12,7 +12,9 @@ import (
 )
 
 // Verbs is the plugin.
-func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
+func Verbs() protocol.Verbs {
+	return protocol.Verbs{Add: add, Del: del, Check: check, Status: status, GC: gc}
+}
 
 // rollback is what a failed ADD takes back, the last thing first.
 type rollback []func() error

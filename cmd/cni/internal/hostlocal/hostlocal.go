@@ -104,7 +104,7 @@ func storeError(err error) error {
 	case errors.Is(err, ipam.ErrBusy):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	case errors.As(err, &exhausted):
-		return protocol.Errorf(protocol.CodeExhausted, "%w (a larger range, or fewer pods on this node; leases of pods that are gone: podnetctl gc)", err)
+		return protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: a larger range, or fewer pods on this node; leases of pods that are gone: podnetctl gc)", err, exhausted.Leased)
 	case errors.As(err, &unavailable):
 		return protocol.Errorf(protocol.CodeUnavailable, "%w", err)
 	default:

@@ -1,16 +1,20 @@
 package hostlocal
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/ipam"
 )
 
 // Verbs is the stand-alone plugin.
-func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
+func Verbs() protocol.Verbs {
+	return protocol.Verbs{Add: add, Del: del, Check: check, Status: Status, GC: gc}
+}
 
 func add(req *protocol.Request) (*current.Result, error) {
 	a, err := Allocate(req)
@@ -37,4 +41,70 @@ func check(req *protocol.Request) error {
 			req.ContainerID, req.IfName, req.Network)
 	}
 	return err
+}
+
+// Status says whether an ADD would get an address: from each range set, as it gets one of each.
+func Status(req *protocol.Request) error {
+	f, err := parse(req)
+	if err != nil {
+		return err
+	}
+	sets, err := f.sets()
+	if err != nil {
+		return err
+	}
+	s, err := f.store(req)
+	if err != nil {
+		return err
+	}
+	err = s.Room(newPatience(), sets)
+	if exhausted := new(ipam.ExhaustedError); errors.As(err, &exhausted) {
+		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: a larger range, or fewer pods on this node",
+			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased)
+	}
+	return storeError(err)
+}
+
+func gc(req *protocol.Request) error {
+	valid, told, err := req.ValidAttachments()
+	if err != nil || !told {
+		return err
+	}
+	return Retain(req, valid)
+}
+
+// Retain frees the network's leases but those of valid attachments.
+func Retain(req *protocol.Request, valid protocol.Attachments) error {
+	s, err := openStore(req)
+	if err != nil {
+		return err
+	}
+	_, err = s.Retain(newPatience(), func(o ipam.Owner) bool { return valid.Has(o.ContainerID, o.IfName) })
+	return storeError(err)
+}
+
+// Leases are those of the network, as they are at this moment.
+func Leases(req *protocol.Request) ([]ipam.Lease, error) {
+	s, err := openStore(req)
+	if err != nil {
+		return nil, err
+	}
+	var leases []ipam.Lease
+	for l, err := range s.Leases() {
+		if err != nil {
+			return nil, storeError(err)
+		}
+		leases = append(leases, l)
+	}
+	return leases, nil
+}
+
+// InUse says whether any attachment of the network has a lease.
+func InUse(req *protocol.Request) (bool, error) {
+	s, err := openStore(req)
+	if err != nil {
+		return false, err
+	}
+	used, err := s.InUse(newPatience())
+	return used, storeError(err)
 }

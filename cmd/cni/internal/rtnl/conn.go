@@ -6,6 +6,7 @@ package rtnl
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,9 +43,27 @@ type Answer struct {
 	Data [][]byte // payloads, without the netlink header
 }
 
-// Exchange sends all messages at once. The kernel works on them in their order, on each of them, whether or not those
+// together bounds the messages of one system call: the answers to all of them have to find room in the socket.
+const together = 100
+
+// Exchange sends all messages, many at once. The kernel works on them in their order, on each of them, whether or not those
 // before it failed. The error is that of the exchange itself.
 func (c *Conn) Exchange(msgs ...*Message) ([]Answer, error) {
+	if len(msgs) <= together {
+		return c.exchange(msgs)
+	}
+	var answers []Answer
+	for part := range slices.Chunk(msgs, together) {
+		a, err := c.exchange(part)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, a...)
+	}
+	return answers, nil
+}
+
+func (c *Conn) exchange(msgs []*Message) ([]Answer, error) {
 	var out []byte
 	first := c.seq + 1
 	for _, m := range msgs {

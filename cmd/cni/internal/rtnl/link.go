@@ -78,6 +78,17 @@ func DelLink(index int) *Message {
 	return NewMessage(unix.RTM_DELLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0))
 }
 
+// SetGroup puts a link into a group, and DelGroup deletes all links of one: ENODEV if there is none. The kernel waits once
+// for all of them to be let go of, instead of once for each.
+func SetGroup(index int, group uint32) *Message {
+	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Uint32(unix.IFLA_GROUP, group)
+}
+
+// DelGroup is described with SetGroup.
+func DelGroup(group uint32) *Message {
+	return NewMessage(unix.RTM_DELLINK, 0, LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).Uint32(unix.IFLA_GROUP, group)
+}
+
 // LinkByName returns the link: ErrNoLink.
 func (c *Conn) LinkByName(name string) (*Link, error) { return c.link(GetLink(name)) }
 

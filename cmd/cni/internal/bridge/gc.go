@@ -1,0 +1,114 @@
+package bridge
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/delegate"
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/ipam"
+)
+
+// gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, rules, and
+// last the leases, as nobody may have an address that a pod still has. Another network's are never touched, whatever they
+// share: a veth is known by the name that network, container and interface give, together with an alias or a lease that
+// says the same.
+func gc(req *protocol.Request) error {
+	valid, told, err := req.ValidAttachments()
+	if err != nil || !told {
+		return err
+	}
+	c, err := decode(req)
+	if err != nil {
+		return err
+	}
+	h, err := rtnl.Dial()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	leases, err := leasesOf(req, c)
+	if err != nil {
+		return err
+	}
+	if err := collectNeighbours(h, c, leases, valid); err != nil {
+		return err
+	}
+	if err := collectVeths(req, h, leases, valid); err != nil {
+		return err
+	}
+	return collectAddresses(req, c, valid)
+}
+
+// leasesOf are the leases of the network, if they are kept by host-local.
+func leasesOf(req *protocol.Request, c *config) ([]ipam.Lease, error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return nil, nil
+	}
+	return hostlocal.Leases(req)
+}
+
+func collectAddresses(req *protocol.Request, c *config, valid protocol.Attachments) error {
+	switch c.IPAM.Type {
+	case "":
+		return nil
+	case hostlocal.Type:
+		return hostlocal.Retain(req, valid)
+	}
+	return delegate.GC(req, c.IPAM.Type)
+}
+
+func collectNeighbours(h *rtnl.Conn, c *config, leases []ipam.Lease, valid protocol.Attachments) error {
+	br, err := findBridge(h, c.Bridge)
+	if err != nil {
+		return nil // its neighbours went with it
+	}
+	var addrs []netip.Addr
+	for _, l := range leases {
+		if !valid.Has(l.Owner.ContainerID, l.Owner.IfName) {
+			addrs = append(addrs, l.Addr)
+		}
+	}
+	return dropNeighbours(h, br, addrs)
+}
+
+// collectVeths deletes the host's ends of invalid attachments, all in one request.
+func collectVeths(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
+	links, err := h.Links(0)
+	if err != nil {
+		return err
+	}
+	leased := map[string]bool{} // names of veths
+	for _, l := range leases {
+		o := l.Owner
+		leased[device.VethName(req.Network, o.ContainerID, o.IfName)] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
+	}
+	var dead []*rtnl.Message
+	for _, l := range links {
+		if l.Kind == "veth" && (l.Alias == "" && leased[l.Name] || aliasInvalid(req.Network, l, valid)) {
+			dead = append(dead, rtnl.SetGroup(l.Index, device.GroupDeleting))
+		}
+	}
+	if len(dead) == 0 {
+		return nil
+	}
+	answers, err := h.Exchange(append(dead, rtnl.DelGroup(device.GroupDeleting))...)
+	for _, a := range answers {
+		if err == nil && !errors.Is(a.Err, unix.ENODEV) {
+			err = a.Err
+		}
+	}
+	return err
+}
+
+// aliasInvalid says whether a veth's alias and name are those of an attachment to the network that is not valid.
+func aliasInvalid(network string, l *rtnl.Link, valid protocol.Attachments) bool {
+	words := strings.Split(l.Alias, "/")
+	return len(words) == 3 && words[0] == network && l.Name == device.VethName(network, words[1], words[2]) && !valid.Has(words[1], words[2])
+}

@@ -1,0 +1,57 @@
+package ipam
+
+import "context"
+
+// Retain frees the leases of all owners but the valid ones, whoever wrote them, and returns what it freed. It is for a
+// caller that knows of every owner of this network.
+func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lease, err error) {
+	if !s.exists() {
+		return nil, nil
+	}
+	err = s.locked(ctx, func() error {
+		for l, err := range s.Leases() {
+			if err != nil {
+				return err
+			}
+			if valid(l.Owner) {
+				continue
+			}
+			addrs, err := s.release(l.Owner, nil)
+			for _, a := range addrs {
+				freed = append(freed, Lease{Addr: a, Owner: l.Owner, Ours: l.Ours, Since: l.Since})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return freed, err
+}
+
+// Room says whether each set has an address for another owner: ExhaustedError. It gives none.
+func (s *Store) Room(ctx context.Context, sets []Set) error {
+	if !s.exists() {
+		return nil
+	}
+	return s.locked(ctx, func() error {
+		for i, set := range sets {
+			if _, err := s.chooseNext(i, set); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// InUse says whether there is any lease. Its cost does not grow with their number.
+func (s *Store) InUse(ctx context.Context) (used bool, err error) {
+	if !s.exists() {
+		return false, nil
+	}
+	err = s.locked(ctx, func() error {
+		used, err = s.anyEntry()
+		return err
+	})
+	return used, err
+}
