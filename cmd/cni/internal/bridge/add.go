@@ -65,6 +65,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 	if err != nil {
 		return nil, err
 	}
+	undo.push(func() error { return forgetMasquerade(req, c) }) // the last thing to do: when the lease has gone
 	a, err := allocate(req, c)
 	if err != nil {
 		return nil, err
@@ -75,6 +76,9 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		if err := ensureGateway(h, br, c, a.gateways()); err != nil {
 			return nil, err
 		}
+	}
+	if err := ensureMasquerade(req, c, a); err != nil {
+		return nil, err
 	}
 	host, err := v.addOrReplace(req, h, pod)
 	if err != nil {

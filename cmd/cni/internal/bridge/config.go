@@ -5,9 +5,11 @@ package bridge
 import (
 	"encoding/json"
 	"net"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
@@ -20,6 +22,7 @@ type config struct {
 	IsDefaultGateway          bool            `json:"isDefaultGateway"`
 	ForceAddress              bool            `json:"forceAddress"`
 	IPMasq                    bool            `json:"ipMasq"`
+	IPMasqBackend             string          `json:"ipMasqBackend"`
 	MTU                       int             `json:"mtu"`
 	HairpinMode               bool            `json:"hairpinMode"`
 	PromiscMode               bool            `json:"promiscMode"`
@@ -68,7 +71,6 @@ func (c *config) validate() error {
 		name string
 		set  bool
 	}{
-		{"ipMasq", c.IPMasq},
 		{"vlan", c.VLAN != 0},
 		{"vlanTrunk", len(c.VLANTrunk) > 0 && string(c.VLANTrunk) != "null" && string(c.VLANTrunk) != "[]"},
 		{"macspoofchk", c.MACSpoofChk},
@@ -84,6 +86,8 @@ func (c *config) validate() error {
 		return protocol.Errorf(protocol.CodeConfig, "disableContainerInterface and ipam exclude each other: an interface that stays down has no address")
 	case c.MTU < 0 || c.MTU > 65535:
 		return protocol.Errorf(protocol.CodeConfig, "mtu %d is not between 0 and 65535", c.MTU)
+	case !slices.Contains([]string{"", masquerade.Auto, masquerade.IPTables, masquerade.NFTables}, c.IPMasqBackend):
+		return protocol.Errorf(protocol.CodeConfig, "ipMasqBackend %q is none of auto, iptables and nftables", c.IPMasqBackend)
 	case len(c.Bridge) > 15:
 		return protocol.Errorf(protocol.CodeConfig, "bridge %q is longer than the 15 characters of an interface name", c.Bridge)
 	}

@@ -32,7 +32,10 @@ func del(req *protocol.Request) error {
 	if err := disconnect(req, h, br); err != nil {
 		return err
 	}
-	return release(req, c)
+	if err := release(req, c); err != nil {
+		return err
+	}
+	return forgetMasquerade(req, c)
 }
 
 // forgetNeighbours removes the permanent entries that setNeighbours made.

@@ -15,8 +15,8 @@ import (
 	"github.com/podnet/podnet/state/ipam"
 )
 
-// gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, rules, and
-// last the leases, as nobody may have an address that a pod still has. Another network's are never touched, whatever they
+// gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
+// leases, as nobody may have an address that a pod still has, and last the rules that no lease is a reason for. Another network's are never touched, whatever they
 // share: a veth is known by the name that network, container and interface give, together with an alias or a lease that
 // says the same.
 func gc(req *protocol.Request) error {
@@ -43,7 +43,10 @@ func gc(req *protocol.Request) error {
 	if err := collectVeths(req, h, leases, valid); err != nil {
 		return err
 	}
-	return collectAddresses(req, c, valid)
+	if err := collectAddresses(req, c, valid); err != nil {
+		return err
+	}
+	return collectMasquerade(req, c, valid)
 }
 
 // leasesOf are the leases of the network, if they are kept by host-local.

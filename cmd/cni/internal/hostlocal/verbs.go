@@ -99,6 +99,15 @@ func Leases(req *protocol.Request) ([]ipam.Lease, error) {
 	return leases, nil
 }
 
+// Sets are the range sets that an ADD takes an address of each from.
+func Sets(req *protocol.Request) ([]ipam.Set, error) {
+	f, err := parse(req)
+	if err != nil {
+		return nil, err
+	}
+	return f.sets()
+}
+
 // InUse says whether any attachment of the network has a lease.
 func InUse(req *protocol.Request) (bool, error) {
 	s, err := openStore(req)

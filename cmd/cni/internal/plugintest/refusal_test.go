@@ -35,7 +35,7 @@ func TestRefusals(t *testing.T) {
 		"bad route, IPv6":    {gateway, ranges46 + `,"routes":[{"dst":"fd00:2::/64","gw":"fd00:3::1"}]`, "", "", "", nil, 7, []string{"fd00:2::/64", "fd00:3::1"}},
 		"bad range":          {gateway, `"ranges":[[{"subnet":"10.1.0.1/24"}]]`, "", "", "", nil, 7, []string{"host bits", "10.1.0.0/24"}},
 		"no range":           {gateway, `"ranges":[]`, "", "", "", nil, 7, []string{"ipam.ranges"}},
-		"ipMasq":             {`"ipMasq":true`, ranges4, "", "", "", nil, 2, []string{"ipMasq"}},
+		"ipMasqBackend":      {`"ipMasqBackend":"bpf"`, ranges4, "", "", "", nil, 7, []string{"bpf", "nftables"}},
 		"vlan":               {`"vlan":5`, ranges4, "", "", "", nil, 2, []string{"vlan"}},
 		"vlanTrunk":          {`"vlanTrunk":[{"id":5}]`, ranges4, "", "", "", nil, 2, []string{"vlanTrunk"}},
 		"macspoofchk":        {`"macspoofchk":true`, ranges4, "", "", "", nil, 2, []string{"macspoofchk"}},

@@ -1,0 +1,140 @@
+package plugintest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// masqRules are the rules of either backend, as text.
+func (h *host) masqRules() string {
+	h.t.Helper()
+	var lines []string
+	for _, line := range strings.Split(h.Sh("iptables-save -t nat")+h.Sh("ip6tables-save -t nat"), "\n") {
+		if strings.HasPrefix(line, "-A") || strings.HasPrefix(line, ":CNI") {
+			lines = append(lines, line)
+		}
+	}
+	if tables := h.Sh("nft list tables"); strings.Contains(tables, "cni-masq") {
+		lines = append(lines, "nft")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A network has one set of rules, whichever backend, as long as it has pods: found and not made again by the next pod, made
+// again if somebody deleted it, and gone with the last pod or by GC.
+func TestMasquerade(t *testing.T) {
+	for _, backend := range []string{"iptables", "nftables", "auto"} {
+		t.Run(backend, func(t *testing.T) {
+			if _, err := exec.LookPath("nft"); err != nil {
+				t.Skip("nft is not installed")
+			}
+			h := newHost(t)
+			conf := h.conf(fmt.Sprintf(`"isDefaultGateway":true,"ipMasq":true,"ipMasqBackend":%q`, backend), ranges46)
+			empty := h.masqRules()
+			a, b := h.NewPod("a"), h.NewPod("b")
+			h.must(on(a, conf).with("ADD"))
+			one := h.rules()
+			h.must(on(b, conf).with("ADD"))
+			same(t, "rules with two pods", h.rules(), one)
+			h.must(on(a, conf).with("DEL"))
+			same(t, "rules with one pod", h.rules(), one)
+
+			// What comes out of the node has its address, what goes to another pod keeps its own.
+			outside := h.NewPod("outside")
+			h.Must("sh", "-ec", "ip link add out type veth peer name out0 netns "+outside.Path+"; ip link set out up; ip addr add 198.51.100.1/24 dev out; ip -6 addr add fd00:2::1/64 dev out nodad")
+			if _, err := outside.Exec("sh", "-ec", "ip link set out0 up; ip addr add 198.51.100.2/24 dev out0; ip -6 addr add fd00:2::2/64 dev out0 nodad"); err != nil {
+				t.Fatal(err)
+			}
+			for _, to := range []string{"198.51.100.2", "fd00:2::2"} {
+				if err := b.Ping(to); err != nil { // there is no way back to the pod's own address
+					t.Error(err)
+				}
+			}
+
+			h.Must("sh", "-ec", "nft flush ruleset")
+			h.must(on(a, conf).with("ADD"))
+			same(t, "rules after a flush", h.rules(), one)
+			h.must(on(a, conf).with("DEL"))
+			h.must(on(b, conf).with("DEL"))
+			same(t, "rules without pods", h.masqRules(), empty)
+
+			h.must(on(a, conf).with("ADD"))
+			h.gc(conf, validKey(a))
+			same(t, "rules after a GC", h.rules(), one)
+			h.gc(strings.Replace(conf, `"ipMasq":true`, `"ipMasq":false`, 1), `"cni.dev/valid-attachments":[]`)
+			same(t, "rules after a GC of all", h.masqRules(), empty)
+		})
+	}
+}
+
+// rules is the whole ruleset, without its order: the kernel lists chains as they were made.
+func (h *host) rules() string {
+	h.t.Helper()
+	lines := strings.Split(h.Sh("nft -s list ruleset"), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// A pod of a network whose rules are there costs no execution of a program.
+func TestMasqueradeExecutesNothing(t *testing.T) {
+	h := newHost(t)
+	a, b := h.NewPod("a"), h.NewPod("b")
+	conf := h.conf(`"isGateway":true,"ipMasq":true`, ranges46)
+	h.must(on(a, conf).with("ADD"))
+	file := t.TempDir() + "/trace"
+	for _, verb := range []string{"ADD", "DEL"} {
+		cmd := exec.Command("strace", "-f", "-qq", "-e", "trace=execve", "-o", file, lab.Program("cni/bridge"))
+		cmd.Env = append(os.Environ(), "CNI_COMMAND="+verb, "CNI_CONTAINERID="+b.ID, "CNI_NETNS="+b.Path, "CNI_IFNAME=eth0", "CNI_PATH=/x")
+		cmd.Stdin = strings.NewReader(conf)
+		if out, err := h.Run(t.Context(), cmd); err != nil || out.Code != 0 {
+			t.Fatal(out, err)
+		}
+		trace, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(trace), "execve("); n != 1 {
+			t.Errorf("%s: %d programs executed, want the plugin alone:\n%s", verb, n, trace)
+		}
+	}
+}
+
+// The addresses of another IPAM plugin are masqueraded one by one.
+func TestMasqueradeOtherIPAM(t *testing.T) {
+	h := newHost(t)
+	dir := t.TempDir()
+	script := `#!/bin/sh
+[ $CNI_COMMAND = ADD ] || exit 0
+n=$(cat ` + dir + `/n 2>/dev/null || echo 1); n=$((n+1)); echo $n >` + dir + `/n
+echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
+`
+	if err := os.WriteFile(dir+"/other", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	conf := `{"cniVersion":"1.0.0","name":"net","type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,"ipam":{"type":"other"}}`
+	a, b := h.NewPod("a"), h.NewPod("b")
+	do := func(p *lab.Pod, verb string) {
+		c := on(p, conf)
+		c.path = dir + ":" + lab.Program("cni")
+		h.must(c.with(verb))
+	}
+	empty := h.masqRules()
+	do(a, "ADD")
+	do(b, "ADD")
+	if rules := h.masqRules(); strings.Count(rules, "-A POSTROUTING -s 10.1.0.") != 2 || strings.Count(rules, ":CNI-MASQ") != 1 {
+		t.Error(rules)
+	}
+	do(a, "DEL")
+	if rules := h.masqRules(); strings.Contains(rules, "10.1.0.2/32") || !strings.Contains(rules, "10.1.0.3/32") {
+		t.Error(rules)
+	}
+	c := call{verb: "GC", conf: withKeys(conf, `"cni.dev/valid-attachments":[]`), path: dir + ":" + lab.Program("cni")}
+	h.must(c)
+	same(t, "rules", h.masqRules(), empty)
+}
