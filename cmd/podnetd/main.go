@@ -35,6 +35,7 @@ func main() {
 type flags struct {
 	resync              time.Duration
 	metricsAddr         string
+	pprofAddr           string
 	logFormat, logLevel string
 	showVersion         bool
 }
@@ -45,6 +46,7 @@ func run(args []string) error {
 	shared := options.Register(set, "")
 	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)
+	set.StringVar(&f.pprofAddr, "pprof-addr", "", `where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); "": nowhere`)
 	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
@@ -110,6 +112,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	srv := newServer(version)
 	srv.alive()
 	srv.start(ctx, f.metricsAddr, log)
+	serveProfiles(ctx, f.pprofAddr, log)
 	manager := &manager{log: log}
 	d := &reconcile.Daemon{
 		Engine: engine, Log: log, Resync: f.resync, Version: version,

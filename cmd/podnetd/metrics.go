@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
 // metrics is the last status as Prometheus reads it, and counters of what came before it.
@@ -47,7 +48,8 @@ func newMetrics(version string) *metrics {
 	}
 	info := gauge("build_info", "This podnetd.", "version")
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.inSync, m.peers, m.passAt, m.passTook, m.objects, m.addresses, m.condition, m.topology, m.changes, m.healed, info)
+	m.registry.MustRegister(m.inSync, m.peers, m.passAt, m.passTook, m.objects, m.addresses, m.condition, m.topology, m.changes, m.healed, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 
@@ -32,21 +33,39 @@ func (s *server) passed(status *reconcile.NodeStatus) {
 
 func (s *server) alive() { s.turned.Store(time.Now().UnixNano()) }
 
-// start serves until ctx ends. A port that is taken is reported and no more.
+// start serves until ctx ends.
 func (s *server) start(ctx context.Context, addr string, log *slog.Logger) {
+	listenAndServe(ctx, addr, s.handler(), log.With("what", "metrics and health checks", "flag", "--metrics-addr"))
+}
+
+// serveProfiles serves what `go tool pprof` reads, apart from the metrics: a profile shows more of the program than a
+// scraper has to see, and taking one costs time. http.DefaultServeMux, where the package puts itself, is served nowhere.
+func serveProfiles(ctx context.Context, addr string, log *slog.Logger) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // heap, allocs, goroutine and the like by name
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	listenAndServe(ctx, addr, mux, log.With("what", "profiles", "flag", "--pprof-addr"))
+}
+
+// listenAndServe serves until ctx ends; "" is nowhere. A port that is taken is reported and no more: the network does not
+// depend on it.
+func listenAndServe(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) {
 	if addr == "" {
 		return
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		log.Error("no metrics and no health checks: choose another --metrics-addr", "error", err)
+		log.Error("not served: choose another address", "error", err)
 		return
 	}
-	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { srv.Close() })
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics and health checks ended", "error", err)
+			log.Error("no longer served", "error", err)
 		}
 	}()
 }
