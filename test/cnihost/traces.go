@@ -50,6 +50,9 @@ func (h *Host) Traces() string {
 		h.TB.Fatalf("%v", err)
 	}
 	for _, network := range networks {
+		if !network.IsDir() {
+			continue
+		}
 		for _, lease := range h.Leases(network.Name()) {
 			all = append(all, fmt.Sprintf("lease %s/%s", network.Name(), lease))
 		}

@@ -1,0 +1,111 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// tally is a line of the table.
+type tally struct {
+	points, kills, leaks int
+}
+
+// board collects the lines; scenarios run side by side.
+type board struct {
+	mu    sync.Mutex
+	lines map[string]tally
+}
+
+func (b *board) add(name string, t tally) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lines[name] = t
+}
+
+func (b *board) text() string {
+	names := make([]string, 0, len(b.lines))
+	for name := range b.lines {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	const layout = "%-44s %11v %21v %6v\n"
+	var s strings.Builder
+	var sum tally
+	fmt.Fprintf(&s, layout, "kill -9 of", "kill points", "kills with a retry", "leaks")
+	for _, name := range names {
+		t := b.lines[name]
+		fmt.Fprintf(&s, layout, name, t.points, t.kills, t.leaks)
+		sum = tally{sum.points + t.points, sum.kills + t.kills, sum.leaks + t.leaks}
+	}
+	fmt.Fprintf(&s, layout, "all", sum.points, sum.kills, sum.leaks)
+	return s.String()
+}
+
+// sample is how many kill points lie between those that a short run tries.
+const sample = 7
+
+// Whatever call a plugin is killed at, a retry succeeds with one address, a DEL or a GC cleans up, with the namespace or
+// without it, and the pool is whole.
+func TestKill(t *testing.T) {
+	b := &board{lines: map[string]tally{}}
+	t.Run("all", func(t *testing.T) {
+		for _, network := range networks() {
+			for _, verb := range []string{"ADD", "DEL"} {
+				name := verb + ", " + network.name
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					b.add(name, killEverywhere(t, network, verb))
+				})
+			}
+		}
+	})
+	if full() {
+		fmt.Fprint(os.Stdout, b.text())
+	} else {
+		t.Log("\n" + b.text())
+	}
+}
+
+// enough faults show a fault; each may have waited long for what never came.
+const enough = 4
+
+func killEverywhere(t *testing.T, network network, verb string) tally {
+	var sum tally
+	step := 1
+	if !full() {
+		step = sample
+	}
+	for n := 1; ; n += step {
+		reached := false
+		for way := range ways {
+			if !full() && way != n/step%len(ways) {
+				continue
+			}
+			ok := t.Run(pointName(n, way), func(t *testing.T) {
+				got, err := kill(t, network, verb, n, way)
+				reached = reached || got.killed
+				if got.killed {
+					sum.kills++
+				} else {
+					sum.points = got.calls
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if !ok {
+				sum.leaks++
+			}
+			if sum.leaks > enough {
+				return sum
+			}
+		}
+		if !reached {
+			return sum
+		}
+	}
+}
