@@ -77,6 +77,13 @@ func (b *Batch) DeleteChain(c Chain) {
 	b.add(unix.NFT_MSG_DELCHAIN, 0, c.Family, chain, "delete chain %s", c.Name)
 }
 
+// DeleteTable deletes a table with all that is in it.
+func (b *Batch) DeleteTable(family Family, name string) {
+	var body attrs
+	body.string(unix.NFTA_TABLE_NAME, name)
+	b.add(unix.NFT_MSG_DELTABLE, 0, family, body, "delete table %s", name)
+}
+
 // Commit makes a batch true. The error is of the first change that the kernel refused, and wraps its errno.
 func (c *Conn) Commit(b *Batch) error {
 	if b.Empty() {

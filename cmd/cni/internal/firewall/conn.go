@@ -126,7 +126,7 @@ func (c *Conn) dump(kind uint16, family Family, body attrs, restart func(), f fu
 	for range dumpRetries {
 		restart()
 		consistent, err := c.dumpOnce(kind, family, body, f)
-		if errors.Is(err, unix.ENOENT) {
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL) { // EINVAL: the kernel lacks all objects of this kind
 			return nil
 		}
 		if err != nil || consistent {

@@ -64,7 +64,7 @@ func (t *IPTables) legacy() (bool, error) {
 
 // inLegacy says whether the older filter has this table at all, which it has once somebody has used it.
 func (t *IPTables) inLegacy() bool {
-	names, err := os.ReadFile("/proc/net/" + strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
+	names, err := os.ReadFile("/proc/thread-self/net/" + strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
 	return err == nil && slices.Contains(strings.Fields(string(names)), t.table)
 }
 
@@ -85,6 +85,16 @@ func (t *IPTables) Rules(chain string) ([]Rule, error) {
 		}
 	}
 	return rules, nil
+}
+
+// Current are those among the rules that the host's iptables itself would list: a host that has changed from one kind to the
+// other has rules of both.
+func (t *IPTables) Current(rules []Rule) ([]Rule, error) {
+	legacy, err := t.legacy()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return (r.spec != "") != legacy }), nil
 }
 
 func (t *IPTables) save() ([]Rule, error) {
@@ -119,7 +129,7 @@ func (t *IPTables) Delete(rules []Rule, chains ...string) error {
 	for _, r := range rules {
 		if r.spec == "" {
 			batch.DeleteRule(t.family, t.table, r)
-		} else {
+		} else if !slices.Contains(chains, r.Chain) { // it goes with its chain
 			lines = append(lines, "-D "+r.spec)
 		}
 	}

@@ -1,0 +1,102 @@
+package portmap
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// backend is one way to put mappings in force.
+type backend interface {
+	// holdings are all that are in force by it.
+	holdings() ([]holding, error)
+	// add puts an attachment's in force, of which none are yet.
+	add(*attachment) error
+	// check names what is missing or different, if anything is.
+	check(*attachment) (string, error)
+	// remove removes what belongs to owners that match says yes to, and whatever else there is by the names of the known ones. It
+	// returns which mappings are no longer in force. Nothing to remove is no error.
+	remove(match func(owner) bool, known ...owner) ([]mapping, error)
+}
+
+// backends are both: a configuration may have said another one when a pod was added, and a port is taken whichever has it.
+type backends struct {
+	conn     *firewall.Conn
+	iptables backend
+	nftables backend
+}
+
+func newBackends(conn *firewall.Conn) *backends {
+	return &backends{conn, newIPTables(conn), &nftables{conn}}
+}
+
+func (b *backends) named(name string) backend {
+	if name == nameNFTables {
+		return b.nftables
+	}
+	return b.iptables
+}
+
+func (b *backends) holdings() ([]holding, error) {
+	first, err := b.nftables.holdings()
+	if err != nil {
+		return nil, err
+	}
+	second, err := b.iptables.holdings()
+	return append(first, second...), err
+}
+
+func (b *backends) remove(match func(owner) bool, known ...owner) ([]mapping, error) {
+	first, err := b.nftables.remove(match, known...)
+	second, err2 := b.iptables.remove(match, known...)
+	return append(first, second...), errors.Join(err, err2)
+}
+
+// backend is what the configuration says; if it does not say, what its conditions are written for; if it has none, iptables
+// where that is installed. What is missing on this host is an error.
+func (c *config) backend() (string, error) {
+	name := c.Backend
+	for i, conditions := range [][]string{c.ConditionsV4, c.ConditionsV6} {
+		field, language := [...]string{"conditionsV4", "conditionsV6"}[i], languageOf(words(conditions))
+		if name == "" {
+			name = language
+		}
+		if language != "" && language != name {
+			return "", configError("%s is written for %s, and the backend is %s: make them the same", field, language, name)
+		}
+	}
+	if c.ExternalSetMarkChain != nil && name == nameNFTables {
+		return "", configError("externalSetMarkChain is a chain of iptables, and the backend is nftables: leave it out")
+	}
+	return c.installed(name)
+}
+
+func (c *config) installed(name string) (string, error) {
+	noIPTables := firewall.HasIPTables()
+	noNFTables := firewall.HasNFTables()
+	if name == "" {
+		name = nameIPTables
+		if noIPTables != nil && noNFTables == nil && c.ExternalSetMarkChain == nil {
+			name = nameNFTables
+		}
+	}
+	missing := map[string]error{nameIPTables: noIPTables, nameNFTables: noNFTables}[name]
+	if missing != nil {
+		return "", protocol.Errorf(protocol.CodeUnsupported, "backend %s: %w: install the package %s", name, missing, map[string]string{nameIPTables: "iptables", nameNFTables: "nftables"}[name])
+	}
+	return name, nil
+}
+
+// languageOf tells for which backend conditions are written: those of iptables begin with an option, and no expression of
+// nftables does. Empty if there are none.
+func languageOf(conditions []string) string {
+	switch {
+	case len(conditions) == 0:
+		return ""
+	case strings.HasPrefix(conditions[0], "-"), strings.HasPrefix(conditions[0], "!"):
+		return nameIPTables
+	}
+	return nameNFTables
+}

@@ -1,0 +1,183 @@
+package portmap
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// Names of backends in configurations.
+const (
+	nameIPTables = "iptables"
+	nameNFTables = "nftables"
+)
+
+// defaultMarkBit marks what to masquerade. Kubernetes has 14 and 15.
+const defaultMarkBit = 13
+
+// config is the plugin's configuration, with the fields of the reference plugin.
+type config struct {
+	Backend              string   `json:"backend"`
+	SNAT                 *bool    `json:"snat"`
+	ConditionsV4         []string `json:"conditionsV4"`
+	ConditionsV6         []string `json:"conditionsV6"`
+	MasqAll              bool     `json:"masqAll"`
+	MarkMasqBit          *int     `json:"markMasqBit"`
+	ExternalSetMarkChain *string  `json:"externalSetMarkChain"`
+	RuntimeConfig        struct {
+		PortMappings []entry `json:"portMappings"`
+	} `json:"runtimeConfig"`
+	PrevResult json.RawMessage `json:"prevResult"`
+}
+
+// entry is one mapping as the runtime asks for it.
+type entry struct {
+	HostPort      int    `json:"hostPort"`
+	ContainerPort int    `json:"containerPort"`
+	Protocol      string `json:"protocol"`
+	HostIP        string `json:"hostIP"`
+}
+
+func decode(req *protocol.Request) (*config, error) {
+	c := &config{}
+	if err := json.Unmarshal(req.Config, c); err != nil {
+		return nil, protocol.Errorf(protocol.CodeDecode, "portmap configuration: %w", err)
+	}
+	return c, c.validate()
+}
+
+// validate says what cannot be, the backend's choice and the runtime's part left out.
+func (c *config) validate() error {
+	switch {
+	case c.Backend != "" && c.Backend != nameIPTables && c.Backend != nameNFTables:
+		return configError("backend %q is neither %s nor %s", c.Backend, nameIPTables, nameNFTables)
+	case c.MarkMasqBit != nil && c.ExternalSetMarkChain != nil:
+		return configError("markMasqBit and externalSetMarkChain exclude each other: set one of them")
+	case c.MarkMasqBit != nil && (*c.MarkMasqBit < 0 || *c.MarkMasqBit > 31):
+		return configError("markMasqBit %d is not between 0 and 31", *c.MarkMasqBit)
+	case c.ExternalSetMarkChain != nil && !isChainName(*c.ExternalSetMarkChain):
+		return configError("externalSetMarkChain %q is no name of a chain", *c.ExternalSetMarkChain)
+	}
+	for _, word := range append(append([]string(nil), c.ConditionsV4...), c.ConditionsV6...) {
+		if strings.ContainsAny(word, "\n\r;#") {
+			return configError("condition %q: conditions are part of one rule, without comments", word)
+		}
+	}
+	return nil
+}
+
+func configError(format string, args ...any) error {
+	return protocol.Errorf(protocol.CodeConfig, format, args...)
+}
+
+// isChainName is as strict as iptables: what starts with a dash or an exclamation mark would be an option.
+func isChainName(s string) bool {
+	return s != "" && len(s) < 29 && !strings.ContainsAny(s, " \t\n\r\"'\\") && s[0] != '-' && s[0] != '!'
+}
+
+func (c *config) snat() bool { return c.SNAT == nil || *c.SNAT }
+
+func (c *config) settings() settings {
+	s := settings{conditions: map[bool][]string{false: words(c.ConditionsV4), true: words(c.ConditionsV6)}, markBit: defaultMarkBit}
+	if c.MarkMasqBit != nil {
+		s.markBit = *c.MarkMasqBit
+	}
+	if c.ExternalSetMarkChain != nil {
+		s.markChain = *c.ExternalSetMarkChain
+	}
+	return s
+}
+
+// words drops what is empty, which stands for no condition.
+func words(list []string) []string {
+	var kept []string
+	for _, w := range list {
+		if strings.TrimSpace(w) != "" {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+// mappings are the runtime's entries for the addresses that a pod has, a family without one left out; of two that say the same
+// the wider.
+func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
+	var all []mapping
+	for _, e := range c.RuntimeConfig.PortMappings {
+		hosts, err := e.hosts()
+		if err != nil {
+			return nil, err
+		}
+		for _, host := range hosts {
+			address, ok := pod[host.Is6()]
+			if !ok {
+				continue
+			}
+			m := mapping{e.protocol(), netip.AddrPortFrom(host, uint16(e.HostPort)), netip.AddrPortFrom(address.Addr(), uint16(e.ContainerPort))}
+			if all, err = merge(all, m); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// merge adds a mapping to those that do not overlap.
+func merge(all []mapping, m mapping) ([]mapping, error) {
+	var kept []mapping
+	for _, o := range all {
+		switch {
+		case !o.overlaps(m):
+			kept = append(kept, o)
+		case o.pod != m.pod:
+			return nil, configError("portMappings: host port %d/%s is to lead to %s and to %s: leave one out", m.host.Port(), m.protocol, o.pod, m.pod)
+		case o.wild():
+			m = o
+		}
+	}
+	return append(kept, m), nil
+}
+
+func (e entry) protocol() string {
+	if e.Protocol == "" {
+		return "tcp"
+	}
+	return strings.ToLower(e.Protocol)
+}
+
+// hosts are the addresses of the host that an entry is about, the unspecified one for all of a family.
+func (e entry) hosts() ([]netip.Addr, error) {
+	switch {
+	case e.HostPort < 1 || e.HostPort > 65535:
+		return nil, configError("portMappings: hostPort %d is not between 1 and 65535", e.HostPort)
+	case e.ContainerPort < 1 || e.ContainerPort > 65535:
+		return nil, configError("portMappings: containerPort %d is not between 1 and 65535", e.ContainerPort)
+	case protocols[e.protocol()] == 0:
+		return nil, configError("portMappings: protocol %q is none of tcp, udp, sctp", e.Protocol)
+	case e.HostIP == "":
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
+	}
+	addr, err := netip.ParseAddr(e.HostIP)
+	if err != nil || addr.Zone() != "" {
+		return nil, configError("portMappings: hostIP %q is no IP address", e.HostIP)
+	}
+	return []netip.Addr{addr.Unmap()}, nil
+}
+
+// sources are where connections to a pod come from that have to be masqueraded: its own network, from which it would be
+// answered directly, and the host itself by a loopback address, which nobody could answer. IPv6 does not route those at all.
+func (c *config) sources(pod netip.Prefix) []netip.Prefix {
+	switch {
+	case !c.snat():
+		return nil
+	case c.MasqAll && pod.Addr().Is4():
+		return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+	case c.MasqAll:
+		return []netip.Prefix{netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+	case pod.Addr().Is4():
+		return []netip.Prefix{pod.Masked(), netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)}
+	}
+	return []netip.Prefix{pod.Masked()}
+}

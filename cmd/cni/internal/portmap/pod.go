@@ -1,0 +1,58 @@
+package portmap
+
+import (
+	"net/netip"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// attachment is what a call asks for, and the result of the plugins before, which is this one's too.
+func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result, error) {
+	prev, err := req.PrevResult(c.PrevResult)
+	if err != nil {
+		return nil, nil, err
+	}
+	if prev == nil {
+		return nil, nil, configError("prevResult is missing: portmap goes behind the plugin that gives the pod its addresses, in the same list")
+	}
+	pod := addresses(prev, req.IfName)
+	maps, err := c.mappings(pod)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &attachment{owner: ownerOf(req), settings: c.settings()}
+	for _, m := range maps {
+		a.forwards = append(a.forwards, forward{m, c.sources(pod[m.ipv6()])})
+	}
+	return a, prev, nil
+}
+
+// addresses are the pod's first of either family, by whether it is IPv6, with their networks. An address of an interface that
+// is not the pod's is none; one without interface is the pod's.
+func addresses(r *current.Result, ifname string) map[bool]netip.Prefix {
+	found := map[bool]netip.Prefix{}
+	for _, ip := range r.IPs {
+		if ip == nil || ip.Interface != nil && *ip.Interface >= 0 && *ip.Interface < len(r.Interfaces) && !isPods(r.Interfaces[*ip.Interface], ifname) {
+			continue
+		}
+		addr, ok := netip.AddrFromSlice(ip.Address.IP)
+		if !ok {
+			continue
+		}
+		addr = addr.Unmap()
+		ones, size := ip.Address.Mask.Size()
+		if size != addr.BitLen() {
+			ones = addr.BitLen()
+		}
+		if _, there := found[addr.Is6()]; !there {
+			found[addr.Is6()] = netip.PrefixFrom(addr, ones)
+		}
+	}
+	return found
+}
+
+func isPods(in *current.Interface, ifname string) bool {
+	return in != nil && in.Name == ifname && in.Sandbox != ""
+}
