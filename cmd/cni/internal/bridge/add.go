@@ -9,6 +9,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 )
 
 // Verbs is the plugin.
@@ -72,8 +73,12 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 	}
 	undo.push(a.undo)
 	a.completeGateways(c)
+	gateway := br
 	if c.IsGateway && c.layer3() {
-		if err := ensureGateway(h, br, c, a.gateways()); err != nil {
+		if gateway, err = c.ensureGatewayLink(h, br); err != nil {
+			return nil, err
+		}
+		if err := ensureGateway(h, gateway, c, a.gateways()); err != nil {
 			return nil, err
 		}
 	}
@@ -85,16 +90,29 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		return nil, err
 	}
 	undo.push(func() error { return deleteVeth(h, host) })
-	if !c.DisableContainerInterface {
-		if err := c.startPod(req, h, br, host, v, pod, a, undo); err != nil {
+	if err := c.setVLANs(h, br, host.Index, c.VLANTrunk); err != nil {
+		return nil, err
+	}
+	if c.MACSpoofChk {
+		undo.push(func() error { return forgetGuard(req, c) })
+		if err := spoof.Guard(req.Network, v.name, v.peerMAC); err != nil {
 			return nil, err
 		}
 	}
-	return c.result(req, br, v, host, a), nil
+	if !c.DisableContainerInterface {
+		if err := c.startPod(req, h, br, gateway, host, v, pod, a, undo); err != nil {
+			return nil, err
+		}
+	}
+	r := c.result(req, br, v, host, a)
+	if gateway != br {
+		r.Interfaces = append(r.Interfaces, &current.Interface{Name: gateway.Name, Mac: gateway.MAC.String(), Mtu: gateway.MTU})
+	}
+	return r, nil
 }
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
-func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, host *rtnl.Link, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
+func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host *rtnl.Link, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
 	end, err := enterPod(pod, req.IfName, host.Parent, a)
 	if err != nil {
 		return err
@@ -105,8 +123,8 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, host *rtnl.Li
 	}
 	var entries []*rtnl.Message
 	if c.IsGateway {
-		undo.push(func() error { return dropNeighbours(h, br, a.hosts()) })
-		entries = neighbours(br, c, a, v.peerMAC)
+		undo.push(func() error { return dropNeighbours(h, gateway, a.hosts()) })
+		entries = neighbours(gateway, c, a, v.peerMAC)
 	}
 	if err := awaitLinks(h, v.name, br.Name, entries...); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -90,13 +91,21 @@ func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressin
 	if !c.IsGateway || !c.layer3() {
 		return nil
 	}
-	have, err := addrsOf(h, br)
+	link, err := c.gatewayLink(h, br)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		f.addf("%s, which has the gateway's address, is gone", c.vlanGateway())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	have, err := addrsOf(h, link)
 	if err != nil {
 		return err
 	}
 	for _, g := range a.gateways() {
 		if !slices.Contains(have, g) {
-			f.addf("the bridge %s lacks the gateway address %s", br.Name, g)
+			f.addf("%s lacks the gateway address %s", link.Name, g)
 		}
 		setting := forward4
 		if g.Addr().Is6() {
@@ -129,7 +138,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 	if err != nil {
 		return err
 	}
-	if err := checkEnds(f, req, h, br, prev, inside); err != nil || c.DisableContainerInterface {
+	if err := checkEnds(f, req, c, h, br, prev, inside); err != nil || c.DisableContainerInterface {
 		return err
 	}
 	if !inside.Up() {
@@ -139,7 +148,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 }
 
 // checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
-func checkEnds(f *findings, req *protocol.Request, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, inside *rtnl.Link) error {
+func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, inside *rtnl.Link) error {
 	mac := inside.MAC.String()
 	for _, in := range prev.Interfaces {
 		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
@@ -147,6 +156,15 @@ func checkEnds(f *findings, req *protocol.Request, h *rtnl.Conn, br *rtnl.Link, 
 		}
 	}
 	port, err := portOf(h, br, inside)
+	if err == nil && port != nil && c.MACSpoofChk {
+		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
+		if err != nil {
+			return err
+		}
+		if !guarded {
+			f.addf("macspoofchk lets it send from any address")
+		}
+	}
 	switch {
 	case err != nil:
 		return err

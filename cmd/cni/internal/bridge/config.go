@@ -17,21 +17,22 @@ const defaultBridge = "cni0"
 
 // config is the plugin's configuration, with the fields of the reference plugin.
 type config struct {
-	Bridge                    string          `json:"bridge"`
-	IsGateway                 bool            `json:"isGateway"`
-	IsDefaultGateway          bool            `json:"isDefaultGateway"`
-	ForceAddress              bool            `json:"forceAddress"`
-	IPMasq                    bool            `json:"ipMasq"`
-	IPMasqBackend             string          `json:"ipMasqBackend"`
-	MTU                       int             `json:"mtu"`
-	HairpinMode               bool            `json:"hairpinMode"`
-	PromiscMode               bool            `json:"promiscMode"`
-	VLAN                      int             `json:"vlan"`
-	VLANTrunk                 json.RawMessage `json:"vlanTrunk"`
-	MACSpoofChk               bool            `json:"macspoofchk"`
-	EnableDAD                 bool            `json:"enabledad"`
-	DisableContainerInterface bool            `json:"disableContainerInterface"`
-	PortIsolation             bool            `json:"portIsolation"`
+	Bridge                    string      `json:"bridge"`
+	IsGateway                 bool        `json:"isGateway"`
+	IsDefaultGateway          bool        `json:"isDefaultGateway"`
+	ForceAddress              bool        `json:"forceAddress"`
+	IPMasq                    bool        `json:"ipMasq"`
+	IPMasqBackend             string      `json:"ipMasqBackend"`
+	MTU                       int         `json:"mtu"`
+	HairpinMode               bool        `json:"hairpinMode"`
+	PromiscMode               bool        `json:"promiscMode"`
+	VLAN                      int         `json:"vlan"`
+	VLANTrunk                 []trunkFile `json:"vlanTrunk"`
+	PreserveDefaultVLAN       bool        `json:"preserveDefaultVlan"`
+	MACSpoofChk               bool        `json:"macspoofchk"`
+	EnableDAD                 bool        `json:"enabledad"`
+	DisableContainerInterface bool        `json:"disableContainerInterface"`
+	PortIsolation             bool        `json:"portIsolation"`
 
 	IPAM       types.IPAM      `json:"ipam"`
 	DNS        types.DNS       `json:"dns"`
@@ -67,18 +68,6 @@ func (c *config) layer3() bool { return c.IPAM.Type != "" }
 
 // validate says what an ADD cannot do.
 func (c *config) validate() error {
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{
-		{"vlan", c.VLAN != 0},
-		{"vlanTrunk", len(c.VLANTrunk) > 0 && string(c.VLANTrunk) != "null" && string(c.VLANTrunk) != "[]"},
-		{"macspoofchk", c.MACSpoofChk},
-	} {
-		if f.set {
-			return protocol.Errorf(protocol.CodeUnsupported, "unsupported field %q: leave it out, or use the reference bridge plugin", f.name)
-		}
-	}
 	switch {
 	case c.HairpinMode && c.PromiscMode:
 		return protocol.Errorf(protocol.CodeConfig, "hairpinMode and promiscMode exclude each other: set one of them")
@@ -91,7 +80,7 @@ func (c *config) validate() error {
 	case len(c.Bridge) > 15:
 		return protocol.Errorf(protocol.CodeConfig, "bridge %q is longer than the 15 characters of an interface name", c.Bridge)
 	}
-	return nil
+	return c.validateVLANs()
 }
 
 // podMAC is the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in this order; a random one

@@ -8,6 +8,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 )
 
 // del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
@@ -32,10 +33,21 @@ func del(req *protocol.Request) error {
 	if err := disconnect(req, h, br); err != nil {
 		return err
 	}
+	if err := forgetGuard(req, c); err != nil {
+		return err
+	}
 	if err := release(req, c); err != nil {
 		return err
 	}
 	return forgetMasquerade(req, c)
+}
+
+// forgetGuard lets go of the port's MAC address, once the port has gone.
+func forgetGuard(req *protocol.Request, c *config) error {
+	if !c.MACSpoofChk {
+		return nil
+	}
+	return spoof.Release(req.Network, func(port string) bool { return port == vethName(req) })
 }
 
 // forgetNeighbours removes the permanent entries that setNeighbours made.
@@ -48,7 +60,11 @@ func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.L
 	if err != nil {
 		return err
 	}
-	return dropNeighbours(h, br, addrs)
+	link, err := c.gatewayLink(h, br)
+	if err != nil {
+		return nil // its neighbours went with it
+	}
+	return dropNeighbours(h, link, addrs)
 }
 
 // disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,

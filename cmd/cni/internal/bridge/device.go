@@ -43,6 +43,9 @@ func ensureBridge(h *rtnl.Conn, c *config) (*rtnl.Link, error) {
 			return nil, fmt.Errorf("set bridge %s up: %w", c.Bridge, err)
 		}
 	}
+	if br, err = c.filterVLANs(h, br); err != nil {
+		return nil, err
+	}
 	if c.PromiscMode && !br.Promisc {
 		if err := h.Do(rtnl.SetPromiscuous(br.Index)); err != nil {
 			return nil, fmt.Errorf("set promiscuous mode of bridge %s: %w", c.Bridge, err)
@@ -74,10 +77,18 @@ func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
 // prepareBridge writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
 // other's so that no pod can pose as the host's router.
 func (c *config) prepareBridge() error {
-	settings := []device.Setting{{Path: "net/ipv6/conf/" + c.Bridge + "/accept_ra", Value: "0"}}
 	if c.Podnet != nil {
-		settings = device.BridgeSettings(c.Bridge)
+		return writeSettings(device.BridgeSettings(c.Bridge))
 	}
+	return writeSettings(routerSettings(c.Bridge))
+}
+
+// routerSettings keep an interface that pods reach from taking one of them for a router.
+func routerSettings(name string) []device.Setting {
+	return []device.Setting{{Path: "net/ipv6/conf/" + name + "/accept_ra", Value: "0"}}
+}
+
+func writeSettings(settings []device.Setting) error {
 	for _, s := range settings {
 		if err := s.Write(); err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
 			return err

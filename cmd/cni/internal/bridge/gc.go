@@ -11,6 +11,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
 )
@@ -43,10 +44,23 @@ func gc(req *protocol.Request) error {
 	if err := collectVeths(req, h, leases, valid); err != nil {
 		return err
 	}
+	keep := hostEnds(req, valid)
+	if err := spoof.Release(req.Network, func(port string) bool { return !keep[port] }); err != nil {
+		return err
+	}
 	if err := collectAddresses(req, c, valid); err != nil {
 		return err
 	}
 	return collectMasquerade(req, c, valid)
+}
+
+// hostEnds are the names of the valid attachments' host veths.
+func hostEnds(req *protocol.Request, valid protocol.Attachments) map[string]bool {
+	names := map[string]bool{}
+	for a := range valid {
+		names[device.VethName(req.Network, a.ContainerID, a.IfName)] = true
+	}
+	return names
 }
 
 // leasesOf are the leases of the network, if they are kept by host-local.
@@ -69,6 +83,9 @@ func collectAddresses(req *protocol.Request, c *config, valid protocol.Attachmen
 
 func collectNeighbours(h *rtnl.Conn, c *config, leases []ipam.Lease, valid protocol.Attachments) error {
 	br, err := findBridge(h, c.Bridge)
+	if err == nil {
+		br, err = c.gatewayLink(h, br)
+	}
 	if err != nil {
 		return nil // its neighbours went with it
 	}

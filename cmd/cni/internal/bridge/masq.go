@@ -6,7 +6,6 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/state/device"
 )
 
 // ensureMasquerade makes the rules of ipMasq be there: one for each range if the addresses are this node's own, so that a
@@ -55,10 +54,7 @@ func forgetMasquerade(req *protocol.Request, c *config) error {
 
 // collectMasquerade does so for all attachments that are not valid, whatever the configuration says today.
 func collectMasquerade(req *protocol.Request, c *config, valid protocol.Attachments) error {
-	keep := map[string]bool{}
-	for a := range valid {
-		keep[device.VethName(req.Network, a.ContainerID, a.IfName)] = true
-	}
+	keep := hostEnds(req, valid)
 	return masquerade.Remove(req.Network, func(owner string) bool { return !keep[owner] }, func() (bool, error) {
 		if len(valid) > 0 {
 			return true, nil

@@ -68,7 +68,8 @@ func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 }
 
 // request asks for one queue in each direction, which is what a veth uses anyway: the kernel would make one for each
-// processor, with its files in /sys and its announcements, only to take the others down again.
+// processor, with its files in /sys and its announcements, only to take the others down again. podFD -1: the
+// peer stays in the host's namespace.
 func (v *veth) request(podFD int) *rtnl.Message {
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
 	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
@@ -81,7 +82,10 @@ func (v *veth) request(podFD int) *rtnl.Message {
 		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *rtnl.Message) {
 			m.Nest(vethPeer, func(m *rtnl.Message) {
 				m.Raw(rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
-				m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD)).Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
+				m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
+				if podFD >= 0 {
+					m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD))
+				}
 				if v.mtu > 0 {
 					m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
 				}

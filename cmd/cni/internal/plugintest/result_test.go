@@ -47,7 +47,7 @@ func TestErrorShape(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	for conf, want := range map[string]string{
-		`{"cniVersion":"0.4.0","name":"net","type":"bridge","vlan":5}`: `{"cniVersion":"0.4.0","code":2,"msg":"unsupported field \"vlan\": leave it out, or use the reference bridge plugin"}`,
+		`{"cniVersion":"0.4.0","name":"net","type":"bridge","vlan":5000}`: `{"cniVersion":"0.4.0","code":7,"msg":"vlan 5000 is not between 0 and 4094"}`,
 		`{"cniVersion":"9.0.0","name":"net","type":"bridge"}`: `{"cniVersion":"9.0.0","code":1,"msg":"incompatible CNI versions",
 			"details":"the configuration's cniVersion is \"9.0.0\", the plugin knows 0.3.1, 0.4.0, 1.0.0, 1.1.0"}`,
 		`{"cniVersion":"1.0.0","name":"a/b","type":"bridge"}`: `{"cniVersion":"1.0.0","code":7,"msg":"the network configuration's name \"a/b\" is missing or has invalid characters"}`,

@@ -1,0 +1,212 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
+)
+
+// trunkFile is an entry of vlanTrunk: one VLAN, or all from one to another.
+type trunkFile struct {
+	MinID *int `json:"minID"`
+	MaxID *int `json:"maxID"`
+	ID    *int `json:"id"`
+}
+
+const (
+	highestVLAN = 4094
+	nativeVLAN  = 1 // of a trunk that names none
+)
+
+// filtersVLANs says whether the bridge has to tell VLANs apart.
+func (c *config) filtersVLANs() bool { return c.VLAN != 0 || c.VLANTrunk != nil }
+
+func (c *config) validateVLANs() error {
+	if c.VLAN < 0 || c.VLAN > highestVLAN {
+		return protocol.Errorf(protocol.CodeConfig, "vlan %d is not between 0 and %d", c.VLAN, highestVLAN)
+	}
+	if name := c.vlanGateway(); len(name) > 15 {
+		return protocol.Errorf(protocol.CodeConfig, "the gateway's interface %s would be longer than the 15 characters of an interface name: shorten bridge", name)
+	}
+	for _, t := range c.VLANTrunk {
+		first, last, err := t.ids()
+		if err != nil {
+			return err
+		}
+		if first < 1 || last > highestVLAN || first > last {
+			return protocol.Errorf(protocol.CodeConfig, "vlanTrunk: %d to %d are no VLANs: 1 to %d, the lower one first", first, last, highestVLAN)
+		}
+	}
+	return nil
+}
+
+func (t trunkFile) ids() (first, last int, err error) {
+	switch {
+	case t.ID != nil && t.MinID == nil && t.MaxID == nil:
+		return *t.ID, *t.ID, nil
+	case t.ID == nil && t.MinID != nil && t.MaxID != nil:
+		return *t.MinID, *t.MaxID, nil
+	}
+	return 0, 0, protocol.Errorf(protocol.CodeConfig, "vlanTrunk: an entry has either id, or minID and maxID")
+}
+
+// vlanGateway is the interface that has the gateway's address within the VLAN; "" if that is the bridge itself.
+func (c *config) vlanGateway() string {
+	if c.VLAN == 0 || !c.IsGateway || !c.layer3() {
+		return ""
+	}
+	return fmt.Sprintf("%s.%d", c.Bridge, c.VLAN)
+}
+
+// Of the kernel's headers, what package unix lacks.
+const (
+	bridgeVLANFiltering = 7  // IFLA_BR_VLAN_FILTERING
+	bridgeDefaultPVID   = 39 // IFLA_BR_VLAN_DEFAULT_PVID
+	bridgeFlags         = 0  // IFLA_BRIDGE_FLAGS
+	bridgeVLANInfo      = 2  // IFLA_BRIDGE_VLAN_INFO
+	ofMaster            = 1  // BRIDGE_FLAGS_MASTER
+	asPVID              = 2  // BRIDGE_VLAN_INFO_PVID
+	untagged            = 4  // BRIDGE_VLAN_INFO_UNTAGGED
+	rangeBegins         = 8  // BRIDGE_VLAN_INFO_RANGE_BEGIN
+	rangeEnds           = 16 // BRIDGE_VLAN_INFO_RANGE_END
+)
+
+// filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default VLAN.
+func (c *config) filterVLANs(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	if !c.filtersVLANs() || isSet(br.Info[bridgeVLANFiltering]) {
+		return br, nil
+	}
+	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, br.Index, 0, 0)).Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
+		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *rtnl.Message) { m.Uint8(bridgeVLANFiltering, 1) })
+	})
+	err := h.Do(m)
+	if err == nil {
+		br, err = findBridge(h, c.Bridge)
+	}
+	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info[bridgeVLANFiltering]) { // a kernel without it says nothing
+		return nil, protocol.Errorf(protocol.CodeUnsupported, "unsupported field \"vlan\" or \"vlanTrunk\": this kernel's bridge has no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("switch on VLAN filtering of bridge %s: %w", c.Bridge, err)
+	}
+	return br, nil
+}
+
+func isSet(b []byte) bool { return len(b) > 0 && b[0] != 0 }
+
+// setVLANs gives a port its VLANs: the trunk's tagged, vlan itself as the one of packets without a tag.
+func (c *config) setVLANs(h *rtnl.Conn, br *rtnl.Link, port int, trunk []trunkFile) error {
+	if c.VLAN == 0 && len(trunk) == 0 {
+		return nil
+	}
+	if pvid := br.Info[bridgeDefaultPVID]; !c.PreserveDefaultVLAN && len(pvid) == 2 {
+		err := h.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, int(binary.NativeEndian.Uint16(pvid)))))
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("remove the default VLAN of a port of %s: %w", br.Name, err)
+		}
+	}
+	native := c.VLAN
+	if native == 0 {
+		native = nativeVLAN
+	}
+	infos := [][]byte{}
+	for _, r := range mergeTrunk(trunk, native) {
+		if r[0] == r[1] {
+			infos = append(infos, vlanInfo(0, r[0]))
+		} else {
+			infos = append(infos, vlanInfo(rangeBegins, r[0]), vlanInfo(rangeEnds, r[1]))
+		}
+	}
+	infos = append(infos, vlanInfo(asPVID|untagged, native))
+	if err := h.Do(vlanMessage(unix.RTM_SETLINK, port, infos...)); err != nil {
+		return fmt.Errorf("set the VLANs of a port of %s: %w", br.Name, err)
+	}
+	return nil
+}
+
+// mergeTrunk is the trunk as ranges in order that neither touch nor have the native VLAN, which is another entry's.
+func mergeTrunk(trunk []trunkFile, native int) [][2]int {
+	var in [highestVLAN + 2]bool
+	for _, t := range trunk {
+		first, last, err := t.ids()
+		for id := max(first, 1); err == nil && id <= min(last, highestVLAN); id++ {
+			in[id] = id != native
+		}
+	}
+	var ranges [][2]int
+	for id := 1; id <= highestVLAN; id++ {
+		if in[id] && !in[id-1] {
+			ranges = append(ranges, [2]int{id, id})
+		} else if in[id] {
+			ranges[len(ranges)-1][1] = id
+		}
+	}
+	return slices.Clip(ranges)
+}
+
+func vlanInfo(flags uint16, id int) []byte {
+	return binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, flags), uint16(id))
+}
+
+func vlanMessage(typ uint16, port int, infos ...[]byte) *rtnl.Message {
+	return rtnl.NewMessage(typ, 0, rtnl.LinkHeader(unix.AF_BRIDGE, port, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
+		m.Uint16(bridgeFlags, ofMaster)
+		for _, info := range infos {
+			m.Bytes(bridgeVLANInfo, info)
+		}
+	})
+}
+
+// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. rtnl.ErrNoLink.
+func (c *config) gatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	name := c.vlanGateway()
+	if name == "" {
+		return br, nil
+	}
+	link, err := h.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("link %s: %w", name, err)
+	}
+	if link.Kind != "veth" {
+		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not the veth that has VLAN %d's gateway: rename or remove it", name, link.Kind, c.VLAN)
+	}
+	return link, nil
+}
+
+// ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port in that VLAN only. Like the
+// bridge it belongs to all of the network's pods and stays when they go.
+func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	link, err := c.gatewayLink(h, br)
+	if link == br || err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+		return link, err
+	}
+	if errors.Is(err, rtnl.ErrNoLink) {
+		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: randomMAC(), mtu: br.MTU, bridge: br.Index, peer: c.vlanGateway(), peerMAC: randomMAC()}
+		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return nil, v.explain(err)
+		}
+		if link, err = c.gatewayLink(h, br); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.setVLANs(h, br, link.Parent, nil); err != nil { // again: an ADD may have been killed in between
+		return nil, err
+	}
+	if link.Up() {
+		return link, nil
+	}
+	if err := writeSettings(routerSettings(link.Name)); err != nil {
+		return nil, err
+	}
+	if err := h.Do(rtnl.SetUp(link.Index)); err != nil {
+		return nil, fmt.Errorf("set %s up: %w", link.Name, err)
+	}
+	return link, nil
+}
