@@ -48,6 +48,9 @@ func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, Errorf(CodeDecode, "prevResult: %w", err)
 	}
+	if err := checkLists(fields); err != nil {
+		return nil, err
+	}
 	fields["cniVersion"] = json.RawMessage(`"` + r.Version + `"`)
 	raw, err := json.Marshal(fields)
 	if err != nil {
@@ -62,4 +65,20 @@ func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
 		return nil, Errorf(CodeDecode, "prevResult: %w", err)
 	}
 	return result, nil
+}
+
+// checkLists refuses a null among the objects of a result, which the library would follow.
+func checkLists(fields map[string]json.RawMessage) error {
+	for _, name := range []string{"interfaces", "ips", "routes"} {
+		var list []json.RawMessage
+		if err := json.Unmarshal(fields[name], &list); len(fields[name]) > 0 && err != nil {
+			return Errorf(CodeDecode, "prevResult: %s: %w", name, err)
+		}
+		for i, element := range list {
+			if string(element) == "null" {
+				return Errorf(CodeDecode, "prevResult: %s[%d] is null", name, i)
+			}
+		}
+	}
+	return nil
 }
