@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/podnet/podnet/state"
@@ -19,20 +20,25 @@ type Daemon struct {
 	Passed func(*NodeStatus)
 	Turned func()
 	// Collect frees what pods that are gone have left behind in a network: after the start, and now and then.
-	Collect func(ctx context.Context, node *state.Node, network string) error
+	// It runs beside the loop.
+	Collect func(ctx context.Context, network string) error
 
 	source  *Source
 	started time.Time
 	bootID  string
 	status  *NodeStatus // of the last pass
 	network string      // of the topology in force
-	fights  contention
-	healing bool // the node has been in sync under this daemon: what differs from now on was changed by others
+
+	collecting atomic.Bool
+	fights     contention
+	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
 const (
 	beat    = 5 * time.Second  // between two signs of life
 	collect = 10 * time.Minute // between two collections
+
+	longestRest = 5 * time.Second // however long a pass took
 )
 
 // Run passes until ctx ends. It leaves the network as it is.
@@ -56,15 +62,23 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	garbage := time.NewTicker(collect)
 	defer garbage.Stop()
 	var spent budget
+	if err := d.Engine.HoldConflist(); err != nil {
+		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
+	}
 	for first := true; ; first = false {
 		start := time.Now()
-		d.pass(first)
+		d.pass(ctx)
 		if first {
 			d.collect(ctx)
 		}
-		if pause := spent.spend(time.Now(), time.Since(start)); pause > 0 {
+		pause := min(spent.spend(time.Now(), time.Since(start)), longestRest)
+		rested := time.After(pause)
+		if pause > 0 {
 			d.fights.throttled = time.Now()
-			rest(ctx, pause)
+		}
+		changes, changed := events, files // not while the loop rests
+		if pause > 0 {
+			changes, changed = nil, nil
 		}
 		for again := false; !again; {
 			d.Turned()
@@ -76,23 +90,16 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 			case <-garbage.C:
 				d.collect(ctx)
 				continue
+			case <-rested:
+				changes, changed, rested = events, files, nil
+				continue
 			case <-now:
-			case <-events:
-			case <-files:
+			case <-changes:
+			case <-changed:
 			case <-resync.C:
 			}
 			again = true
 		}
-	}
-}
-
-// rest waits, unless ctx ends first.
-func rest(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 
@@ -103,15 +110,18 @@ func (d *Daemon) restore() {
 	}
 }
 
-func (d *Daemon) pass(first bool) {
-	unlock, err := Lock(d.Engine.Paths.Lock)
-	if err != nil {
-		d.Log.Error("no pass without the node's lock", "error", err)
+func (d *Daemon) pass(ctx context.Context) {
+	p := Pass{At: time.Now(), Authors: d.Engine.Live().TakeAuthors()}
+	unlock, err := Lock(ctx, d.Engine.Paths.Lock, d.Turned)
+	if err != nil && ctx.Err() != nil {
 		return
 	}
-	defer unlock()
-	p := Pass{At: time.Now(), Authors: d.Engine.Live().TakeAuthors()}
-	p.Plan, p.Err = d.converge(&p.Verdict, first)
+	if p.Err = err; err == nil {
+		defer unlock()
+		p.At = time.Now()
+		p.Plan, p.Err = d.converge(&p.Verdict)
+	}
+	d.addAuthors(&p)
 	p.Took = time.Since(p.At)
 	before := d.status
 	d.status = d.report(&p)
@@ -122,18 +132,25 @@ func (d *Daemon) pass(first bool) {
 	d.Passed(d.status)
 }
 
-// collect is for the network of the topology in force. Nothing depends on it.
+// collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.
 func (d *Daemon) collect(ctx context.Context) {
-	if d.network == "" {
+	if d.network == "" || !d.collecting.CompareAndSwap(false, true) {
 		return
 	}
-	if err := d.Collect(ctx, d.Engine.Live(), d.network); err != nil {
-		d.Log.Warn("not everything was collected that pods have left behind", "error", err)
-	}
+	network := d.network
+	go func() {
+		defer d.collecting.Store(false)
+		ctx, cancel := context.WithTimeout(ctx, collect)
+		defer cancel()
+		if err := d.Collect(ctx, network); err != nil {
+			d.Log.Warn("not everything was collected that pods have left behind", "error", err)
+		}
+	}()
 }
 
-// converge is one pass: which topology, what it asks for, what there is, what to do.
-func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
+// converge is one pass: which topology, what it asks for, what there is, what to do. A new topology that this node cannot
+// follow, or cannot keep, changes nothing: the last one stays in force.
+func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	id, err := d.Engine.Identity()
 	if err != nil {
 		return nil, err
@@ -142,18 +159,17 @@ func (d *Daemon) converge(v *Verdict, first bool) (*Plan, error) {
 	if v.Topology == nil {
 		return nil, nil
 	}
-	d.network = v.Topology.Network.CNI.Name
-	if err := d.source.Keep(v); err != nil {
-		return nil, err
-	}
 	view, err := d.Engine.View(v.Topology, v.Previous)
+	if err == nil {
+		err = d.source.Keep(v)
+	}
+	if err != nil && v.Fresh() && v.Previous != nil {
+		v.Refuse(d.Engine.Paths.LastGood, err)
+		view, err = d.Engine.View(v.Topology, v.Previous)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if first {
-		if err := d.Engine.HoldConflist(view); err != nil {
-			return nil, err
-		}
-	}
+	d.network = v.Topology.Network.CNI.Name
 	return d.Engine.Converge(view)
 }

@@ -58,8 +58,11 @@ func (d *differ) kind(k state.Kind) {
 	}
 	start := len(d.steps)
 	d.want.Diff(&d.live.Set, k, func(c state.Change) { d.add(&Step{Change: c, Result: Planned}) })
-	if k == state.KindLink {
+	switch k {
+	case state.KindLink:
 		d.makeRoom(d.steps[start:])
+	case state.KindAddr:
+		d.displace(d.steps[start:])
 	}
 }
 
@@ -89,6 +92,18 @@ func (d *differ) makeRoom(links []*Step) {
 				delete(d.dying, old.Key())
 				d.gone[old.Key()] = true
 			}
+		}
+	}
+}
+
+// displace moves the deletion of foreign addresses to the front that would take podnet's along.
+func (d *differ) displace(addrs []*Step) {
+	for _, old := range addrs {
+		if old.Op != state.Delete {
+			continue
+		}
+		for _, want := range d.want.Addrs.Rows() {
+			old.first = old.first || !old.carried && want.Displaces(old.Have.(state.Addr))
 		}
 	}
 }

@@ -78,7 +78,6 @@ func (e *Engine) View(t, inForce *schema.Topology) (View, error) {
 	if v.Want, err = e.desired(t, node, v.Facts); err != nil {
 		return v, err
 	}
-	v.Want = v.Want.WithPorts(t.Network.Bridge.HairpinMode, v.Facts.Pods)
 	switch {
 	case inForce == nil:
 	case inForce.Digest == t.Digest:
@@ -99,7 +98,7 @@ func (e *Engine) before(t *schema.Topology, name string, facts state.Facts) *sta
 	if err != nil {
 		return nil
 	}
-	return set.WithPorts(t.Network.Bridge.HairpinMode, facts.Pods)
+	return set
 }
 
 func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Facts) (*state.Set, error) {
@@ -115,7 +114,6 @@ func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Fact
 	return set, err
 }
 
-// equalFacts leaves the pods out: they change no more of a set than its ports.
 func equalFacts(a, b state.Facts) bool {
 	return a.Underlay == b.Underlay && a.UnderlayMTU == b.UnderlayMTU && a.IPLocal == b.IPLocal && a.IPv6 == b.IPv6 &&
 		slices.Equal(a.RAListeners, b.RAListeners)
@@ -127,7 +125,20 @@ func (e *Engine) Look(v View) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.addPorts(live.Pods)
 	return NewPlan(v, live), nil
+}
+
+// addPorts asks for a port for each pod that there is, by the topology of either time.
+func (v *View) addPorts(pods []string) {
+	same := v.Before == v.Want
+	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, pods)
+	switch {
+	case same:
+		v.Before = v.Want
+	case v.Before != nil:
+		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
+	}
 }
 
 // Converge makes the node what the view asks for and looks again: what is left over is an error. The plan tells what
@@ -190,4 +201,4 @@ func Errors(err error) []error {
 
 // HoldConflist takes the conflist away if its bridge is missing: until the node's network is there again, the runtime has
 // to know that it is not. For the start of a daemon.
-func (e *Engine) HoldConflist(v View) error { return e.node.HoldConflist(v.Want) }
+func (e *Engine) HoldConflist() error { return e.node.HoldConflist() }

@@ -1,19 +1,45 @@
 package reconcile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes the node's lock for a pass, waiting for whoever has it. It goes with the process, and with the returned
-// function.
-func Lock(path string) (unlock func() error, err error) {
+// lockPause is how long whoever waits for the lock lets go by before trying again.
+const lockPause = 50 * time.Millisecond
+
+// Lock takes the node's lock for a pass, waiting for whoever has it until ctx ends; waiting is called meanwhile, nil: nobody
+// wants to know. The lock goes with the process, and with the returned function.
+func Lock(ctx context.Context, path string, waiting func()) (unlock func() error, err error) {
+	for {
+		f, err := tryLock(path)
+		if err == nil {
+			return f.Close, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s is held by another process (fuser %s): %w", path, path, ctx.Err())
+		case <-time.After(lockPause):
+		}
+		if waiting != nil {
+			waiting()
+		}
+	}
+}
+
+// tryLock returns the locked file, or none if the lock is taken: EWOULDBLOCK.
+func tryLock(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -21,13 +47,20 @@ func Lock(path string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil && !isStill(f, path) {
+		err = unix.EWOULDBLOCK // a teardown has removed it: the next one is the lock
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
-	return f.Close, nil
+	return f, nil
+}
+
+// isStill says that an open file is the one of that path.
+func isStill(f *os.File, path string) bool {
+	a, err := f.Stat()
+	b, bad := os.Stat(path)
+	return err == nil && bad == nil && os.SameFile(a, b)
 }
 
 // daemonSocket is held by the one daemon of a network namespace; it is abstract, so that it goes with the process and

@@ -69,7 +69,7 @@ func (p *Plan) cause(s *Step) Cause {
 	return CauseChange
 }
 
-// InSync says that the node is as the topology asks, apart from what cannot be known (Errors).
+// InSync says that the node is as the topology asks, as far as it can be known.
 func (p *Plan) InSync() bool { return len(p.Steps) == 0 && len(p.Errors()) == 0 }
 
 // Errors says which kinds of objects could not be read, and why.

@@ -51,6 +51,15 @@ func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 	s.LastHealed = healed[:min(len(healed), kept)]
 }
 
+// addAuthors takes in who has announced himself during the pass. Of nftables it would be the pass itself.
+func (d *Daemon) addAuthors(p *Pass) {
+	for k, a := range d.Engine.Live().TakeAuthors() {
+		if k != state.AnyChain() {
+			p.Authors[k] = a
+		}
+	}
+}
+
 // author is who had changed a step's object; "": the kernel does not tell.
 func (p *Pass) author(step *Step) string {
 	k := step.Key()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"golang.org/x/sys/unix"
 )
 
 // maxFile is the size from which schema refuses a file; no more is read.
@@ -21,6 +22,9 @@ const (
 	ReasonInvalid = "Invalid"
 	ReasonNoEntry = "NoEntry"
 	ReasonUnsure  = "UnsureIdentity"
+
+	ReasonUnreadable = "Unreadable"
+	ReasonImpossible = "Impossible" // this node cannot follow it
 )
 
 // Origins of the topology in force.
@@ -67,7 +71,7 @@ func NewSource(paths state.Paths) *Source { return &Source{paths: paths, parsed:
 // one in force. It writes nothing; see Keep.
 func (s *Source) Judge(id Identity) Verdict {
 	disk, diskData, err := s.read(s.paths.Topology)
-	kept, keptData, _ := s.read(s.paths.LastGood)
+	kept, keptData, _ := s.read(s.paths.LastGood) // unreadable: there is none
 	s.forget(kept, disk)
 	v := Verdict{Previous: kept.topology, Topology: kept.topology, Path: s.paths.LastGood, Origin: OriginLastGood}
 	if keptData != nil {
@@ -101,6 +105,8 @@ func refusal(err error) (reason, message string) {
 		return "", ""
 	case errors.Is(err, fs.ErrNotExist):
 		return ReasonMissing, err.Error() + " (put the topology there)"
+	case errors.As(err, new(*fs.PathError)):
+		return ReasonUnreadable, err.Error() + " (it has to be a file that root can read)"
 	case errors.As(err, new(*schema.Invalid)):
 		return ReasonInvalid, err.Error()
 	case errors.As(err, &entry):
@@ -108,6 +114,15 @@ func refusal(err error) (reason, message string) {
 	}
 	return ReasonUnsure, err.Error()
 }
+
+// Refuse goes back to the last topology in force, because this node cannot follow the file on disk: err says why.
+func (v *Verdict) Refuse(path string, err error) {
+	v.Topology, v.Path, v.Origin, v.bytes = v.Previous, path, OriginLastGood, nil
+	v.OnDisk.Accepted, v.OnDisk.Reason, v.OnDisk.Message = false, ReasonImpossible, err.Error()
+}
+
+// Fresh says that the verdict's topology has not been in force before.
+func (v *Verdict) Fresh() bool { return v.bytes != nil }
 
 // Keep makes the verdict's topology the last one in force, before anything is changed for it: a node that dies on the way
 // goes on where it was. Nothing happens if it is that already.
@@ -124,7 +139,7 @@ func (s *Source) Keep(v *Verdict) error {
 
 // read parses a file, unless its content is known. data is nil if it could not be read.
 func (s *Source) read(path string) (p parsed, data []byte, err error) {
-	data, err = ReadTopology(path)
+	data, err = readRegular(path)
 	if err != nil {
 		return parsed{}, nil, err
 	}
@@ -150,9 +165,21 @@ func (s *Source) forget(keep ...parsed) {
 	}
 }
 
+// readRegular is ReadTopology of a file that has to be one: a pipe in its place would hold the reader up for ever.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is not a file but %s", info.Mode().Type())}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ReadTopology(path)
+}
+
 // ReadTopology reads a topology file as far as one can be long.
 func ReadTopology(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

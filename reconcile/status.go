@@ -44,10 +44,10 @@ type DaemonStatus struct {
 
 // TopologyStatus is the topology in force, and the file on disk.
 type TopologyStatus struct {
-	Path     string    `json:"path"`
+	Path     string    `json:"path"` // empty, like the next three: none is in force
 	Digest   string    `json:"digest"`
 	Origin   string    `json:"origin"` // file or last-good
-	LoadedAt time.Time `json:"loadedAt"`
+	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	OnDisk   OnDisk    `json:"onDisk"`
 }
 
@@ -147,10 +147,10 @@ func (p *Pass) Status(before *NodeStatus) *NodeStatus {
 		Resources: map[string]int{}, Addresses: map[string]PoolUse{}, PodCIDRs: []string{},
 		HealedTotal: map[string]int{}, LastHealed: []Healed{},
 		LastPass: PassStatus{At: p.At, DurationSeconds: p.Took.Seconds()},
-		Topology: TopologyStatus{Origin: p.Verdict.Origin, LoadedAt: p.Verdict.KeptAt, OnDisk: p.Verdict.OnDisk},
+		Topology: TopologyStatus{OnDisk: p.Verdict.OnDisk},
 	}
-	if t := p.Verdict.Topology; t != nil {
-		s.Topology.Path, s.Topology.Digest = p.Verdict.Path, t.Digest
+	if v := p.Verdict; v.Topology != nil {
+		s.Topology.Path, s.Topology.Digest, s.Topology.Origin, s.Topology.LoadedAt = v.Path, v.Topology.Digest, v.Origin, v.KeptAt
 	}
 	if p.Plan != nil {
 		s.addPlan(p.Plan)

@@ -27,7 +27,7 @@ func (a Author) String() string {
 // authors remembers who last took which object away, until somebody asks. A storm does not make it grow.
 type authors struct {
 	mu  sync.Mutex
-	own map[uint32]bool // socket ids of this process: its own changes are no news
+	own map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
 	by  map[Key]Author
 }
 
@@ -36,7 +36,7 @@ const mostAuthors = 4096
 func (a *authors) note(k Key, pid uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if pid == 0 || a.own[pid] || int(pid) == os.Getpid() || len(a.by) >= mostAuthors {
+	if int(pid) == os.Getpid() || len(a.by) >= mostAuthors {
 		return
 	}
 	a.by[k] = Author{int(pid), programName(pid)}

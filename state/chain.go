@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -13,6 +14,7 @@ type Chain struct {
 	Rules  string // a line each, as iptables-save prints them behind "-A CHAIN "
 	Hook   string // the built-in chain that jumps to it
 	Jumps  int    // how often; podnet wants one, and where it is does not matter here
+	Others string // jumps to it from elsewhere or under conditions, a line each: "CHAIN REST"; podnet wants none
 }
 
 // chainPrefix marks podnet's chains, whatever the version that made them.
@@ -34,6 +36,9 @@ func (c Chain) summary() string {
 		jump = "no jump from " + c.Hook
 	case c.Jumps > 1:
 		jump = fmt.Sprintf("%d jumps from %s", c.Jumps, c.Hook)
+	}
+	if c.Others != "" {
+		jump += fmt.Sprintf(", and %d others", strings.Count(c.Others, "\n")+1)
 	}
 	return fmt.Sprintf("ipv%d %s, %d rules, %s", c.Family, c.Table, rules, jump)
 }
@@ -77,21 +82,42 @@ func (p *chainParser) line(line string) {
 	case strings.HasPrefix(line, "-A "):
 		chain, rule, _ := strings.Cut(line[3:], " ")
 		if c := p.chains[chain]; c != nil && c.Table == p.table {
-			c.Rules = strings.TrimPrefix(c.Rules+"\n"+rule, "\n")
+			c.Rules = joinLines(c.Rules, rule)
+			return
+		}
+		if chain == hook {
+			p.hookRules++
+		}
+		if c := p.target(rule); c != nil && (chain != hook || rule != "-j "+c.Chain) {
+			c.Others = joinLines(c.Others, chain+" "+rule)
 		} else if chain == hook {
 			p.hookRule(rule)
 		}
 	}
 }
 
+func joinLines(lines, line string) string { return strings.TrimPrefix(lines+"\n"+line, "\n") }
+
+// target is podnet's chain that a rule of the current table jumps to, if it does.
+func (p *chainParser) target(rule string) *Chain {
+	_, name, _ := strings.Cut(" "+comment.ReplaceAllString(rule, ""), " -j ")
+	name, _, _ = strings.Cut(name, " ")
+	if c := p.chains[name]; c != nil && c.Table == p.table {
+		return c
+	}
+	return nil
+}
+
+// comment is a match that matches everything.
+var comment = regexp.MustCompile(`-m comment --comment ("(\\.|[^"\\])*"|\S+) `)
+
 func (p *chainParser) hookRule(rule string) {
-	p.hookRules++
-	target, jump := strings.CutPrefix(rule, "-j ")
+	target, jump := strings.CutPrefix(comment.ReplaceAllString(rule, ""), "-j ")
 	if !jump {
 		return
 	}
 	verdict, _, _ := strings.Cut(target, " ")
-	if c := p.chains[verdict]; c != nil && c.Table == p.table {
+	if c := p.target(rule); c != nil {
 		if c.Jumps++; c.Jumps == 1 && len(p.ahead) > 0 {
 			p.conflicts = append(p.conflicts, behind(c, p.ahead[0]))
 		}
@@ -141,8 +167,14 @@ func restoreChain(c *Change, chains, rules *strings.Builder) {
 			fmt.Fprintf(rules, "-A %s %s\n", name, strings.TrimSuffix(rule, "\n"))
 		}
 	}
-	for range have.Jumps - want.Jumps {
-		fmt.Fprintf(rules, "-D %s -j %s\n", have.Hook, name)
+	if have.Others != "" {
+		for jump := range strings.Lines(have.Others) {
+			fmt.Fprintf(rules, "-D %s\n", strings.TrimSuffix(jump, "\n"))
+		}
+	}
+	if have.Jumps > want.Jumps { // -D takes the first, and a rule of others may be behind it
+		rules.WriteString(strings.Repeat(fmt.Sprintf("-D %s -j %s\n", have.Hook, name), have.Jumps))
+		have.Jumps = 0
 	}
 	if want.Jumps > have.Jumps {
 		fmt.Fprintf(rules, "-I %s 1 -j %s\n", want.Hook, name)

@@ -24,9 +24,10 @@ COMMIT
 :PODNET-FORWARD - [0:0]
 :PODNET-OLD - [0:0]
 -A FORWARD -j OTHER
--A FORWARD -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -m comment --comment "no \"-j PODNET-FORWARD\"" -j REJECT --reject-with icmp-host-prohibited
 -A FORWARD -j PODNET-FORWARD
 -A FORWARD -j PODNET-FORWARD
+-A OTHER -i eth0 -j PODNET-FORWARD
 COMMIT
 *mangle
 :PODNET-STRANGE - [0:0]
@@ -36,14 +37,14 @@ COMMIT
 func TestParseChains(t *testing.T) {
 	chains, conflicts := parseChains(4, saved)
 	want := []Chain{
-		{4, "nat", "PODNET-MASQUERADE", "! -s 10.244.0.0/24 -j RETURN\n-j MASQUERADE --random-fully", "POSTROUTING", 1},
-		{4, "filter", "PODNET-FORWARD", "", "FORWARD", 2},
-		{4, "filter", "PODNET-OLD", "", "FORWARD", 0},
+		{4, "nat", "PODNET-MASQUERADE", "! -s 10.244.0.0/24 -j RETURN\n-j MASQUERADE --random-fully", "POSTROUTING", 1, ""},
+		{4, "filter", "PODNET-FORWARD", "", "FORWARD", 2, "OTHER -i eth0 -j PODNET-FORWARD"},
+		{4, "filter", "PODNET-OLD", "", "FORWARD", 0, ""},
 	}
 	if d := cmp.Diff(want, chains); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
-	if len(conflicts) != 1 || conflicts[0].Remedy != "iptables -t filter -D FORWARD -j REJECT --reject-with icmp-host-prohibited" ||
+	if len(conflicts) != 1 || conflicts[0].Remedy != `iptables -t filter -D FORWARD -m comment --comment "no \"-j PODNET-FORWARD\"" -j REJECT --reject-with icmp-host-prohibited` ||
 		conflicts[0].Owner != "its jump is behind rule 2 of FORWARD (not podnet's)" || conflicts[0].Blocks {
 		t.Errorf("conflicts %+v", conflicts)
 	}
@@ -51,7 +52,7 @@ func TestParseChains(t *testing.T) {
 
 func TestRestoreInput(t *testing.T) {
 	chain := func(rules string, jumps int) Resource {
-		return Chain{4, "filter", "PODNET-FORWARD", rules, "FORWARD", jumps}
+		return Chain{4, "filter", "PODNET-FORWARD", rules, "FORWARD", jumps, ""}
 	}
 	for _, c := range []struct {
 		name   string
@@ -61,7 +62,7 @@ func TestRestoreInput(t *testing.T) {
 		{"new", Change{Op: Create, Want: chain("a\nb", 1)}, ":PODNET-FORWARD - [0:0]|-A PODNET-FORWARD a|-A PODNET-FORWARD b|-I FORWARD 1 -j PODNET-FORWARD"},
 		{"content", Change{Op: Update, Have: chain("a", 1), Want: chain("b", 1)}, ":PODNET-FORWARD - [0:0]|-A PODNET-FORWARD b"},
 		{"jump lost", Change{Op: Update, Have: chain("a", 0), Want: chain("a", 1)}, "-I FORWARD 1 -j PODNET-FORWARD"},
-		{"jumps twice", Change{Op: Update, Have: chain("a", 2), Want: chain("a", 1)}, "-D FORWARD -j PODNET-FORWARD"},
+		{"jumps twice", Change{Op: Update, Have: chain("a", 2), Want: chain("a", 1)}, "-D FORWARD -j PODNET-FORWARD|-D FORWARD -j PODNET-FORWARD|-I FORWARD 1 -j PODNET-FORWARD"},
 		{"old", Change{Op: Delete, Have: chain("a", 1)}, "-D FORWARD -j PODNET-FORWARD|-F PODNET-FORWARD|-X PODNET-FORWARD"},
 	} {
 		want := fmt.Sprintf("*filter\n%s\nCOMMIT\n", strings.ReplaceAll(c.want, "|", "\n"))

@@ -58,15 +58,37 @@ func (o overlaps) conflict(r liveRoute) (Conflict, bool) {
 	return Conflict{}, false
 }
 
+// hop is where the route leads, as ip(8) has it, with a space in front; of several hops, those that are not podnet's.
 func (r liveRoute) hop() string {
-	s := ""
-	if r.Via.IsValid() {
-		s = " via " + r.Via.String()
+	if r.Type != unix.RTN_UNICAST {
+		return ""
 	}
-	if r.Device != "" {
-		s += " dev " + r.Device
+	hops := r.Hops
+	if len(hops) == 0 {
+		hops = []Route{r.Route}
+	}
+	s := ""
+	for _, h := range hops {
+		if len(r.Hops) > 0 && r.Protocol == RouteProtocol && h.Via.IsLinkLocalUnicast() {
+			continue
+		}
+		if h.Via.IsValid() {
+			s += " via " + h.Via.String()
+		}
+		if h.Device != "" {
+			s += " dev " + h.Device
+		}
 	}
 	return s
+}
+
+// typeName is what ip(8) calls a route that leads nowhere.
+func (r liveRoute) typeName() string {
+	name, known := map[uint8]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}[r.Type]
+	if !known {
+		name = fmt.Sprintf("type %d", r.Type)
+	}
+	return name
 }
 
 func (r liveRoute) owner() string {
@@ -77,18 +99,28 @@ func (r liveRoute) owner() string {
 	if !known {
 		name = fmt.Sprint(r.Protocol)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s proto %s metric %d", r.hop(), name, r.Metric))
+	what := r.hop()
+	switch {
+	case r.Type != unix.RTN_UNICAST:
+		what = r.typeName()
+	case len(r.Hops) > 0:
+		what = fmt.Sprintf("%d next hops,%s among them,", len(r.Hops), what)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s proto %s metric %d", what, name, r.Metric))
 }
 
 func (r liveRoute) remedy() string {
 	if r.Protocol == unix.RTPROT_KERNEL {
 		return fmt.Sprintf("take the address out of %s from %s (ip addr show dev %s)", r.Dst, r.Device, r.Device)
 	}
-	six := ""
+	six, kind := "", ""
 	if r.Dst.Addr().Is6() {
 		six = "-6 "
 	}
-	return fmt.Sprintf("ip %sroute del %s%s metric %d", six, r.Dst, r.hop(), r.Metric)
+	if r.Type != unix.RTN_UNICAST {
+		kind = r.typeName() + " "
+	}
+	return fmt.Sprintf("ip %sroute del %s%s%s metric %d", six, kind, r.Dst, r.hop(), r.Metric)
 }
 
 // family is the address family of a, as the kernel numbers them.

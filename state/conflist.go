@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/podnet/podnet/schema"
@@ -95,15 +96,65 @@ func conflist(t *schema.Topology, node *schema.Node, mtu int, paths Paths) (Conf
 	return Conflist{paths.Conflist, string(b) + "\n"}, err
 }
 
-func listConflist(n *Node, _ *Set, live *Live) error {
-	b, err := os.ReadFile(n.paths.Conflist)
+// listConflist reports every file of podnet's in the runtime's directory, told by the mark in its bridge entry: also one of
+// an earlier name. A damaged file in podnet's place counts as podnet's; a sound one without the mark is somebody else's.
+func listConflist(n *Node, want *Set, live *Live) error {
+	dir := filepath.Dir(n.paths.Conflist)
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		live.Conflists.Add(Conflist{n.paths.Conflist, string(b)}, OwnNode)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !configFile(e.Name()) && path != n.paths.Conflist {
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil && path == n.paths.Conflist {
+			return err
+		}
+		c := Conflist{path, string(b)}
+		switch marked, sound := c.marked(); {
+		case marked, path == n.paths.Conflist && !sound:
+			live.Conflists.Add(c, OwnNode)
+		case path == n.paths.Conflist && want.Conflists.Len() > 0:
+			live.Conflicts = append(live.Conflicts, Conflict{
+				Key: c.Key(), Name: c.Name(), Blocks: true,
+				Owner:  "a CNI configuration that podnet did not write",
+				Remedy: "mv " + path + " elsewhere, or --cni-conf-name with another name",
+			})
+		}
+	}
+	return nil
+}
+
+// configFile says whether runtimes read a file of this name.
+func configFile(name string) bool {
+	switch filepath.Ext(name) {
+	case ".conflist", ".conf", ".json":
+		return true
+	}
+	return false
+}
+
+// marked says whether the file carries podnet's mark, and whether it is JSON at all.
+func (c Conflist) marked() (marked, sound bool) {
+	var list struct {
+		Plugins []struct {
+			Podnet *PodnetMark `json:"podnet"`
+		} `json:"plugins"`
+	}
+	sound = json.Unmarshal([]byte(c.Content), &list) == nil
+	for _, p := range list.Plugins {
+		marked = marked || p.Podnet != nil
+	}
+	return marked, sound
 }
 
 func applyConflist(_ *Node, c *Change) error {
@@ -118,14 +169,23 @@ func applyConflist(_ *Node, c *Change) error {
 	return ReplaceFile(want.Path, []byte(want.Content), 0o644)
 }
 
-// HoldConflist removes the conflist if the bridge is missing.
-func (n *Node) HoldConflist(want *Set) error {
+// HoldConflist removes podnet's conflist if the bridge that it names is missing: the runtime has to know that the node is not
+// ready, whatever the topology says.
+func (n *Node) HoldConflist() error {
 	if err := n.readLinks(); err != nil {
 		return err
 	}
-	for _, l := range want.Links.Rows() {
-		if l.Type == "bridge" && n.index(l.Device) == 0 {
-			return applyConflist(n, &Change{Op: Delete, Have: Conflist{Path: n.paths.Conflist}})
+	live := &Live{}
+	if err := listConflist(n, &Set{}, live); err != nil {
+		return err
+	}
+	for _, c := range live.Conflists.Rows() {
+		var list ConfigList
+		if json.Unmarshal([]byte(c.Content), &list) == nil && len(list.Plugins) > 0 && n.index(list.Plugins[0].Bridge) != 0 {
+			continue
+		}
+		if err := applyConflist(n, &Change{Op: Delete, Have: c}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -108,7 +108,7 @@ func (d *desired) links() {
 			d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: d.bridge()}, OwnNode)
 		}
 	}
-	if d.facts.IPv6 {
+	if d.facts.IPv6 && d.mtu >= minIPv6MTU { // a smaller device has no IPv6 at all
 		d.linkSysctl(d.tunnel(), "addr_gen_mode", "1") // none: no address of its own, no traffic of its own
 	}
 	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
@@ -121,17 +121,17 @@ func (d *desired) linkSysctl(name, setting, value string) {
 
 // family adds what one podCIDR of the node itself asks for.
 func (d *desired) family(p netip.Prefix) {
-	d.set.Addrs.Add(Addr{d.bridge(), netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
+	d.set.Addrs.Add(Addr{Device: d.bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
 	number := uint8(6)
 	if p.Addr().Is4() {
 		number = 4
-		d.set.Addrs.Add(Addr{d.tunnel(), netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
+		d.set.Addrs.Add(Addr{Device: d.tunnel(), Prefix: netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
 	}
 	if d.t.Network.Masquerade.Enabled {
-		d.set.Chains.Add(Chain{number, "nat", "PODNET-MASQUERADE", d.masquerade(p), "POSTROUTING", 1}, OwnNode)
+		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p), Hook: "POSTROUTING", Jumps: 1}, OwnNode)
 	}
 	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
-	d.set.Chains.Add(Chain{number, "filter", "PODNET-FORWARD", forward, "FORWARD", 1}, OwnNode)
+	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD", Jumps: 1}, OwnNode)
 }
 
 // masquerade: everything that pods send out of the cluster's ranges leaves with the node's address.
@@ -143,7 +143,11 @@ func (d *desired) masquerade(p netip.Prefix) string {
 	rules := []string{fmt.Sprintf("! -s %s -j RETURN", p)}
 	for _, dst := range append(append(d.t.Network.ClusterCIDRs[:len(d.t.Network.ClusterCIDRs):len(d.t.Network.ClusterCIDRs)],
 		d.t.Network.Masquerade.NonMasqueradeCIDRs...), multicast) {
-		if dst.Addr().Is4() == p.Addr().Is4() {
+		switch {
+		case dst.Addr().Is4() != p.Addr().Is4():
+		case dst.Bits() == 0: // iptables-save leaves it out
+			rules = append(rules, "-j RETURN")
+		default:
 			rules = append(rules, fmt.Sprintf("-d %s -j RETURN", dst))
 		}
 	}

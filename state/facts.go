@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -20,7 +19,6 @@ type Facts struct {
 	IPLocal     bool     // the node's ip is on this host
 	IPv6        bool     // the kernel speaks IPv6
 	RAListeners []string // links that take router advertisements only as long as the host does not forward
-	Pods        []string // host veths of podnet's own network
 }
 
 // Facts looks the host over for a node with this underlay address.
@@ -28,28 +26,29 @@ func (n *Node) Facts(ip netip.Addr) (Facts, error) {
 	if err := n.readLinks(); err != nil {
 		return Facts{}, err
 	}
-	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners(), Pods: n.podLinks()}
+	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners()}
 	index, err := n.holder(ip)
 	if err != nil {
 		return Facts{}, err
 	}
 	f.IPLocal = index != 0
-	if l := n.links[n.name(index)]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
-		if index, err = n.defaultLink(ip); err != nil {
+	f.Underlay = n.name(index)
+	if l := n.links[f.Underlay]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
+		if f.Underlay, err = n.defaultLink(ip); err != nil {
 			return Facts{}, err
 		}
 	}
-	if l := n.links[n.name(index)]; l != nil {
-		f.Underlay, f.UnderlayMTU = l.Attrs().Name, l.Attrs().MTU
+	if l := n.links[f.Underlay]; l != nil {
+		f.UnderlayMTU = l.Attrs().MTU
 	}
 	return f, nil
 }
 
 // LocalAddrs are all addresses of this host.
 func (n *Node) LocalAddrs() ([]netip.Addr, error) {
-	addrs, err := n.handle.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := n.listAddresses(netlink.FAMILY_ALL)
 	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
+		return nil, err
 	}
 	var out []netip.Addr
 	for _, a := range addrs {
@@ -60,9 +59,9 @@ func (n *Node) LocalAddrs() ([]netip.Addr, error) {
 
 // holder is the index of the link that has an address, 0 if none has.
 func (n *Node) holder(ip netip.Addr) (int, error) {
-	addrs, err := n.handle.AddrList(nil, int(family(ip)))
+	addrs, err := n.listAddresses(int(family(ip)))
 	if err != nil {
-		return 0, fmt.Errorf("list addresses: %w", err)
+		return 0, err
 	}
 	for _, a := range addrs {
 		if addrOf(a.IP) == ip {
@@ -72,15 +71,24 @@ func (n *Node) holder(ip netip.Addr) (int, error) {
 	return 0, nil
 }
 
-// defaultLink is the index of the link of the default route with the lowest metric, 0 if there is none.
-func (n *Node) defaultLink(ip netip.Addr) (int, error) {
-	best, index := ^uint32(0), 0
-	err := n.dumpRoutes(family(ip), func() { best, index = ^uint32(0), 0 }, func(r liveRoute) {
-		if r.Dst.Bits() == 0 && r.Metric < best {
-			best, index = r.Metric, n.index(r.Device)
+// defaultLink is the link of the default route with the lowest metric, and of its links that with the smallest MTU; "" if
+// there is none.
+func (n *Node) defaultLink(ip netip.Addr) (string, error) {
+	var best liveRoute
+	found := false
+	reset := func() { found = false }
+	err := n.dumpRoutes(family(ip), reset, func(r liveRoute) {
+		if r.Dst.Bits() == 0 && (!found || r.Metric < best.Metric) {
+			best, found = r, true
 		}
 	})
-	return index, err
+	link := best.Device
+	for _, hop := range best.Hops {
+		if l := n.links[hop.Device]; l != nil && (n.links[link] == nil || l.Attrs().MTU < n.links[link].Attrs().MTU) {
+			link = hop.Device
+		}
+	}
+	return link, err
 }
 
 // raListeners are links with accept_ra=1, which stop listening the moment the host forwards. Podnet's own devices, pods'

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -16,6 +17,7 @@ type FDB struct {
 	Permanent bool
 	Port      uint16 // 0: the device's
 	VNI       uint32 // 0: the device's
+	Out       int    // index of the link that the packets have to leave by; 0: any
 }
 
 func fdbKey(device string, mac MAC) Key { return Key{Kind: KindFDB, Name: device, MAC: mac} }
@@ -32,6 +34,9 @@ func (e FDB) Attrs() string {
 	if e.VNI != 0 {
 		s += fmt.Sprintf(" vni %d", e.VNI)
 	}
+	if e.Out != 0 {
+		s += fmt.Sprintf(" via %d", e.Out)
+	}
 	if !e.Permanent {
 		s += " not permanent"
 	}
@@ -44,7 +49,9 @@ func listFDB(n *Node, _ *Set, live *Live) error {
 		start := live.FDB.mark()
 		err := n.rtnl.dumpNeighs(unix.AF_BRIDGE, index, func() { live.FDB.rewind(start) },
 			func(m neighMessage) {
-				live.FDB.Add(FDB{Device: device, MAC: m.mac, Dst: m.dst, Permanent: m.permanent, Port: m.port, VNI: m.vni}, OwnNode)
+				if m.self { // not the table of a bridge that the device is a port of
+					live.FDB.Add(FDB{device, m.mac, m.dst, m.permanent, m.port, m.vni, m.out}, OwnNode)
+				}
 			})
 		if err != nil {
 			return fmt.Errorf("list the FDB of %s: %w", device, err)
@@ -59,12 +66,26 @@ func (n *Node) applyFDB(changes []*Change) {
 		index := n.index(e.Device)
 		return request{ignore: absent(c, syscall.ENOENT), encode: func(conn *rtnl, buf []byte) []byte {
 			m := conn.begin(buf, verb(c, unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH), replaceFlags(c))
-			m.neigh(unix.AF_BRIDGE, index, unix.NUD_PERMANENT, unix.NTF_SELF)
-			m.attr(unix.NDA_LLADDR, e.MAC[:])
-			if e.Dst.IsValid() {
-				m.addr(unix.NDA_DST, e.Dst)
-			}
+			m.fdb(index, e)
 			return m.end()
 		}}
 	})
+}
+
+// fdb is everything that tells an entry from another of the same MAC.
+func (m *message) fdb(index int, e FDB) {
+	m.neigh(unix.AF_BRIDGE, index, unix.NUD_PERMANENT, unix.NTF_SELF)
+	m.attr(unix.NDA_LLADDR, e.MAC[:])
+	if e.Dst.IsValid() {
+		m.addr(unix.NDA_DST, e.Dst)
+	}
+	if e.Port != 0 {
+		m.attr(unix.NDA_PORT, binary.BigEndian.AppendUint16(nil, e.Port))
+	}
+	if e.VNI != 0 {
+		m.attr32(unix.NDA_VNI, e.VNI)
+	}
+	if e.Out != 0 {
+		m.attr32(unix.NDA_IFINDEX, uint32(e.Out))
+	}
 }

@@ -34,20 +34,16 @@ func hasIPTables(family uint8) error {
 	return nil
 }
 
-// listChains reads each family's rules with one iptables-save. A family whose programs are missing is an error only if a
-// chain of it is wanted.
+// listChains reads each family's rules with one iptables-save. A family that cannot be read is an error only if a chain of it
+// is wanted.
 func listChains(n *Node, want *Set, live *Live) error {
 	var failed error
 	for _, family := range []uint8{4, 6} {
-		if err := n.iptables(family); err != nil {
+		save, err := n.saveIPTables(family)
+		if err != nil {
 			if wantsChains(want, family) {
 				failed = errors.Join(failed, err)
 			}
-			continue
-		}
-		save, err := runIPTables(family, "iptables-save", "")
-		if err != nil {
-			failed = errors.Join(failed, err)
 			continue
 		}
 		chains, conflicts := parseChains(family, save)
@@ -68,12 +64,15 @@ func wantsChains(want *Set, family uint8) bool {
 	return false
 }
 
-// iptables detects a family's programs once.
-func (n *Node) iptables(family uint8) error {
-	if _, known := n.hasIPTables[family]; !known {
-		n.hasIPTables[family] = hasIPTables(family)
+// saveIPTables is what iptables-save prints; an error says what to install. Programs that are there are looked for once.
+func (n *Node) saveIPTables(family uint8) (string, error) {
+	if !n.hasIPTables[family] {
+		if err := hasIPTables(family); err != nil {
+			return "", err
+		}
+		n.hasIPTables[family] = true
 	}
-	return n.hasIPTables[family]
+	return runIPTables(family, "iptables-save", "")
 }
 
 // applyChains writes all changes of a family through one iptables-restore: all of them, or none.
@@ -101,7 +100,7 @@ func runIPTables(family uint8, name, input string, args ...string) (string, erro
 		return string(out), nil
 	}
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
-		err = errors.New(strings.TrimSpace(string(said.Stderr)))
+		err = errors.New(strings.Join(strings.Fields(string(said.Stderr)), " "))
 	}
 	return "", fmt.Errorf("%s: %w", command(family, name), err)
 }

@@ -28,6 +28,7 @@ type Link struct {
 	Learning bool
 	Lower    int        // index of the device it is bound to; podnet binds it to none
 	Remote   netip.Addr // where frames for unknown MACs go; podnet sends them nowhere
+	Master   int        // index of the bridge it is a port of; podnet's devices are nobody's ports
 }
 
 func linkKey(device string) Key { return Key{Kind: KindLink, Name: device} }
@@ -49,6 +50,7 @@ func (l Link) Attrs() string {
 		{l.Learning, "learning"},
 		{l.Lower != 0, fmt.Sprintf("dev %d", l.Lower)},
 		{l.Remote.IsValid(), "remote " + l.Remote.String()},
+		{l.Master != 0, fmt.Sprintf("master %d", l.Master)},
 	} {
 		if odd.is {
 			s += " " + odd.text
@@ -87,7 +89,7 @@ func (l Link) Collides(other Link) bool {
 // what all links have.
 func linkOf(l netlink.Link) Link {
 	a := l.Attrs()
-	r := Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group}
+	r := Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, Master: a.MasterIndex}
 	copy(r.MAC[:], a.HardwareAddr)
 	if v, ok := l.(*netlink.Vxlan); ok {
 		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
@@ -109,12 +111,28 @@ func listLinks(n *Node, want *Set, live *Live) error {
 		switch w, _, wanted := want.Links.Find(r.Key()); {
 		case r.Group == device.GroupDevice:
 			live.Links.Add(r, OwnNode)
+		case r.Type == "vxlan" && !wanted:
+			live.Conflicts = append(live.Conflicts, sameTunnel(r, want)...)
 		case wanted:
 			live.Conflicts = append(live.Conflicts, Conflict{
 				Key: r.Key(), Blocks: true,
 				Owner:  fmt.Sprintf("a %s that podnet did not make (group %d)", r.Type, r.Group),
 				Remedy: foreignLinkRemedy(r, w),
 			})
+		}
+	}
+	return nil
+}
+
+// sameTunnel: the kernel has one vxlan device for a VNI and port in each family of the underlay.
+func sameTunnel(foreign Link, want *Set) []Conflict {
+	for _, w := range want.Links.Rows() {
+		if w.Collides(foreign) && foreign.Local.Is6() == w.Local.Is6() {
+			return []Conflict{{
+				Key: w.Key(), Name: foreign.Device, Blocks: true,
+				Owner:  fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d", foreign.VNI, foreign.Port),
+				Remedy: fmt.Sprintf("ip link del %s, or another network.vxlan.vni in the topology", foreign.Device),
+			}}
 		}
 	}
 	return nil
@@ -198,6 +216,9 @@ func (n *Node) changeLink(have, want Link) error {
 	}
 	if have.MAC != want.MAC {
 		req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, want.MAC[:]))
+	}
+	if have.Master != want.Master {
+		req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(want.Master))))
 	}
 	if have.Local != want.Local || have.Learning != want.Learning {
 		req.AddData(vxlanChange(want))

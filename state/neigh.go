@@ -44,10 +44,12 @@ func (m *message) neigh(family uint8, index int, state uint16, flags uint8) {
 // neighMessage is what podnet reads of a neighbour or FDB entry.
 type neighMessage struct {
 	permanent bool
+	self      bool // of the device itself, in an FDB
 	dst       netip.Addr
 	mac       MAC
 	port      uint16
 	vni       uint32
+	out       int
 }
 
 func (e *neighMessage) attr(typ uint16, v []byte) {
@@ -60,6 +62,8 @@ func (e *neighMessage) attr(typ uint16, v []byte) {
 		e.port = binary.BigEndian.Uint16(v)
 	case typ == unix.NDA_VNI && len(v) == 4:
 		e.vni = native.Uint32(v)
+	case typ == unix.NDA_IFINDEX && len(v) == 4:
+		e.out = int(native.Uint32(v))
 	}
 }
 
@@ -75,7 +79,7 @@ func (c *rtnl) dumpNeighs(family uint8, index int, reset func(), each func(neigh
 		if len(body) < ndmLen || int(native.Uint32(body[4:])) != index {
 			return
 		}
-		msg = neighMessage{permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0}
+		msg = neighMessage{permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0, self: body[10]&unix.NTF_SELF != 0}
 		attrs(body[ndmLen:], msg.attr)
 		each(msg)
 	})

@@ -16,7 +16,7 @@ type Node struct {
 	paths       Paths
 	handle      *netlink.Handle
 	rtnl        *rtnl
-	hasIPTables map[uint8]error
+	hasIPTables map[uint8]bool
 
 	links map[string]netlink.Link // as of the last Live or Facts, and what has been made since
 	names map[int]string
@@ -28,6 +28,7 @@ type Node struct {
 // Live is what a node holds of what podnet owns, and what stands in its way.
 type Live struct {
 	Set
+	Pods      []string // host veths of podnet's own network
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
 }
@@ -43,7 +44,7 @@ func Open(paths Paths) (*Node, error) {
 		handle.Close()
 		return nil, err
 	}
-	n := &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]error{}}
+	n := &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]bool{}}
 	n.authors.by, n.authors.own = map[Key]Author{}, map[uint32]bool{conn.id: true}
 	return n, nil
 }

@@ -3,10 +3,10 @@ package state
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,23 +49,12 @@ func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
 	return &with
 }
 
-// podLinks are the host veths of podnet's own network, as of the last look.
-func (n *Node) podLinks() []string {
-	var pods []string
-	for name, l := range n.links {
-		if l.Attrs().Group == device.GroupPod {
-			pods = append(pods, name)
-		}
-	}
-	slices.Sort(pods)
-	return pods
-}
-
 const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
 
-// listPorts reports the place of each of the pods' veths. netlink does not tell a port's hairpin mode in a dump.
-func listPorts(n *Node, want *Set, live *Live) error {
-	if want.Ports.Len() == 0 {
+// listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
+// a dump.
+func listPorts(n *Node, _ *Set, live *Live) error {
+	if !n.hasPods() {
 		return nil
 	}
 	start := live.Ports.mark()
@@ -74,8 +63,9 @@ func listPorts(n *Node, want *Set, live *Live) error {
 		m.raw(make([]byte, ifInfoLen)...)
 		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
 		return m.end()
-	}, func() { live.Ports.rewind(start) }, func(body []byte) {
+	}, func() { live.Ports.rewind(start); live.Pods = nil }, func(body []byte) {
 		if p, ours := n.decodePort(body); ours {
+			live.Pods = append(live.Pods, p.Device)
 			live.Ports.Add(p, OwnNode)
 		}
 	})
@@ -83,6 +73,16 @@ func listPorts(n *Node, want *Set, live *Live) error {
 		return fmt.Errorf("list bridge ports: %w", err)
 	}
 	return nil
+}
+
+// hasPods spares a node without pods the second look.
+func (n *Node) hasPods() bool {
+	for _, l := range n.links {
+		if l.Attrs().Group == device.GroupPod {
+			return true
+		}
+	}
+	return false
 }
 
 // The attributes of a bridge's port inside a link's message.
@@ -121,11 +121,17 @@ func (n *Node) applyPort(c *Change) error {
 	}
 	want := c.Want.(Port)
 	have, _ := c.Have.(Port)
-	veth, bridge := n.links[want.Device], n.index(want.Bridge)
-	if veth == nil || bridge == 0 {
-		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, syscall.ENODEV)
+	bridge := n.index(want.Bridge)
+	veth, err := n.handle.LinkByName(want.Device)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return nil
 	}
-	var err error
+	if err == nil && bridge == 0 {
+		err = syscall.ENODEV
+	}
+	if err != nil {
+		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
+	}
 	if have.Bridge != want.Bridge {
 		err = n.handle.LinkSetMasterByIndex(veth, bridge)
 	}

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +22,13 @@ type Route struct {
 	Device string
 	Metric uint32
 	Onlink bool
+	TOS    uint8  // podnet's routes have none
+	Odd    string // what else somebody made of it, in words; podnet's routes have nothing of the kind
 }
 
+// Key: the kernel tells routes to one place apart by metric and TOS.
 func (r Route) Key() Key {
-	return Key{Kind: KindRoute, Addr: r.Dst.Addr(), Bits: uint8(r.Dst.Bits()), Num: r.Metric}
+	return Key{Kind: KindRoute, Addr: r.Dst.Addr(), Bits: uint8(r.Dst.Bits()), Num: r.Metric, MAC: MAC{r.TOS}}
 }
 func (r Route) Parent() Key  { return linkUpKey(r.Device) }
 func (r Route) Name() string { return r.Dst.String() }
@@ -38,13 +42,20 @@ func (r Route) Attrs() string {
 	if r.Onlink {
 		s += " onlink"
 	}
-	return fmt.Sprintf("%s metric %d", s, r.Metric)
+	s = fmt.Sprintf("%s metric %d", s, r.Metric)
+	if r.TOS != 0 {
+		s += fmt.Sprintf(" tos %d", r.TOS)
+	}
+	if r.Odd != "" {
+		s += " " + r.Odd
+	}
+	return s
 }
 
 const rtmLen = 12 // sizeof(struct rtmsg)
 
-func (m *message) route(family, bits, protocol, scope, kind uint8, flags uint32) {
-	m.raw(family, bits, 0, 0, mainTable, protocol, scope, kind)
+func (m *message) route(family, bits, tos, protocol, scope, kind uint8, flags uint32) {
+	m.raw(family, bits, 0, tos, mainTable, protocol, scope, kind)
 	m.buf = native.AppendUint32(m.buf, flags)
 }
 
@@ -52,19 +63,35 @@ func (m *message) route(family, bits, protocol, scope, kind uint8, flags uint32)
 type liveRoute struct {
 	Route
 	Protocol uint8
+	Type     uint8
+	Hops     []Route // of a route with several, Via and Device of each
 }
 
 // dumpRoutes hands every route of the main table to each.
 func (n *Node) dumpRoutes(family uint8, reset func(), each func(liveRoute)) error {
 	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.route(family, 0, 0, 0, 0, 0)
+		m.route(family, 0, 0, 0, 0, 0, 0)
 		return m.end()
-	}, reset, func(body []byte) {
+	}, reset, n.decoding(each))
+}
+
+// dumpKernelRoutes hands the routes that the kernel itself made over one link to each.
+func (n *Node) dumpKernelRoutes(family uint8, index int, reset func(), each func(liveRoute)) error {
+	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+		m.route(family, 0, 0, unix.RTPROT_KERNEL, 0, 0, 0)
+		m.attr32(unix.RTA_OIF, uint32(index))
+		return m.end()
+	}, reset, n.decoding(each))
+}
+
+func (n *Node) decoding(each func(liveRoute)) func([]byte) {
+	return func(body []byte) {
 		if r, ok := n.decodeRoute(body); ok {
 			each(r)
 		}
-	})
+	}
 }
 
 func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
@@ -72,7 +99,7 @@ func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
 		return liveRoute{}, false
 	}
 	flags := native.Uint32(body[8:])
-	r := liveRoute{Protocol: body[5]}
+	r := liveRoute{Protocol: body[5], Type: body[7]}
 	r.Onlink = flags&unix.RTNH_F_ONLINK != 0
 	dst := netip.IPv4Unspecified()
 	if body[0] == unix.AF_INET6 {
@@ -88,10 +115,41 @@ func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
 			r.Device = n.name(int(native.Uint32(v)))
 		case unix.RTA_PRIORITY:
 			r.Metric = native.Uint32(v)
+		case unix.RTA_METRICS:
+			r.Odd += "with metrics of its own "
+		case unix.RTA_PREFSRC:
+			r.Odd += "src " + ipOf(v).String() + " "
+		case unix.RTA_MULTIPATH:
+			r.Hops = n.decodeHops(v)
 		}
 	})
+	if r.Type != unix.RTN_UNICAST {
+		r.Odd += r.typeName() + " "
+	}
+	r.Odd = strings.TrimSpace(r.Odd)
+	r.TOS = body[3]
 	r.Dst = netip.PrefixFrom(dst, int(body[1]))
 	return r, flags&unix.RTM_F_CLONED == 0
+}
+
+// decodeHops reads the next hops of a route with several.
+func (n *Node) decodeHops(b []byte) (hops []Route) {
+	const hopLen = 8 // sizeof(struct rtnexthop)
+	for len(b) >= hopLen {
+		size := int(native.Uint16(b))
+		if size < hopLen || size > len(b) {
+			break
+		}
+		hop := Route{Device: n.name(int(native.Uint32(b[4:])))}
+		attrs(b[hopLen:size], func(typ uint16, v []byte) {
+			if typ == unix.RTA_GATEWAY {
+				hop.Via = ipOf(v)
+			}
+		})
+		hops = append(hops, hop)
+		b = b[min(align(size), len(b)):]
+	}
+	return hops
 }
 
 // listRoutes reports the routes of protocol 72, and somebody else's routes that stand in the way of a desired one or take
@@ -102,10 +160,12 @@ func listRoutes(n *Node, want *Set, live *Live) error {
 		start, conflicts := live.Routes.mark(), len(live.Conflicts)
 		reset := func() { live.Routes.rewind(start); live.Conflicts = live.Conflicts[:conflicts] }
 		err := n.dumpRoutes(family, reset, func(r liveRoute) {
-			if r.Protocol == RouteProtocol {
+			if r.Protocol == RouteProtocol && len(r.Hops) == 0 {
 				live.Routes.Add(r.Route, OwnNode)
 			} else if c, found := overlap.conflict(r); found {
 				live.Conflicts = append(live.Conflicts, c)
+			} else if r.Protocol == RouteProtocol {
+				n.addHops(r, live)
 			}
 		})
 		if err != nil {
@@ -113,6 +173,17 @@ func listRoutes(n *Node, want *Set, live *Live) error {
 		}
 	}
 	return nil
+}
+
+// addHops reports podnet's part of a route that nobody wants and that somebody else has added next hops to.
+func (n *Node) addHops(r liveRoute, live *Live) {
+	tunnels := n.tunnels(live)
+	for _, hop := range r.Hops {
+		if tunnels[hop.Device] != 0 {
+			r.Via, r.Device = hop.Via, hop.Device
+			live.Routes.Add(r.Route, OwnNode)
+		}
+	}
 }
 
 // applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's without a word, and an old
@@ -141,7 +212,7 @@ func (n *Node) encodeRoute(conn *rtnl, buf []byte, r Route, typ, flags uint16) [
 	if typ == unix.RTM_DELROUTE {
 		kind, scope = unix.RTN_UNSPEC, unix.RT_SCOPE_NOWHERE // of any type and scope
 	}
-	m.route(family(r.Dst.Addr()), uint8(r.Dst.Bits()), RouteProtocol, scope, kind, onlink)
+	m.route(family(r.Dst.Addr()), uint8(r.Dst.Bits()), r.TOS, RouteProtocol, scope, kind, onlink)
 	m.addr(unix.RTA_DST, r.Dst.Addr())
 	m.attr32(unix.RTA_PRIORITY, r.Metric)
 	if r.Via.IsValid() {

@@ -43,9 +43,9 @@ func listLinkSysctls(_ *Node, want *Set, live *Live) error {
 }
 
 func listSysctls(_ *Node, want *Set, live *Live) error {
-	for _, l := range want.Links.Rows() {
-		if l.Type == "vxlan" {
-			live.Conflicts = append(live.Conflicts, strictReversePath(l.Device)...)
+	for _, a := range want.Addrs.Rows() {
+		if a.Prefix.Addr().Is4() && a.Prefix.IsSingleIP() { // the tunnel's, if pods speak IPv4
+			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device)...)
 		}
 	}
 	return readSysctls(&want.Sysctls, &live.Sysctls)
@@ -78,6 +78,9 @@ func readSysctls(want, live *Table[Sysctl]) error {
 		b, err := os.ReadFile("/proc/sys/" + s.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			if s.Device == "" && strings.HasSuffix(s.Path, "/accept_ra") { // the link has gone: nothing is left to set
+				live.Add(s, OwnNode)
+			}
 		case err != nil:
 			failed = errors.Join(failed, err)
 		default:
@@ -94,5 +97,9 @@ func applySysctl(_ *Node, c *Change) error {
 		return nil
 	}
 	s := c.Want.(Sysctl)
-	return device.Setting{Path: s.Path, Value: s.Value}.Write()
+	err := device.Setting{Path: s.Path, Value: s.Value}.Write()
+	if errors.Is(err, fs.ErrNotExist) && s.Device == "" && strings.HasSuffix(s.Path, "/accept_ra") {
+		return nil // likewise
+	}
+	return err
 }

@@ -90,7 +90,7 @@ func (n *Node) concerns(b []byte, nftables bool) bool {
 		switch {
 		case nftables:
 			n.generation(typ, body)
-		case in != nil && in.message(typ, body):
+		case in != nil && !n.authors.own[native.Uint32(b[12:])] && in.message(typ, body):
 			concerned = true
 			n.attribute(typ, native.Uint32(b[12:]), body)
 		}
@@ -137,8 +137,8 @@ func (in *interest) message(typ uint16, body []byte) bool {
 		return in.link(body)
 	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
 		return in.indices[int32(native.Uint32(body[4:]))]
-	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE: // a kernel route comes with an address, which announces itself
-		return len(body) >= rtmLen && body[4] == mainTable && body[5] != unix.RTPROT_KERNEL
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		return len(body) >= rtmLen && body[4] == mainTable && (body[5] != unix.RTPROT_KERNEL || in.over(body))
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		return in.netconf(body)
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -165,6 +165,16 @@ func (in *interest) link(body []byte) bool {
 		}
 	})
 	return ours || pod && !port // pods come and go all day; one that has lost its bridge is news
+}
+
+// over says that a route leads over a device that matters: the kernel's own routes go with addresses, but can also be taken
+// away alone.
+func (in *interest) over(body []byte) bool {
+	concerned := false
+	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+		concerned = concerned || typ == unix.RTA_OIF && in.indices[int32(native.Uint32(v))]
+	})
+	return concerned
 }
 
 // netconf: the host's settings (a negative index), and those of the devices that matter.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func (c *cli) runApply(args []string) error {
 	if err := c.feasible(n, f.topology); err != nil {
 		return err
 	}
-	unlock, err := reconcile.Lock(n.Paths.Lock)
+	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,12 @@ func (c *cli) style() screen.Style {
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 		s.Width = width
 	}
-	s.Colour = s.Colour || c.color == "auto" && c.env("NO_COLOR") == "" && c.env("TERM") != "dumb"
+	s.Colour = s.Colour || c.color == "auto" && c.value("NO_COLOR") == "" && c.value("TERM") != "dumb"
 	return s
+}
+
+// value of an environment variable, "" if it is not set.
+func (c *cli) value(name string) string {
+	value, _ := c.env(name)
+	return value
 }

@@ -10,12 +10,12 @@ import (
 var version = "devel"
 
 func main() {
-	os.Exit(run(os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv}))
+	os.Exit(run(os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}))
 }
 
 // process is what podnetctl has of its surroundings.
 type process struct {
 	in       io.Reader
 	out, err io.Writer
-	env      func(string) string
+	env      func(string) (string, bool)
 }

@@ -23,7 +23,7 @@ type output struct {
 // podnetctl runs the program in this process, with an empty environment.
 func podnetctl(stdin string, args ...string) output {
 	var out, err bytes.Buffer
-	code := run(args, process{in: strings.NewReader(stdin), out: &out, err: &err, env: func(string) string { return "" }})
+	code := run(args, process{in: strings.NewReader(stdin), out: &out, err: &err, env: func(string) (string, bool) { return "", false }})
 	return output{out.String(), err.String(), code}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -50,7 +51,7 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if pods := n.pods(view.Topology); pods != 0 && !force {
 		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force", screen.Pods(pods))}
 	}
-	unlock, err := reconcile.Lock(n.Paths.Lock)
+	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ func run(args []string) error {
 	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)
 	set.StringVar(&f.pprofAddr, "pprof-addr", "", `where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); "": nowhere`)
+	if err := set.SetAnnotation("metrics-addr", options.MayBeEmpty, nil); err != nil {
+		return err
+	}
 	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
@@ -60,7 +63,7 @@ func run(args []string) error {
 	if set.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q (podnetd takes flags only)", set.Arg(0))
 	}
-	settings, err := shared.Resolve(os.Getenv)
+	settings, err := shared.Resolve(os.LookupEnv)
 	if err != nil {
 		return err
 	}
@@ -116,20 +119,28 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	manager := &manager{log: log}
 	d := &reconcile.Daemon{
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
-		Passed: func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
-		Turned: func() { srv.alive(); manager.alive() },
-		Collect: func(ctx context.Context, node *state.Node, network string) error {
-			g, err := node.Collect(ctx, network)
-			if len(g.Freed)+g.Veths > 0 {
-				log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths)
-			}
-			return err
-		},
+		Passed:  func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
+		Turned:  func() { srv.alive(); manager.alive() },
+		Collect: func(ctx context.Context, network string) error { return collect(ctx, settings.Paths, network, log) },
 	}
 	log.Info("podnetd starts", "version", version, "topology", settings.Paths.Topology)
 	err = d.Run(ctx, hup)
 	manager.stopping()
 	log.Info("podnetd stops; the network stays as it is")
+	return err
+}
+
+// collect looks at the node through sockets of its own, because it runs beside the loop.
+func collect(ctx context.Context, paths state.Paths, network string, log *slog.Logger) error {
+	node, err := state.Open(paths)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	g, err := node.Collect(ctx, network)
+	if len(g.Freed)+g.Veths > 0 {
+		log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths)
+	}
 	return err
 }
 

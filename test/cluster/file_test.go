@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -120,12 +122,11 @@ func TestNoFileAtStart(t *testing.T) {
 	l.Node("node-b")
 	before := n.Network()
 	d := n.Launch("--log-level", "debug")
-	lab.Eventually(t, lab.Patience, "a word in the log", func() error {
-		if !strings.Contains(d.Log(), "topology") {
-			return os.ErrNotExist
-		}
-		return nil
-	})
+	c := n.AwaitCondition("Ready", "False")
+	if c.Reason != "Missing" || !strings.Contains(c.Message, n.Path(lab.TopologyPath)) {
+		t.Errorf("condition %+v", c)
+	}
+	exits(t, n.Podnetctl("status"), 1, "status without a file")
 	if d.Ended() {
 		t.Fatalf("podnetd ended:\n%s", d.Log())
 	}
@@ -172,4 +173,54 @@ func TestLastGoodAtStart(t *testing.T) {
 	}
 	n.Write(topology.String())
 	n.AwaitInForce()
+}
+
+// A file that this host cannot follow changes nothing: the last good one stays in force, and goes on being healed.
+func TestImpossibleFile(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	for i := range topology.Nodes {
+		topology.Nodes[i].PodCIDRs = topology.Nodes[i].PodCIDRs[:1] // IPv4 needs no great MTU
+	}
+	n.Sh("ip link set eth0 mtu 1300")
+	n.Write(topology.String())
+	n.Start()
+	n.AwaitInForce()
+	n.Write(l.Topology().String())
+	c := n.AwaitCondition("StaleTopology", "True")
+	if c.Reason != "Impossible" || !strings.Contains(c.Message, "1280") {
+		t.Errorf("condition %+v", c)
+	}
+	n.Sh("ip route del 10.244.1.0/24")
+	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(topology) })
+	n.Restart()
+	if c := n.AwaitCondition("StaleTopology", "True"); c.Reason != "Impossible" {
+		t.Errorf("after a restart: %+v", c)
+	}
+}
+
+// What is no file does not hold the daemon up, and neither does somebody else's lock.
+func TestNothingHoldsTheDaemonUp(t *testing.T) {
+	l, _ := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	n.Sh("rm " + n.Path(lab.TopologyPath))
+	n.Sh("mkfifo " + n.Path(lab.TopologyPath))
+	if c := n.AwaitCondition("StaleTopology", "True"); c.Reason != "Unreadable" && c.Reason != "Missing" {
+		t.Errorf("condition %+v", c)
+	}
+	n.Sh("ip route del 10.244.1.0/24")
+	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(l.Topology()) })
+
+	lock, err := os.OpenFile(n.Path("/run/podnet/lock"), os.O_RDWR, 0)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	n.Sh("ip route del 10.244.1.0/24") // for a pass that has to wait
+	if code := n.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }

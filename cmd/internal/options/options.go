@@ -3,6 +3,7 @@
 package options
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,9 @@ import (
 
 // defaultsFile is read by both programs and by the systemd unit.
 const defaultsFile = "/etc/default/podnetd"
+
+// MayBeEmpty annotates a flag to which an empty value says something: elsewhere it counts as not given.
+const MayBeEmpty = "may-be-empty"
 
 // Options are the shared flags as given.
 type Options struct {
@@ -40,27 +44,42 @@ func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 
 // Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
 // they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
-func (o *Options) Resolve(env func(string) string) (reconcile.Settings, error) {
+func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, error) {
 	if err := o.fill("the environment", env); err != nil {
 		return reconcile.Settings{}, err
 	}
-	file := filepath.Join("/", o.root, defaultsFile)
+	root, err := filepath.Abs(cmp.Or(o.root, "/"))
+	if err != nil {
+		return reconcile.Settings{}, err
+	}
+	file := filepath.Join(root, defaultsFile)
 	defaults, err := readDefaults(file)
 	if err != nil {
 		return reconcile.Settings{}, err
 	}
-	if err := o.fill(file, func(name string) string { return defaults[name] }); err != nil {
+	known := func(name string) (string, bool) { value, is := defaults[name]; return value, is }
+	if err := o.fill(file, known); err != nil {
 		return reconcile.Settings{}, err
+	}
+	for _, path := range []*string{&o.topology, &o.root, &o.cniConfDir, &o.cniBins} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil { // the watch and the conflist need whole paths
+			return reconcile.Settings{}, err
+		}
 	}
 	return reconcile.Settings{Paths: o.paths(), Node: o.node}, nil
 }
 
 // fill sets what nobody has set yet.
-func (o *Options) fill(where string, lookup func(string) string) error {
+func (o *Options) fill(where string, lookup func(string) (string, bool)) error {
 	var errs error
 	o.flags.VisitAll(func(f *pflag.Flag) {
 		name := "PODNET_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value := lookup(name); value != "" && !f.Changed && f.Name != "version" && f.Name != "help" {
+		value, is := lookup(name)
+		_, mayBeEmpty := f.Annotations[MayBeEmpty]
+		if is && (value != "" || mayBeEmpty) && !f.Changed && f.Name != "version" && f.Name != "help" {
 			if err := o.flags.Set(f.Name, value); err != nil {
 				errs = errors.Join(errs, fmt.Errorf("%s in %s: %w", name, where, err))
 			}

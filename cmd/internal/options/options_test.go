@@ -29,7 +29,7 @@ func resolve(t *testing.T, root, defaults string, env map[string]string, args ..
 	if err := flags.Parse(append([]string{"--root", root}, args...)); err != nil {
 		t.Fatal(err)
 	}
-	return o.Resolve(func(name string) string { return env[name] })
+	return o.Resolve(func(name string) (string, bool) { value, is := env[name]; return value, is })
 }
 
 // A flag comes before the environment, that before the defaults file, and that before the default, which alone is under
@@ -52,8 +52,12 @@ func TestPrecedence(t *testing.T) {
 		{"the environment", defaults, env, nil, func(_ string, s *reconcile.Settings) {
 			s.Node, s.Paths.Topology, s.Paths.Conflist = "from-env", "/env.yaml", "/env.d/20-file.conflist"
 		}},
-		{"a flag", defaults, env, []string{"--node", "from-flag", "-f", "flag.yaml", "--cni-bin-dir", "/flag/bin"}, func(_ string, s *reconcile.Settings) {
-			s.Node, s.Paths.Topology, s.Paths.Conflist, s.Paths.PluginDir = "from-flag", "flag.yaml", "/env.d/20-file.conflist", "/flag/bin"
+		{"a flag", defaults, env, []string{"--node", "from-flag", "-f", "/flag.yaml", "--cni-bin-dir", "/flag/bin"}, func(_ string, s *reconcile.Settings) {
+			s.Node, s.Paths.Topology, s.Paths.Conflist, s.Paths.PluginDir = "from-flag", "/flag.yaml", "/env.d/20-file.conflist", "/flag/bin"
+		}},
+		{"an empty value says nothing", defaults, map[string]string{"PODNET_NODE": "", "PODNET_TOPOLOGY": "/env.yaml"}, nil, func(_ string, s *reconcile.Settings) {
+			s.Node, s.Paths.Topology = "from-file", "/env.yaml"
+			s.Paths.Conflist = filepath.Join(filepath.Dir(s.Paths.Conflist), "20-file.conflist")
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -79,5 +83,37 @@ func TestDefaultsFile(t *testing.T) {
 	}
 	if _, err := resolve(t, t.TempDir(), "export PODNET_NODE\n", nil); err == nil {
 		t.Error("a line that is not NAME=value: no error")
+	}
+}
+
+// Where an empty value says something, it counts.
+func TestEmptyValue(t *testing.T) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	o := Register(flags, "")
+	addr := flags.String("addr", "127.0.0.1:1", "")
+	if err := flags.SetAnnotation("addr", MayBeEmpty, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := flags.Parse([]string{"--root", t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := o.Resolve(func(name string) (string, bool) { return "", name == "PODNET_ADDR" })
+	if err != nil || *addr != "" {
+		t.Errorf("addr is %q, %v", *addr, err)
+	}
+}
+
+// A relative path is one of the directory in which the program was started, whatever it does with it later.
+func TestRelativePaths(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	o := Register(flags, "f")
+	if err := flags.Parse([]string{"--root", "r", "-f", "t.yaml"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := o.Resolve(func(string) (string, bool) { return "", false })
+	if err != nil || s.Paths.Topology != filepath.Join(dir, "t.yaml") || s.Paths.Status != filepath.Join(dir, "r/run/podnet/status.json") {
+		t.Errorf("%+v, %v", s.Paths, err)
 	}
 }
