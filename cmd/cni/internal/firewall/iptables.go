@@ -7,18 +7,24 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older filter.
+// IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older filter. Which of them there
+// are is looked up once.
 type IPTables struct {
-	conn   *Conn
-	family Family
-	table  string
+	conn     *Conn
+	family   Family
+	table    string
+	legacy   func() (bool, error) // whether what iptables writes goes into the older filter
+	inLegacy func() bool          // whether that has this table, which it has once somebody has used it
 }
 
 // IPTables is the table of a family. Nothing is read or executed yet.
 func (c *Conn) IPTables(family Family, table string) *IPTables {
-	return &IPTables{conn: c, family: family, table: table}
+	t := &IPTables{conn: c, family: family, table: table}
+	t.legacy, t.inLegacy = sync.OnceValues(t.lookupLegacy), sync.OnceValue(t.lookupInLegacy)
+	return t
 }
 
 // HasIPTables says whether iptables is installed; nil if so, else an error that says what is missing.
@@ -41,9 +47,8 @@ func (t *IPTables) program(name string) string {
 	return name
 }
 
-// legacy says whether the rules that iptables writes go into the older filter. The programs of both kinds are one file each,
-// whose name tells; only where it does not is one asked.
-func (t *IPTables) legacy() (bool, error) {
+// lookupLegacy goes by the names of the files that the programs of either kind are; only where they do not tell is one asked.
+func (t *IPTables) lookupLegacy() (bool, error) {
 	path, err := lookup(t.program("iptables-restore"))
 	if err != nil {
 		return false, err
@@ -62,8 +67,7 @@ func (t *IPTables) legacy() (bool, error) {
 	return !strings.Contains(version, "nf_tables"), err
 }
 
-// inLegacy says whether the older filter has this table at all, which it has once somebody has used it.
-func (t *IPTables) inLegacy() bool {
+func (t *IPTables) lookupInLegacy() bool {
 	names, err := os.ReadFile("/proc/thread-self/net/" + strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
 	return err == nil && slices.Contains(strings.Fields(string(names)), t.table)
 }
@@ -112,6 +116,7 @@ func (t *IPTables) save() ([]Rule, error) {
 // Restore changes the table by lines as iptables-save prints them, all of them or none. A line `:NAME - [0:0]` makes a
 // chain, and empties one that is there; other chains keep what they have.
 func (t *IPTables) Restore(lines ...string) error {
+	defer func() { t.inLegacy = sync.OnceValue(t.lookupInLegacy) }()
 	return t.restore(t.program("iptables-restore"), lines)
 }
 

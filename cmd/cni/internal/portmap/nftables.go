@@ -117,9 +117,15 @@ func (n *nftables) remove(match func(owner) bool, known ...owner) ([]mapping, er
 			gone = append(gone, m)
 		}
 	}
-	if left == 0 && !batch.Empty() {
+	if left == 0 {
+		rules, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table})
+		if err != nil {
+			return nil, err
+		}
 		batch = firewall.Batch{}
-		batch.DeleteTable(firewall.Inet, table)
+		if len(rules) > 0 { // without an element too: an ADD may have been killed before it made its own
+			batch.DeleteTable(firewall.Inet, table)
+		}
 	}
 	if err := n.removeReference(&batch, known); err != nil {
 		return nil, err
