@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,9 @@ var isolated bool
 func Isolate(r Runner) int {
 	switch os.Getenv(stageEnv) {
 	case "":
+		if slices.Contains(os.Args, "-test.fuzzworker") {
+			break // started inside by the process that fuzzes, over descriptors that another init would not hand on
+		}
 		return outside()
 	case "init":
 		return initMain()

@@ -1,0 +1,14 @@
+#!/bin/bash
+# Runs each fuzz target of the module for some seconds, 5 or as many as the argument says. What it finds goes into testdata
+# beside the target, from where every go test runs it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-5}
+while IFS=: read -r file target; do
+    dir=./$(dirname "$file")
+    if ! out=$(go test -run='^$' -fuzz="^$target\$" -fuzztime="${seconds}s" "$dir" 2>&1); then
+        printf '%s\n' "$out" >&2
+        exit 1
+    fi
+    printf 'fuzz: %-36s %-16s %s\n' "${dir#./}" "$target" "$(grep -o 'execs: [0-9]*' <<<"$out" | tail -1)"
+done < <(git grep -oE '^func Fuzz[A-Za-z]+' -- '*_fuzz_test.go' | sed 's/func //')
