@@ -12,7 +12,7 @@ BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
 
-.PHONY: build demo test lint bench setup setup-runtime reference clean
+.PHONY: build demo test lint bench conformance faults fuzz setup setup-runtime reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -36,6 +36,15 @@ lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 
 bench: setup build reference ## against ip -batch and the reference plugins: medians and ratios
 	go run ./test/bench
+
+conformance: setup build reference ## the plugins against the CNI specification, beside the reference plugins: a table
+	@CONFORMANCE_REPORT=1 go test -count=1 -v -run '^TestReport$$' ./test/conformance
+
+faults: setup build fuzz ## kill -9 at every call, full disks, power cuts, 1,000 pods at once, fuzzing: a table; minutes
+	@PODNET_FAULTS=full go test -count=1 -v -timeout 30m ./test/faults 2>&1 | grep -v '^ *--- PASS\|^=== '
+
+fuzz: ## each fuzz target for some seconds
+	@test/fuzz.sh 5
 
 setup:
 	@test/setup.sh

@@ -11,4 +11,4 @@ while IFS=: read -r file target; do
         exit 1
     fi
     printf 'fuzz: %-36s %-16s %s\n' "${dir#./}" "$target" "$(grep -o 'execs: [0-9]*' <<<"$out" | tail -1)"
-done < <(git grep -oE '^func Fuzz[A-Za-z]+' -- '*_fuzz_test.go' | sed 's/func //')
+done < <(git grep -oE '^func Fuzz[A-Za-z]+' -- '*_test.go' | sed 's/func //')
