@@ -111,7 +111,7 @@ func (d *Daemon) restore() {
 }
 
 func (d *Daemon) pass(ctx context.Context) {
-	p := Pass{At: time.Now(), Authors: d.Engine.Live().TakeAuthors()}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(state.AnyChain())}
 	unlock, err := Lock(ctx, d.Engine.Paths.Lock, d.Turned)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -121,7 +121,6 @@ func (d *Daemon) pass(ctx context.Context) {
 		p.At = time.Now()
 		p.Plan, p.Err = d.converge(&p.Verdict)
 	}
-	d.addAuthors(&p)
 	p.Took = time.Since(p.At)
 	before := d.status
 	d.status = d.report(&p)

@@ -40,7 +40,7 @@ func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 		if step.Cause != CauseDrift || step.Result != Done {
 			continue
 		}
-		by := p.author(step)
+		by := d.author(p, step)
 		d.fights.healed(p.At, step, by)
 		s.HealedTotal[step.Kind.String()]++
 		if len(healed) < kept {
@@ -51,25 +51,12 @@ func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 	s.LastHealed = healed[:min(len(healed), kept)]
 }
 
-// addAuthors takes in who has announced himself during the pass. Of nftables it would be the pass itself.
-func (d *Daemon) addAuthors(p *Pass) {
-	for k, a := range d.Engine.Live().TakeAuthors() {
-		if k != state.AnyChain() {
-			p.Authors[k] = a
-		}
-	}
-}
-
 // author is who had changed a step's object; "": the kernel does not tell.
-func (p *Pass) author(step *Step) string {
-	k := step.Key()
+func (d *Daemon) author(p *Pass, step *Step) string {
 	if step.Kind == state.KindChain {
-		k = state.AnyChain()
+		return p.Ruler.String()
 	}
-	if a, known := p.Authors[k]; known {
-		return a.String()
-	}
-	return ""
+	return d.Engine.Live().Author(step.Key()).String()
 }
 
 // log says what a pass did, and what changed in the conditions; a pass with nothing to do says nothing.
@@ -84,7 +71,7 @@ func (d *Daemon) log(p *Pass, before *NodeStatus) {
 				break
 			}
 			d.Log.Info(s.Op.String(), "kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
-				"cause", s.Cause.String(), "by", p.author(s), "result", string(s.Result))
+				"cause", s.Cause.String(), "by", d.author(p, s), "result", string(s.Result))
 		}
 	}
 	for _, c := range d.status.Conditions {

@@ -136,7 +136,7 @@ type Pass struct {
 	Err     error
 	At      time.Time
 	Took    time.Duration
-	Authors map[state.Key]state.Author // who took away what, as far as the kernel tells
+	Ruler   state.Author // who had changed nftables last before the pass
 }
 
 // Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the

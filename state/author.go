@@ -2,10 +2,12 @@ package state
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,31 +17,46 @@ import (
 type Author struct {
 	PID  int
 	Name string // of the program; "": it had ended before anybody could ask
+
+	at time.Time
 }
 
+// String is empty if nobody is known.
 func (a Author) String() string {
+	if a.PID == 0 {
+		return ""
+	}
 	if a.Name == "" {
 		return fmt.Sprintf("pid %d", a.PID)
 	}
 	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
 }
 
-// authors remembers who last took which object away, until somebody asks. A storm does not make it grow.
+// authors remembers for a while who last took which object away. A storm does not make it grow.
 type authors struct {
 	mu  sync.Mutex
 	own map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
 	by  map[Key]Author
 }
 
-const mostAuthors = 4096
+const (
+	mostAuthors  = 4096
+	authorMemory = time.Minute
+)
 
 func (a *authors) note(k Key, pid uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if int(pid) == os.Getpid() || len(a.by) >= mostAuthors {
+	if int(pid) == os.Getpid() {
 		return
 	}
-	a.by[k] = Author{int(pid), programName(pid)}
+	now := time.Now()
+	if len(a.by) >= mostAuthors {
+		maps.DeleteFunc(a.by, func(_ Key, old Author) bool { return now.Sub(old.at) > authorMemory })
+	}
+	if len(a.by) < mostAuthors {
+		a.by[k] = Author{int(pid), programName(pid), now}
+	}
 }
 
 // programName is right for a process's first netlink socket, whose id is the process's.
@@ -51,17 +68,17 @@ func programName(pid uint32) string {
 	return strings.TrimSpace(string(b))
 }
 
-// TakeAuthors returns who took away which objects since the last call. A chain's Key is that of any chain: the kernel only
-// tells that the rules have changed.
-func (n *Node) TakeAuthors() map[Key]Author {
+// Author is who took an object away last, during the last minute, as far as the kernel told; the zero Author: nobody knows.
+func (n *Node) Author(k Key) Author {
 	n.authors.mu.Lock()
 	defer n.authors.mu.Unlock()
-	by := n.authors.by
-	n.authors.by = map[Key]Author{}
-	return by
+	if a := n.authors.by[k]; time.Since(a.at) < authorMemory {
+		return a
+	}
+	return Author{}
 }
 
-// AnyChain is the Key under which TakeAuthors has who changed nftables last.
+// AnyChain is the Key of who changed nftables last: the kernel does not tell which rules.
 func AnyChain() Key { return Key{Kind: KindChain} }
 
 // attribute notes who sent a message that says that something has gone.
@@ -135,6 +152,7 @@ func (n *Node) generation(typ uint16, body []byte) {
 			a.Name = unix.ByteSliceToString(v)
 		}
 	})
+	a.at = time.Now()
 	n.authors.mu.Lock()
 	defer n.authors.mu.Unlock()
 	n.authors.by[AnyChain()] = a

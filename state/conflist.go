@@ -25,30 +25,54 @@ func (c Conflist) Name() string { return c.Path[strings.LastIndexByte(c.Path, '/
 
 // Attrs sums the file up, as far as it can be read.
 func (c Conflist) Attrs() string {
-	var list ConfigList
-	if json.Unmarshal([]byte(c.Content), &list) != nil || len(list.Plugins) == 0 {
+	bridge, err := c.bridge()
+	if err != nil {
 		return fmt.Sprintf("damaged, %d bytes", len(c.Content))
 	}
 	var subnets []string
-	for _, set := range list.Plugins[0].IPAM.Ranges {
+	for _, set := range bridge.IPAM.Ranges {
 		for _, r := range set {
 			subnets = append(subnets, r.Subnet)
 		}
 	}
-	return fmt.Sprintf("mtu %d subnets %s, %d bytes", list.Plugins[0].MTU, strings.Join(subnets, ","), len(c.Content))
+	return fmt.Sprintf("mtu %d subnets %s, %d bytes", bridge.MTU, strings.Join(subnets, ","), len(c.Content))
+}
+
+// bridge is the entry of the bridge plugin.
+func (c Conflist) bridge() (BridgeConfig, error) {
+	var list struct{ Plugins []BridgeConfig }
+	err := json.Unmarshal([]byte(c.Content), &list)
+	if err == nil && len(list.Plugins) == 0 {
+		err = errors.New("no plugins")
+	}
+	if err != nil {
+		return BridgeConfig{}, err
+	}
+	return list.Plugins[0], nil
 }
 
 // ConfigList is the conflist as podnet writes it.
 type ConfigList struct {
-	CNIVersion  string         `json:"cniVersion"`
-	CNIVersions []string       `json:"cniVersions,omitempty"`
-	Name        string         `json:"name"`
-	DisableGC   bool           `json:"disableGC,omitempty"`
-	Plugins     []PluginConfig `json:"plugins"`
+	CNIVersion  string   `json:"cniVersion"`
+	CNIVersions []string `json:"cniVersions,omitempty"`
+	Name        string   `json:"name"`
+	DisableGC   bool     `json:"disableGC,omitempty"`
+	Plugins     []any    `json:"plugins"` // BridgeConfig, PortmapConfig
 }
 
-// PluginConfig is the bridge plugin's entry.
-type PluginConfig struct {
+// PortmapConfig is the portmap plugin's entry: the runtime gives it a pod's host ports.
+type PortmapConfig struct {
+	Type         string       `json:"type"`
+	Capabilities Capabilities `json:"capabilities"`
+}
+
+// Capabilities say what a plugin takes from the runtime.
+type Capabilities struct {
+	PortMappings bool `json:"portMappings"`
+}
+
+// BridgeConfig is the bridge plugin's entry.
+type BridgeConfig struct {
 	Type             string     `json:"type"`
 	Bridge           string     `json:"bridge"`
 	IsGateway        bool       `json:"isGateway"`
@@ -79,7 +103,7 @@ type PodnetMark struct {
 }
 
 func conflist(t *schema.Topology, node *schema.Node, mtu int, paths Paths) (Conflist, error) {
-	bridge := PluginConfig{
+	bridge := BridgeConfig{
 		Type: "bridge", Bridge: t.Network.Bridge.Name, HairpinMode: t.Network.Bridge.HairpinMode,
 		IsGateway: true, IsDefaultGateway: true, MTU: mtu,
 		IPAM:   IPAMConfig{Type: "host-local", DataDir: paths.IPAMDataDir},
@@ -91,7 +115,7 @@ func conflist(t *schema.Topology, node *schema.Node, mtu int, paths Paths) (Conf
 	cni := t.Network.CNI
 	b, err := json.MarshalIndent(ConfigList{
 		CNIVersion: cni.Versions[0], CNIVersions: cni.Versions, Name: cni.Name, DisableGC: cni.DisableGC,
-		Plugins: []PluginConfig{bridge},
+		Plugins: []any{bridge, PortmapConfig{"portmap", Capabilities{PortMappings: true}}},
 	}, "", "  ")
 	return Conflist{paths.Conflist, string(b) + "\n"}, err
 }
@@ -180,8 +204,7 @@ func (n *Node) HoldConflist() error {
 		return err
 	}
 	for _, c := range live.Conflists.Rows() {
-		var list ConfigList
-		if json.Unmarshal([]byte(c.Content), &list) == nil && len(list.Plugins) > 0 && n.index(list.Plugins[0].Bridge) != 0 {
+		if bridge, err := c.bridge(); err == nil && n.index(bridge.Bridge) != 0 {
 			continue
 		}
 		if err := applyConflist(n, &Change{Op: Delete, Have: c}); err != nil {

@@ -14,13 +14,20 @@ import (
 func TestContention(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
-	for begin := time.Now(); time.Since(begin) < 2*time.Second; {
-		_, _ = n.Exec("ip", "route", "del", "10.244.1.0/24") // it may just be gone
-	}
-	c := n.AwaitCondition("Contention", "True")
-	if c.Reason != "Fight" || !strings.Contains(c.Message, "route 10.244.1.0/24 was put right") || !strings.Contains(c.Message, "last changed by") {
-		t.Errorf("condition %+v", c)
-	}
+	lab.Eventually(t, lab.Patience, "the fight is noticed", func() error {
+		for range 10 {
+			_, _ = n.Exec("ip", "route", "del", "10.244.1.0/24") // it may just be gone
+		}
+		s, err := n.Status()
+		if err != nil {
+			return err
+		}
+		c := s.Condition("Contention")
+		if c.Status != "True" || c.Reason != "Fight" || !strings.Contains(c.Message, "route 10.244.1.0/24 was put right") || !strings.Contains(c.Message, "last changed by") {
+			return fmt.Errorf("condition %+v", c)
+		}
+		return nil
+	})
 	lab.Eventually(t, lab.Patience, "healed after the fight", func() error { return n.CheckPeers(topology) })
 }
 

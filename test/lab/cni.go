@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -156,14 +155,10 @@ func ReferencePlugins() (string, error) {
 	return dir, nil
 }
 
-// plugin executes one plugin. A portmap that is not there is passed over: the project has none yet, and without port
-// mappings it only hands its input on.
+// plugin executes one plugin.
 func (n *Node) plugin(verb string, p *Pod, ifname string, conf map[string]any) (json.RawMessage, error) {
 	kind, _ := conf["type"].(string)
 	path := filepath.Join(n.cniPath(), kind)
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && kind == "portmap" {
-		return nil, nil
-	}
 	stdin, err := json.Marshal(conf)
 	if err != nil {
 		return nil, err
