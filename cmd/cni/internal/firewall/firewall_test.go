@@ -211,6 +211,34 @@ func TestLock(t *testing.T) {
 	unlock()
 }
 
+// A program holds the lock as long as it runs, whatever becomes of the plugin that executed it.
+func TestLockInherited(t *testing.T) {
+	unlock, err := Lock(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := exec.Command("cat")
+	input, err := program.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if _, err := Lock(10 * time.Millisecond); !errors.Is(err, ErrLocked) {
+		t.Errorf("locked while a program runs: %v", err)
+	}
+	input.Close()
+	if err := program.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err = Lock(10 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+}
+
 func TestScriptError(t *testing.T) {
 	if err := Script("add nonsense"); err == nil || !strings.Contains(err.Error(), "syntax error") {
 		t.Error(err)

@@ -12,9 +12,10 @@ import (
 var ErrLocked = errors.New("another plugin holds the lock of the packet filter")
 
 // Lock keeps other plugins of podnet from reading rules in order to change them. It belongs to the network namespace, as the
-// rules do, and needs no file: it is held on the namespace's own inode, and ends with the process at the latest.
+// rules do, and needs no file: it is held on the namespace's own inode. Programs that are executed meanwhile hold it too, so
+// that one whose caller is killed has finished before the next plugin reads.
 func Lock(timeout time.Duration) (unlock func(), err error) {
-	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY, 0) // without CLOEXEC
 	if err != nil {
 		return nil, fmt.Errorf("open this process's network namespace: %w", err)
 	}

@@ -117,7 +117,7 @@ func TestOwner(t *testing.T) {
 
 // Whatever a runtime or an administrator writes is refused with a reason, or means mappings that do not overlap, whose rules
 // say what they are and are one line each.
-func FuzzConfig(f *testing.F) {
+func FuzzRules(f *testing.F) {
 	for _, fields := range []string{
 		prevBoth,
 		ports(`{"hostPort":8080,"containerPort":80,"protocol":"tcp"},{"hostPort":8080,"containerPort":80,"protocol":"udp","hostIP":"127.0.0.1"}`) + prevBoth,
