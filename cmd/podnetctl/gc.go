@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/podnet/podnet/cmd/cni/collect"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/ipam"
@@ -22,7 +23,8 @@ type Collected struct {
 	Network    string  `json:"network"`
 	Freed      []lease `json:"freed"`
 	Veths      int     `json:"veths"` // whose deletion was interrupted
-	Kept       []lease `json:"kept"`  // of other plugins, without a veth of podnet's
+	Mappings   int     `json:"mappings"`
+	Kept       []lease `json:"kept"` // of other plugins, without a veth of podnet's
 }
 
 type lease struct {
@@ -36,7 +38,8 @@ func (c *cli) gc() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gc",
 		Short: "Release what pods that are gone have left behind on this node",
-		Long: `gc releases address leases and host veths of podnet's own network whose pod is gone, which is when its host veth is.
+		Long: `gc releases address leases, host veths and port mappings of podnet's own network whose pod is gone, which is when its
+host veth is.
 Leases that other plugins wrote are listed and kept: nobody can tell whose they are. podnetd does the same after its start
 and every ten minutes; other networks are the runtime's to clean up.`,
 		Args: cobra.NoArgs,
@@ -56,7 +59,7 @@ func (c *cli) runGC(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
 	network := n.verdict.Topology.Network.CNI.Name
-	g, err := n.engine.Live().Collect(ctx, network)
+	g, err := collect.Run(ctx, n.engine.Live(), network)
 	if c.json() {
 		if bad := c.writeJSON(collected(network, g)); bad != nil {
 			return bad
@@ -67,8 +70,8 @@ func (c *cli) runGC(ctx context.Context) error {
 	return err
 }
 
-func collected(network string, g state.Garbage) Collected {
-	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, leases(g.Kept)}
+func collected(network string, g collect.Garbage) Collected {
+	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, g.Mappings, leases(g.Kept)}
 }
 
 func leases(all []ipam.Lease) []lease {
@@ -79,10 +82,10 @@ func leases(all []ipam.Lease) []lease {
 	return out
 }
 
-func (c *cli) writeGarbage(network string, paths state.Paths, g state.Garbage) {
+func (c *cli) writeGarbage(network string, paths state.Paths, g collect.Garbage) {
 	dir := filepath.Join(paths.IPAMDataDir, network)
 	fmt.Fprintf(c.out, "Network   %s  %s\n", network, dir)
-	fmt.Fprintf(c.out, "Freed     %d leases, %d host veths\n", len(g.Freed), g.Veths)
+	fmt.Fprintf(c.out, "Freed     %d leases, %d host veths, %d port mappings\n", len(g.Freed), g.Veths, g.Mappings)
 	c.writeLeases("-", g.Freed)
 	if len(g.Kept) > 0 {
 		fmt.Fprintf(c.out, "Kept      %d leases of other plugins; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))

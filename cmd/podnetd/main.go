@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/podnet/podnet/cmd/cni/collect"
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
@@ -121,7 +122,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
 		Passed:  func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
 		Turned:  func() { srv.alive(); manager.alive() },
-		Collect: func(ctx context.Context, network string) error { return collect(ctx, settings.Paths, network, log) },
+		Collect: func(ctx context.Context, network string) error { return collectGarbage(ctx, settings.Paths, network, log) },
 	}
 	log.Info("podnetd starts", "version", version, "topology", settings.Paths.Topology)
 	err = d.Run(ctx, hup)
@@ -130,16 +131,16 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	return err
 }
 
-// collect looks at the node through sockets of its own, because it runs beside the loop.
-func collect(ctx context.Context, paths state.Paths, network string, log *slog.Logger) error {
+// collectGarbage looks at the node through sockets of its own, because it runs beside the loop.
+func collectGarbage(ctx context.Context, paths state.Paths, network string, log *slog.Logger) error {
 	node, err := state.Open(paths)
 	if err != nil {
 		return err
 	}
 	defer node.Close()
-	g, err := node.Collect(ctx, network)
-	if len(g.Freed)+g.Veths > 0 {
-		log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths)
+	g, err := collect.Run(ctx, node, network)
+	if g.Len() > 0 {
+		log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths, "mappings", g.Mappings)
 	}
 	return err
 }

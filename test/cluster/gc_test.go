@@ -12,12 +12,16 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A pod whose namespace vanished leaves a lease behind, which gc frees, and the daemon at its start. The lease of a live
-// pod stays.
+// A pod whose namespace vanished leaves a lease and a port mapping behind, which gc frees, and the daemon at its start. What a live
+// pod has stays.
 func TestCollectGarbage(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]
-	alive := n.Pod("alive")
+	alive := n.NewPod("alive")
+	alive.Ports = []lab.PortMapping{{HostPort: 8080, ContainerPort: 80, Protocol: "tcp"}}
+	if _, err := alive.Add(); err != nil {
+		t.Fatal(err)
+	}
 	leases := func() string {
 		entries, err := os.ReadDir(n.Path("/var/lib/cni/networks/podnet"))
 		if err != nil {
@@ -31,12 +35,20 @@ func TestCollectGarbage(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
+	mappings := func() string { return n.Sh("iptables-save") + n.Sh("nft list ruleset") }
 	for _, collect := range []func(){
 		func() { exits(t, n.Podnetctl("gc"), 0, "gc") },
 		func() { n.Stop(); n.Start() },
 	} {
-		gone := n.Pod("gone")
+		gone := n.NewPod("gone")
+		gone.Ports = []lab.PortMapping{{HostPort: 8081, ContainerPort: 80, Protocol: "tcp"}}
+		if _, err := gone.Add(); err != nil {
+			t.Fatal(err)
+		}
 		address := gone.Addr4()
+		if !strings.Contains(mappings(), "8081") {
+			t.Errorf("no mapping:\n%s", mappings())
+		}
 		if err := gone.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -56,6 +68,9 @@ func TestCollectGarbage(t *testing.T) {
 		lab.Eventually(t, lab.Patience, "the lease is freed", func() error {
 			if left := leases(); strings.Contains(left+" ", address+" ") || !strings.Contains(left+" ", alive.Addr4()+" ") {
 				return fmt.Errorf("leases %s", left)
+			}
+			if left := mappings(); strings.Contains(left, "8081") || !strings.Contains(left, "8080") {
+				return fmt.Errorf("mappings\n%s", left)
 			}
 			return nil
 		})

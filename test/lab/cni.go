@@ -108,6 +108,9 @@ func (n *Node) chain(verb string, p *Pod, extra map[string]any) (json.RawMessage
 		if result != nil {
 			conf["prevResult"] = result
 		}
+		if takes, _ := conf["capabilities"].(map[string]any); takes["portMappings"] == true && p != nil && len(p.Ports) > 0 {
+			conf["runtimeConfig"] = map[string]any{"portMappings": p.Ports}
+		}
 		for k, v := range extra {
 			conf[k] = v
 		}

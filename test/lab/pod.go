@@ -18,8 +18,16 @@ type Pod struct {
 	PodName string
 	ID      string // container id
 	Node    *Node
+	Ports   []PortMapping // for plugins that take them
 
 	result json.RawMessage // of the last ADD; what a runtime keeps as its cache
+}
+
+// PortMapping is a host port of a pod, in the runtime's words.
+type PortMapping struct {
+	HostPort      int    `json:"hostPort"`
+	ContainerPort int    `json:"containerPort"`
+	Protocol      string `json:"protocol"`
 }
 
 // NewPod makes the namespace of a pod and has the loopback plugin set lo up, as runtimes do. It has no address yet.

@@ -1,0 +1,32 @@
+// Package collect frees what pods that are gone have left behind on a node, for the daemon and the command line alike.
+package collect
+
+import (
+	"context"
+	"errors"
+
+	"github.com/podnet/podnet/cmd/cni/internal/portmap"
+	"github.com/podnet/podnet/state"
+)
+
+// Garbage is what there was.
+type Garbage struct {
+	state.Garbage
+	Mappings int // host ports
+}
+
+// Len is the number of things that were freed.
+func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
+
+// Run frees the leases, host veths and port mappings of a network whose pod is gone: when its host veth is. What cannot be
+// freed does not keep the rest from it.
+func Run(ctx context.Context, node *state.Node, network string) (Garbage, error) {
+	var g Garbage
+	var err, err2 error
+	g.Garbage, err = node.Collect(ctx, network)
+	g.Mappings, err2 = portmap.Collect(network, func(containerID, ifname string) (bool, error) {
+		exists, err := node.PodExists(network, containerID, ifname)
+		return !exists, err
+	})
+	return g, errors.Join(err, err2)
+}
