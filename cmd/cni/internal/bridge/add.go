@@ -129,7 +129,26 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 	if err := awaitLinks(h, v.name, br.Name, entries...); err != nil {
 		return err
 	}
+	if err := c.awaitAddresses(h, gateway, end, a); err != nil {
+		return err
+	}
 	return end.announce(v.peerMAC)
+}
+
+// awaitAddresses waits for the pod's addresses and its gateways'. Where duplicates are looked for, the pod's have been waited
+// for already, and the gateways' are not, as pods never have.
+func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a *addressing) error {
+	if c.EnableDAD {
+		return nil
+	}
+	if err := awaitAddresses(end.Conn, end.name, end.index, a.hosts()); err != nil || !c.IsGateway {
+		return err
+	}
+	var addrs []netip.Addr
+	for _, g := range a.gateways() {
+		addrs = append(addrs, g.Addr())
+	}
+	return awaitAddresses(h, gateway.Name, gateway.Index, addrs)
 }
 
 func (a *addressing) hosts() []netip.Addr {

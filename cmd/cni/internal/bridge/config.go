@@ -17,51 +17,56 @@ const defaultBridge = "cni0"
 
 // config is the plugin's configuration, with the fields of the reference plugin.
 type config struct {
-	Bridge                    string      `json:"bridge"`
-	IsGateway                 bool        `json:"isGateway"`
-	IsDefaultGateway          bool        `json:"isDefaultGateway"`
-	ForceAddress              bool        `json:"forceAddress"`
-	IPMasq                    bool        `json:"ipMasq"`
-	IPMasqBackend             string      `json:"ipMasqBackend"`
-	MTU                       int         `json:"mtu"`
-	HairpinMode               bool        `json:"hairpinMode"`
-	PromiscMode               bool        `json:"promiscMode"`
-	VLAN                      int         `json:"vlan"`
-	VLANTrunk                 []trunkFile `json:"vlanTrunk"`
-	PreserveDefaultVLAN       bool        `json:"preserveDefaultVlan"`
-	MACSpoofChk               bool        `json:"macspoofchk"`
-	EnableDAD                 bool        `json:"enabledad"`
-	DisableContainerInterface bool        `json:"disableContainerInterface"`
-	PortIsolation             bool        `json:"portIsolation"`
-
-	IPAM       types.IPAM      `json:"ipam"`
-	DNS        types.DNS       `json:"dns"`
-	PrevResult json.RawMessage `json:"prevResult"`
-	Podnet     *own            `json:"podnet"`
-
-	RuntimeConfig macArgs `json:"runtimeConfig"`
-	Args          struct {
-		CNI macArgs `json:"cni"`
-	} `json:"args"`
-}
-
-type macArgs struct {
-	MAC string `json:"mac"`
+	Bridge, IPMasqBackend                string
+	IsGateway, IsDefaultGateway          bool
+	ForceAddress, IPMasq                 bool
+	HairpinMode, PromiscMode             bool
+	MACSpoofChk, PortIsolation           bool
+	EnableDAD, DisableContainerInterface bool
+	MTU, VLAN                            int
+	VLANTrunk                            []trunkFile
+	PreserveDefaultVLAN                  bool
+	IPAM                                 types.IPAM
+	DNS                                  types.DNS
+	PrevResult                           json.RawMessage
+	Podnet                               *own
+	runtimeMAC, argsMAC                  string
 }
 
 // own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and host veths are marked.
-type own struct {
-	BridgeMAC string `json:"bridgeMAC"`
-}
+type own struct{ BridgeMAC string }
 
 // decode reads what every verb needs. It is lenient: a DEL must work with a configuration that an ADD would refuse.
 func decode(req *protocol.Request) (*config, error) {
 	c := &config{Bridge: defaultBridge}
-	if err := json.Unmarshal(req.Config, c); err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "bridge configuration: %w", err)
+	o := protocol.ReadObject("bridge configuration", req.Config)
+	o.String("bridge", &c.Bridge)
+	o.String("ipMasqBackend", &c.IPMasqBackend)
+	o.Bool("isGateway", &c.IsGateway)
+	o.Bool("isDefaultGateway", &c.IsDefaultGateway)
+	o.Bool("forceAddress", &c.ForceAddress)
+	o.Bool("ipMasq", &c.IPMasq)
+	o.Bool("hairpinMode", &c.HairpinMode)
+	o.Bool("promiscMode", &c.PromiscMode)
+	o.Bool("macspoofchk", &c.MACSpoofChk)
+	o.Bool("portIsolation", &c.PortIsolation)
+	o.Bool("enabledad", &c.EnableDAD)
+	o.Bool("disableContainerInterface", &c.DisableContainerInterface)
+	o.Bool("preserveDefaultVlan", &c.PreserveDefaultVLAN)
+	o.Int("mtu", &c.MTU)
+	o.Int("vlan", &c.VLAN)
+	o.Any("vlanTrunk", &c.VLANTrunk)
+	o.Any("dns", &c.DNS)
+	o.Object("ipam").String("type", &c.IPAM.Type)
+	o.Object("runtimeConfig").String("mac", &c.runtimeMAC)
+	o.Object("args").Object("cni").String("mac", &c.argsMAC)
+	c.PrevResult = o.Raw("prevResult")
+	if o.Raw("podnet") != nil {
+		c.Podnet = &own{}
+		o.Object("podnet").String("bridgeMAC", &c.Podnet.BridgeMAC)
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
-	return c, nil
+	return c, o.Err()
 }
 
 func (c *config) layer3() bool { return c.IPAM.Type != "" }
@@ -90,7 +95,7 @@ func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, text := range []string{c.RuntimeConfig.MAC, c.Args.CNI.MAC, args["MAC"]} {
+	for _, text := range []string{c.runtimeMAC, c.argsMAC, args["MAC"]} {
 		if text != "" {
 			return parseMAC(text)
 		}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,29 @@ func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) er
 		}
 		return up, nil
 	}, port+" and "+bridge+" do not come up")
+}
+
+// awaitAddresses waits until packets to the link's IPv6 addresses are taken: the kernel gets to that a while after it has
+// answered, as a job that it queues when the link has its carrier, and only a route in the table local tells. Asking for
+// the link is what has its carrier noticed. IPv4 addresses are there at once.
+func awaitAddresses(h *rtnl.Conn, link string, index int, addrs []netip.Addr) error {
+	for _, a := range addrs {
+		if a.Is4() {
+			continue
+		}
+		route := rtnl.Route{Dst: netip.PrefixFrom(a, a.BitLen()), Index: index, Table: unix.RT_TABLE_LOCAL}
+		err := poll(portTimeout, func() (bool, error) {
+			if there, err := h.HasRoute(route); err != nil || there {
+				return there, err
+			}
+			_, err := h.LinkByName(link)
+			return false, err
+		}, fmt.Sprintf("the address %s of %s is not taken up by the kernel", a, link))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // poll asks until the answer is yes, less and less often.

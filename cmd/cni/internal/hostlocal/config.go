@@ -3,11 +3,11 @@
 package hostlocal
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -23,45 +23,65 @@ const defaultDataDir = "/var/lib/cni/networks"
 
 // file is the configuration as it is written.
 type file struct {
-	IPAM *struct {
-		rangeFile
-		Ranges     [][]rangeFile  `json:"ranges"`
-		Routes     []*types.Route `json:"routes"`
-		ResolvConf string         `json:"resolvConf"`
-		DataDir    string         `json:"dataDir"`
-	} `json:"ipam"`
-	RuntimeConfig struct {
-		IPRanges [][]rangeFile `json:"ipRanges"`
-		IPs      []string      `json:"ips"`
-	} `json:"runtimeConfig"`
-	Args struct {
-		CNI struct {
-			IPs []string `json:"ips"`
-		} `json:"cni"`
-	} `json:"args"`
+	old        rangeFile     // the older top-level fields
+	ranges     [][]rangeFile // those of ranges
+	ipRanges   [][]rangeFile // the runtime's
+	routes     []*types.Route
+	resolvConf string
+	dataDir    string
+	ips        []string // asked for by name, in args.cni and by the runtime
 }
 
 type rangeFile struct {
-	Subnet     netip.Prefix `json:"subnet"`
-	RangeStart netip.Addr   `json:"rangeStart"`
-	RangeEnd   netip.Addr   `json:"rangeEnd"`
-	Gateway    netip.Addr   `json:"gateway"`
+	Subnet                        netip.Prefix
+	RangeStart, RangeEnd, Gateway netip.Addr
 }
 
 func parse(req *protocol.Request) (*file, error) {
-	f := &file{}
-	if err := json.Unmarshal(req.Config, f); err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "ipam configuration: %w", err)
+	f := &file{dataDir: defaultDataDir}
+	o := protocol.ReadObject("ipam configuration", req.Config)
+	ipam, runtime := o.Object("ipam"), o.Object("runtimeConfig")
+	f.old = readRange(ipam)
+	f.ranges, f.ipRanges = readRanges(ipam.Lists("ranges")), readRanges(runtime.Lists("ipRanges"))
+	ipam.Any("routes", &f.routes)
+	ipam.String("resolvConf", &f.resolvConf)
+	ipam.String("dataDir", &f.dataDir)
+	var ips []string
+	o.Object("args").Object("cni").Any("ips", &f.ips)
+	runtime.Any("ips", &ips)
+	f.ips = append(f.ips, ips...)
+	if err := o.Err(); err != nil {
+		return nil, err
 	}
-	if f.IPAM == nil {
+	if o.Raw("ipam") == nil {
 		return nil, protocol.Errorf(protocol.CodeConfig, "IPAM config missing 'ipam' key")
 	}
 	return f, nil
 }
 
+func readRanges(lists [][]protocol.Object) [][]rangeFile {
+	var sets [][]rangeFile
+	for _, list := range lists {
+		set := []rangeFile{}
+		for _, o := range list {
+			set = append(set, readRange(o))
+		}
+		sets = append(sets, set)
+	}
+	return sets
+}
+
+func readRange(o protocol.Object) (r rangeFile) {
+	o.Text("subnet", &r.Subnet)
+	o.Text("rangeStart", &r.RangeStart)
+	o.Text("rangeEnd", &r.RangeEnd)
+	o.Text("gateway", &r.Gateway)
+	return r
+}
+
 // store is the one of the request's network.
 func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
-	dir := f.IPAM.DataDir
+	dir := f.dataDir
 	if dir == "" {
 		dir = defaultDataDir
 	}
@@ -77,11 +97,11 @@ func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
 
 // sets are all range sets in their order: the runtime's, the one of the older top-level fields, those of ranges.
 func (f *file) sets() ([]ipam.Set, error) {
-	written := f.RuntimeConfig.IPRanges
-	if f.IPAM.Subnet.IsValid() {
-		written = append(written, []rangeFile{f.IPAM.rangeFile})
+	written := slices.Clone(f.ipRanges)
+	if f.old.Subnet.IsValid() {
+		written = append(written, []rangeFile{f.old})
 	}
-	written = append(written, f.IPAM.Ranges...)
+	written = append(written, f.ranges...)
 	if len(written) == 0 {
 		return nil, protocol.Errorf(protocol.CodeConfig, "no IP ranges specified: set ipam.ranges")
 	}
@@ -104,8 +124,7 @@ func (f *file) requested(args map[string]string) ([]netip.Addr, error) {
 	if ip := args["IP"]; ip != "" {
 		texts = append(texts, ip)
 	}
-	texts = append(texts, f.Args.CNI.IPs...)
-	texts = append(texts, f.RuntimeConfig.IPs...)
+	texts = append(texts, f.ips...)
 	var addrs []netip.Addr
 	for _, text := range texts {
 		bare, _, _ := strings.Cut(text, "/")

@@ -40,8 +40,8 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Allocation{Routes: f.IPAM.Routes}
-	if a.DNS, err = readResolvConf(f.IPAM.ResolvConf); err != nil {
+	a := &Allocation{Routes: f.routes}
+	if a.DNS, err = readResolvConf(f.resolvConf); err != nil {
 		return nil, err
 	}
 	s, err := f.store(req)

@@ -67,9 +67,9 @@ func TestHostLocalRequested(t *testing.T) {
 			continue
 		}
 		var addrs []string
-		for _, line := range strings.Split(out, "\n") {
-			if _, addr, ok := strings.Cut(line, `"address": "`); ok {
-				addrs = append(addrs, strings.TrimRight(addr, `",`))
+		for i, piece := range strings.Split(out, `"address": "`) {
+			if addr, _, ok := strings.Cut(piece, `"`); ok && i > 0 {
+				addrs = append(addrs, addr)
 			}
 		}
 		if got := strings.Join(addrs, " "); err != nil || got != c.want {

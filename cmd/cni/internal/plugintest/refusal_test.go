@@ -205,7 +205,7 @@ exit 0
 	t.Setenv("GW", "10.7.0.1")
 	run := func(verb string) (string, error) { return h.run(call.with(verb)) }
 	result, err := run("ADD")
-	if err != nil || !strings.Contains(result, `"10.7.0.1"`) || !strings.Contains(result, `"domain": "x"`) {
+	if err != nil || !strings.Contains(result, `"10.7.0.1"`) || !strings.Contains(result, `"domain":"x"`) {
 		t.Errorf("%s %v", result, err)
 	}
 	if _, err := run("DEL"); err != nil {

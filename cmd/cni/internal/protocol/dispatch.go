@@ -46,10 +46,8 @@ func (v Verbs) run(req *Request, stdout io.Writer) error {
 	silent := map[string]func(*Request) error{"DEL": v.Del, "CHECK": v.Check, "STATUS": v.Status, "GC": v.GC}
 	switch req.Verb {
 	case "VERSION":
-		return printJSON(stdout, struct {
-			CNIVersion        string   `json:"cniVersion"`
-			SupportedVersions []string `json:"supportedVersions"`
-		}{versions[len(versions)-1], versions})
+		_, err := fmt.Fprintf(stdout, `{"cniVersion":"%s","supportedVersions":["%s"]}`+"\n", versions[len(versions)-1], strings.Join(versions, `","`))
+		return err
 	case "ADD":
 		result, err := v.Add(req)
 		if err != nil {

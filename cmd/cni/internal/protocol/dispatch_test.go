@@ -33,7 +33,7 @@ func TestServe(t *testing.T) {
 	verbs := Verbs{Add: func(r *Request) (*current.Result, error) { return &current.Result{}, note(r) }, Del: note, Check: note, GC: note}
 	for _, c := range []struct{ env, stdin, want, called string }{
 		{"COMMAND=VERSION", "", `true {"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
-		{"COMMAND=ADD " + all, conf, "true {\n    \"cniVersion\": \"1.1.0\"\n}", "ADD net"},
+		{"COMMAND=ADD " + all, conf, `true {"cniVersion": "1.1.0"}`, "ADD net"},
 		{"COMMAND=DEL " + all, conf, "true ", "DEL net"},
 		{"COMMAND=DEL CONTAINERID=id IFNAME=eth0 PATH=/bin", conf, "true ", "DEL net"},
 		{"COMMAND=CHECK " + all, conf, "true ", "CHECK net"},

@@ -4,7 +4,6 @@
 package protocol
 
 import (
-	"encoding/json"
 	"io"
 	"slices"
 	"strings"
@@ -81,14 +80,12 @@ func (r *Request) readConfig(stdin io.Reader) error {
 	if r.Config, err = io.ReadAll(stdin); err != nil {
 		return Errorf(CodeIO, "read the configuration from standard input: %w", err)
 	}
-	var head struct {
-		CNIVersion string `json:"cniVersion"`
-		Name       string `json:"name"`
+	o := ReadObject("the network configuration", r.Config)
+	o.String("cniVersion", &r.Version)
+	o.String("name", &r.Network)
+	if *o.err != nil {
+		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", *o.err)
 	}
-	if err := json.Unmarshal(r.Config, &head); err != nil {
-		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", err)
-	}
-	r.Version, r.Network = head.CNIVersion, head.Name
 	if err := r.checkVersion(); err != nil {
 		return err
 	}
