@@ -64,7 +64,10 @@ func programs(t *testing.T, multi string) string {
 
 func forKinds(t *testing.T, f func(*testing.T, *host)) {
 	for _, kind := range kinds {
-		t.Run(kind, func(t *testing.T) { f(t, newHost(t, kind)) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f(t, newHost(t, kind))
+		})
 	}
 }
 

@@ -54,38 +54,40 @@ func answer(name string, from net.Addr) string {
 	return name + " " + netip.MustParseAddrPort(from.String()).Addr().Unmap().String()
 }
 
-// ask opens a connection and returns what it is answered.
-func ask(from *lab.Namespace, network, addr string) (string, error) {
-	c, err := open(from, network, addr, "")
+// An answer comes at once, or after what a busy machine needs; that there is none takes less patience.
+const (
+	patient   = 2 * time.Second
+	impatient = 250 * time.Millisecond
+)
+
+// ask opens a connection and returns what it is answered within a time.
+func ask(from *lab.Namespace, network, addr string, wait time.Duration) (string, error) {
+	c, err := open(from, network, addr, wait)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	return say(c)
+	return say(c, wait)
 }
 
-// open makes a connection from a namespace, and from a port if one is named.
-func open(from *lab.Namespace, network, addr, local string) (net.Conn, error) {
+// open makes a connection from a namespace.
+func open(from *lab.Namespace, network, addr string, wait time.Duration) (net.Conn, error) {
 	var c net.Conn
 	err := from.Do(func() (err error) {
-		d := net.Dialer{Timeout: time.Second}
-		if local != "" {
-			d.LocalAddr = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(local))
-		}
-		c, err = d.Dial(network, addr)
+		c, err = net.DialTimeout(network, addr, wait)
 		return err
 	})
 	return c, err
 }
 
 // say sends a packet, or nothing over TCP, and waits for an answer.
-func say(c net.Conn) (string, error) {
+func say(c net.Conn, wait time.Duration) (string, error) {
 	if _, udp := c.(*net.UDPConn); udp {
 		if _, err := c.Write([]byte("?")); err != nil {
 			return "", err
 		}
 	}
-	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(wait))
 	b := make([]byte, 100)
 	n, err := c.Read(b)
 	return string(b[:n]), err
@@ -94,7 +96,7 @@ func say(c net.Conn) (string, error) {
 // answered wants an address to be answered with these words: a pod's name, the address it sees.
 func answered(t *testing.T, from *lab.Namespace, network, addr string, words ...string) {
 	t.Helper()
-	got, err := ask(from, network, addr)
+	got, err := ask(from, network, addr, patient)
 	if err != nil {
 		t.Errorf("%s -> %s %s: %v", from.Name, network, addr, err)
 		return
@@ -109,7 +111,7 @@ func answered(t *testing.T, from *lab.Namespace, network, addr string, words ...
 // silent wants an address not to be answered.
 func silent(t *testing.T, from *lab.Namespace, network, addr string) {
 	t.Helper()
-	if got, err := ask(from, network, addr); err == nil {
+	if got, err := ask(from, network, addr, impatient); err == nil {
 		t.Errorf("%s -> %s %s: answered %q", from.Name, network, addr, got)
 	}
 }

@@ -33,7 +33,7 @@ func TestTraffic(t *testing.T) {
 			answered(t, h.Namespace, network, "10.1.0.1:8080", "a", "10.1.0.1")
 			answered(t, h.Namespace, network, "127.0.0.1:8080", "a", "10.1.0.1")
 			answered(t, h.Namespace, network, "127.0.0.2:8080", "a", "10.1.0.1")
-			if _, err := ask(h.Namespace, network, "[::1]:8080"); !errors.Is(err, unix.ECONNREFUSED) {
+			if _, err := ask(h.Namespace, network, "[::1]:8080", impatient); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Errorf("[::1], where a pod cannot be reached: %v", err)
 			}
 			// Pods, itself among them, by the host's address.
@@ -138,29 +138,29 @@ func TestStaleUDP(t *testing.T) {
 		h.Must("nft", "add chain inet track c { type filter hook prerouting priority 0; }")
 		h.Sh("nft add rule inet track c ct state new counter")
 		for _, addr := range []string{h.IP4 + ":5353", "[" + h.IP6 + "]:5353"} {
-			conn, err := open(h.lab.Outside(), "udp", addr, "")
+			conn, err := open(h.lab.Outside(), "udp", addr, patient)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			other, err := open(h.Namespace, "udp", lab.Gateway4+":5353", "")
+			other, err := open(h.Namespace, "udp", lab.Gateway4+":5353", patient)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer other.Close()
-			_, _ = say(other)
+			_, _ = say(other, patient)
 			kept := connectionsTo(t, h, lab.Gateway4, "5353")
-			if got, err := say(conn); err == nil {
+			if got, err := say(conn, impatient); err == nil {
 				t.Errorf("answered without a mapping: %s", got)
 			}
 			for _, p := range []*pod{a, b, a} {
 				add := h.on(p, "5353:53/udp")
 				h.must(add)
-				if got, err := say(conn); !strings.HasPrefix(got, p.PodName+" ") {
+				if got, err := say(conn, patient); !strings.HasPrefix(got, p.PodName+" ") {
 					t.Errorf("%s: got %q %v, want %s", addr, got, err, p.PodName)
 				}
 				h.must(add.as("DEL"))
-				if got, err := say(conn); err == nil {
+				if got, err := say(conn, impatient); err == nil {
 					t.Errorf("answered after DEL: %s", got)
 				}
 			}
