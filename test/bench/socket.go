@@ -26,8 +26,12 @@ var listenGroups = []int{
 // dial opens a socket in a node's namespace. The first one of this process there bears its process id, so that the kernel
 // names it as the author of what is done with it.
 func dial(n *lab.Node, protocol int, groups ...int) (*socket, error) {
+	return dialNamespace(n.Namespace, protocol, groups...)
+}
+
+func dialNamespace(ns *lab.Namespace, protocol int, groups ...int) (*socket, error) {
 	s := &socket{buf: make([]byte, 1<<20)}
-	err := n.Do(func() (err error) {
+	err := ns.Do(func() (err error) {
 		s.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 		return err
 	})

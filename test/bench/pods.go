@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/podnet/podnet/test/cnihost"
+	"github.com/podnet/podnet/test/lab"
+)
+
+// rig is two hosts without a daemon, one with podnet's plugins and one with the reference ones, and the same configuration
+// on both but for the directory of leases.
+type rig struct {
+	bench
+	ours, theirs host
+}
+
+// host is one side.
+type host struct {
+	*cnihost.Host
+	conf cnihost.Object
+}
+
+const network = "bench"
+
+func (b bench) rig(fields cnihost.Object) rig {
+	reference, err := lab.ReferencePlugins()
+	b.must(err)
+	return rig{b, b.host(lab.Program("cni"), fields), b.host(reference, fields)}
+}
+
+func (b bench) host(plugins string, fields cnihost.Object) host {
+	h := cnihost.New(b.TB, plugins)
+	ranges := [][]cnihost.Object{{{"subnet": "10.1.0.0/16"}}, {{"subnet": "fd00:1::/64"}}}
+	return host{h, cnihost.Object{
+		"cniVersion": "1.0.0", "name": network, "type": "bridge", "bridge": "cni0", "mtu": 1450,
+		"isGateway": true, "isDefaultGateway": true, "hairpinMode": true,
+		"ipam": cnihost.Object{"type": "host-local", "dataDir": h.Dir, "ranges": ranges},
+	}.With(fields)}
+}
+
+// took are the durations of one verb on both sides.
+type took struct{ ours, theirs []time.Duration }
+
+// timed is one verb of one pod, from the exec of the plugin to its end.
+func (h host) timed(verb string, p *cnihost.Pod, conf cnihost.Object) (time.Duration, string, error) {
+	cmd := h.Verb(verb, p, conf)
+	begin := time.Now()
+	out, err := h.Finish(cmd)
+	return time.Since(begin), out, err
+}
+
+// cycle adds and deletes one pod.
+func (h host) cycle() (add, del time.Duration, err error) {
+	p := h.Pod()
+	defer h.Vanish(p)
+	if add, _, err = h.timed("ADD", p, h.conf); err != nil {
+		return 0, 0, err
+	}
+	del, _, err = h.timed("DEL", p, h.conf)
+	return add, del, err
+}
+
+// oneByOne cycles pods on both sides in turn. The first of each is not counted: it makes the bridge, and what else is made
+// once for a host.
+func (r rig) oneByOne() (add, del took, err error) {
+	for i := range r.bench.settings.pods + 1 {
+		for _, side := range []struct {
+			host
+			add, del *[]time.Duration
+		}{{r.ours, &add.ours, &del.ours}, {r.theirs, &add.theirs, &del.theirs}} {
+			a, d, err := side.cycle()
+			if err != nil {
+				return add, del, fmt.Errorf("%s: %w", side.Plugins, err)
+			}
+			if i > 0 {
+				*side.add, *side.del = append(*side.add, a), append(*side.del, d)
+			}
+		}
+	}
+	return add, del, nil
+}
+
+// fill puts so many leases of other pods into the directory, as the reference plugin writes them.
+func (h host) fill(leases int) error {
+	dir := filepath.Join(h.Dir, network)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	last := ""
+	for i := range leases {
+		last = fmt.Sprintf("10.1.%d.%d", (i+2)>>8, (i+2)&255)
+		if err := os.WriteFile(filepath.Join(dir, last), fmt.Appendf(nil, "a-pod-of-before-%d\r\neth0", i), 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "last_reserved_ip.0"), []byte(last), 0o600)
+}
+
+// pods measures the plugins: each call is a process, as a runtime makes it.
+func (b bench) pods() {
+	b.section("pods, dual stack, bridge and host-local (other: the reference plugins v1.9.1)")
+	r := b.rig(nil)
+	add, del, err := r.oneByOne()
+	b.must(err)
+	b.versus("ADD one by one", add.ours, add.theirs, 0.25)
+	b.versus("DEL one by one", del.ours, del.theirs, 1)
+	b.parts(r.ours, median(add.ours))
+	b.masquerading()
+	b.crowded()
+	b.atOnce(r)
+	b.collected(del)
+	b.portMappings(r)
+}
+
+// masquerading: an ADD with ipMasq, if podnet's plugin has it yet.
+func (b bench) masquerading() {
+	const what = "ADD with ipMasq"
+	r := b.rig(cnihost.Object{"ipMasq": true})
+	p := r.ours.Pod()
+	_, _, err := r.ours.timed("ADD", p, r.ours.conf)
+	if err != nil || !masqueraded(r.ours) {
+		b.absent(what)
+		return
+	}
+	r.ours.MustDel(p, r.ours.conf)
+	add, del, err := r.oneByOne()
+	b.must(err)
+	b.versus(what, add.ours, add.theirs, 0.1)
+	b.versus("DEL with ipMasq", del.ours, del.theirs, 0)
+}
