@@ -70,7 +70,7 @@ func checkPrevious(h *host) error {
 	h.MustAdd(p, conf)
 	_, err := h.Call("CHECK", p, conf)
 	err = refused("CHECK without a previous result", err, nil)
-	for _, garbled := range []string{`[]`, `"x"`, `{"ips":[{"address":"nonsense"}]}`, `{"interfaces":7}`} {
+	for _, garbled := range []string{`[]`, `"x"`, `{"ips":[{"address":"nonsense"}]}`, `{"interfaces":7}`, `{"interfaces":[null],"ips":[null]}`} {
 		_, e := h.Call("CHECK", p, conf.With(object{"prevResult": json.RawMessage(garbled)}))
 		err = errors.Join(err, refused("CHECK with "+garbled, e, nil))
 	}

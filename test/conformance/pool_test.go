@@ -12,6 +12,7 @@ func poolCases() []testCase {
 		{"STATUS passes on a fresh node, whose bridge an ADD would make", "1.1.0", statusFresh},
 		{"STATUS fails with 50 or 51 when the pool is exhausted, and passes after a DEL", "1.1.0", statusExhausted},
 		{"STATUS fails when a foreign link has the bridge's name", "1.1.0", statusForeign},
+		{"STATUS and ADD fail on a bridge that is full, and say so", "1.1.0", bridgeFull},
 		{"GC without the list of attachments, or with null, takes nothing away", "1.1.0", gcAbsent},
 		{"GC with an empty list takes everything away", "1.1.0", gcEmpty},
 		{"GC keeps what is valid and takes the rest away, and can be repeated", "1.1.0", gcSome},
@@ -60,6 +61,28 @@ func statusExhausted(h *host) error {
 func statusForeign(h *host) error {
 	h.Must("ip link add br0 type veth peer name br0-peer")
 	return refused("STATUS", h.CallNode("STATUS", h.gateway(h.ranges(subnet4))), nil, "br0")
+}
+
+// bridgePorts is how many ports the kernel's bridge has at most.
+const bridgePorts = 1023
+
+func bridgeFull(h *host) error {
+	conf := h.gateway(h.ranges(subnet4))
+	h.first(conf)
+	var lines []string
+	for i := range bridgePorts - 1 { // the first pod has one
+		lines = append(lines, fmt.Sprintf("tuntap add full%d mode tap", i), fmt.Sprintf("link set full%d master br0", i))
+	}
+	if err := h.Batch("ip", lines...); err != nil {
+		return err
+	}
+	if err := refused("STATUS", h.CallNode("STATUS", conf), []int{50, 51}, "br0"); err != nil {
+		return err
+	}
+	return h.unchanged("the refused ADD", func() error {
+		_, err := h.Add(h.Pod(), conf)
+		return refused("ADD", err, nil)
+	})
 }
 
 func gcAbsent(h *host) error {
