@@ -26,7 +26,7 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	}
 	s.Conditions = append(s.Conditions, since(d.fights.condition(p.At), p.At, d.status))
 	d.healing = d.healing || s.InSync
-	if err := s.countAddresses(d.Engine.Paths, p); err != nil {
+	if err := s.CountAddresses(d.Engine.Paths, p); err != nil {
 		d.Log.Warn("addresses not counted", "error", err)
 	}
 	return s

@@ -75,7 +75,7 @@ func (s *Source) Judge(id Identity) Verdict {
 	s.forget(kept, disk)
 	v := Verdict{Previous: kept.topology, Topology: kept.topology, Path: s.paths.LastGood, Origin: OriginLastGood}
 	if keptData != nil {
-		v.KeptAt = modified(s.paths.LastGood)
+		v.KeptAt = Modified(s.paths.LastGood)
 	}
 	if diskData != nil {
 		v.OnDisk.Digest = schema.Digest(diskData)
@@ -133,7 +133,7 @@ func (s *Source) Keep(v *Verdict) error {
 	if err := state.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
 		return fmt.Errorf("keep the topology in force: %w", err)
 	}
-	v.bytes, v.KeptAt = nil, modified(s.paths.LastGood)
+	v.bytes, v.KeptAt = nil, Modified(s.paths.LastGood)
 	return nil
 }
 
@@ -191,7 +191,8 @@ func ReadTopology(path string) ([]byte, error) {
 	return data, err
 }
 
-func modified(path string) time.Time {
+// Modified is when a file was last changed; the zero time if it is not there.
+func Modified(path string) time.Time {
 	info, err := os.Stat(path)
 	if err != nil {
 		return time.Time{}

@@ -199,8 +199,8 @@ func (s *NodeStatus) addPlan(p *Plan) {
 	}
 }
 
-// countAddresses fills in how much of the node's podCIDRs is in use.
-func (s *NodeStatus) countAddresses(paths state.Paths, p *Pass) error {
+// CountAddresses fills in how much of the node's podCIDRs is in use.
+func (s *NodeStatus) CountAddresses(paths state.Paths, p *Pass) error {
 	if p.Plan == nil {
 		return nil
 	}

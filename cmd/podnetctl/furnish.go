@@ -31,7 +31,7 @@ func (n *node) furnish(s *screen.Status) {
 	if s.Topology.OnDisk.Digest == "" || s.Topology.OnDisk.Accepted {
 		return
 	}
-	s.OnDiskWritten = modified(n.Paths.Topology)
+	s.OnDiskWritten = reconcile.Modified(n.Paths.Topology)
 	if data, err := reconcile.ReadTopology(n.Paths.Topology); err == nil {
 		s.OnDiskNodes = nodeCount(data)
 	}

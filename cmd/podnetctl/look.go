@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -70,7 +69,7 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 	} else {
 		s.Topology.Path, s.Topology.Digest = "", ""
 	}
-	n.countAddresses(s, pass)
+	_ = s.CountAddresses(n.Paths, pass) // a store that cannot be read has no number
 	if written == nil {
 		s.LastPass = reconcile.PassStatus{}
 		return s
@@ -81,23 +80,6 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 		s.Conditions = conditions(s.Conditions, written.Conditions)
 	}
 	return s
-}
-
-func (n *node) countAddresses(s *reconcile.NodeStatus, pass *reconcile.Pass) {
-	if pass.Plan == nil {
-		return
-	}
-	ipv4, ipv6, err := state.CountLeases(n.Paths, pass.Plan.Topology.Network.CNI.Name)
-	if err != nil {
-		return // a store that cannot be read has no number
-	}
-	for _, cidr := range pass.Plan.Node.PodCIDRs {
-		family, used := "ipv6", ipv6
-		if cidr.Addr().Is4() {
-			family, used = "ipv4", ipv4
-		}
-		s.Addresses[family] = reconcile.PoolUse{Used: used, Total: state.PoolSize(cidr)}
-	}
 }
 
 // conditions are those that can be seen now, and the daemon's word for all others.
@@ -153,13 +135,4 @@ func silent(s screen.Status) bool {
 	}
 	ended := s.LastPass.At.Add(time.Duration(s.LastPass.DurationSeconds * float64(time.Second)))
 	return s.Now.Sub(ended) > patience*time.Duration(s.Daemon.ResyncSeconds*float64(time.Second))
-}
-
-// modified is when a file was written; the zero time if there is none.
-func modified(path string) time.Time {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
 }

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
+	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
-	"golang.org/x/sys/unix"
 )
 
 // node is this node, open for one verb.
@@ -29,8 +28,8 @@ func (c *cli) open(verb string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := privileged(verb); err != nil {
-		return nil, err
+	if err := privilege.Check(); err != nil {
+		return nil, fmt.Errorf("%s %w (sudo podnetctl %s)", verb, err, verb)
 	}
 	n := &node{Settings: s, source: reconcile.NewSource(s.Paths)}
 	if n.engine, err = reconcile.Open(s); err != nil {
@@ -45,24 +44,6 @@ func (c *cli) open(verb string) (*node, error) {
 }
 
 func (n *node) close() { n.engine.Close() }
-
-// privileged is nil if this process may see and change everything that podnet manages: iptables and the bridge's table
-// cannot be read without.
-func privileged(verb string) error {
-	sentence := fmt.Errorf("%s must run as root with CAP_NET_ADMIN and CAP_NET_RAW (sudo podnetctl %s)", verb, verb)
-	if os.Geteuid() != 0 {
-		return sentence
-	}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
-		return fmt.Errorf("read capabilities: %w", err)
-	}
-	const needed = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
-	if data[0].Effective&needed != needed {
-		return sentence
-	}
-	return nil
-}
 
 // proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
 // c.invalid.

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/podnet/podnet/cmd/cni/collect"
 	"github.com/podnet/podnet/cmd/internal/options"
+	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
@@ -75,7 +76,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := privileged(); err != nil {
+	if err := privilege.Check(); err != nil {
 		return err
 	}
 	return serve(settings, f, log)
@@ -120,9 +121,11 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	manager := &manager{log: log}
 	d := &reconcile.Daemon{
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
-		Passed:  func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
-		Turned:  func() { srv.alive(); manager.alive() },
-		Collect: func(ctx context.Context, network string) error { return collectGarbage(ctx, settings.Paths, network, log) },
+		Passed: func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
+		Turned: func() { srv.alive(); manager.alive() },
+		Collect: func(ctx context.Context, network string) error {
+			return collectGarbage(ctx, settings.Paths, network, log)
+		},
 	}
 	log.Info("podnetd starts", "version", version, "topology", settings.Paths.Topology)
 	err = d.Run(ctx, hup)
