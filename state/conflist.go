@@ -35,7 +35,7 @@ func (c Conflist) Attrs() string {
 			subnets = append(subnets, r.Subnet)
 		}
 	}
-	return fmt.Sprintf("mtu %d subnets %s, %d bytes", bridge.MTU, strings.Join(subnets, ","), len(c.Content))
+	return fmt.Sprintf("mtu %d subnets %s", bridge.MTU, strings.Join(subnets, ","))
 }
 
 // bridge is the entry of the bridge plugin.

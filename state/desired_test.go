@@ -92,7 +92,7 @@ chain PODNET-FORWARD ipv6 filter, 2 rules, jump from FORWARD
   -d fd00:10:244:1::/64 -o cni0 -j ACCEPT
 sysctl net/ipv4/ip_forward = 1
 sysctl net/ipv6/conf/all/forwarding = 1
-conflist 10-podnet.conflist mtu 1450 subnets 10.244.1.0/24,fd00:10:244:1::/64, 788 bytes
+conflist 10-podnet.conflist mtu 1450 subnets 10.244.1.0/24,fd00:10:244:1::/64
 `
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
