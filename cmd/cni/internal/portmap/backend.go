@@ -54,8 +54,7 @@ func (b *backends) remove(match func(owner) bool, known ...owner) ([]mapping, er
 	return append(first, second...), errors.Join(err, err2)
 }
 
-// backend is what the configuration says; if it does not say, what its conditions are written for; if it has none, iptables
-// where that is installed. What is missing on this host is an error.
+// backend is what the configuration says; if it does not say, what its conditions are written for; empty if it has none.
 func (c *config) backend() (string, error) {
 	name := c.Backend
 	for i, conditions := range [][]string{c.ConditionsV4, c.ConditionsV6} {
@@ -67,24 +66,27 @@ func (c *config) backend() (string, error) {
 			return "", configError("%s is written for %s, and the backend is %s: make them the same", field, language, name)
 		}
 	}
-	if c.ExternalSetMarkChain != nil && name == nameNFTables {
-		return "", configError("externalSetMarkChain is a chain of iptables, and the backend is nftables: leave it out")
+	if c.ExternalSetMarkChain != nil {
+		if name == nameNFTables {
+			return "", configError("externalSetMarkChain is a chain of iptables, and the backend is nftables: leave it out")
+		}
+		name = nameIPTables
 	}
-	return c.installed(name)
+	return name, nil
 }
 
-func (c *config) installed(name string) (string, error) {
-	noIPTables := firewall.HasIPTables()
-	noNFTables := firewall.HasNFTables()
+// installed is the backend by its name, or for none iptables, or nftables where only that is installed. What this host lacks is
+// an error.
+func installed(name string) (string, error) {
+	lacks := map[string]error{nameIPTables: firewall.HasIPTables(), nameNFTables: firewall.HasNFTables()}
 	if name == "" {
 		name = nameIPTables
-		if noIPTables != nil && noNFTables == nil && c.ExternalSetMarkChain == nil {
+		if lacks[nameIPTables] != nil && lacks[nameNFTables] == nil {
 			name = nameNFTables
 		}
 	}
-	missing := map[string]error{nameIPTables: noIPTables, nameNFTables: noNFTables}[name]
-	if missing != nil {
-		return "", protocol.Errorf(protocol.CodeUnsupported, "backend %s: %w: install the package %s", name, missing, map[string]string{nameIPTables: "iptables", nameNFTables: "nftables"}[name])
+	if err := lacks[name]; err != nil {
+		return "", protocol.Errorf(protocol.CodeUnsupported, "backend %s: %w: install the package %[1]s", name, err)
 	}
 	return name, nil
 }

@@ -71,9 +71,10 @@ func TestConfig(t *testing.T) {
 
 func TestBackendChoice(t *testing.T) {
 	for fields, want := range map[string]string{
-		`"backend":"nftables"`:         "nftables <nil>",
-		`"backend":""`:                 "iptables <nil>",
-		`"conditionsV6":["-i","eth0"]`: "iptables <nil>",
+		`"backend":"nftables"`:                                        "nftables <nil>",
+		`"backend":""`:                                                " <nil>",
+		`"externalSetMarkChain":"X"`:                                  "iptables <nil>",
+		`"conditionsV6":["-i","eth0"]`:                                "iptables <nil>",
 		`"conditionsV4":["",""],"conditionsV6":["iifname eth0"]`:      "nftables <nil>",
 		`"backend":"nftables","conditionsV4":["!","-s","10.0.0.1"]`:   " conditionsV4 is written for iptables, and the backend is nftables: make them the same",
 		`"conditionsV4":["-i","eth0"],"conditionsV6":["ip6 saddr x"]`: " conditionsV6 is written for nftables, and the backend is iptables: make them the same",

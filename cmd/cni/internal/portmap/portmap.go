@@ -54,11 +54,11 @@ func add(req *protocol.Request) (*current.Result, error) {
 		return nil, err
 	}
 	name, err := c.backend()
-	if err != nil {
-		return nil, err
+	if err != nil || len(a.forwards) == 0 {
+		return result, err
 	}
-	if len(a.forwards) == 0 {
-		return result, nil
+	if name, err = installed(name); err != nil {
+		return nil, err
 	}
 	err = withBackends(func(b *backends) error {
 		if err := b.makeWay(a); err != nil {
@@ -147,6 +147,9 @@ func check(req *protocol.Request) error {
 	if err != nil || len(a.forwards) == 0 {
 		return err
 	}
+	if name, err = installed(name); err != nil {
+		return err
+	}
 	return withBackends(func(b *backends) error {
 		missing, err := b.named(name).check(a)
 		if err == nil && missing == "" {
@@ -159,16 +162,19 @@ func check(req *protocol.Request) error {
 	})
 }
 
-// status is whether an ADD would find what it needs on this host.
+// status is whether the configuration is one to ADD by. That no backend is installed fails it only if one is asked for: pods
+// without mappings need none, and they are most.
 func status(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {
 		return err
 	}
-	if _, err := c.backend(); errors.Is(err, firewall.ErrNoProgram) {
-		return protocol.Errorf(protocol.CodeNotReady, "%w", err)
-	} else if err != nil {
+	name, err := c.backend()
+	if err != nil || name == "" {
 		return err
+	}
+	if _, err := installed(name); err != nil {
+		return protocol.Errorf(protocol.CodeNotReady, "%w", err)
 	}
 	return nil
 }

@@ -3,11 +3,11 @@ package portmap
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
-
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 )
 
 // connectionsTo counts those of the node that were opened to an address and port.
@@ -239,10 +239,12 @@ func TestExternalMarkChain(t *testing.T) {
 			add := h.on(a, "8080:80/tcp").with(`"externalSetMarkChain":"THEIRS"`)
 			h.fails(add, 104, "THEIRS")
 			same(t, "rules after a failed ADD", h.rules(), "")
-			for _, program := range []string{"iptables", "ip6tables"} {
-				h.Sh(program + strings.TrimPrefix(kind, "iptables") + " -t nat -N THEIRS")
-			}
+			h.Sh(kind + " -t nat -N THEIRS")
 			before := h.rules()
+			h.fails(add, 104, "THEIRS")
+			same(t, "rules after an ADD that failed for one family", h.rules(), before)
+			h.Sh(strings.Replace(kind, "ip", "ip6", 1) + " -t nat -N THEIRS")
+			before = h.rules()
 			h.must(add)
 			h.must(add.as("CHECK"))
 			if got := h.rules(); strings.Contains(got, masqChainName) {
@@ -313,16 +315,34 @@ func TestResult(t *testing.T) {
 	same(t, "rules", h.rules(), "")
 }
 
-// What a host lacks is said by STATUS, and by ADD in the same words.
-func TestStatus(t *testing.T) {
+// A host without programs connects pods without mappings, and says what is missing to others; with one it takes that.
+func TestMissingPrograms(t *testing.T) {
 	h := newHost(t, nameNFTables)
 	a := h.pod("a")
 	for _, backend := range []string{`"backend":"nftables"`, `"backend":"iptables"`, `"backend":null`, `"conditionsV4":["ip saddr 10.0.0.0/8"]`} {
-		h.must(h.on(a).as("STATUS").with(backend))
+		h.must(h.on(a).as("STATUS").without("backend").with(backend))
 	}
 	h.fails(h.on(a).as("STATUS").with(`"markMasqBit":32`), 7, "markMasqBit")
-	same(t, "rules after STATUS", h.rules(), "")
-	if err := firewall.HasNFTables(); err != nil {
-		t.Error(err)
+	if out, err := exec.Command("mount", "-t", "tmpfs", "tmpfs", "/usr/sbin").CombinedOutput(); err != nil {
+		t.Skipf("%v: %s", err, out) // of the tests' own mount namespace
 	}
+	unmount := sync.OnceFunc(func() {
+		if out, err := exec.Command("umount", "/usr/sbin").CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	defer unmount()
+	auto := h.on(a, "8080:80/tcp").without("backend")
+	for _, name := range []string{"nftables", "iptables"} {
+		asked := auto.with(`"backend":"` + name + `"`)
+		h.fails(asked, 2, "install the package "+name)
+		h.fails(asked.as("STATUS"), 50, "install the package "+name)
+		h.must(asked.without("runtimeConfig"))
+	}
+	h.fails(auto, 2, "install the package iptables")
+	h.must(auto.as("STATUS"))
+	h.must(auto.without("runtimeConfig"))
+	h.must(auto.as("DEL"))
+	unmount()
+	same(t, "rules", h.rules(), "")
 }
