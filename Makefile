@@ -12,7 +12,7 @@ BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
 
-.PHONY: build demo test lint bench conformance faults fuzz setup setup-runtime reference clean
+.PHONY: build demo test lint bench soak conformance faults fuzz setup setup-runtime reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -36,6 +36,10 @@ lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 
 bench: setup build reference ## against ip -batch and the reference plugins: medians and ratios
 	go run ./test/bench
+
+SOAK_FOR ?= 20m
+soak: setup build ## a node under pods, edits and damage for SOAK_FOR: what podnetd holds has to stay flat
+	go run ./test/soak -for $(SOAK_FOR)
 
 conformance: setup build reference ## the plugins against the CNI specification, beside the reference plugins: a table
 	@CONFORMANCE_REPORT=1 go test -count=1 -v -run '^TestReport$$' ./test/conformance
