@@ -46,7 +46,7 @@ func listChains(n *Node, want *Set, live *Live) error {
 			}
 			continue
 		}
-		chains, conflicts := parseChains(family, save)
+		chains, conflicts := parseChains(family, save, want)
 		for _, c := range chains {
 			live.Chains.Add(c, OwnNode)
 		}
