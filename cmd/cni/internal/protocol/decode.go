@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Object reads a JSON object field by field. Package json would look at every field of a type by reflection before it reads
@@ -119,8 +120,8 @@ func unquote(raw []byte) (string, bool) {
 		return "", false
 	}
 	inner := string(raw[1 : len(raw)-1])
-	if strings.IndexByte(inner, '\\') < 0 {
-		return strings.ToValidUTF8(inner, "\uFFFD"), true
+	if strings.IndexByte(inner, '\\') < 0 && utf8.ValidString(inner) {
+		return inner, true
 	}
 	var s string
 	return s, json.Unmarshal(raw, &s) == nil
