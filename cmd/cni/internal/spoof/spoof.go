@@ -40,8 +40,8 @@ func tablesOf(network string) tables {
 	}
 }
 
-// make is the table as nft reads it, all of it or none.
-func (t tables) make() error {
+// create makes the table as nft reads it, all of it or none of it.
+func (t tables) create() error {
 	return firewall.Script(fmt.Sprintf(`add table bridge %[1]s
 add set bridge %[1]s ports { type ifname; }
 add set bridge %[1]s pods { type ifname . ether_addr; }
@@ -60,7 +60,7 @@ func Guard(network, port string, mac net.HardwareAddr) error {
 			return err
 		}
 		if len(rules) != 1 {
-			if err := t.make(); err != nil {
+			if err := t.create(); err != nil {
 				return err
 			}
 		}
