@@ -33,6 +33,10 @@
 //	…
 //	err = nat.Delete(rules, "CHAIN") // these rules, and then these chains with all that is in them
 //
+// A chain's line in Restore empties the chain, so what several pods share is looked for first, among the rules of Current, and
+// restored only where it is missing.
+//
 // What changes with each pod is best an element of a set or map that a rule written once looks up: Elements reads them, and a
-// Batch adds and deletes them, and rules and chains of any table, without nft being executed.
+// Batch adds and deletes them, and rules and chains of any table, without nft being executed. What the kernel remembers of connections is
+// not changed by rules: ForgetConnections has it forget those of a port.
 package firewall
