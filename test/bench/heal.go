@@ -17,7 +17,7 @@ import (
 func (b bench) healing() {
 	const few = 1000 // peers
 	b.heal(few, b.heals, b.healGap, 50*time.Millisecond)
-	b.heal(b.large, b.healsLarge, 5*b.healGap, 150*time.Millisecond)
+	b.heal(b.large, b.healsLarge, b.healGapLarge, 150*time.Millisecond)
 }
 
 // share is how often a kind is hit. Links and chains take the node's own entries down with them, so that they are few.

@@ -24,7 +24,7 @@ type settings struct {
 	large  int
 
 	idle, storm                 time.Duration
-	healGap                     time.Duration
+	healGap, healGapLarge       time.Duration
 	heals, healsLarge, restarts int
 	stormRoutes                 int
 
@@ -40,7 +40,8 @@ func flags() *settings {
 	flag.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch an idle daemon; 10m is what the target says")
 	flag.DurationVar(&s.storm, "storm", 10*time.Second, "how long the adversary lasts; 60s is what the target says")
 	flag.IntVar(&s.stormRoutes, "storm-routes", 100000, "foreign route changes of a storm")
-	flag.DurationVar(&s.healGap, "heal-gap", 100*time.Millisecond, "pause between two deletions at 1,000 peers, on average; five times that at -large")
+	flag.DurationVar(&s.healGap, "heal-gap", 100*time.Millisecond, "pause between two deletions at 1,000 peers, on average")
+	flag.DurationVar(&s.healGapLarge, "heal-gap-large", 700*time.Millisecond, "the same at -large peers")
 	flag.IntVar(&s.heals, "heals", 1000, "deletions at 1,000 peers")
 	flag.IntVar(&s.healsLarge, "heals-large", 100, "deletions at -large peers")
 	flag.IntVar(&s.restarts, "restarts", 5, "restarts and edits of the daemon at -large peers")
