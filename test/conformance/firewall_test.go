@@ -78,22 +78,31 @@ func (h *host) mapped(backend string, hostPort int) (*pod, object, result) {
 	}, r
 }
 
-// greets says whether a TCP connection from a namespace to an address is answered by the pod with its id.
-func greets(from *lab.Namespace, p *pod, addr string) error {
+// greet has the pod answer on its port 80 with its id, until the returned function is called. It listens once, as another
+// test's child that is about to execute may keep a closed port for a moment.
+func greet(p *pod) (stop func(), err error) {
 	var listener net.Listener
-	err := p.Do(func() (err error) { listener, err = net.Listen("tcp", ":80"); return err })
+	err = p.Do(func() (err error) { listener, err = net.Listen("tcp", ":80"); return err })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer listener.Close()
 	go func() {
-		if c, err := listener.Accept(); err == nil {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
 			_, _ = c.Write([]byte(p.ID)) // the reader notices
 			c.Close()
 		}
 	}()
+	return func() { listener.Close() }, nil
+}
+
+// greets says whether a TCP connection from a namespace to an address is answered by the pod.
+func greets(from *lab.Namespace, p *pod, addr string) error {
 	var said []byte
-	err = from.Do(func() error {
+	err := from.Do(func() error {
 		c, err := net.DialTimeout("tcp", addr, lab.Patience/5)
 		if err != nil {
 			return err
@@ -114,6 +123,11 @@ func hostPort(h *host, backend string) error {
 	if _, err := h.Add(p, conf); err != nil {
 		return err
 	}
+	stop, err := greet(p)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return errors.Join(
 		wrap("from outside", greets(outside, p, "192.0.2.1:8080")),
 		wrap("from the host", greets(h.Namespace, p, "192.0.2.1:8080")),
