@@ -90,6 +90,11 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		return nil, err
 	}
 	undo.push(func() error { return deleteVeth(h, host) })
+	if c.Podnet != nil && a.confirm != nil { // podnetd collects in its own network
+		if err := a.confirm(); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.setVLANs(h, br, host.Index, c.VLANTrunk); err != nil {
 		return nil, err
 	}

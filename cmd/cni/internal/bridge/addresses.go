@@ -18,6 +18,8 @@ type addressing struct {
 	routes []*types.Route
 	dns    types.DNS
 	undo   func() error
+
+	confirm func() error // that the addresses are still the pod's; nil: nobody else could take them
 }
 
 type address struct {
@@ -41,7 +43,7 @@ func allocateHere(req *protocol.Request) (*addressing, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }}
+	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }, confirm: func() error { return got.Confirm(req) }}
 	for _, g := range got.Grants {
 		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
 	}
@@ -59,7 +61,7 @@ func allocateElsewhere(req *protocol.Request, plugin string) (*addressing, error
 		_ = undo() // the ADD's error says more
 		return nil, err
 	}
-	return &addressing{addressesOf(r), r.Routes, r.DNS, undo}, nil
+	return &addressing{addrs: addressesOf(r), routes: r.Routes, dns: r.DNS, undo: undo}, nil
 }
 
 // release gives the attachment's addresses back.

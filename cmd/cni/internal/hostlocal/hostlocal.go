@@ -15,6 +15,8 @@ type Allocation struct {
 	Grants []ipam.Grant
 	Routes []*types.Route
 	DNS    types.DNS
+
+	store *ipam.Store
 }
 
 func owner(req *protocol.Request) ipam.Owner {
@@ -48,8 +50,24 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.store = s
 	a.Grants, err = s.Reserve(newPatience(), owner(req), sets, wanted...)
 	return a, storeError(err)
+}
+
+// Confirm is an error if a lease is no longer the attachment's. Once the host veth is there, nobody collects its leases as
+// those of a pod that is gone; an ADD that was held up for long before may have lost them.
+func (a *Allocation) Confirm(req *protocol.Request) error {
+	for _, g := range a.Grants {
+		is, err := a.store.Holds(owner(req), g.Addr.Addr())
+		if err == nil && !is {
+			err = protocol.Errorf(protocol.CodeTryLater, "the lease of %s was collected meanwhile, because this ADD took so long", g.Addr.Addr())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Undo frees what this Allocate gave, and not what the attachment had before.
