@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
-# With the argument "runtime" also what a container runtime takes, which needs root anyway.
+# With the argument "runtime" also what a container runtime and another kernel take, which need root anyway.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -24,6 +24,9 @@ if [ "${1-}" = runtime ] && [ "$(id -u)" -eq 0 ]; then
 containerd      containerd
 runc            runc
 busybox         busybox-static
+qemu-system-x86_64 qemu-system-x86
+depmod          kmod
+cpio            cpio
 '
 fi
 # ordinary users often have no sbin in their PATH
