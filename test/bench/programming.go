@@ -27,7 +27,7 @@ func (b bench) programming() {
 	const from, to = 10000, 50000
 	for _, f := range []families{ipv4, dual} {
 		if took := perPeer[f]; took[from] > 0 && took[to] > 0 {
-			b.ratio(fmt.Sprintf("growth: programming per peer at 50,000, other: at 10,000, %s", f),
+			b.ratio(fmt.Sprintf("growth: programming per peer at 50,000 (other: 10,000), %s", f),
 				micro(took[to]), micro(took[from]), float64(took[to])/float64(took[from]), 1.5)
 		}
 	}
