@@ -38,8 +38,12 @@ func (b bench) daemon() {
 	b.drop(n)
 }
 
+// settle is what a daemon may take to look once more at what its first convergence has announced.
+const settle = 5 * time.Second
+
 // idleDaemon watches a daemon that has nothing to do, with the resync of an ordinary installation.
 func (b bench) idleDaemon(p process) {
+	time.Sleep(settle)
 	u, err := p.watched(func() error {
 		time.Sleep(b.idle)
 		return nil
