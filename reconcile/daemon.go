@@ -66,12 +66,12 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
 	}
 	for first := true; ; first = false {
-		start := time.Now()
+		start := processorTime()
 		d.pass(ctx)
 		if first {
 			d.collect(ctx)
 		}
-		pause := min(spent.spend(time.Now(), time.Since(start)), longestRest)
+		pause := min(spent.spend(time.Now(), processorTime()-start), longestRest)
 		rested := time.After(pause)
 		if pause > 0 {
 			d.fights.throttled = time.Now()

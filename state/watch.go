@@ -56,18 +56,43 @@ func subscribe(protocol int, groups []int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "netlink"), nil
 }
 
-// listen reads until the file is closed. A lost message (ENOBUFS) is a reason to look at everything, like any other.
+// drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from coming.
+const drainAtOnce = 2048
+
+// listen reads until the file is closed. It takes in all that has been announced before it pokes: a convergence of many
+// peers announces each of its own changes, and a pass for each of them would never end. A lost message (ENOBUFS) is a
+// reason to look at everything, like any other.
 func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- struct{}) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
 	buf := make([]byte, receiveMessage)
 	for {
-		size, err := f.Read(buf)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+		concerned := false
+		var gone error
+		err := conn.Read(func(fd uintptr) bool {
+			for got := range drainAtOnce {
+				size, err := unix.Read(int(fd), buf)
+				switch {
+				case errors.Is(err, unix.EAGAIN):
+					return got > 0 // or wait for the next one
+				case errors.Is(err, unix.EINTR):
+				case errors.Is(err, unix.ENOBUFS):
+					concerned = true
+				case err != nil:
+					gone = err
+					return true
+				case n.concerns(buf[:size], all):
+					concerned = true
+				}
+			}
+			return true // of a storm there is always more
+		})
+		if err != nil || gone != nil || ctx.Err() != nil {
 			return // the socket is gone: what remains is the resync
 		}
-		if err != nil || n.concerns(buf[:size], all) {
+		if concerned {
 			select {
 			case pokes <- struct{}{}:
 			case <-ctx.Done():
