@@ -115,19 +115,24 @@ func (b bench) pods() {
 	b.portMappings(r)
 }
 
-// masquerading: an ADD with ipMasq, if podnet's plugin has it yet.
+// masquerading: an ADD with ipMasq on a node that has a pod already, and on one whose first and last pod it is: podnet's rules
+// are a network's and come and go with its pods, the reference's are each pod's own.
 func (b bench) masquerading() {
-	const what = "ADD with ipMasq"
 	r := b.rig(cnihost.Object{"ipMasq": true})
-	p := r.ours.Pod()
-	_, _, err := r.ours.timed("ADD", p, r.ours.conf)
-	if err != nil || !masqueraded(r.ours) {
-		b.absent(what)
+	first, firstDel, err := r.oneByOne()
+	b.must(err)
+	for _, side := range []host{r.ours, r.theirs} {
+		_, _, err := side.timed("ADD", side.Pod(), side.conf) // it stays
+		b.must(err)
+	}
+	if !masqueraded(r.ours) {
+		b.absent("ADD with ipMasq")
 		return
 	}
-	r.ours.MustDel(p, r.ours.conf)
 	add, del, err := r.oneByOne()
 	b.must(err)
-	b.versus(what, add.ours, add.theirs, 0.1)
+	b.versus("ADD with ipMasq", add.ours, add.theirs, 0.1)
+	b.versus("ADD with ipMasq, the network's only pod", first.ours, first.theirs, 0)
 	b.versus("DEL with ipMasq", del.ours, del.theirs, 0)
+	b.versus("DEL with ipMasq, the network's only pod", firstDel.ours, firstDel.theirs, 0)
 }
