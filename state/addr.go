@@ -102,13 +102,9 @@ func (n *Node) subnetRoutes(live *Live) (routed map[Key]bool, err error) {
 	return routed, err
 }
 
-// listAddresses repeats a dump that changed under the reader.
-func (n *Node) listAddresses(family int) (addrs []netlink.Addr, err error) {
-	for range dumpAttempts {
-		if addrs, err = n.handle.AddrList(nil, family); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
+// listAddresses lists the addresses of all links.
+func (n *Node) listAddresses(family int) ([]netlink.Addr, error) {
+	addrs, err := whole(func() ([]netlink.Addr, error) { return n.handle.AddrList(nil, family) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}

@@ -20,12 +20,12 @@ type Chain struct {
 // chainPrefix marks podnet's chains, whatever the version that made them.
 const chainPrefix = "PODNET-"
 
-func (c Chain) Key() Key      { return Key{Kind: KindChain, Name: c.Chain, Num: uint32(c.Family)} }
-func (c Chain) Parent() Key   { return Key{} }
-func (c Chain) Name() string  { return c.Chain }
-func (c Chain) Attrs() string { return c.summary() }
+func (c Chain) Key() Key     { return Key{Kind: KindChain, Name: c.Chain, Num: uint32(c.Family)} }
+func (c Chain) Parent() Key  { return Key{} }
+func (c Chain) Name() string { return c.Chain }
 
-func (c Chain) summary() string {
+// Attrs sums the chain up: its rules are for machines.
+func (c Chain) Attrs() string {
 	rules := 0
 	if c.Rules != "" {
 		rules = strings.Count(c.Rules, "\n") + 1

@@ -165,7 +165,7 @@ func (d *desired) forwarding() {
 	}
 	after := ""
 	for _, name := range d.facts.RAListeners {
-		d.set.Sysctls.Add(Sysctl{Path: acceptRA(name), Value: "2", After: after}, OwnNode)
+		d.set.Sysctls.Add(Sysctl{Path: acceptRA(name), Value: "2", After: after, Link: true}, OwnNode)
 		after = acceptRA(name)
 	}
 	d.set.Sysctls.Add(Sysctl{Path: "net/ipv6/conf/all/forwarding", Value: "1", After: after}, OwnNode)

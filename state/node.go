@@ -73,7 +73,7 @@ func (n *Node) Apply(k Kind, changes []*Change) { kinds()[k].apply(n, changes) }
 
 // readLinks is the one look at all devices that a pass begins with.
 func (n *Node) readLinks() error {
-	links, err := n.listDevices()
+	links, err := whole(n.handle.LinkList)
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
@@ -85,11 +85,11 @@ func (n *Node) readLinks() error {
 	return nil
 }
 
-// listDevices repeats a dump that changed under the reader.
-func (n *Node) listDevices() (links []netlink.Link, err error) {
+// whole repeats a dump that changed under the reader.
+func whole[T any](dump func() ([]T, error)) (all []T, err error) {
 	for range dumpAttempts {
-		if links, err = n.handle.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return links, err
+		if all, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return all, err
 		}
 	}
 	return nil, err

@@ -15,6 +15,7 @@ type Sysctl struct {
 	Value  string
 	Device string // podnet's device whose setting it is; "": the host's
 	After  string // path of the host-wide setting that has to be right first; "": none
+	Link   bool   // it is one of somebody else's link, and is as good as set when that has gone
 }
 
 // Key: a device's settings come before it goes up, the host's after the firewall.
@@ -78,7 +79,7 @@ func readSysctls(want, live *Table[Sysctl]) error {
 		b, err := os.ReadFile("/proc/sys/" + s.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			if s.Device == "" && strings.HasSuffix(s.Path, "/accept_ra") { // the link has gone: nothing is left to set
+			if s.Link {
 				live.Add(s, OwnNode)
 			}
 		case err != nil:
@@ -98,8 +99,8 @@ func applySysctl(_ *Node, c *Change) error {
 	}
 	s := c.Want.(Sysctl)
 	err := device.Setting{Path: s.Path, Value: s.Value}.Write()
-	if errors.Is(err, fs.ErrNotExist) && s.Device == "" && strings.HasSuffix(s.Path, "/accept_ra") {
-		return nil // likewise
+	if s.Link && errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	return err
 }

@@ -54,11 +54,7 @@ assumes an underlay link with an MTU of 1500.`,
 }
 
 func (c *cli) runRender(args []string) error {
-	s, err := c.settings()
-	if err != nil {
-		return err
-	}
-	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths)
+	s, f, err := c.given(args)
 	if err != nil {
 		return c.invalid(err)
 	}

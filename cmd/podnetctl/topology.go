@@ -23,6 +23,16 @@ type file struct {
 	topology *schema.Topology
 }
 
+// given reads what the FILE argument names, or the topology in place.
+func (c *cli) given(args []string) (reconcile.Settings, file, error) {
+	s, err := c.settings()
+	if err != nil {
+		return s, file{}, err
+	}
+	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths)
+	return s, f, err
+}
+
 // read reads and checks a topology. The error of an invalid one is a *schema.Invalid, for c.invalid.
 func (c *cli) read(name string, paths state.Paths) (file, error) {
 	f := file{name: name}

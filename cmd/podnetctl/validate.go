@@ -19,11 +19,7 @@ With --node its entry must exist.`,
 }
 
 func (c *cli) runValidate(args []string) error {
-	s, err := c.settings()
-	if err != nil {
-		return err
-	}
-	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths)
+	s, f, err := c.given(args)
 	if err != nil {
 		return c.invalid(err)
 	}

@@ -36,3 +36,19 @@ func Lock(timeout time.Duration) (unlock func(), err error) {
 		time.Sleep(pause)
 	}
 }
+
+// Locked opens a connection and calls f with the lock held: nobody else of podnet's reads or writes rules meanwhile. ErrLocked
+// if others hold it for longer than timeout.
+func Locked(timeout time.Duration, f func(*Conn) error) error {
+	unlock, err := Lock(timeout)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	c, err := Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}

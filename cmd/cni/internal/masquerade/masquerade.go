@@ -116,18 +116,10 @@ func Remove(network string, gone func(owner string) bool, inUse func() (bool, er
 }
 
 func locked(f func(*firewall.Conn) error) error {
-	unlock, err := firewall.Lock(lockTimeout)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	c, err := firewall.Dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := f(c); err != nil {
-		return fmt.Errorf("masquerade: %w", err)
-	}
-	return nil
+	return firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+		if err := f(c); err != nil {
+			return fmt.Errorf("masquerade: %w", err)
+		}
+		return nil
+	})
 }

@@ -27,20 +27,11 @@ func Verbs() protocol.Verbs {
 
 // withBackends calls f with the rules that nobody else of podnet's changes meanwhile.
 func withBackends(f func(*backends) error) error {
-	conn, err := firewall.Dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	unlock, err := firewall.Lock(lockTimeout)
+	err := firewall.Locked(lockTimeout, func(conn *firewall.Conn) error { return f(newBackends(conn)) })
 	if errors.Is(err, firewall.ErrLocked) {
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return f(newBackends(conn))
+	return err
 }
 
 // add puts the mappings in force and hands the result on. What an interrupted ADD of the same attachment left is replaced.

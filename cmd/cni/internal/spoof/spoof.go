@@ -146,18 +146,10 @@ func podKey(port string, mac net.HardwareAddr) []byte {
 }
 
 func locked(f func(*firewall.Conn) error) error {
-	unlock, err := firewall.Lock(lockTimeout)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	c, err := firewall.Dial()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := f(c); err != nil {
-		return fmt.Errorf("macspoofchk: %w", err)
-	}
-	return nil
+	return firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+		if err := f(c); err != nil {
+			return fmt.Errorf("macspoofchk: %w", err)
+		}
+		return nil
+	})
 }
