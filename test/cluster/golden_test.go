@@ -104,8 +104,8 @@ func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 	} {
 		fmt.Fprintf(&b, "# %s\n", q.query)
 		for _, o := range n.Objects(q.query) {
-			if _, fdb := o["mac"]; fdb && o["dst"] == nil {
-				continue // not a tunnel's entry
+			if _, fdb := o["mac"]; fdb && o["dst"] == nil || foreign(o) {
+				continue // not a tunnel's entry, or not podnet's
 			}
 			line, err := json.Marshal(keep(o, q.keep))
 			if err != nil {
@@ -114,7 +114,8 @@ func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 			fmt.Fprintf(&b, "%s\n", line)
 		}
 	}
-	fmt.Fprintf(&b, "# iptables-save\n%s# ip6tables-save\n%s# sysctl\n", n.Firewall("iptables-save"), n.Firewall("ip6tables-save"))
+	fmt.Fprintf(&b, "# iptables-save\n%s# ip6tables-save\n%s# sysctl\n",
+		lab.WithoutForeign(n.Firewall("iptables-save")), lab.WithoutForeign(n.Firewall("ip6tables-save")))
 	for _, path := range []string{
 		"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/eth0/accept_ra",
 		"net/ipv6/conf/" + bridge + "/accept_dad", "net/ipv6/conf/" + bridge + "/disable_ipv6",
@@ -132,6 +133,16 @@ func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 	}
 	fmt.Fprintf(&b, "# %s\n%s", lab.ConflistPath, strings.ReplaceAll(conflist, n.Root, "ROOT"))
 	return b.String()
+}
+
+// foreign says that an object is on one of the lab's links of other owners.
+func foreign(o map[string]any) bool {
+	for _, field := range []string{"dev", "ifname"} {
+		if name, ok := o[field].(string); ok && strings.HasPrefix(name, "other") {
+			return true
+		}
+	}
+	return false
 }
 
 // keep drops every field but these, at any depth, and of a link's flags all but UP.

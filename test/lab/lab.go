@@ -20,6 +20,9 @@ type Lab struct {
 	TB
 	Nodes []*Node // in the order they were made
 
+	// Nodes made from now on get no foreign rules, or no foreign networks beside podnet's: the test makes all there are.
+	OwnRules, OwnConflists bool
+
 	prefix string // before the name of each namespace, so that labs of one process don't collide
 	outer  *Namespace
 	dir    string
@@ -56,7 +59,7 @@ func New(t TB) *Lab {
 func (l *Lab) Outside() *Namespace { return l.outer }
 
 // Node adds a host to the switch. It gets the next address of both underlays: 192.0.2.11 and 2001:db8::11 the first,
-// and so on. Nothing runs on it, and it has talked to nobody yet.
+// and so on. Nothing runs on it, and it has talked to nobody yet. Others' objects are on it, and have to stay as they are.
 func (l *Lab) Node(name string) *Node {
 	l.Helper()
 	number := 11 + len(l.Nodes)
@@ -93,6 +96,7 @@ func (l *Lab) Node(name string) *Node {
 	for _, path := range []string{"ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "conf/eth0/rp_filter"} {
 		n.SetSysctl("net/ipv4/"+path, "0")
 	}
+	n.guardForeign()
 	l.Nodes = append(l.Nodes, n)
 	l.Cleanup(func() { n.kill() })
 	return n

@@ -127,11 +127,12 @@ func (ns *Namespace) Exec(args ...string) (string, error) {
 	return out.Stdout, err
 }
 
-// Batch feeds lines to one process of a tool that has -batch, such as ip, bridge or tc.
+// Batch feeds lines to one process of a tool that has -batch, such as ip, bridge or ip -6.
 func (ns *Namespace) Batch(tool string, lines ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
-	cmd := exec.Command(tool, "-batch", "-")
+	args := append(strings.Fields(tool), "-batch", "-")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
 	out, err := ns.Run(ctx, cmd)
 	if err == nil && out.Code != 0 {

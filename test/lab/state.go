@@ -170,10 +170,15 @@ func (n *Node) Firewall(tool string) string {
 			kept = append(kept, line)
 		}
 	}
+	return filledTables(kept)
+}
+
+// filledTables joins the lines of a ruleset, less the headings of tables without anything in them.
+func filledTables(lines []string) string {
 	var b strings.Builder
-	for i, line := range kept {
-		if strings.HasPrefix(line, "*") && (i+1 == len(kept) || strings.HasPrefix(kept[i+1], "*")) {
-			continue // a table without anything in it
+	for i, line := range lines {
+		if strings.HasPrefix(line, "*") && (i+1 == len(lines) || strings.HasPrefix(lines[i+1], "*")) {
+			continue
 		}
 		fmt.Fprintln(&b, line)
 	}

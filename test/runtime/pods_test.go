@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 func TestContainerd(t *testing.T) {
 	requirePrograms(t, "containerd", "runc", "ctr", "busybox")
 	l := lab.New(t)
+	l.OwnConflists = true // with another's, the runtime would be ready too early
 	one, two := startContainerd(t, l.Node("node-a")), startContainerd(t, l.Node("node-b"))
 	for _, c := range []*containerd{one, two} {
 		if c.networkReady() == nil {

@@ -110,7 +110,7 @@ func TestStatus(t *testing.T) {
 	conf := withKeys(h.conf(`"isGateway":true`, small), "")
 	status := call{verb: "STATUS", conf: conf}
 	h.must(status) // no bridge, no leases
-	if links := h.Sh("ip -o link show type bridge"); links != "" {
+	if links := h.Sh("ip -o link show type bridge group default"); links != "" {
 		t.Errorf("STATUS made %s", links)
 	}
 	var last *lab.Pod

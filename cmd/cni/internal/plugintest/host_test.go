@@ -27,7 +27,9 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	return &host{lab.New(t).Node("n"), t}
+	l := lab.New(t)
+	l.OwnRules = true
+	return &host{l.Node("n"), t}
 }
 
 // leases is the directory that configurations name as dataDir.

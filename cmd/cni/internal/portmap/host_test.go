@@ -34,6 +34,7 @@ type host struct {
 func newHost(t *testing.T, kind string) *host {
 	t.Helper()
 	l := lab.New(t)
+	l.OwnRules = true
 	h := &host{Node: l.Node("n"), lab: l, t: t, kind: kind, path: os.Getenv("PATH")}
 	if multi := strings.Replace(kind, "iptables", "xtables", 1) + "-multi"; kind != nameNFTables {
 		h.path = programs(t, multi) + ":" + h.path
