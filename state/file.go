@@ -5,36 +5,59 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new ones, also after a
 // power cut. The temporary file is in the same directory, because a container runtime ignores a conflist that is renamed
-// in from elsewhere, and its name ends in a process id, so that nobody takes it for configuration. Directories that are
+// in from elsewhere, and its name is one that nobody takes for configuration. It is always the same name, so that what a
+// killed process has left is used up by the next; writers at the same time wait for each other. Directories that are
 // missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+strconv.Itoa(os.Getpid()))
-	if err := writeSynced(tmp, data, mode); err != nil {
-		return errors.Join(err, os.Remove(tmp))
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	f, err := openTemporary(tmp)
+	if err != nil {
+		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	defer f.Close() // which lets the next writer in; written data have been synced
+	if err = writeSynced(f, data, mode); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	return syncDir(filepath.Dir(path))
 }
 
-func writeSynced(path string, data []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
+// openTemporary makes the file, or takes it over from a writer that has ended.
+func openTemporary(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		opened, err := f.Stat()
+		if there, gone := os.Stat(path); err == nil && gone == nil && os.SameFile(opened, there) {
+			return f, nil
+		}
+		f.Close() // the writer before has put it in place
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+}
+
+func writeSynced(f *os.File, data []byte, mode os.FileMode) error {
+	err := f.Truncate(0)
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err != nil {
+		return fmt.Errorf("write %s: %w", f.Name(), err)
 	}
 	return nil
 }

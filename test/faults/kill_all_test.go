@@ -2,8 +2,9 @@ package faults
 
 import (
 	"fmt"
+	"maps"
 	"os"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,9 @@ type tally struct {
 
 // board collects the lines; scenarios run side by side.
 type board struct {
+	title   string
+	columns [3]string // what the figures of a tally are
+
 	mu    sync.Mutex
 	lines map[string]tally
 }
@@ -27,16 +31,11 @@ func (b *board) add(name string, t tally) {
 }
 
 func (b *board) text() string {
-	names := make([]string, 0, len(b.lines))
-	for name := range b.lines {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	const layout = "%-44s %11v %21v %6v\n"
+	const layout = "%-56s %11v %21v %8v\n"
 	var s strings.Builder
 	var sum tally
-	fmt.Fprintf(&s, layout, "kill -9 of", "kill points", "kills with a retry", "leaks")
-	for _, name := range names {
+	fmt.Fprintf(&s, layout, b.title, b.columns[0], b.columns[1], b.columns[2])
+	for _, name := range slices.Sorted(maps.Keys(b.lines)) {
 		t := b.lines[name]
 		fmt.Fprintf(&s, layout, name, t.points, t.kills, t.leaks)
 		sum = tally{sum.points + t.points, sum.kills + t.kills, sum.leaks + t.leaks}
@@ -45,13 +44,22 @@ func (b *board) text() string {
 	return s.String()
 }
 
+// print shows the table to whoever asked for all, and to the reader of a test's log.
+func (b *board) print(t *testing.T) {
+	if full() {
+		fmt.Fprintln(os.Stdout, b.text())
+	} else {
+		t.Log("\n" + b.text())
+	}
+}
+
 // sample is how many kill points lie between those that a short run tries.
 const sample = 7
 
 // Whatever call a plugin is killed at, a retry succeeds with one address, a DEL or a GC cleans up, with the namespace or
 // without it, and the pool is whole.
 func TestKill(t *testing.T) {
-	b := &board{lines: map[string]tally{}}
+	b := &board{title: "kill -9 of", columns: [3]string{"kill points", "kills with a retry", "leaks"}, lines: map[string]tally{}}
 	t.Run("all", func(t *testing.T) {
 		for _, network := range networks() {
 			for _, verb := range []string{"ADD", "DEL"} {
@@ -63,11 +71,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 	})
-	if full() {
-		fmt.Fprint(os.Stdout, b.text())
-	} else {
-		t.Log("\n" + b.text())
-	}
+	b.print(t)
 }
 
 // enough faults show a fault; each may have waited long for what never came.
