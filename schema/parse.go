@@ -10,18 +10,33 @@ import (
 
 // Parse reads a topology in YAML or JSON and checks all of it. file is what messages call it.
 // The error is always an *Invalid, with every fault of the file.
-func Parse(file string, data []byte) (*Topology, error) {
+func Parse(file string, data []byte) (*Topology, error) { return readDocument(file, data).judge(data) }
+
+// document is a file that was read.
+type document struct {
+	*reader
+	text     []byte     // the file without a byte order mark: what places in the tree refer to
+	root     *yaml.Node // nil: it could not be parsed
+	topology *Topology  // as far as it could be read
+}
+
+func readDocument(file string, data []byte) *document {
 	r := &reader{lines: map[string]int{}}
-	t := &Topology{File: file, lines: r.lines}
-	text := withoutBOM(data)
-	if r.checkText(text) {
-		if root := r.tree(text); root != nil {
-			r.topology(root, t)
+	d := &document{reader: r, text: withoutBOM(data), topology: &Topology{File: file, lines: r.lines}}
+	if r.checkText(d.text) {
+		if d.root = r.tree(d.text); d.root != nil {
+			r.topology(d.root, d.topology)
 		}
 	}
-	faults, warnings := quoteAll(text, r.faults), quoteAll(text, r.warnings)
+	return d
+}
+
+// judge gives the topology, or all that is wrong with it.
+func (d *document) judge(data []byte) (*Topology, error) {
+	t := d.topology
+	faults, warnings := quoteAll(d.text, d.faults), quoteAll(d.text, d.warnings)
 	if len(faults) > 0 {
-		return nil, &Invalid{File: file, Faults: faults, Warnings: warnings, Nodes: r.nodes, Omitted: r.omitted}
+		return nil, &Invalid{File: t.File, Faults: faults, Warnings: warnings, Nodes: d.nodes, Omitted: d.omitted}
 	}
 	t.Warnings, t.Digest = warnings, Digest(data)
 	return t, nil
