@@ -11,8 +11,9 @@ BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w 
 # Not dependencies of the module: a linter, and the plugins that podnet's are compared with.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
+LIBCNI      := v1.3.1
 
-.PHONY: build demo test lint bench soak conformance faults fuzz setup setup-runtime reference clean
+.PHONY: build demo test e2e lint bench soak conformance faults fuzz setup setup-runtime reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -26,6 +27,9 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 
 test: setup-runtime lint build reference ## everything that CI runs
 	go test -count=1 -timeout 20m ./...
+
+e2e: setup-runtime build reference ## under containerd through CRI, podman and libcni
+	go test -count=1 -v -timeout 20m ./test/runtime
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
@@ -56,7 +60,7 @@ setup:
 setup-runtime:
 	@test/setup.sh runtime
 
-reference: bin/reference/$(REFERENCE)
+reference: bin/reference/$(REFERENCE) bin/cnitool
 
 # The tests have no network to fetch them with.
 bin/reference/$(REFERENCE):
@@ -64,6 +68,9 @@ bin/reference/$(REFERENCE):
 	CGO_ENABLED=0 GOBIN=$(CURDIR)/$@.new go install -trimpath -ldflags '-s -w' \
 	  $(foreach p,main/bridge main/loopback ipam/host-local meta/portmap,github.com/containernetworking/plugins/plugins/$(p)@$(REFERENCE))
 	@mv $@.new $@
+
+bin/cnitool:
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin go install -trimpath github.com/containernetworking/cni/cnitool@$(LIBCNI)
 
 clean: ## what the other targets made
 	rm -rf bin

@@ -24,6 +24,8 @@ if [ "${1-}" = runtime ] && [ "$(id -u)" -eq 0 ]; then
 containerd      containerd
 runc            runc
 busybox         busybox-static
+podman          podman
+conmon          conmon
 qemu-system-x86_64 qemu-system-x86
 depmod          kmod
 cpio            cpio

@@ -133,8 +133,10 @@ func strip(v any) {
 		for _, field := range volatile {
 			delete(v, field)
 		}
-		if _, port := v["designated_port"]; port { // a bridge numbers its ports as they come
+		// A bridge numbers its ports as they come, and lets them forward when it gets round to it.
+		if _, port := v["designated_port"]; port {
 			delete(v, "designated_port")
+			delete(v, "state")
 			delete(v, "id")
 			delete(v, "no")
 		}

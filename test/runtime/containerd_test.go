@@ -3,11 +3,12 @@ package runtime
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func requirePrograms(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Skipf("%s is not installed (apt-get install containerd runc busybox-static)", name)
+			t.Skipf("%s is not installed (test/setup.sh runtime)", name)
 		}
 	}
 }
@@ -35,6 +36,7 @@ type containerd struct {
 	node *lab.Node
 	cri  cri.RuntimeServiceClient
 	dir  string
+	cmd  *exec.Cmd
 }
 
 // config is for containerd 1.6 and later. A machine without CAP_SYS_RESOURCE cannot lower a process's OOM score.
@@ -67,43 +69,72 @@ func startContainerd(t *testing.T, n *lab.Node) *containerd {
 	t.Helper()
 	c := &containerd{t: t, node: n, dir: n.Path("/containerd")}
 	must(t, os.MkdirAll(c.dir, 0o755))
-	conf := filepath.Join(c.dir, "config.toml")
 	text := fmt.Sprintf(config, c.dir, pauseImage, filepath.Dir(lab.Program("cni/bridge")), filepath.Dir(n.Path(lab.ConflistPath)))
-	must(t, os.WriteFile(conf, []byte(text), 0o644))
-	log, err := os.Create(filepath.Join(c.dir, "log"))
-	must(t, err)
-	defer log.Close()
-	cmd := exec.Command("containerd", "-c", conf)
-	cmd.Stdout, cmd.Stderr = log, log
-	must(t, n.Do(cmd.Start))
-	t.Cleanup(func() { c.stop(cmd) })
+	must(t, os.WriteFile(filepath.Join(c.dir, "config.toml"), []byte(text), 0o644))
 	conn, err := grpc.NewClient("unix://"+filepath.Join(c.dir, "sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	c.cri = cri.NewRuntimeServiceClient(conn)
-	c.await("containerd answers", func() error { _, err := c.cri.Version(t.Context(), &cri.VersionRequest{}); return err })
+	t.Cleanup(c.end)
+	c.launch()
 	for reference, entry := range map[string]string{pauseImage: `"Entrypoint":["/bin/busybox","sleep","2147483647"]`, busyboxImage: ""} {
 		c.load(reference, entry)
 	}
 	return c
 }
 
-// stop removes what the test left and ends containerd.
-func (c *containerd) stop(cmd *exec.Cmd) {
+// launch starts the process and waits until it answers.
+func (c *containerd) launch() {
+	c.t.Helper()
+	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	must(c.t, err)
+	defer log.Close()
+	c.cmd = exec.Command("containerd", "-c", filepath.Join(c.dir, "config.toml"))
+	c.cmd.Stdout, c.cmd.Stderr = log, log
+	must(c.t, c.node.Do(c.cmd.Start))
+	c.await("containerd answers", func() error { _, err := c.cri.Version(c.t.Context(), &cri.VersionRequest{}); return err })
+}
+
+// signal sends one and waits for the process to end: SIGTERM as an administrator would, SIGKILL as no one should.
+func (c *containerd) signal(s syscall.Signal) {
+	_ = c.cmd.Process.Signal(s) // it may have ended; Wait knows
+	_ = c.cmd.Wait()
+}
+
+// end removes what the test left and stops containerd.
+func (c *containerd) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if list, err := c.cri.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{}); err == nil {
-		for _, p := range list.Items {
-			_, _ = c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.Id})
-			_, _ = c.cri.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.Id})
-		}
+	if err := c.removeAll(ctx); err != nil {
+		c.t.Logf("%s: %v", c.node.Host, err)
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	_ = cmd.Wait()
+	c.signal(syscall.SIGTERM)
 	if c.t.Failed() {
 		log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
 		c.t.Logf("containerd of %s:\n%s", c.node.Host, log[max(0, len(log)-4000):])
 	}
+}
+
+// removeAll stops and removes every sandbox that containerd knows of.
+func (c *containerd) removeAll(ctx context.Context) error {
+	list, err := c.cri.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range list.Items {
+		errs = append(errs, c.remove(ctx, p.Id))
+	}
+	return errors.Join(errs...)
+}
+
+// remove stops and removes a sandbox, as a kubelet does: the plugins get two DELs, the second without a namespace.
+func (c *containerd) remove(ctx context.Context, id string) error {
+	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil {
+		return err
+	}
+	_, err := c.cri.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id})
+	return err
 }
 
 func (c *containerd) await(what string, check func() error) {
@@ -138,74 +169,38 @@ func (c *containerd) networkReady() error {
 	return nil
 }
 
-// pod is a running sandbox.
-type pod struct {
-	c      *containerd
-	id     string
-	config *cri.PodSandboxConfig
-	ips    []string
-}
-
-func (c *containerd) run(name string) *pod {
-	c.t.Helper()
-	p := &pod{c: c, config: &cri.PodSandboxConfig{
-		Metadata: &cri.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name}, Hostname: name,
-		LogDirectory: filepath.Join(c.dir, "logs"), Linux: &cri.LinuxPodSandboxConfig{},
-	}}
-	started, err := c.cri.RunPodSandbox(c.t.Context(), &cri.RunPodSandboxRequest{Config: p.config})
-	must(c.t, err)
-	p.id = started.PodSandboxId
-	status, err := c.cri.PodSandboxStatus(c.t.Context(), &cri.PodSandboxStatusRequest{PodSandboxId: p.id})
-	must(c.t, err)
-	p.ips = append(p.ips, status.Status.Network.Ip)
-	for _, ip := range status.Status.Network.AdditionalIps {
-		p.ips = append(p.ips, ip.Ip)
-	}
-	return p
-}
-
-// container starts one in the pod and returns its id.
-func (p *pod) container(name string, command ...string) string {
-	p.c.t.Helper()
-	ctx := p.c.t.Context()
-	made, err := p.c.cri.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: p.id, SandboxConfig: p.config, Config: &cri.ContainerConfig{
-		Metadata: &cri.ContainerMetadata{Name: name}, Image: &cri.ImageSpec{Image: busyboxImage},
-		Command: append([]string{"/bin/busybox"}, command...), LogPath: name + ".log", Linux: &cri.LinuxContainerConfig{},
-	}})
-	must(p.c.t, err)
-	_, err = p.c.cri.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: made.ContainerId})
-	must(p.c.t, err)
-	return made.ContainerId
-}
-
-// exec runs a command in a container and returns what it printed.
-func (p *pod) exec(container string, command ...string) (string, error) {
-	out, err := p.c.cri.ExecSync(p.c.t.Context(), &cri.ExecSyncRequest{ContainerId: container, Cmd: append([]string{"/bin/busybox"}, command...), Timeout: 10})
-	if err == nil && out.ExitCode != 0 {
-		err = fmt.Errorf("exit %d: %s%s", out.ExitCode, out.Stdout, out.Stderr)
-	}
-	return string(out.GetStdout()), err
-}
-
-func (p *pod) remove() {
-	p.c.t.Helper()
-	_, err := p.c.cri.StopPodSandbox(p.c.t.Context(), &cri.StopPodSandboxRequest{PodSandboxId: p.id})
-	must(p.c.t, err)
-	_, err = p.c.cri.RemovePodSandbox(p.c.t.Context(), &cri.RemovePodSandboxRequest{PodSandboxId: p.id})
-	must(p.c.t, err)
-}
-
 // leases are the address leases on the node.
-func (c *containerd) leases() []string {
-	entries, err := os.ReadDir(c.node.Path("/var/lib/cni/networks/podnet"))
-	must(c.t, err)
+func leases(n *lab.Node) ([]string, error) {
+	entries, err := os.ReadDir(n.Path("/var/lib/cni/networks/podnet"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // no pod yet
+		return nil, err
+	}
 	var out []string
 	for _, e := range entries {
-		if strings.ContainsAny(e.Name()[:1], "0123456789abcdef") && (strings.Count(e.Name(), ".") == 3 || strings.Contains(e.Name(), ":")) {
+		if _, err := netip.ParseAddr(e.Name()); err == nil {
 			out = append(out, e.Name())
 		}
 	}
-	return out
+	return out, nil
+}
+
+// left says which of the pods' leases and host veths are still on the node.
+func left(n *lab.Node) error {
+	if leases, err := leases(n); err != nil || len(leases) > 0 {
+		return fmt.Errorf("%s: leases left: %v (%v)", n.Host, leases, err)
+	}
+	veths, err := n.Exec("ip", "-o", "link", "show", "group", "7201")
+	if err == nil && veths != "" {
+		err = fmt.Errorf("%s: veths left: %s", n.Host, veths)
+	}
+	return err
+}
+
+func (c *containerd) wantNothingLeft() {
+	c.t.Helper()
+	if err := left(c.node); err != nil {
+		c.t.Error(err)
+	}
 }
 
 func must(t *testing.T, err error) {

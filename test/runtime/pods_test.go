@@ -2,8 +2,12 @@ package runtime
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"testing"
+
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/podnet/podnet/test/lab"
 )
@@ -31,14 +35,13 @@ func TestContainerd(t *testing.T) {
 		c.node.Start()
 		c.await("the runtime notices the conflist", c.networkReady)
 	}
-	a, b, c := one.run("a"), one.run("b"), two.run("c")
-	for _, p := range []*pod{a, b, c} {
-		if len(p.ips) != 2 {
-			t.Errorf("addresses %v, want one of each family", p.ips)
-		}
-	}
+	web := &cri.PortMapping{Protocol: cri.Protocol_TCP, HostPort: 8088, ContainerPort: 8080}
+	a, b, c := one.run("a", web), one.run("b"), two.run("c")
+	a.wantAddressesOf(0)
+	b.wantAddressesOf(0)
+	c.wantAddressesOf(1)
 	main := a.container("main", "sleep", "1000")
-	a.container("web", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/etc")
+	a.container("web", "httpd", "-f", "-p", "8080", "-h", "/etc")
 	b.container("main", "sleep", "1000")
 	remote := c.container("main", "sleep", "1000")
 	for _, to := range append(b.ips, c.ips...) {
@@ -55,12 +58,30 @@ func TestContainerd(t *testing.T) {
 		_, err := a.exec(main, "wget", "-q", "-O", "-", "http://127.0.0.1:8080/passwd")
 		return err
 	})
+	for _, host := range []string{one.node.IP4, "[" + one.node.IP6 + "]"} {
+		for _, from := range []*lab.Namespace{one.node.Namespace, two.node.Namespace, l.Outside()} {
+			if _, err := from.Exec("busybox", "wget", "-q", "-O", "-", "http://"+host+":8088/passwd"); err != nil {
+				t.Errorf("%s -> host port of a: %v", from.Name, err)
+			}
+		}
+	}
+	if _, err := c.exec(remote, "wget", "-q", "-O", "-", "http://"+one.node.IP4+":8088/passwd"); err != nil {
+		t.Errorf("c -> host port of a: %v", err)
+	}
 	for _, p := range []*pod{a, b, c} {
 		p.remove()
 	}
-	for _, c := range []*containerd{one, two} {
-		if left := c.leases(); len(left) > 0 {
-			t.Errorf("%s: leases left: %v", c.node.Host, left)
+	one.wantNothingLeft()
+	two.wantNothingLeft()
+}
+
+// wantAddressesOf checks that the pod has one address of each podCIDR of the lab's node.
+func (p *pod) wantAddressesOf(node int) {
+	p.c.t.Helper()
+	for _, cidr := range []string{lab.PodCIDR4(node), lab.PodCIDR6(node)} {
+		inside := func(ip string) bool { return netip.MustParsePrefix(cidr).Contains(netip.MustParseAddr(ip)) }
+		if len(p.ips) != 2 || !slices.ContainsFunc(p.ips, inside) {
+			p.c.t.Errorf("addresses %v, want one of %s", p.ips, cidr)
 		}
 	}
 }
