@@ -68,6 +68,17 @@ func (c *contention) worst() *fight {
 	return worst
 }
 
+// count is the number of objects that are fought over.
+func (c *contention) count() int {
+	n := 0
+	for _, f := range c.fights {
+		if f.heals >= fightHeals {
+			n++
+		}
+	}
+	return n
+}
+
 // condition is Contention as of now.
 func (c *contention) condition(now time.Time) Condition {
 	c.forget(now)

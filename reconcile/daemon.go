@@ -16,8 +16,9 @@ type Daemon struct {
 	Log     *slog.Logger
 	Resync  time.Duration
 	Version string
-	// Passed is called after every pass, and Turned every few seconds, both from the loop itself.
-	Passed func(*NodeStatus)
+	// Passed is called after every pass, and Turned every few seconds, both from the loop itself. Passed keeps nothing of
+	// the pass, whose plan is as large as the topology.
+	Passed func(*NodeStatus, *Pass)
 	Turned func()
 	// Collect frees what pods that are gone have left behind in a network: after the start, and now and then.
 	// It runs beside the loop.
@@ -128,7 +129,7 @@ func (d *Daemon) pass(ctx context.Context) {
 	if err := d.status.Write(d.Engine.Paths.Status); err != nil {
 		d.Log.Error("status not written", "error", err)
 	}
-	d.Passed(d.status)
+	d.Passed(d.status, &p)
 }
 
 // collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.

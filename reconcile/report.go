@@ -25,6 +25,7 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 		d.heal(s, p)
 	}
 	s.Conditions = append(s.Conditions, since(d.fights.condition(p.At), p.At, d.status))
+	p.Contended = d.fights.count()
 	d.healing = d.healing || s.InSync
 	if err := s.CountAddresses(d.Engine.Paths, p); err != nil {
 		d.Log.Warn("addresses not counted", "error", err)

@@ -137,6 +137,8 @@ type Pass struct {
 	At      time.Time
 	Took    time.Duration
 	Ruler   state.Author // who had changed nftables last before the pass
+
+	Contended int // objects that somebody else keeps changing
 }
 
 // Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the

@@ -22,6 +22,7 @@ type Node struct {
 	names map[int]string
 
 	interest atomic.Pointer[interest] // of the watch
+	overruns atomic.Uint64
 	authors  authors
 }
 

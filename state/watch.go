@@ -79,6 +79,7 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 					return got > 0 // or wait for the next one
 				case errors.Is(err, unix.EINTR):
 				case errors.Is(err, unix.ENOBUFS):
+					n.overruns.Add(1)
 					concerned = true
 				case err != nil:
 					gone = err
@@ -101,6 +102,9 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 		}
 	}
 }
+
+// Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be asked on any goroutine.
+func (n *Node) Overruns() uint64 { return n.overruns.Load() }
 
 // concerns says whether a datagram may be about something of podnet's, or in its way; one of nftables always may.
 func (n *Node) concerns(b []byte, nftables bool) bool {

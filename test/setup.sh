@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
-# With the argument "runtime" also what a container runtime and another kernel take, which need root anyway.
+# With the argument "runtime" also what a container runtime, another kernel, a booted systemd and the checks of packages
+# and alert rules take, which need root anyway.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -21,6 +22,12 @@ git             git
 '
 if [ "${1-}" = runtime ] && [ "$(id -u)" -eq 0 ]; then
     tools+='
+promtool        prometheus
+systemd-analyze systemd
+systemd-nspawn  systemd-container
+dbus-daemon     dbus-daemon
+rpm             rpm
+mandoc          mandoc
 containerd      containerd
 runc            runc
 busybox         busybox-static

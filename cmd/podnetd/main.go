@@ -114,14 +114,13 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 
-	srv := newServer(version)
-	srv.alive()
+	srv := newServer(version, engine.Live().Overruns)
 	srv.start(ctx, f.metricsAddr, log)
 	serveProfiles(ctx, f.pprofAddr, log)
 	manager := &manager{log: log}
 	d := &reconcile.Daemon{
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
-		Passed: func(s *reconcile.NodeStatus) { srv.passed(s); manager.passed(s) },
+		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
 		Collect: func(ctx context.Context, network string) error {
 			return collectGarbage(ctx, settings.Paths, network, log)

@@ -24,11 +24,18 @@ type server struct {
 	turned  atomic.Int64 // when the loop last turned, Unix nanoseconds
 }
 
-func newServer(version string) *server { return &server{metrics: newMetrics(version)} }
+// newServer makes one; overruns is what the metric of that name reads.
+func newServer(version string, overruns func() uint64) *server {
+	s := &server{}
+	turned := func() float64 { return float64(s.turned.Load()) / float64(time.Second) }
+	s.metrics = newMetrics(version, sources{turned: turned, overruns: overruns})
+	s.alive()
+	return s
+}
 
-func (s *server) passed(status *reconcile.NodeStatus) {
+func (s *server) passed(status *reconcile.NodeStatus, pass *reconcile.Pass) {
 	s.inSync.Store(status.InSync)
-	s.metrics.observe(status)
+	s.metrics.observe(status, pass)
 }
 
 func (s *server) alive() { s.turned.Store(time.Now().UnixNano()) }
