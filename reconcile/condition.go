@@ -93,7 +93,7 @@ func (p *Pass) degraded() Condition {
 
 // stale: the file on disk is not the one in force.
 func (p *Pass) stale() Condition {
-	if p.Verdict.Topology != nil && !p.Verdict.OnDisk.Accepted {
+	if v := p.Verdict; !v.OnDisk.Accepted && (v.Topology != nil || v.OnDisk.Reason == ReasonGuard) {
 		return condition(StaleTopology, true, p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message)
 	}
 	return condition(StaleTopology, false, "InForce", "")

@@ -44,7 +44,7 @@ const (
 
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
-	d.source, d.started = NewSource(d.Engine.Paths), time.Now()
+	d.source, d.started = NewSource(d.Engine.Paths, d.Engine.Live()), time.Now()
 	d.bootID = state.BootID()
 	d.restore()
 	d.Engine.Progress = d.progress()

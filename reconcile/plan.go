@@ -34,6 +34,8 @@ type View struct {
 
 	InForce *schema.Topology // the topology until now: nil if there is none, Topology itself if it is the same
 	Before  *state.Set       // what InForce asks for: nil if there is none, Want itself if it is the same
+
+	Guard *Guard // its verdict on Topology; nil: it was not asked
 }
 
 // NewPlan compares what a topology asks for with the live node.

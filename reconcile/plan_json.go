@@ -22,6 +22,7 @@ type PlanReport struct {
 	Proposed   FileRef          `json:"proposed"`
 	InSync     bool             `json:"inSync"`
 	Summary    Summary          `json:"summary"`
+	Guard      *Guard           `json:"guard,omitempty"` // nil: nothing to guard against, as in a teardown
 	Conflicts  []ConflictReport `json:"conflicts"`
 	Steps      []StepReport     `json:"steps"`
 	Errors     []string         `json:"errors,omitempty"` // what could not be read or done
@@ -57,7 +58,7 @@ func (p *Plan) Report(inForce *FileRef) *PlanReport {
 	r := &PlanReport{
 		APIVersion: schema.APIVersion, Kind: "Plan", Node: p.Node.Name, InForce: inForce,
 		Proposed: FileRef{p.Topology.File, p.Topology.Digest}, InSync: p.InSync(),
-		Summary: p.Summarize(peers), Conflicts: []ConflictReport{}, Steps: make([]StepReport, 0, len(p.Steps)),
+		Summary: p.Summarize(peers), Guard: p.Guard, Conflicts: []ConflictReport{}, Steps: make([]StepReport, 0, len(p.Steps)),
 	}
 	for _, c := range p.Conflicts {
 		r.Conflicts = append(r.Conflicts, ConflictReport{c.Key.Kind.String(), c.Object(), c.Owner, c.Remedy})

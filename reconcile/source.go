@@ -23,6 +23,7 @@ const (
 	ReasonNoEntry = "NoEntry"
 	ReasonUnsure  = "UnsureIdentity"
 
+	ReasonGuard      = "RemovalGuard"
 	ReasonUnreadable = "Unreadable"
 	ReasonImpossible = "Impossible" // this node cannot follow it
 )
@@ -39,6 +40,7 @@ type OnDisk struct {
 	Accepted bool   `json:"accepted"`
 	Reason   string `json:"reason,omitempty"`  // one word; empty if accepted
 	Message  string `json:"message,omitempty"` // a sentence with the line and what to do
+	Guard    *Guard `json:"-"`                 // what the guard says of a file that it has seen; nil: it has not
 }
 
 // Verdict is which topology the node has to follow.
@@ -55,8 +57,16 @@ type Verdict struct {
 
 // Source reads the topology on disk and the last one in force. A file is parsed once for each change of its content.
 type Source struct {
-	paths  state.Paths
-	parsed map[string]parsed // by digest; the two of the last verdict
+	paths   state.Paths
+	witness Witness
+	parsed  map[string]parsed // by digest; the two of the last verdict, and the one that was given
+	given   parsed
+}
+
+// Witness is what the guard has to know of the live node. state.Node is the real one.
+type Witness interface {
+	Pods(bridge string) (int, error)
+	Owned(some ...state.Kind) (*state.Live, error)
 }
 
 type parsed struct {
@@ -65,14 +75,21 @@ type parsed struct {
 }
 
 // NewSource reads the files of a node.
-func NewSource(paths state.Paths) *Source { return &Source{paths: paths, parsed: map[string]parsed{}} }
+func NewSource(paths state.Paths, witness Witness) *Source {
+	return &Source{paths: paths, witness: witness, parsed: map[string]parsed{}}
+}
 
-// Judge reads both files and decides which is to be followed: the one on disk if nothing is wrong with it, else the last
-// one in force. It writes nothing; see Keep.
-func (s *Source) Judge(id Identity) Verdict {
+// Judge reads both files and decides which is to be followed: the one on disk if nothing is wrong with it and the guard
+// lets it pass, else the last one in force. It writes nothing; see Keep.
+func (s *Source) Judge(id Identity) Verdict { return s.judge(id, false) }
+
+// Overrule is Judge for an operator who has been told what the guard says, and means it.
+func (s *Source) Overrule(id Identity) Verdict { return s.judge(id, true) }
+
+func (s *Source) judge(id Identity, overrule bool) Verdict {
 	disk, diskData, err := s.read(s.paths.Topology)
-	kept, keptData, _ := s.read(s.paths.LastGood) // unreadable: there is none
-	s.forget(kept, disk)
+	kept, keptData, lost := s.read(s.paths.LastGood)
+	s.forget(kept, disk, s.given)
 	v := Verdict{Previous: kept.topology, Topology: kept.topology, Path: s.paths.LastGood, Origin: OriginLastGood}
 	if keptData != nil {
 		v.KeptAt = Modified(s.paths.LastGood)
@@ -83,8 +100,17 @@ func (s *Source) Judge(id Identity) Verdict {
 	if err == nil {
 		_, err = id.Select(disk.topology)
 	}
+	if next := wellFormed(disk, err); next != nil {
+		v.OnDisk.Guard, err = s.guarded(kept.topology, next, id, err)
+	}
+	if overrule && disk.topology != nil && errors.As(err, new(*Refused)) {
+		err = nil
+	}
 	v.OnDisk.Reason, v.OnDisk.Message = refusal(err)
 	if err != nil {
+		if lost != nil && !errors.Is(lost, fs.ErrNotExist) {
+			v.OnDisk.Message += fmt.Sprintf("; and the last good one is of no use: %v", lost)
+		}
 		return v
 	}
 	v.OnDisk.Accepted = true
@@ -97,12 +123,50 @@ func (s *Source) Judge(id Identity) Verdict {
 	return v
 }
 
+// wellFormed is a topology with which nothing is wrong, or only its nodeCount: then the guard can tell what is missing.
+func wellFormed(p parsed, err error) *schema.Topology {
+	var bad *schema.Invalid
+	if errors.As(err, &bad) {
+		return bad.Miscounted
+	}
+	if err != nil {
+		return nil
+	}
+	return p.topology
+}
+
+// guarded adds the guard's verdict on a changed file to what was found so far. A file with the wrong nodeCount that the
+// guard would let pass is invalid all the same.
+func (s *Source) guarded(inForce, next *schema.Topology, id Identity, found error) (*Guard, error) {
+	if inForce != nil && inForce.Digest == next.Digest {
+		return nil, found
+	}
+	own, err := id.Select(next)
+	if err != nil {
+		return nil, found
+	}
+	g, err := Protect(s.witness, own, inForce, next)
+	switch {
+	case err != nil:
+		return nil, errors.Join(found, err)
+	case g.Passes:
+		return &g, found
+	}
+	var bad *schema.Invalid
+	if errors.As(found, &bad) {
+		g.blame(bad)
+	}
+	return &g, &Refused{g}
+}
+
 // refusal puts an error into a word and a sentence.
 func refusal(err error) (reason, message string) {
 	var entry *NoEntryError
 	switch {
 	case err == nil:
 		return "", ""
+	case errors.As(err, new(*Refused)):
+		return ReasonGuard, err.Error()
 	case errors.Is(err, fs.ErrNotExist):
 		return ReasonMissing, err.Error() + " (put the topology there)"
 	case errors.As(err, new(*fs.PathError)):
@@ -143,13 +207,36 @@ func (s *Source) read(path string) (p parsed, data []byte, err error) {
 	if err != nil {
 		return parsed{}, nil, err
 	}
+	p = s.parse(path, data)
+	return p, data, p.err
+}
+
+func (s *Source) parse(name string, data []byte) parsed {
 	digest := schema.Digest(data)
 	p, known := s.parsed[digest]
 	if !known {
-		p.topology, p.err = schema.Parse(path, data)
+		p.topology, p.err = schema.Parse(name, data)
 		s.parsed[digest] = p
 	}
-	return p, data, p.err
+	return p
+}
+
+// Parse is schema.Parse, but for a content that the source knows, and then for the source to know it: a file that is about
+// to be put in place is parsed once.
+func (s *Source) Parse(name string, data []byte) (*schema.Topology, error) {
+	s.given = s.parse(name, data)
+	var bad *schema.Invalid
+	switch {
+	case errors.As(s.given.err, &bad) && bad.File != name:
+		renamed := *bad
+		renamed.File = name
+		return nil, &renamed
+	case s.given.topology != nil && s.given.topology.File != name:
+		renamed := *s.given.topology
+		renamed.File = name
+		return &renamed, nil
+	}
+	return s.given.topology, s.given.err
 }
 
 // forget drops what neither file holds any more.

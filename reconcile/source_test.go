@@ -16,8 +16,9 @@ kind: ClusterTopology
 metadata: {name: lab, nodeCount: 2}
 nodes:
 - {name: a, ip: 192.0.2.1, podCIDRs: [10.244.0.0/24]}
-- {name: b, ip: 192.0.2.2, podCIDRs: [10.244.1.0/24]}
-`
+` + nodeB
+
+const nodeB = "- {name: b, ip: 192.0.2.2, podCIDRs: [10.244.1.0/24]}\n"
 
 // step is what happens to the file before a verdict, and what the verdict then has to be.
 type step struct {
@@ -39,6 +40,7 @@ func TestJudge(t *testing.T) {
 			{name: "changes", file: moved, follows: "192.0.2.9", origin: OriginFile},
 			{name: "cut in half", file: twoNodes[:150], follows: "192.0.2.9", origin: OriginLastGood, reason: ReasonInvalid, messages: []string{"topology.yaml:3:", "cut off"}},
 			{name: "over a restart", file: twoNodes[:150], restart: true, follows: "192.0.2.9", origin: OriginLastGood, reason: ReasonInvalid},
+			{name: "cut between two nodes", file: strings.TrimSuffix(twoNodes, nodeB), follows: "192.0.2.9", origin: OriginLastGood, reason: ReasonInvalid, messages: []string{"says 2 nodes, the file holds 1"}},
 			{name: "removed", file: "-", follows: "192.0.2.9", origin: OriginLastGood, reason: ReasonMissing},
 			{name: "good again", file: moved, follows: "192.0.2.9", origin: OriginFile},
 			{name: "this node left out", file: strings.Replace(twoNodes, "name: a", "name: c", 1), follows: "192.0.2.9", origin: OriginLastGood,
@@ -51,11 +53,11 @@ func TestJudge(t *testing.T) {
 		},
 	} {
 		paths := state.DefaultPaths(t.TempDir())
-		source := NewSource(paths)
+		source := NewSource(paths, nil)
 		for _, s := range steps {
 			put(t, paths.Topology, s.file)
 			if s.restart {
-				source = NewSource(paths)
+				source = NewSource(paths, nil)
 			}
 			v := source.Judge(Identity{Node: "a"})
 			if err := source.Keep(&v); err != nil {
@@ -103,7 +105,7 @@ func check(t *testing.T, s step, v Verdict) {
 // The file is parsed once for each change of its content, and nothing of older contents is kept.
 func TestSourceRemembersTwo(t *testing.T) {
 	paths := state.DefaultPaths(t.TempDir())
-	source := NewSource(paths)
+	source := NewSource(paths, nil)
 	var last *schema.Topology
 	for i := range 10 {
 		put(t, paths.Topology, strings.Replace(twoNodes, "192.0.2.2", netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 10)}).String(), 1))
@@ -121,11 +123,45 @@ func TestSourceRemembersTwo(t *testing.T) {
 	}
 }
 
+// A file that is cut between two entries is known by its nodeCount, and the guard tells what is missing.
+func TestJudgeTellsWhatIsMissing(t *testing.T) {
+	const nodeC = "- {name: c, ip: 192.0.2.3, podCIDRs: [10.244.2.0/24]}\n"
+	whole := strings.Replace(twoNodes, "nodeCount: 2", "nodeCount: 3", 1) + nodeC
+	paths := state.DefaultPaths(t.TempDir())
+	source := NewSource(paths, nil)
+	put(t, paths.LastGood, whole)
+	put(t, paths.Topology, strings.TrimSuffix(whole, nodeB+nodeC))
+	check(t, step{name: "cut", follows: "192.0.2.2", origin: OriginLastGood, reason: ReasonGuard, messages: []string{
+		"drops 2 of 2 peers, none named in removedNodes: b, c (limit 1)", "metadata.nodeCount says 3 nodes, the file holds 1: it was probably cut off",
+	}}, source.Judge(Identity{Node: "a"}))
+	if v := source.Overrule(Identity{Node: "a"}); v.OnDisk.Accepted {
+		t.Error("a file with the wrong nodeCount was accepted")
+	}
+}
+
+// A last good topology that is torn is not followed, and named where it would be needed; a good file takes its place.
+func TestTornLastGood(t *testing.T) {
+	paths := state.DefaultPaths(t.TempDir())
+	source := NewSource(paths, nil)
+	put(t, paths.LastGood, twoNodes[:150])
+	put(t, paths.Topology, twoNodes[:100])
+	check(t, step{name: "both torn", reason: ReasonInvalid, messages: []string{"topology.yaml:", "the last good one is of no use", "last-good.yaml:"}}, source.Judge(Identity{Node: "a"}))
+	put(t, paths.Topology, twoNodes)
+	v := source.Judge(Identity{Node: "a"})
+	check(t, step{name: "a good file", follows: "192.0.2.2", origin: OriginFile}, v)
+	if err := source.Keep(&v); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(paths.LastGood); err != nil || string(data) != twoNodes {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
 func TestKeepFails(t *testing.T) {
 	paths := state.DefaultPaths(t.TempDir())
 	put(t, paths.Topology, twoNodes)
 	paths.LastGood = filepath.Join(paths.Topology, "below-a-file")
-	source := NewSource(paths)
+	source := NewSource(paths, nil)
 	v := source.Judge(Identity{Node: "a"})
 	if err := source.Keep(&v); err == nil {
 		t.Error("no error")

@@ -15,6 +15,9 @@ type Invalid struct {
 	Warnings []Fault
 	Nodes    int // entries of nodes, whatever they are worth
 	Omitted  int // faults beyond the ten thousand that are kept
+
+	// Miscounted is what the file says if nothing is wrong with it but its nodeCount, to tell what is missing; nil otherwise.
+	Miscounted *Topology
 }
 
 // Error is a line for a log: the first fault and how many more.

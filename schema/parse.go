@@ -35,11 +35,15 @@ func readDocument(file string, data []byte) *document {
 func (d *document) judge(data []byte) (*Topology, error) {
 	t := d.topology
 	faults, warnings := quoteAll(d.text, d.faults), quoteAll(d.text, d.warnings)
-	if len(faults) > 0 {
-		return nil, &Invalid{File: t.File, Faults: faults, Warnings: warnings, Nodes: d.nodes, Omitted: d.omitted}
-	}
 	t.Warnings, t.Digest = warnings, Digest(data)
-	return t, nil
+	if len(faults) == 0 {
+		return t, nil
+	}
+	invalid := &Invalid{File: t.File, Faults: faults, Warnings: warnings, Nodes: d.nodes, Omitted: d.omitted}
+	if d.miscounted && len(faults) == 1 {
+		invalid.Miscounted = t
+	}
+	return nil, invalid
 }
 
 // Digest names a file's content: "sha256:" and the hex SHA-256 of its bytes.
@@ -118,6 +122,7 @@ func (r *reader) checkNodeCount(meta *object) {
 	if !ok || says == r.nodes {
 		return
 	}
+	r.miscounted = true
 	message := "says " + plural(says, "node") + ", the file holds " + strconv.Itoa(r.nodes)
 	if says > r.nodes {
 		message += ": it was probably cut off"

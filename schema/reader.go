@@ -18,6 +18,8 @@ type reader struct {
 	omitted  int
 	lines    map[string]int
 	nodes    int // entries of nodes, good or bad
+
+	miscounted bool // nodeCount says another number
 }
 
 // found is a fault before its line has been quoted.

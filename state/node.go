@@ -69,6 +69,20 @@ func (n *Node) Live(want *Set) (*Live, error) {
 	return live, nil
 }
 
+// Owned reads what podnet owns of some kinds only, which are in the order of the constants.
+func (n *Node) Owned(some ...Kind) (*Live, error) {
+	if err := n.readLinks(); err != nil {
+		return nil, err
+	}
+	live := &Live{}
+	for _, k := range some {
+		if err := kinds()[k].list(n, &Set{}, live); err != nil {
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
 // Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in each.
 func (n *Node) Apply(k Kind, changes []*Change) { kinds()[k].apply(n, changes) }
 

@@ -14,19 +14,28 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (c *cli) apply() *cobra.Command {
-	return &cobra.Command{
-		Use:   "apply [FILE|-]",
-		Short: "Put a topology in place and make this node follow it, now",
-		Long: `apply checks FILE, puts it in place as this node's topology, and makes one pass. Without FILE it makes one pass with the file
-in place. It prints what was done. Exit codes: 0 the node is in sync; 1 it is not, or the file was refused; 2 an error.`,
-		Example: "  podnetctl apply topology.yaml\n  podnetctl apply",
-		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.runApply(args) },
-	}
+// applyFlags are those of apply alone.
+type applyFlags struct {
+	allow bool
 }
 
-func (c *cli) runApply(args []string) error {
+func (c *cli) apply() *cobra.Command {
+	var f applyFlags
+	cmd := &cobra.Command{
+		Use:   "apply [FILE|-]",
+		Short: "Put a topology in place and make this node follow it, now",
+		Long: `apply checks FILE, has the guard compare it with the topology in force, puts it in place as this node's topology, and makes one
+pass. Without FILE it makes one pass with the file in place. It prints what was done. Exit codes: 0 the node is in sync; 1 it is
+not, or the file was refused; 2 an error.`,
+		Example: "  podnetctl apply topology.yaml\n  podnetctl apply\n  podnetctl apply --allow-disruption",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(_ *cobra.Command, args []string) error { return c.runApply(args, f) },
+	}
+	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "whatever the guard says; without FILE: accept the file in place although it was refused")
+	return cmd
+}
+
+func (c *cli) runApply(args []string, flags applyFlags) error {
 	n, err := c.open("apply")
 	if err != nil {
 		return err
@@ -36,20 +45,28 @@ func (c *cli) runApply(args []string) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	if err := c.feasible(n, f.topology); err != nil {
-		return err
-	}
 	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	n.verdict = n.source.Judge(n.id) // others may have had the lock before
+	guard, err := n.guard(f.topology)
+	if err != nil {
+		return err
+	}
+	if !guard.Passes && !flags.allow {
+		return c.refused(f, guard, len(args) == 0)
+	}
+	if err := c.feasible(n, f.topology); err != nil {
+		return err
+	}
 	if len(args) > 0 {
 		if err := putInPlace(n.Paths.Topology, f.data); err != nil {
 			return err
 		}
 	}
-	return c.pass(n, f.topology)
+	return c.pass(n, f.topology, &guard)
 }
 
 // feasible refuses, before anything is changed, what this host cannot do, and warns of what it cannot do yet.
@@ -78,11 +95,11 @@ func putInPlace(path string, data []byte) error {
 	return state.ReplaceFile(path, data, mode)
 }
 
-// pass converges this node to the topology in place, which was checked to be t, and says what came of it. The caller holds
-// the lock.
-func (c *cli) pass(n *node, t *schema.Topology) error {
+// pass converges this node to the topology in place, which was checked to be t, and says what came of it. The guard has
+// spoken, and the operator the last word. The caller holds the lock.
+func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard) error {
 	before := n.inForce()
-	p := reconcile.Pass{At: time.Now(), Verdict: n.source.Judge(n.id)}
+	p := reconcile.Pass{At: time.Now(), Verdict: n.source.Overrule(n.id)}
 	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
 		return fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", n.Paths.Topology)
 	}
@@ -93,6 +110,7 @@ func (c *cli) pass(n *node, t *schema.Topology) error {
 	if err != nil {
 		return err
 	}
+	view.Guard = guard
 	bar := c.bar()
 	n.engine.Progress = bar.show
 	p.Plan, p.Err = n.engine.Converge(view)

@@ -15,7 +15,8 @@ func (c *cli) diff() *cobra.Command {
 		Use:   "diff [FILE|-]",
 		Short: "Say what would be done here, and why; changes nothing",
 		Long: `diff compares what a topology asks for, the one in place if no FILE is given, with this node as it is: every step, the line of
-the file that asks for it, and what traffic loses by it. It takes no lock. Exit codes: 0 nothing to do; 1 something is; 2 an error.`,
+the file that asks for it, what traffic loses by it, and whether the guard lets it pass. It takes no lock. Exit codes: 0 nothing
+to do; 1 something is, or the file is refused; 2 an error.`,
 		Example: "  podnetctl diff\n  podnetctl diff /etc/podnet/topology.next.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return c.runDiff(args, full) },
@@ -34,10 +35,18 @@ func (c *cli) runDiff(args []string, full bool) error {
 	if err != nil {
 		return c.invalid(err)
 	}
+	guard, err := n.guard(f.topology)
+	if err != nil {
+		return err
+	}
+	if c.json() && !guard.Passes {
+		return c.refused(f, guard, false)
+	}
 	view, err := n.engine.View(f.topology, n.verdict.Previous)
 	if err != nil {
 		return err
 	}
+	view.Guard = &guard
 	plan, err := n.engine.Look(view)
 	if err != nil {
 		return err
@@ -46,6 +55,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 		err = c.writeJSON(plan.Report(n.inForce()))
 	} else {
 		s := n.screen(plan, full)
+		s.Path = pathArgument(f.name, f.name == n.Paths.Topology)
 		s.Closing = next(plan, f.name, f.name == n.Paths.Topology, s.Daemon == "")
 		err = screen.WritePlan(c.out, c.style(), s)
 	}
@@ -54,7 +64,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 		return err
 	case len(plan.Errors()) > 0:
 		return errors.Join(plan.Errors()...)
-	case !plan.InSync():
+	case !plan.InSync(), !guard.Passes:
 		return errNo
 	}
 	return nil
@@ -84,6 +94,8 @@ func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
 	switch {
 	case len(p.Steps) == 0:
 		return screen.Closing{}
+	case p.Guard != nil && !p.Guard.Passes:
+		return screen.Closing{Label: "Nothing changed.", Text: "The guard refuses this file."}
 	case p.InForce != p.Topology:
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
 	case daemon:

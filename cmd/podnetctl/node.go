@@ -31,10 +31,11 @@ func (c *cli) open(verb string) (*node, error) {
 	if err := privilege.Check(); err != nil {
 		return nil, fmt.Errorf("%s %w (sudo podnetctl %s)", verb, err, verb)
 	}
-	n := &node{Settings: s, source: reconcile.NewSource(s.Paths)}
+	n := &node{Settings: s}
 	if n.engine, err = reconcile.Open(s); err != nil {
 		return nil, err
 	}
+	n.source = reconcile.NewSource(s.Paths, n.engine.Live())
 	if n.id, err = n.engine.Identity(); err != nil {
 		n.engine.Close()
 		return nil, err
@@ -48,7 +49,7 @@ func (n *node) close() { n.engine.Close() }
 // proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
 // c.invalid.
 func (c *cli) proposed(n *node, args []string) (file, error) {
-	f, err := c.read(append(args, n.Paths.Topology)[0], n.Paths)
+	f, err := c.read(append(args, n.Paths.Topology)[0], n.Paths, n.source.Parse)
 	if err != nil {
 		return f, err
 	}
@@ -56,6 +57,15 @@ func (c *cli) proposed(n *node, args []string) (file, error) {
 		return f, unlisted(f.topology, err)
 	}
 	return f, nil
+}
+
+// guard compares a topology, which has an entry for this node, with the one in force.
+func (n *node) guard(t *schema.Topology) (reconcile.Guard, error) {
+	own, err := n.id.Select(t)
+	if err != nil {
+		return reconcile.Guard{}, err
+	}
+	return reconcile.Protect(n.engine.Live(), own, n.verdict.Previous, t)
 }
 
 // pods counts the pods that hang on the bridge as it is named now; -1 if that cannot be found out.

@@ -32,12 +32,15 @@ func (c *cli) given(args []string) (reconcile.Settings, file, error) {
 	if err != nil {
 		return s, file{}, err
 	}
-	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths)
+	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths, schema.Parse)
 	return s, f, err
 }
 
+// parser is schema.Parse, or one that knows some files already.
+type parser func(file string, data []byte) (*schema.Topology, error)
+
 // read reads and checks a topology. The error of an invalid one is a *schema.Invalid, for c.invalid.
-func (c *cli) read(name string, paths state.Paths) (file, error) {
+func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 	f := file{name: name}
 	var err error
 	if name == stdin {
@@ -48,7 +51,7 @@ func (c *cli) read(name string, paths state.Paths) (file, error) {
 	if err != nil {
 		return f, missing(err, name, paths)
 	}
-	f.topology, err = schema.Parse(name, f.data)
+	f.topology, err = parse(name, f.data)
 	return f, err
 }
 
@@ -72,10 +75,14 @@ type Validation struct {
 	Errors     []schema.Fault `json:"errors"`
 	Warnings   []schema.Fault `json:"warnings"`
 	Nodes      int            `json:"nodes"`
+
+	Guard *reconcile.Guard `json:"guard,omitempty"` // nil: it was not asked
 }
 
 func newValidation(file string, faults, warnings []schema.Fault, nodes int) Validation {
-	v := Validation{schema.APIVersion, "Validation", file, len(faults) == 0, faults, warnings, nodes}
+	v := Validation{
+		APIVersion: schema.APIVersion, Kind: "Validation", File: file, Valid: len(faults) == 0, Errors: faults, Warnings: warnings, Nodes: nodes,
+	}
 	if v.Errors == nil {
 		v.Errors = []schema.Fault{}
 	}
@@ -101,6 +108,31 @@ func (c *cli) invalid(err error) error {
 		return err
 	}
 	return errNo
+}
+
+// refused says on standard output why the guard does not let a valid topology pass, and that this is the answer. inPlace:
+// the way on needs no file.
+func (c *cli) refused(f file, g reconcile.Guard, inPlace bool) error {
+	var err error
+	if c.json() {
+		v := newValidation(f.name, nil, f.topology.Warnings, len(f.topology.Nodes))
+		v.Guard = &g
+		err = c.writeJSON(v)
+	} else {
+		err = screen.WriteRefusal(c.out, c.style(), g, pathArgument(f.name, inPlace))
+	}
+	if err == nil {
+		err = errNo
+	}
+	return err
+}
+
+// pathArgument is what a command needs to find the file again.
+func pathArgument(name string, inPlace bool) string {
+	if inPlace {
+		return ""
+	}
+	return name
 }
 
 // unlisted turns a topology's lack of an entry for this node into a fault of the file.

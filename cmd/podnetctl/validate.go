@@ -1,36 +1,88 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
 	"github.com/spf13/cobra"
 )
 
 func (c *cli) validate() *cobra.Command {
-	return &cobra.Command{
+	against := ""
+	cmd := &cobra.Command{
 		Use:   "validate [FILE|-]",
 		Short: "Check a topology: every fault with its line; offline and unprivileged",
 		Long: `validate checks a topology, the one in place if no FILE is given, and needs neither privileges nor this node's network.
-With --node its entry must exist.`,
-		Example: "  podnetctl validate topology.yaml\n  podnetctl validate --node node-17 - < topology.yaml",
+With --node its entry must exist. With --against the guard compares it with another topology, such as the one in force, as
+the node would; pods count as present. Without that file there is no guard.`,
+		Example: "  podnetctl validate topology.yaml\n  podnetctl validate --node node-17 --against /etc/podnet/topology.yaml new.yaml",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.runValidate(args) },
+		RunE:    func(_ *cobra.Command, args []string) error { return c.runValidate(args, against) },
 	}
+	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with this topology")
+	return cmd
 }
 
-func (c *cli) runValidate(args []string) error {
+func (c *cli) runValidate(args []string, against string) error {
 	s, f, err := c.given(args)
 	if err != nil {
 		return c.invalid(err)
 	}
 	t := f.topology
+	var own *schema.Node
 	if s.Node != "" {
-		if _, err := (reconcile.Identity{Node: s.Node}).Select(t); err != nil {
+		if own, err = (reconcile.Identity{Node: s.Node}).Select(t); err != nil {
 			return c.invalid(unlisted(t, err))
 		}
 	}
-	if c.json() {
-		return c.writeJSON(newValidation(t.File, nil, t.Warnings, len(t.Nodes)))
+	guard, err := c.against(against, own, t)
+	if err != nil {
+		return err
 	}
-	return t.WriteText(c.out, screen.Paint(c.style()))
+	if c.json() {
+		v := newValidation(t.File, nil, t.Warnings, len(t.Nodes))
+		v.Guard = guard
+		err = c.writeJSON(v)
+	} else {
+		err = c.writeValid(t, guard)
+	}
+	if err == nil && guard != nil && !guard.Passes {
+		err = errNo
+	}
+	return err
+}
+
+func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {
+	err := t.WriteText(c.out, screen.Paint(c.style()))
+	if err == nil && guard != nil {
+		err = screen.WriteGuard(c.out, c.style(), *guard)
+	}
+	return err
+}
+
+// against is the guard's verdict on t, in which own is this node's entry, after the topology of another file; nil, and a note, if there is none to compare
+// with. A file that is no topology was never in force.
+func (c *cli) against(path string, own *schema.Node, t *schema.Topology) (*reconcile.Guard, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := reconcile.ReadTopology(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(c.err, "podnetctl: note: there is no %s, so there is nothing for the guard to compare with\n", path)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	before, err := schema.Parse(path, data)
+	if err != nil {
+		fmt.Fprintf(c.err, "podnetctl: note: nothing for the guard to compare with: %v\n", err)
+		return nil, nil
+	}
+	guard, err := reconcile.Protect(nil, own, before, t)
+	return &guard, err
 }

@@ -26,7 +26,7 @@ func (b bench) inside(n *lab.Node, f func(engine) error) {
 			return err
 		}
 		defer e.Close()
-		return f(engine{e, reconcile.NewSource(s.Paths)})
+		return f(engine{e, reconcile.NewSource(s.Paths, e.Live())})
 	}))
 }
 

@@ -67,19 +67,10 @@ func TestTornFile(t *testing.T) {
 	}
 }
 
-// guarded skips the test where podnet has no removal guard yet.
-func guarded(t *testing.T, n *lab.Node) {
-	t.Helper()
-	if out := n.Podnetctl("apply", "--help"); !strings.Contains(out.Stdout, "--allow-disruption") {
-		t.Skip("podnetctl apply has no --allow-disruption: the removal guard is missing")
-	}
-}
-
 // Most peers gone, and nobody said that they leave: that is an accident.
 func TestRemovalGuard(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b", "node-c", "node-d")
 	n := l.Nodes[0]
-	guarded(t, n)
 	before := n.State()
 	next := topology.Without("node-c").Without("node-d")
 	n.Write(next.String())
@@ -101,7 +92,6 @@ func TestRemovalGuard(t *testing.T) {
 func TestAllowDisruption(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b", "node-c", "node-d")
 	n := l.Nodes[0]
-	guarded(t, n)
 	next := topology.Without("node-c").Without("node-d")
 	n.Write(next.String())
 	stale(t, n, next.String())

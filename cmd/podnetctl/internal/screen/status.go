@@ -88,10 +88,23 @@ func (v *statusView) stale() {
 		facts = append([]Row{{Label: "on disk", Text: fmt.Sprintf("%s  %-*s    %s, written %s", ShortDigest(disk.Digest),
 			len(v.Topology.Path), v.TopologyPath, plural(v.OnDiskNodes, "node"), Clock(v.OnDiskWritten, v.Now))}}, facts...)
 	}
-	facts = append(facts, Row{Label: v.trouble(), Text: disk.Message}, Row{Label: "to go on", Text: v.goOn()})
+	facts = append(facts, v.refusal()...)
 	for _, r := range facts {
 		v.page.indented(r)
 	}
+}
+
+// refusal says why, and how to go on.
+func (v *statusView) refusal() []Row {
+	disk := v.Topology.OnDisk
+	if g := disk.Guard; g != nil && !g.Passes {
+		rows := []Row{{Label: "refused", Text: g.Numbers}}
+		if g.Cause != "" {
+			rows = append(rows, Row{Text: g.Cause})
+		}
+		return append(rows, Row{Label: "to go on", Text: g.WaysOn})
+	}
+	return []Row{{Label: v.trouble(), Text: disk.Message}, {Label: "to go on", Text: v.goOn()}}
 }
 
 func (v *statusView) trouble() string {

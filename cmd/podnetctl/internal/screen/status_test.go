@@ -37,8 +37,12 @@ func healthy() Status {
 func refused() Status {
 	s := healthy()
 	s.Topology.Path, s.Topology.Origin = "/var/lib/podnet/last-good.yaml", reconcile.OriginLastGood
-	s.Topology.OnDisk = reconcile.OnDisk{Digest: "sha256:e81f55d0c7b6aa", Reason: "RemovalGuard",
-		Message: "drops 96 of 199 peers, none named in removedNodes: node-105 .. node-200"}
+	s.Topology.OnDisk = reconcile.OnDisk{Digest: "sha256:e81f55d0c7b6aa", Reason: reconcile.ReasonGuard, Guard: &reconcile.Guard{
+		Numbers: "drops 96 of 199 peers, none named in removedNodes: node-105 .. node-200 (limit 20)",
+		Cause:   "metadata.nodeCount says 200, the file holds 104: it was probably cut off",
+		WaysOn: "push the right file (nothing else to do), or if they really leave: name them in removedNodes, or  " +
+			"podnetctl apply --allow-disruption",
+	}}
 	since := s.Now.Add(-370 * time.Second)
 	s.Conditions[1] = reconcile.Condition{Type: reconcile.StaleTopology, Status: "True", LastTransitionTime: since}
 	s.Answer = []string{"new file refused; the network runs on the last good one"}

@@ -27,6 +27,9 @@ func (v *planView) summary() {
 		}
 		v.page.row(label, "%s", line)
 	}
+	if v.Guard != nil && v.given.Proposed != (File{}) {
+		v.page.guard(*v.Guard, v.given.Path)
+	}
 	v.closing()
 }
 

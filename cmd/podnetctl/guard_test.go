@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/test/lab"
+)
+
+// fleet is a topology of so many nodes, node-a the first, whose podCIDRs begin at a number.
+func fleet(nodes, first int) string {
+	text := fmt.Sprintf("apiVersion: podnet.dev/v1alpha1\nkind: ClusterTopology\nmetadata: {name: lab, nodeCount: %d}\nnodes:\n", nodes)
+	for i := range nodes {
+		text += fmt.Sprintf("- {name: node-%c, ip: 192.0.2.%d, podCIDRs: [10.244.%d.0/24]}\n", 'a'+i, 11+i, first+i)
+	}
+	return text
+}
+
+func TestValidateAgainst(t *testing.T) {
+	dir := t.TempDir()
+	before, cut := write(t, dir+"/before.yaml", fleet(20, 0)), write(t, dir+"/cut.yaml", fleet(10, 0))
+	for _, c := range []struct {
+		name       string
+		against    string
+		file       string
+		code       int
+		says, note string
+	}{
+		{"the same", before, before, 0, "Guard     passes: 0 of 19 peers disrupted (limit 10 %)", ""},
+		{"half", before, cut, 1, "Guard     REFUSES: drops 10 of 19 peers, none named in removedNodes: node-k .. node-t (limit 2)", ""},
+		{"all shifted", before, write(t, dir+"/shifted.yaml", fleet(20, 1)), 1, "this node", ""},
+		{"nothing to compare with", dir + "/none.yaml", cut, 0, "0 errors", "there is no " + dir + "/none.yaml"},
+		{"something else to compare with", write(t, dir+"/torn.yaml", "nodes: ["), cut, 0, "0 errors", "torn.yaml:"},
+		{"an invalid file", before, write(t, dir+"/bad.yaml", invalid), 1, "192.0.2.300", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := podnetctl("", "validate", "--node", "node-a", "--against", c.against, c.file)
+			if got.code != c.code || !strings.Contains(got.stdout, c.says) || (got.stderr == "") != (c.note == "") || !strings.Contains(got.stderr, c.note) {
+				t.Errorf("exit code %d, want %d:\n%s%s", got.code, c.code, got.stdout, got.stderr)
+			}
+		})
+	}
+	var v Validation
+	got := podnetctl("", "validate", "-o", "json", "--against", before, cut)
+	if err := json.Unmarshal([]byte(got.stdout), &v); err != nil || got.code != 1 || !v.Valid || v.Guard == nil || v.Guard.Passes || v.Guard.Message == "" {
+		t.Errorf("%v, exit code %d: %s", err, got.code, got.stdout)
+	}
+	if got := podnetctl(fleet(2, 0), "validate", "-o", "json", "-"); strings.Contains(got.stdout, "guard") {
+		t.Errorf("a guard that was not asked for:\n%s", got.stdout)
+	}
+}
+
+// What the guard refuses changes nothing, and every verb says so in its way; --allow-disruption has the last word.
+func TestRefusedFile(t *testing.T) {
+	h := newHost(t)
+	h.runWith(fleet(20, 0), 0, "apply", "-")
+	before, lastGood := h.State(), lab.Digest(fleet(20, 0))
+	cut := write(t, h.Path("/cut.yaml"), fleet(10, 0))
+	for _, verb := range []string{"diff", "apply"} {
+		if got := h.run(1, verb, cut); !strings.Contains(got.stdout, "REFUSES: drops 10 of 19 peers") || !strings.Contains(got.stdout, "--allow-disruption "+cut) {
+			t.Errorf("%s says\n%s", verb, got.stdout)
+		}
+		var v Validation
+		if err := json.Unmarshal([]byte(h.run(1, verb, "-o", "json", cut).stdout), &v); err != nil || v.Kind != "Validation" || v.Guard == nil || v.Guard.Passes {
+			t.Errorf("%s: %v, %+v", verb, err, v)
+		}
+	}
+	h.Write(fleet(10, 0)) // by somebody who does not ask
+	h.run(1, "apply")
+	got := h.run(1, "status")
+	for _, says := range []string{"StaleTopology  RemovalGuard", "10 nodes,", "20 nodes", "drops 10 of 19 peers", "cut off", "removedNodes"} {
+		if !strings.Contains(got.stdout, says) {
+			t.Errorf("status lacks %q:\n%s", says, got.stdout)
+		}
+	}
+	if err := lab.SameState(before, h.State()); err != nil {
+		t.Error(err)
+	}
+	if kept, err := h.ReadFile(lab.LastGoodPath); err != nil || lab.Digest(kept) != lastGood {
+		t.Errorf("last-good has changed, %v", err)
+	}
+
+	var p reconcile.PlanReport
+	if err := json.Unmarshal([]byte(h.run(0, "apply", "--allow-disruption", "-o", "json").stdout), &p); err != nil || !p.InSync || p.Guard == nil || p.Guard.Passes {
+		t.Errorf("%v, %+v", err, p.Guard)
+	}
+	if kept, err := h.ReadFile(lab.LastGoodPath); err != nil || kept != fleet(10, 0) {
+		t.Errorf("last-good is not the file that was accepted, %v", err)
+	}
+	h.run(0, "diff")
+	h.runWith(fleet(2, 0), 1, "apply", "-")
+	h.runWith(fleet(2, 0), 0, "apply", "--allow-disruption", "-")
+	if got := h.runWith(fleet(3, 0), 1, "diff", "-"); !strings.Contains(got.stdout, "Guard     passes: 0 of 1 peer disrupted") {
+		t.Errorf("diff says\n%s", got.stdout)
+	}
+}
+
+// A node that has lost the topology in force still knows its peers: the kernel does.
+func TestGuardWithoutLastGood(t *testing.T) {
+	h := newHost(t)
+	h.runWith(fleet(20, 0), 0, "apply", "-")
+	before := h.State()
+	if err := os.RemoveAll(h.Path("/var/lib/podnet")); err != nil {
+		t.Fatal(err)
+	}
+	h.Write(fleet(5, 0))
+	if got := h.run(1, "apply"); !strings.Contains(got.stdout, "drops 15 of 19 peers, none named in removedNodes: 192.0.2.16 .. 192.0.2.30") {
+		t.Errorf("apply says\n%s", got.stdout)
+	}
+	var s reconcile.NodeStatus
+	if err := json.Unmarshal([]byte(h.run(1, "status", "-o", "json").stdout), &s); err != nil || s.Condition(reconcile.StaleTopology).Reason != reconcile.ReasonGuard {
+		t.Errorf("%v, conditions %+v", err, s.Conditions)
+	}
+	if err := lab.SameState(before, h.State()); err != nil {
+		t.Error(err)
+	}
+	h.runWith(fleet(20, 0), 0, "apply", "-")
+}
