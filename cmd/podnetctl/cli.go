@@ -66,20 +66,20 @@ func (c *cli) root() *cobra.Command {
 		Long: `podnetctl checks a cluster topology, says what it would change on this node and why, changes it, and says how the
 node is. Exit codes: 0 done or yes; 1 the answer is no; 2 an error.`,
 		SilenceUsage: true, SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return c.check() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd.Name()) },
 	}
 	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	c.shared = options.Register(shared, "f")
 	root.PersistentFlags().AddFlagSet(shared)
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json")
 	root.PersistentFlags().StringVar(&c.color, "color", "auto", "auto, always or never")
-	root.AddCommand(c.validate(), c.diff(), c.apply(), c.status(), c.render(), c.install(), c.gc(), c.teardown(), c.allocate(), c.schema(), c.version())
+	root.AddCommand(c.validate(), c.diff(), c.apply(), c.status(), c.render(), c.install(), c.gc(), c.teardown(), c.allocate(), c.fleet(), c.schema(), c.version())
 	return root
 }
 
-// check looks at the flags that every verb has.
-func (c *cli) check() error {
-	if c.output != "text" && c.output != "json" {
+// check looks at the flags that every verb has. A page is what fleet alone can write.
+func (c *cli) check(verb string) error {
+	if c.output != "text" && c.output != "json" && (c.output != "html" || verb != "fleet") {
 		return fmt.Errorf("--output %s: write text or json", c.output)
 	}
 	if c.color != "auto" && c.color != "always" && c.color != "never" {

@@ -42,7 +42,7 @@ last pass is younger than three resyncs.`,
 }
 
 func (c *cli) runStatus(ctx context.Context, f statusFlags) error {
-	digest, err := fullDigest(f.digest)
+	digest, err := fullDigest("--digest", f.digest)
 	if err != nil {
 		return err
 	}
@@ -108,13 +108,13 @@ func (c *cli) watch(ctx context.Context, n *node, digest string) error {
 }
 
 // fullDigest checks a digest and puts sha256: in front of it: a prefix of one could match by accident.
-func fullDigest(s string) (string, error) {
+func fullDigest(flag, s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
 	hex := strings.TrimPrefix(s, "sha256:")
 	if len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("--digest %s: write the 64 hex digits that sha256sum prints", s)
+		return "", fmt.Errorf("%s %s: write the 64 hex digits that sha256sum prints", flag, s)
 	}
 	return "sha256:" + hex, nil
 }
