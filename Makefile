@@ -13,7 +13,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
 LIBCNI      := v1.3.1
 
-.PHONY: build demo test e2e lint bench soak conformance faults fuzz setup setup-runtime reference clean
+.PHONY: build demo test e2e lint bench soak conformance faults fuzz setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -28,8 +28,8 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 test: setup-runtime lint build reference ## everything that CI runs
 	go test -count=1 -timeout 20m ./...
 
-e2e: setup-runtime build reference ## under containerd through CRI, podman and libcni
-	go test -count=1 -v -timeout 20m ./test/runtime
+e2e: setup-e2e build reference ## under containerd through CRI, podman and libcni; the fleet's page in a browser
+	go test -count=1 -v -timeout 20m ./test/runtime ./cmd/podnetctl/internal/fleetpage
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
@@ -59,6 +59,9 @@ setup:
 
 setup-runtime:
 	@test/setup.sh runtime
+
+setup-e2e:
+	@test/setup.sh e2e
 
 reference: bin/reference/$(REFERENCE) bin/cnitool
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
-# With the argument "runtime" also what a container runtime, another kernel, a booted systemd and the checks of packages
-# and alert rules take, which need root anyway.
+# With the argument "runtime" or "e2e" also what a container runtime, another kernel, a booted systemd and the checks of packages
+# and alert rules take, which need root anyway; with "e2e" a browser too.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -20,7 +20,7 @@ setpriv         util-linux
 strace          strace
 git             git
 '
-if [ "${1-}" = runtime ] && [ "$(id -u)" -eq 0 ]; then
+if [[ ${1-} = runtime || ${1-} = e2e ]] && [ "$(id -u)" -eq 0 ]; then
     tools+='
 promtool        prometheus
 systemd-analyze systemd
@@ -36,6 +36,11 @@ conmon          conmon
 qemu-system-x86_64 qemu-system-x86
 depmod          kmod
 cpio            cpio
+'
+fi
+if [ "${1-}" = e2e ] && [ "$(id -u)" -eq 0 ]; then
+    tools+='
+chromium        chromium
 '
 fi
 # ordinary users often have no sbin in their PATH

@@ -10,7 +10,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/fleetpage"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile/fleet"
+	aggregate "github.com/podnet/podnet/reconcile/fleet"
+	"github.com/podnet/podnet/schema"
 	"github.com/spf13/cobra"
 )
 
@@ -35,7 +36,7 @@ Exit codes: 0 everybody is there, in sync, and on the same, expected file; 1 not
 
 // runFleet: hasTopology says, once the settings are resolved, whether anybody named a topology.
 func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) error {
-	var want fleet.Expectation
+	var want aggregate.Expectation
 	var err error
 	if want.Digest, err = fullDigest("--expect-digest", digest); err != nil {
 		return err
@@ -45,7 +46,7 @@ func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) er
 		return err
 	}
 	if hasTopology() {
-		f, err := c.read(s.Paths.Topology, s.Paths)
+		f, err := c.read(s.Paths.Topology, s.Paths, schema.Parse)
 		if err != nil {
 			return c.invalid(err)
 		}
@@ -55,7 +56,7 @@ func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) er
 	if err != nil {
 		return err
 	}
-	status, err := fleet.New(reports, want)
+	status, err := aggregate.New(reports, want)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) er
 	return nil
 }
 
-func (c *cli) showFleet(s *fleet.Status, want fleet.Expectation) error {
+func (c *cli) showFleet(s *aggregate.Status, want aggregate.Expectation) error {
 	switch c.output {
 	case "json":
 		return c.writeJSON(s.Document())
@@ -79,21 +80,21 @@ func (c *cli) showFleet(s *fleet.Status, want fleet.Expectation) error {
 }
 
 // readReports reads every file, and says of all of them that are none.
-func readReports(args []string) ([]fleet.Report, error) {
+func readReports(args []string) ([]aggregate.Report, error) {
 	files, err := reportFiles(args)
 	if err != nil {
 		return nil, err
 	}
-	var reports []fleet.Report
+	var reports []aggregate.Report
 	var errs []error
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err == nil && len(strings.TrimSpace(string(data))) == 0 {
 			err = fmt.Errorf("%s is empty: whoever was to write it could not", file)
 		}
-		var r fleet.Report
+		var r aggregate.Report
 		if err == nil {
-			r, err = fleet.Read(file, data)
+			r, err = aggregate.Read(file, data)
 		}
 		reports, errs = append(reports, r), append(errs, err)
 	}
