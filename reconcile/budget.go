@@ -6,22 +6,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What passes may cost: a burst of them follows events at once, a storm is held to a fifth of a core.
+// What the daemon may cost: a burst of passes follows events at once, a storm is held to a fifth of a core.
 const (
-	pace  = 5 // time that has to go by for each unit of time spent in passes
-	burst = 2 * time.Second
+	pace  = 5 // time that has to go by for each unit of processor time
+	burst = 400 * time.Millisecond
+	// However much was spent, as in a first convergence: what breaks is seen to within a second.
+	longestRest = 800 * time.Millisecond
 )
 
-// budget keeps account of the time spent in passes.
+// budget keeps account of the processor time that was spent.
 type budget struct {
-	debt time.Duration // time that has yet to go by
-	at   time.Time     // as of when
+	debt  time.Duration // time that has yet to go by
+	at    time.Time     // as of when
+	spent time.Duration // until then
 }
 
-// spend notes a pass that ended now after took, and returns how long to rest before the next one.
-func (b *budget) spend(now time.Time, took time.Duration) time.Duration {
-	b.debt = max(0, b.debt-now.Sub(b.at)) + pace*took
-	b.at = now
+// spend notes how much processor time has been spent since the beginning, and returns how long to rest before the next
+// pass.
+func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {
+	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*(spent-b.spent), burst+longestRest)
+	b.at, b.spent = now, spent
 	return max(0, b.debt-burst)
 }
 

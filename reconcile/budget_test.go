@@ -6,25 +6,30 @@ import (
 )
 
 func TestBudget(t *testing.T) {
-	const took = 30 * time.Millisecond
+	const took = 10 * time.Millisecond
 	var b budget
-	now := time.Unix(0, 0)
-	pass := func() time.Duration { now = now.Add(took); return b.spend(now, took) }
-	for range 10 {
-		if rest := pass(); rest != 0 {
+	now, busy := time.Unix(0, 0), time.Duration(0)
+	pass := func(took time.Duration) time.Duration {
+		now, busy = now.Add(took), busy+took
+		return b.spend(now, busy)
+	}
+	for range 5 {
+		if rest := pass(took); rest != 0 {
 			t.Fatalf("a short burst has to rest %s", rest)
 		}
 	}
-	begin, busy := now, time.Duration(0)
+	begin, before := now, busy
 	for range 1000 { // a storm: a pass is due as soon as it may be
-		now = now.Add(pass())
-		busy += took
+		now = now.Add(pass(took))
 	}
-	if share := busy.Seconds() / now.Sub(begin).Seconds(); share > 0.22 {
+	if share := (busy - before).Seconds() / now.Sub(begin).Seconds(); share > 0.22 {
 		t.Errorf("a storm takes %.2f of a core", share)
 	}
+	if rest := pass(10 * time.Second); rest != longestRest {
+		t.Errorf("after a pass of 10 s the next one has to wait for %s, want %s", rest, longestRest)
+	}
 	now = now.Add(time.Minute)
-	if rest := pass(); rest != 0 {
+	if rest := pass(took); rest != 0 {
 		t.Errorf("after a minute's peace a pass has to rest %s", rest)
 	}
 }

@@ -7,29 +7,93 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// What counts as a fight over an object, and for how long it is remembered.
+// What counts as a fight over an object, for how long it is remembered, and how long the object waits to be put right.
 const (
-	fightHeals  = 5
+	fightHeals  = 5 // within the window: from the next one on, it is a fight
 	fightWindow = time.Minute
 	mostFights  = 1000
+
+	firstDelay = 25 * time.Millisecond // twice as long each time
+	mostDelay  = 800 * time.Millisecond
 )
 
-// contention remembers which objects somebody else keeps changing.
+// What counts as a storm: passes that are held back again and again.
+const (
+	stormRests = 5
+	stormLull  = 2 * time.Second // without a rest it is over, or has not begun
+)
+
+// contention remembers which objects somebody else keeps changing, and puts them right ever more slowly: a fight at full
+// speed helps nobody.
 type contention struct {
-	fights    map[state.Key]*fight
-	throttled time.Time // when passes were last held back
+	fights map[state.Key]*fight
+	by     string // who changed anything last, as far as the kernel tells
+
+	rests      int // of the storm, or of what may become one
+	rested     time.Time
+	lastStormy time.Time
 }
 
 // fight is the history of one object that was put right.
 type fight struct {
-	kind, name  string
-	since, last time.Time
-	heals       int
-	by          string // who changed it last, as far as the kernel tells
+	kind, name string
+	heals      []time.Time // within the window
+	due        time.Time   // when it may be put right; zero: it has not been seen to be wrong
+	seen       bool        // to be wrong, by the pass under way
+	by         string      // who changed it last, as far as the kernel tells
+}
+
+// hold says why a step has to wait: it is a fight's, and its time has not come.
+func (c *contention) hold(now time.Time, step *Step) error {
+	f := c.fights[step.Key()]
+	if f == nil || step.Cause != CauseDrift {
+		return nil
+	}
+	f.forget(now)
+	if len(f.heals) < fightHeals {
+		return nil
+	}
+	f.seen = true
+	if f.due.IsZero() {
+		f.due = now.Add(f.delay())
+	}
+	if now.Before(f.due) {
+		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name, len(f.heals), fightWindow, f.delay())
+	}
+	return nil
+}
+
+// delay is how long the object waits to be put right once more.
+func (f *fight) delay() time.Duration {
+	delay := firstDelay
+	for range len(f.heals) - fightHeals {
+		delay = min(2*delay, mostDelay)
+	}
+	return delay
+}
+
+// forget drops what was before the window.
+func (f *fight) forget(now time.Time) {
+	for len(f.heals) > 0 && now.Sub(f.heals[0]) > fightWindow {
+		f.heals = f.heals[1:]
+	}
+}
+
+// next is how long it takes until something that was held back is due; false: nothing is.
+func (c *contention) next(now time.Time) (wait time.Duration, is bool) {
+	for _, f := range c.fights {
+		if in := f.due.Sub(now); !f.due.IsZero() && in > 0 && (!is || in < wait) {
+			wait, is = in, true
+		}
+	}
+	return wait, is
 }
 
 // healed notes that an object was put right.
 func (c *contention) healed(now time.Time, step *Step, by string) {
+	if by != "" {
+		c.by = by
+	}
 	if c.fights == nil {
 		c.fights = map[state.Key]*fight{}
 	}
@@ -38,22 +102,37 @@ func (c *contention) healed(now time.Time, step *Step, by string) {
 		if len(c.fights) >= mostFights {
 			return
 		}
-		f = &fight{kind: step.Kind.String(), name: step.Object().Name(), since: now}
+		f = &fight{kind: step.Kind.String(), name: step.Object().Name()}
 		c.fights[step.Key()] = f
 	}
-	f.heals++
-	f.last = now
+	f.heals, f.due = append(f.heals, now), time.Time{}
 	if by != "" {
 		f.by = by
 	}
 }
 
-// forget drops what has been quiet for long enough.
-func (c *contention) forget(now time.Time) {
+// passed ends a pass: what it did not find wrong, or has put right, is not waiting any more, and what has been quiet for
+// long enough is forgotten.
+func (c *contention) passed(now time.Time) {
 	for k, f := range c.fights {
-		if now.Sub(f.last) > fightWindow {
+		if f.forget(now); len(f.heals) == 0 {
 			delete(c.fights, k)
 		}
+		if !f.seen {
+			f.due = time.Time{}
+		}
+		f.seen = false
+	}
+}
+
+// rest notes that the next pass is held back, because passes have taken more than their share.
+func (c *contention) rest(now time.Time) {
+	if now.Sub(c.rested) > stormLull {
+		c.rests = 0
+	}
+	c.rested = now
+	if c.rests++; c.rests >= stormRests {
+		c.lastStormy = now
 	}
 }
 
@@ -61,7 +140,7 @@ func (c *contention) forget(now time.Time) {
 func (c *contention) worst() *fight {
 	var worst *fight
 	for _, f := range c.fights {
-		if f.heals >= fightHeals && (worst == nil || f.heals > worst.heals) {
+		if len(f.heals) > fightHeals && (worst == nil || len(f.heals) > len(worst.heals)) {
 			worst = f
 		}
 	}
@@ -72,7 +151,7 @@ func (c *contention) worst() *fight {
 func (c *contention) count() int {
 	n := 0
 	for _, f := range c.fights {
-		if f.heals >= fightHeals {
+		if len(f.heals) > fightHeals {
 			n++
 		}
 	}
@@ -81,16 +160,21 @@ func (c *contention) count() int {
 
 // condition is Contention as of now.
 func (c *contention) condition(now time.Time) Condition {
-	c.forget(now)
 	if f := c.worst(); f != nil {
-		message := fmt.Sprintf("%s %s was put right %d times in %s", f.kind, f.name, f.heals, f.last.Sub(f.since).Round(time.Second))
-		if f.by != "" {
-			message += ", last changed by " + f.by
-		}
-		return condition(Contention, true, "Fight", message+": find what changes it and make it leave podnet's objects alone")
+		return condition(Contention, true, "Fight", fmt.Sprintf(
+			"%s %s was put right %d times in %s%s: it comes back only %s after each change; find what changes it and make it leave podnet's objects alone",
+			f.kind, f.name, len(f.heals), now.Sub(f.heals[0]).Round(time.Second), lastChangedBy(f.by), f.delay()))
 	}
-	if now.Sub(c.throttled) < fightWindow {
-		return condition(Contention, true, "Storm", "so many changes come from the kernel that looking at them is held to a fifth of a core (ip monitor shows them)")
+	if !c.lastStormy.IsZero() && now.Sub(c.lastStormy) < fightWindow {
+		return condition(Contention, true, "Storm", fmt.Sprintf(
+			"so much of podnet's is being changed%s that looking at it is held to a fifth of a core (ip monitor shows what)", lastChangedBy(c.by)))
 	}
 	return condition(Contention, false, "None", "")
+}
+
+func lastChangedBy(who string) string {
+	if who == "" {
+		return ""
+	}
+	return ", last changed by " + who
 }

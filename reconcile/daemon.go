@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -32,76 +33,113 @@ type Daemon struct {
 
 	collecting atomic.Bool
 	fights     contention
+	litter     bool // something has left much garbage
 	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
 const (
 	beat    = 5 * time.Second  // between two signs of life
 	collect = 10 * time.Minute // between two collections
-
-	longestRest = 5 * time.Second // however long a pass took
 )
 
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
-	d.source, d.started = NewSource(d.Engine.Paths, d.Engine.Live()), time.Now()
+	d.source, d.started, d.litter = NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
 	d.bootID = state.BootID()
 	d.restore()
 	d.Engine.Progress = d.progress()
-	events, err := d.Engine.Live().Watch(ctx)
+	d.Engine.Hold = func(s *Step) error { return d.fights.hold(time.Now(), s) }
+	r, err := d.listen(ctx, now)
 	if err != nil {
 		return err
 	}
-	files, err := watchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist)
-	if err != nil {
-		return err
-	}
-	resync := time.NewTicker(d.Resync)
-	defer resync.Stop()
-	alive := time.NewTicker(beat)
-	defer alive.Stop()
-	garbage := time.NewTicker(collect)
-	defer garbage.Stop()
+	defer r.stop()
 	var spent budget
 	if err := d.Engine.HoldConflist(); err != nil {
 		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
 	}
 	for first := true; ; first = false {
-		start := processorTime()
 		d.pass(ctx)
 		if first {
 			d.collect(ctx)
 		}
-		pause := min(spent.spend(time.Now(), processorTime()-start), longestRest)
-		rested := time.After(pause)
-		if pause > 0 {
-			d.fights.throttled = time.Now()
+		rest := spent.spend(time.Now(), processorTime())
+		if rest > 0 {
+			d.fights.rest(time.Now())
 		}
-		changes, changed := events, files // not while the loop rests
-		if pause > 0 {
-			changes, changed = nil, nil
-		}
-		for again := false; !again; {
-			d.Turned()
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-alive.C:
-				continue
-			case <-garbage.C:
-				d.collect(ctx)
-				continue
-			case <-rested:
-				changes, changed, rested = events, files, nil
-				continue
-			case <-now:
-			case <-changes:
-			case <-changed:
-			case <-resync.C:
-			}
-			again = true
+		if !d.await(ctx, r, rest) {
+			return nil
 		}
 	}
+}
+
+// reasons are all that makes the daemon take a pass, and what else it does now and then.
+type reasons struct {
+	now                    <-chan os.Signal
+	kernel, files          <-chan struct{}
+	resync, alive, garbage *time.Ticker
+}
+
+func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, error) {
+	r := &reasons{now: now}
+	var err error
+	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
+		return nil, err
+	}
+	if r.files, err = watchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist); err != nil {
+		return nil, err
+	}
+	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(beat), time.NewTicker(collect)
+	return r, nil
+}
+
+func (r *reasons) stop() {
+	r.resync.Stop()
+	r.alive.Stop()
+	r.garbage.Stop()
+}
+
+// await returns when there is a reason for a pass; false: ctx has ended. What the kernel and the files announce, and what
+// was held back, has to wait until the loop has rested.
+func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
+	var kernel, files <-chan struct{}
+	var held <-chan time.Time
+	rested := time.After(rest)
+	for {
+		d.Turned()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-r.alive.C:
+			d.tidy()
+		case <-r.garbage.C:
+			d.collect(ctx)
+		case <-rested:
+			kernel, files = r.kernel, r.files
+			if wait, is := d.fights.next(time.Now()); is {
+				held = time.After(wait)
+			}
+		case <-r.now:
+			return true
+		case <-kernel:
+			return true
+		case <-files:
+			return true
+		case <-held:
+			return true
+		case <-r.resync.C:
+			return true
+		}
+	}
+}
+
+// tidy gives memory back, some seconds after what took much of it and leaves little: parsing a file, and making many
+// objects.
+func (d *Daemon) tidy() {
+	if d.litter {
+		debug.FreeOSMemory()
+	}
+	d.litter = false
 }
 
 // restore takes the times of conditions over from the daemon before.
@@ -125,11 +163,18 @@ func (d *Daemon) pass(ctx context.Context) {
 	p.Took = time.Since(p.At)
 	before := d.status
 	d.status = d.report(&p)
+	d.litter = d.litter || p.littered(before)
 	d.log(&p, before)
 	if err := d.status.Write(d.Engine.Paths.Status); err != nil {
 		d.Log.Error("status not written", "error", err)
 	}
 	d.Passed(d.status, &p)
+}
+
+// littered says that the pass has parsed a file, or made many objects.
+func (p *Pass) littered(before *NodeStatus) bool {
+	const many = 1000
+	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil && len(p.Plan.Steps) > many
 }
 
 // collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.
@@ -159,13 +204,13 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if v.Topology == nil {
 		return nil, nil
 	}
-	view, err := d.Engine.View(v.Topology, v.Previous)
+	view, err := d.Engine.ViewAs(id, v.Topology, v.Previous)
 	if err == nil {
 		err = d.source.Keep(v)
 	}
 	if err != nil && v.Fresh() && v.Previous != nil {
 		v.Refuse(d.Engine.Paths.LastGood, err)
-		view, err = d.Engine.View(v.Topology, v.Previous)
+		view, err = d.Engine.ViewAs(id, v.Topology, v.Previous)
 	}
 	if err != nil {
 		return nil, err

@@ -31,12 +31,12 @@ type Step struct {
 	lost    bool // it was there, and dies with a device that has to be made anew
 }
 
-// Diff lists the steps from live to want in the order of their application. What somebody else's object keeps from being
+// Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What somebody else's object keeps from being
 // done is listed as skipped. It takes out of live what dies with a device that has to be made anew.
 func Diff(want *state.Set, live *state.Live) []*Step {
 	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {
-		if live.Unknown[k] == nil {
+		if live.Unknown[k] == nil && !live.Kept.Has(k) {
 			d.kind(k)
 		}
 	}

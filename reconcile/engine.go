@@ -22,6 +22,8 @@ type Engine struct {
 	Settings
 	// Progress is told how far long work has come; nil: nobody wants to know.
 	Progress func(done, total int)
+	// Hold says why a step is not to be done yet; nil: everything is done at once.
+	Hold func(*Step) error
 
 	node *state.Node
 	sets [2]cachedSet // of the topology in force and of the one before
@@ -67,6 +69,11 @@ func (e *Engine) View(t, inForce *schema.Topology) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
+	return e.ViewAs(id, t, inForce)
+}
+
+// ViewAs is View for a caller that has just asked for the identity itself.
+func (e *Engine) ViewAs(id Identity, t, inForce *schema.Topology) (View, error) {
 	node, err := id.Select(t)
 	if err != nil {
 		return View{}, err
@@ -82,6 +89,7 @@ func (e *Engine) View(t, inForce *schema.Topology) (View, error) {
 	case inForce == nil:
 	case inForce.Digest == t.Digest:
 		v.InForce, v.Before = t, v.Want
+		e.sets[1] = cachedSet{} // what is past is not kept: it is as large as what is
 	default:
 		v.Before = e.before(inForce, node.Name, v.Facts)
 	}
@@ -120,8 +128,11 @@ func equalFacts(a, b state.Facts) bool {
 }
 
 // Look compares and changes nothing.
-func (e *Engine) Look(v View) (*Plan, error) {
-	live, err := e.node.Live(v.Want)
+func (e *Engine) Look(v View) (*Plan, error) { return e.look(v, state.AllKinds) }
+
+// look compares some kinds; of the others it takes what the last look has seen.
+func (e *Engine) look(v View, kinds state.Kinds) (*Plan, error) {
+	live, err := e.node.LiveAgain(v.Want, kinds)
 	if err != nil {
 		return nil, err
 	}
@@ -141,28 +152,32 @@ func (v *View) addPorts(pods []string) {
 	}
 }
 
-// Converge makes the node what the view asks for and looks again: what is left over is an error. The plan tells what
-// became of each step; the error has everything that went wrong. The caller holds the node's lock.
+// Converge makes the node what the view asks for and looks again at every kind that this may have touched: what is left
+// over is an error. The plan tells what became of each step; the error has everything that went wrong. The caller holds
+// the node's lock.
 func (e *Engine) Converge(v View) (*Plan, error) {
 	plan, err := e.Look(v)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { e.node.Care(v.Want, v.Facts) }()
+	e.node.Care(v.Want, v.Facts) // what is about to be made is no news
 	if plan.InSync() {
 		return plan, nil
 	}
+	defer func() { e.node.Care(v.Want, v.Facts) }() // of new devices too
+	e.hold(plan)
 	var errs *multierror.Error
 	if err := plan.Apply(e.node, e.Progress); err != nil {
 		errs = multierror.Append(errs, err)
 	}
-	again, err := e.Look(v)
+	again, err := e.look(v, plan.touched())
 	if err != nil {
 		return plan, multierror.Append(errs, err)
 	}
 	plan.Conflicts = again.Conflicts
+	skipped := plan.skipped()
 	for _, s := range again.Steps {
-		if errs == nil { // otherwise it is known why
+		if errs == nil && !skipped[s.Key()] { // otherwise it is known why
 			errs = multierror.Append(errs, fmt.Errorf("did not converge: %s %s %s is still to be done", s.Op, s.Kind, s.Object().Name()))
 		}
 	}
@@ -170,6 +185,40 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 		errs.ErrorFormat = sentences
 	}
 	return plan, errs.ErrorOrNil()
+}
+
+// hold takes out of a plan what is not to be done yet; what needs that waits for it, as for anything that fails.
+func (e *Engine) hold(p *Plan) {
+	for _, s := range p.Steps {
+		if e.Hold == nil || s.Result != Planned {
+			continue
+		}
+		if s.Err = e.Hold(s); s.Err != nil {
+			s.Result, s.waiting = Skipped, true
+		}
+	}
+}
+
+// touched are the kinds of which something was done, or tried.
+func (p *Plan) touched() state.Kinds {
+	var kinds state.Kinds
+	for _, s := range p.Steps {
+		if s.Result != Skipped {
+			kinds = kinds.With(s.Kind)
+		}
+	}
+	return kinds
+}
+
+// skipped are the keys of what was left for later.
+func (p *Plan) skipped() map[state.Key]bool {
+	keys := map[state.Key]bool{}
+	for _, s := range p.Steps {
+		if s.Result == Skipped {
+			keys[s.Key()] = true
+		}
+	}
+	return keys
 }
 
 // sentences is how several errors read in one line of a log or status: the first few, and how many more there are.

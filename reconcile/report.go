@@ -24,6 +24,7 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	if d.healing && p.Plan != nil {
 		d.heal(s, p)
 	}
+	d.fights.passed(p.At)
 	s.Conditions = append(s.Conditions, since(d.fights.condition(p.At), p.At, d.status))
 	p.Contended = d.fights.count()
 	d.healing = d.healing || s.InSync
@@ -37,12 +38,18 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 	const kept = 20
 	var healed []Healed
+	made := map[state.Key]bool{} // what is on it was not changed, but has gone with it
 	for _, step := range p.Plan.Steps {
 		if step.Cause != CauseDrift || step.Result != Done {
 			continue
 		}
 		by := d.author(p, step)
-		d.fights.healed(p.At, step, by)
+		if step.Kind.Own() {
+			made[step.Key()] = true
+		}
+		if step.Want == nil || !made[step.Want.Parent()] {
+			d.fights.healed(p.At, step, by)
+		}
 		s.HealedTotal[step.Kind.String()]++
 		if len(healed) < kept {
 			healed = append(healed, Healed{p.At, step.Op.String(), step.Kind.String(), step.Object().Name(), by})
@@ -80,7 +87,8 @@ func (d *Daemon) log(p *Pass, before *NodeStatus) {
 		if before != nil {
 			old = before.Condition(c.Type)
 		}
-		if old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message {
+		counts := c.Type == Contention // its message changes with every heal
+		if old.Status == c.Status && old.Reason == c.Reason && (old.Message == c.Message || counts) {
 			continue
 		}
 		level := slog.LevelInfo

@@ -64,13 +64,9 @@ func listAddrs(n *Node, _ *Set, live *Live) error {
 	if err != nil {
 		return fmt.Errorf("list the routes of subnets: %w", err)
 	}
-	addrs, err := n.listAddresses(netlink.FAMILY_ALL)
-	if err != nil {
-		return err
-	}
 	for _, l := range live.Links.Rows() {
 		up := n.links[l.Device].Attrs().Flags&net.FlagUp != 0
-		for _, a := range addrs {
+		for _, a := range n.addrs {
 			p := prefixOf(a.IPNet)
 			if a.LinkIndex != n.index(l.Device) || !p.IsValid() || p.Addr().IsLinkLocalUnicast() {
 				continue
@@ -103,8 +99,8 @@ func (n *Node) subnetRoutes(live *Live) (routed map[Key]bool, err error) {
 }
 
 // listAddresses lists the addresses of all links.
-func (n *Node) listAddresses(family int) ([]netlink.Addr, error) {
-	addrs, err := whole(func() ([]netlink.Addr, error) { return n.handle.AddrList(nil, family) })
+func (n *Node) listAddresses() ([]netlink.Addr, error) {
+	addrs, err := whole(func() ([]netlink.Addr, error) { return n.handle.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -108,7 +109,7 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 		}
 		var msg neighMessage
 		attrs(body[ndmLen:], msg.attr)
-		n.authors.note(neighKey(in.device(native.Uint32(body[4:])), msg.dst), pid)
+		n.authors.note(neighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
 	case unix.RTM_DELADDR:
 		n.authors.note(in.addrKey(body), pid)
 	}
@@ -129,31 +130,33 @@ func (in *interest) addrKey(body []byte) Key {
 	if !local.IsValid() { // IPv6
 		local = address
 	}
-	return Key{Kind: KindAddr, Name: in.device(native.Uint32(body[4:])), Addr: local, Bits: body[1]}
+	return Key{Kind: KindAddr, Name: in.device(int(native.Uint32(body[4:]))), Addr: local, Bits: body[1]}
 }
 
-// generation reads who made a new generation of nftables' rules: the kernel names the process.
-func (n *Node) generation(typ uint16, body []byte) {
-	const (
-		newGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
-		nfgenLen      = 4 // sizeof(struct nfgenmsg)
-		procPID       = 2 // NFTA_GEN_PROC_PID
-		procName      = 3 // NFTA_GEN_PROC_NAME
-	)
+// ruled reads who made a new generation of nftables' rules: the kernel names the process. False: the message is of
+// something else, which a generation will follow, or of rules that have been read already, such as those that podnet has
+// just put right.
+func (n *Node) ruled(typ uint16, body []byte) (news bool) {
 	if typ != newGeneration || len(body) < nfgenLen {
-		return
+		return false
 	}
 	var a Author
 	attrs(body[nfgenLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case procPID:
-			a.PID = int(uint32(v[0])<<24 | uint32(v[1])<<16 | uint32(v[2])<<8 | uint32(v[3]))
-		case procName:
+		switch {
+		case typ == genID && len(v) == 4:
+			news = !n.lastRead.covers(binary.BigEndian.Uint32(v))
+		case typ == genPID && len(v) == 4:
+			a.PID = int(binary.BigEndian.Uint32(v))
+		case typ == genName:
 			a.Name = unix.ByteSliceToString(v)
 		}
 	})
+	if !news {
+		return false
+	}
 	a.at = time.Now()
 	n.authors.mu.Lock()
 	defer n.authors.mu.Unlock()
 	n.authors.by[AnyChain()] = a
+	return true
 }

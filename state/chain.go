@@ -47,9 +47,9 @@ func (c Chain) Attrs() string {
 func hooks() map[string]string { return map[string]string{"nat": "POSTROUTING", "filter": "FORWARD"} }
 
 // parseChains reads podnet's chains and the jumps to them out of what iptables-save prints, and what stands between a
-// jump and the packets, or between the tunnel and its packets.
-func parseChains(family uint8, save string, want *Set) ([]Chain, []Conflict) {
-	p := chainParser{family: family, chains: map[string]*Chain{}, input: newTunnelInput(family, want)}
+// jump and the packets, or between the tunnel and its packets: port is that of tunnelPort.
+func parseChains(family uint8, save, port string) ([]Chain, []Conflict) {
+	p := chainParser{family: family, chains: map[string]*Chain{}, input: &tunnelInput{family: family, port: port}}
 	for line := range strings.Lines(save) {
 		p.line(strings.TrimSuffix(line, "\n"))
 	}

@@ -19,27 +19,43 @@ type Conflict struct {
 
 // overlaps finds the desired route that somebody else's route takes traffic from.
 type overlaps struct {
-	want *Set
-	bits map[uint8]bool // prefix lengths of desired routes
+	want *Table[Route]
+	bits []uint8 // prefix lengths of desired routes
 }
 
 func newOverlaps(want *Set) overlaps {
-	o := overlaps{want, map[uint8]bool{}}
-	for _, r := range want.Routes.Rows() {
-		o.bits[uint8(r.Dst.Bits())] = true
+	o := overlaps{want: &want.Routes}
+	var seen [129]bool
+	for i := range o.want.rows {
+		if bits := uint8(o.want.rows[i].Dst.Bits()); !seen[bits] {
+			seen[bits] = true
+			o.bits = append(o.bits, bits)
+		}
 	}
 	return o
+}
+
+// touches says whether a destination is a desired one's, or lies in one.
+func (o overlaps) touches(dst netip.Prefix) bool {
+	for _, bits := range o.bits {
+		if p, err := dst.Addr().Prefix(int(bits)); err == nil && int(bits) <= dst.Bits() {
+			if _, _, found := o.want.Find(Route{Dst: p, Metric: PeerMetric(p)}.Key()); found {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // conflict says what a route of another owner does to a desired one: it sits in its place (same destination and metric),
 // is preferred to it (lower metric), or takes a part of its addresses (longer prefix).
 func (o overlaps) conflict(r liveRoute) (Conflict, bool) {
-	for bits := range o.bits {
+	for _, bits := range o.bits {
 		p, err := r.Dst.Addr().Prefix(int(bits))
 		if err != nil || int(bits) > r.Dst.Bits() {
 			continue
 		}
-		want, _, found := o.want.Routes.Find(Route{Dst: p, Metric: PeerMetric(p)}.Key())
+		want, _, found := o.want.Find(Route{Dst: p, Metric: PeerMetric(p)}.Key())
 		if !found || r.Dst == p && r.Metric > want.Metric {
 			continue
 		}

@@ -49,6 +49,9 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 		d.family(p)
 	}
 	d.forwarding()
+	d.set.Neighs.grow(len(t.Nodes) * len(node.PodCIDRs))
+	d.set.Routes.grow(len(t.Nodes) * len(node.PodCIDRs))
+	d.set.FDB.grow(len(t.Nodes))
 	for i := range t.Nodes {
 		if peer := &t.Nodes[i]; peer.Name != node.Name {
 			d.peer(peer, Origin(i))
@@ -56,6 +59,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 	}
 	list, err := conflist(t, node, d.mtu, paths)
 	d.set.Conflists.Add(list, OwnNode)
+	d.set.index()
 	return d.set, err
 }
 

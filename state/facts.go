@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/device"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,18 +20,18 @@ type Facts struct {
 	RAListeners []string // links that take router advertisements only as long as the host does not forward
 }
 
-// Facts looks the host over for a node with this underlay address.
+// Facts looks the host over for a node with this underlay address: after LocalAddrs, at what that has seen.
 func (n *Node) Facts(ip netip.Addr) (Facts, error) {
-	if err := n.readLinks(); err != nil {
-		return Facts{}, err
+	if !n.begun {
+		if err := n.look(); err != nil {
+			return Facts{}, err
+		}
 	}
 	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners()}
-	index, err := n.holder(ip)
-	if err != nil {
-		return Facts{}, err
-	}
+	index := n.holder(ip)
 	f.IPLocal = index != 0
 	f.Underlay = n.name(index)
+	var err error
 	if l := n.links[f.Underlay]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
 		if f.Underlay, err = n.defaultLink(ip); err != nil {
 			return Facts{}, err
@@ -44,31 +43,29 @@ func (n *Node) Facts(ip netip.Addr) (Facts, error) {
 	return f, nil
 }
 
-// LocalAddrs are all addresses of this host.
+// LocalAddrs are all addresses of this host. It begins a pass: the Facts and the Live that follow it are about the host
+// as it is seen here, so that they agree with each other, and links and addresses are listed once.
 func (n *Node) LocalAddrs() ([]netip.Addr, error) {
-	addrs, err := n.listAddresses(netlink.FAMILY_ALL)
-	if err != nil {
+	n.begun = false
+	if err := n.look(); err != nil {
 		return nil, err
 	}
-	var out []netip.Addr
-	for _, a := range addrs {
-		out = append(out, addrOf(a.IP))
+	n.begun = true
+	out := make([]netip.Addr, len(n.addrs))
+	for i, a := range n.addrs {
+		out[i] = addrOf(a.IP)
 	}
 	return out, nil
 }
 
 // holder is the index of the link that has an address, 0 if none has.
-func (n *Node) holder(ip netip.Addr) (int, error) {
-	addrs, err := n.listAddresses(int(family(ip)))
-	if err != nil {
-		return 0, err
-	}
-	for _, a := range addrs {
+func (n *Node) holder(ip netip.Addr) int {
+	for _, a := range n.addrs {
 		if addrOf(a.IP) == ip {
-			return a.LinkIndex, nil
+			return a.LinkIndex
 		}
 	}
-	return 0, nil
+	return 0
 }
 
 // defaultLink is the link of the default route with the lowest metric, and of its links that with the smallest MTU; "" if

@@ -50,7 +50,7 @@ func listFDB(n *Node, _ *Set, live *Live) error {
 		err := n.rtnl.dumpNeighs(unix.AF_BRIDGE, index, func() { live.FDB.rewind(start) },
 			func(m neighMessage) {
 				if m.self { // not the table of a bridge that the device is a port of
-					live.FDB.Add(FDB{device, m.mac, m.dst, m.permanent, m.port, m.vni, m.out}, OwnNode)
+					live.FDB.Add(m.fdb(device), OwnNode)
 				}
 			})
 		if err != nil {

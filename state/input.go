@@ -69,13 +69,12 @@ func (t *tunnelInput) conflicts() []Conflict {
 	}}
 }
 
-// newTunnelInput is for the packets of the tunnel in want, if they come in over this family.
-func newTunnelInput(family uint8, want *Set) *tunnelInput {
-	t := &tunnelInput{family: family}
+// tunnelPort is that of the tunnel in want, "" if its packets come in over another family.
+func tunnelPort(family uint8, want *Set) string {
 	for _, l := range want.Links.Rows() {
 		if l.Type == "vxlan" && l.Local.Is4() == (family == 4) {
-			t.port = fmt.Sprint(l.Port)
+			return fmt.Sprint(l.Port)
 		}
 	}
-	return t
+	return ""
 }

@@ -23,13 +23,13 @@ func TestTunnelInput(t *testing.T) {
 		{"open too late", ":INPUT ACCEPT [0:0]\n-A INPUT -j DROP\n-A INPUT -p udp -m udp --dport 8472 -j ACCEPT\n", true},
 		{"another chain decides", ":INPUT DROP [0:0]\n:ufw - [0:0]\n-A INPUT -j ufw\n", false},
 	} {
-		_, conflicts := parseChains(4, "*filter\n"+c.input+"COMMIT\n", want)
+		_, conflicts := parseChains(4, "*filter\n"+c.input+"COMMIT\n", tunnelPort(4, want))
 		if closed := len(conflicts) == 1; closed != c.closed {
 			t.Errorf("%s: %+v", c.name, conflicts)
 		} else if closed && (conflicts[0].Blocks || conflicts[0].Remedy != "iptables -I INPUT -p udp --dport 8472 -j ACCEPT" || !strings.Contains(conflicts[0].Owner, "8472")) {
 			t.Errorf("%s: %+v", c.name, conflicts[0])
 		}
-		if _, conflicts := parseChains(6, "*filter\n"+c.input+"COMMIT\n", want); len(conflicts) > 0 {
+		if _, conflicts := parseChains(6, "*filter\n"+c.input+"COMMIT\n", tunnelPort(6, want)); len(conflicts) > 0 {
 			t.Errorf("%s: the tunnel does not run over IPv6: %+v", c.name, conflicts)
 		}
 	}

@@ -34,23 +34,22 @@ func hasIPTables(family uint8) error {
 	return nil
 }
 
-// listChains reads each family's rules with one iptables-save. A family that cannot be read is an error only if a chain of it
-// is wanted.
+// listChains reports each family's rules. A family that cannot be read is an error only if a chain of it is wanted.
 func listChains(n *Node, want *Set, live *Live) error {
 	var failed error
+	generation, known := n.generation()
 	for _, family := range []uint8{4, 6} {
-		save, err := n.saveIPTables(family)
+		r, err := n.readRules(family, tunnelPort(family, want), generation, known)
 		if err != nil {
 			if wantsChains(want, family) {
 				failed = errors.Join(failed, err)
 			}
 			continue
 		}
-		chains, conflicts := parseChains(family, save, want)
-		for _, c := range chains {
+		for _, c := range r.chains {
 			live.Chains.Add(c, OwnNode)
 		}
-		live.Conflicts = append(live.Conflicts, conflicts...)
+		live.Conflicts = append(live.Conflicts, r.conflicts...)
 	}
 	return failed
 }
@@ -62,17 +61,6 @@ func wantsChains(want *Set, family uint8) bool {
 		}
 	}
 	return false
-}
-
-// saveIPTables is what iptables-save prints; an error says what to install. Programs that are there are looked for once.
-func (n *Node) saveIPTables(family uint8) (string, error) {
-	if !n.hasIPTables[family] {
-		if err := hasIPTables(family); err != nil {
-			return "", err
-		}
-		n.hasIPTables[family] = true
-	}
-	return runIPTables(family, "iptables-save", "")
 }
 
 // applyChains writes all changes of a family through one iptables-restore: all of them, or none.

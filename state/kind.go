@@ -21,40 +21,74 @@ const (
 	KindCount int = iota
 )
 
+// String is the name that plans and statuses use; a link and its being up share one, and so do both sorts of sysctl.
+func (k Kind) String() string {
+	return [KindCount]string{
+		"link", "sysctl", "addr", "link", "neigh", "fdb", "route", "chain", "sysctl", "bridgePort", "conflist",
+	}[k]
+}
+
+// Own says that the kind is a part of the node itself, not of one of its peers or pods: the conflist waits for it.
+func (k Kind) Own() bool { return !Kinds(0).With(KindNeigh, KindFDB, KindRoute, KindBridgePort).Has(k) }
+
+// Kinds is a set of them.
+type Kinds uint16
+
+// AllKinds are all that there are.
+const AllKinds Kinds = 1<<KindCount - 1
+
+// With is the set with more of them.
+func (s Kinds) With(kinds ...Kind) Kinds {
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// Has says whether a kind is in the set.
+func (s Kinds) Has(k Kind) bool { return s>>k&1 != 0 }
+
+// Disturbed are the kinds that may look different after objects of these kinds were changed: a change of a device, its
+// addresses or the host's settings can take anything along, a change of a peer's or pod's entry concerns nothing else.
+func (s Kinds) Disturbed() Kinds {
+	if s&^Kinds(0).With(KindNeigh, KindFDB, KindRoute, KindChain, KindBridgePort, KindConflist) != 0 {
+		return AllKinds
+	}
+	return s
+}
+
+// table is a set's objects of a kind.
+func (s *Set) table(k Kind) rows {
+	return [KindCount]rows{
+		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.Neighs, &s.FDB, &s.Routes, &s.Chains, &s.Sysctls, &s.Ports, &s.Conflists,
+	}[k]
+}
+
 // kind is what the package can do with one sort of object.
 type kind struct {
-	name string // as plans and statuses call it
-	own  bool   // a part of the node itself, not of a peer or a pod: the conflist waits for it
-	rows func(*Set) rows
 	list func(*Node, *Set, *Live) error
 	// apply carries out changes of this kind, all of them creations and updates or all of them deletions, and leaves in
 	// each what became of it.
 	apply func(*Node, []*Change)
 }
 
-// kinds is the one place that knows them all, in the order of the constants. It is a function so that the operations may
-// refer to it.
+// kinds is what can be done with each. It is a function so that the operations may refer to it; what is asked of a kind
+// for every object is not in it.
 func kinds() *[KindCount]kind {
 	return &[KindCount]kind{
-		KindLink:       {"link", true, func(s *Set) rows { return &s.Links }, listLinks, each((*Node).applyLink)},
-		KindLinkSysctl: {"sysctl", true, func(s *Set) rows { return &s.LinkSysctls }, listLinkSysctls, each(applySysctl)},
-		KindAddr:       {"addr", true, func(s *Set) rows { return &s.Addrs }, listAddrs, each((*Node).applyAddr)},
-		KindLinkUp:     {"link", true, func(s *Set) rows { return &s.LinksUp }, listLinksUp, each((*Node).applyLinkUp)},
-		KindNeigh:      {"neigh", false, func(s *Set) rows { return &s.Neighs }, listNeighs, (*Node).applyNeighs},
-		KindFDB:        {"fdb", false, func(s *Set) rows { return &s.FDB }, listFDB, (*Node).applyFDB},
-		KindRoute:      {"route", false, func(s *Set) rows { return &s.Routes }, listRoutes, (*Node).applyRoutes},
-		KindChain:      {"chain", true, func(s *Set) rows { return &s.Chains }, listChains, (*Node).applyChains},
-		KindSysctl:     {"sysctl", true, func(s *Set) rows { return &s.Sysctls }, listSysctls, each(applySysctl)},
-		KindBridgePort: {"bridgePort", false, func(s *Set) rows { return &s.Ports }, listPorts, each((*Node).applyPort)},
-		KindConflist:   {"conflist", true, func(s *Set) rows { return &s.Conflists }, listConflist, each(applyConflist)},
+		KindLink:       {listLinks, each((*Node).applyLink)},
+		KindLinkSysctl: {listLinkSysctls, each(applySysctl)},
+		KindAddr:       {listAddrs, each((*Node).applyAddr)},
+		KindLinkUp:     {listLinksUp, each((*Node).applyLinkUp)},
+		KindNeigh:      {listNeighs, (*Node).applyNeighs},
+		KindFDB:        {listFDB, (*Node).applyFDB},
+		KindRoute:      {listRoutes, (*Node).applyRoutes},
+		KindChain:      {listChains, (*Node).applyChains},
+		KindSysctl:     {listSysctls, each(applySysctl)},
+		KindBridgePort: {listPorts, each((*Node).applyPort)},
+		KindConflist:   {listConflist, each(applyConflist)},
 	}
 }
-
-// String is the name that plans and statuses use; a link and its being up share one, and so do both sorts of sysctl.
-func (k Kind) String() string { return kinds()[k].name }
-
-// Own says that the kind is a part of the node itself, not of one of its peers or pods.
-func (k Kind) Own() bool { return kinds()[k].own }
 
 // each applies changes one by one, for the kinds of which a node has few.
 func each(do func(*Node, *Change) error) func(*Node, []*Change) {

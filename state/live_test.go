@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/podnet/podnet/state"
@@ -28,6 +29,11 @@ func host(t *testing.T) (*state.Node, state.Paths) {
 	run(t, "ip link set switch0 up")
 	run(t, "ip addr add 192.0.2.11/24 dev eth0")
 	run(t, "ip addr add 2001:db8::11/64 dev eth0 nodad")
+	for deadline := time.Now().Add(10 * time.Second); strings.Contains(run(t, "ip -o link show up"), "LOWERLAYERDOWN"); { // the kernel takes its time
+		if time.Now().After(deadline) {
+			t.Fatal("the underlay link does not come up")
+		}
+	}
 	paths := state.DefaultPaths(t.TempDir())
 	node, err := state.Open(paths)
 	if err != nil {

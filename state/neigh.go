@@ -52,6 +52,21 @@ type neighMessage struct {
 	out       int
 }
 
+// decodeNeigh reads an entry's message, which is at least ndmLen long.
+func decodeNeigh(body []byte) neighMessage {
+	msg := neighMessage{permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0, self: body[10]&unix.NTF_SELF != 0}
+	attrs(body[ndmLen:], msg.attr)
+	return msg
+}
+
+func (e *neighMessage) neigh(device string) Neigh {
+	return Neigh{Device: device, IP: e.dst, MAC: e.mac, Permanent: e.permanent}
+}
+
+func (e *neighMessage) fdb(device string) FDB {
+	return FDB{device, e.mac, e.dst, e.permanent, e.port, e.vni, e.out}
+}
+
 func (e *neighMessage) attr(typ uint16, v []byte) {
 	switch {
 	case typ == unix.NDA_DST:
@@ -69,7 +84,6 @@ func (e *neighMessage) attr(typ uint16, v []byte) {
 
 // dumpNeighs hands each entry of one device to each: the filter is the kernel's.
 func (c *rtnl) dumpNeighs(family uint8, index int, reset func(), each func(neighMessage)) error {
-	var msg neighMessage
 	return c.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
 		m.neigh(family, 0, 0, 0)
@@ -79,9 +93,7 @@ func (c *rtnl) dumpNeighs(family uint8, index int, reset func(), each func(neigh
 		if len(body) < ndmLen || int(native.Uint32(body[4:])) != index {
 			return
 		}
-		msg = neighMessage{permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0, self: body[10]&unix.NTF_SELF != 0}
-		attrs(body[ndmLen:], msg.attr)
-		each(msg)
+		each(decodeNeigh(body))
 	})
 }
 
@@ -92,8 +104,8 @@ func listNeighs(n *Node, want *Set, live *Live) error {
 		start := live.Neighs.mark()
 		err := n.rtnl.dumpNeighs(unix.AF_UNSPEC, index, func() { live.Neighs.rewind(start) },
 			func(m neighMessage) {
-				e := Neigh{Device: device, IP: m.dst, MAC: m.mac, Permanent: m.permanent}
-				if _, _, wanted := want.Neighs.Find(e.Key()); wanted || e.Permanent {
+				e := m.neigh(device)
+				if e.Permanent || wants(want, e.Key()) {
 					live.Neighs.Add(e, OwnNode)
 				}
 			})

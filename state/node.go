@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -13,15 +14,21 @@ import (
 // Node is the live node: the kernel of the network namespace in which it was opened, iptables, and the conflist. It is
 // for one goroutine at a time.
 type Node struct {
-	paths       Paths
-	handle      *netlink.Handle
-	rtnl        *rtnl
-	hasIPTables map[uint8]bool
+	paths  Paths
+	handle *netlink.Handle
+	rtnl   *rtnl
+	nft    *rtnl // nil: without nftables in this kernel
 
-	links map[string]netlink.Link // as of the last Live or Facts, and what has been made since
+	links map[string]netlink.Link // as of the last look, and what has been made since
 	names map[int]string
+	addrs []netlink.Addr
+	begun bool // LocalAddrs has looked at links and addresses for the Live to come
+
+	live  Live                // its tables are filled anew by each Live
+	rules map[uint8]ruleCache // by family
 
 	interest atomic.Pointer[interest] // of the watch
+	lastRead readGeneration           // of nftables
 	overruns atomic.Uint64
 	authors  authors
 }
@@ -29,6 +36,7 @@ type Node struct {
 // Live is what a node holds of what podnet owns, and what stands in its way.
 type Live struct {
 	Set
+	Kept      Kinds    // of these it is what the look before saw, because nothing has happened to them
 	Pods      []string // host veths of podnet's own network
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
@@ -40,12 +48,16 @@ func Open(paths Paths) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	conn, err := dialRTNL()
+	conn, err := dial(unix.NETLINK_ROUTE)
 	if err != nil {
 		handle.Close()
 		return nil, err
 	}
-	n := &Node{paths: paths, handle: handle, rtnl: conn, hasIPTables: map[uint8]bool{}}
+	nft, err := dial(unix.NETLINK_NETFILTER)
+	if err != nil {
+		nft = nil
+	}
+	n := &Node{paths: paths, handle: handle, rtnl: conn, nft: nft, rules: map[uint8]ruleCache{}}
 	n.authors.by, n.authors.own = map[Key]Author{}, map[uint32]bool{conn.id: true}
 	return n, nil
 }
@@ -54,24 +66,44 @@ func Open(paths Paths) (*Node, error) {
 func (n *Node) Close() {
 	n.handle.Close()
 	n.rtnl.close()
+	if n.nft != nil {
+		n.nft.close()
+	}
 }
 
 // Live reads every kind from the kernel and the files. want names what to look for beside what podnet owns. A kind that
-// cannot be read does not keep the others from being read.
-func (n *Node) Live(want *Set) (*Live, error) {
-	if err := n.readLinks(); err != nil {
-		return nil, err
+// cannot be read does not keep the others from being read. What it returns is good until it is called again: a daemon
+// looks all day, and the memory for it is used over and over.
+func (n *Node) Live(want *Set) (*Live, error) { return n.LiveAgain(want, AllKinds) }
+
+// LiveAgain looks again at some kinds, and takes the others to be what the last Live saw. It looks at all of them if what
+// these stand on has to be looked at too.
+func (n *Node) LiveAgain(want *Set, these Kinds) (*Live, error) {
+	these = these.Disturbed()
+	if these.Has(KindLink) {
+		if err := n.look(); err != nil {
+			return nil, err
+		}
 	}
-	live := &Live{}
+	live := &n.live
+	live.Kept = AllKinds &^ these
+	if these.Has(KindBridgePort) {
+		live.Pods = nil
+	}
+	live.Conflicts = slices.DeleteFunc(slices.Clone(live.Conflicts), func(c Conflict) bool { return these.Has(c.Key.Kind) })
 	for k, kind := range kinds() {
-		live.Unknown[k] = kind.list(n, want, live)
+		if these.Has(Kind(k)) {
+			live.table(Kind(k)).reset(want.Count(Kind(k)))
+			live.Unknown[k] = kind.list(n, want, live)
+		}
 	}
 	return live, nil
 }
 
 // Owned reads what podnet owns of some kinds only, which are in the order of the constants.
 func (n *Node) Owned(some ...Kind) (*Live, error) {
-	if err := n.readLinks(); err != nil {
+	n.begun = false
+	if err := n.look(); err != nil {
 		return nil, err
 	}
 	live := &Live{}
@@ -84,10 +116,28 @@ func (n *Node) Owned(some ...Kind) (*Live, error) {
 }
 
 // Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in each.
-func (n *Node) Apply(k Kind, changes []*Change) { kinds()[k].apply(n, changes) }
+func (n *Node) Apply(k Kind, changes []*Change) {
+	n.begun = false
+	kinds()[k].apply(n, changes)
+}
 
-// readLinks is the one look at all devices that a pass begins with.
+// look is the one look at all devices and addresses that a pass takes before everything else: the first Live after a
+// LocalAddrs goes by what that has seen.
+func (n *Node) look() error {
+	if n.begun {
+		n.begun = false
+		return nil
+	}
+	if err := n.readLinks(); err != nil {
+		return err
+	}
+	var err error
+	n.addrs, err = n.listAddresses()
+	return err
+}
+
 func (n *Node) readLinks() error {
+	n.begun = false
 	links, err := whole(n.handle.LinkList)
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)

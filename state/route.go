@@ -88,13 +88,14 @@ func (n *Node) dumpKernelRoutes(family uint8, index int, reset func(), each func
 
 func (n *Node) decoding(each func(liveRoute)) func([]byte) {
 	return func(body []byte) {
-		if r, ok := n.decodeRoute(body); ok {
+		if r, ok := decodeRoute(body, n.name); ok {
 			each(r)
 		}
 	}
 }
 
-func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
+// decodeRoute reads a route's message; name gives a device's name for its index. False: it is not of the main table.
+func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen || body[4] != mainTable {
 		return liveRoute{}, false
 	}
@@ -112,7 +113,7 @@ func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
 		case unix.RTA_GATEWAY:
 			r.Via = ipOf(v)
 		case unix.RTA_OIF:
-			r.Device = n.name(int(native.Uint32(v)))
+			r.Device = name(int(native.Uint32(v)))
 		case unix.RTA_PRIORITY:
 			r.Metric = native.Uint32(v)
 		case unix.RTA_METRICS:
@@ -120,7 +121,7 @@ func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
 		case unix.RTA_PREFSRC:
 			r.Odd += "src " + ipOf(v).String() + " "
 		case unix.RTA_MULTIPATH:
-			r.Hops = n.decodeHops(v)
+			r.Hops = decodeHops(v, name)
 		}
 	})
 	if r.Type != unix.RTN_UNICAST {
@@ -133,14 +134,14 @@ func (n *Node) decodeRoute(body []byte) (liveRoute, bool) {
 }
 
 // decodeHops reads the next hops of a route with several.
-func (n *Node) decodeHops(b []byte) (hops []Route) {
+func decodeHops(b []byte, name func(int) string) (hops []Route) {
 	const hopLen = 8 // sizeof(struct rtnexthop)
 	for len(b) >= hopLen {
 		size := int(native.Uint16(b))
 		if size < hopLen || size > len(b) {
 			break
 		}
-		hop := Route{Device: n.name(int(native.Uint32(b[4:])))}
+		hop := Route{Device: name(int(native.Uint32(b[4:])))}
 		attrs(b[hopLen:size], func(typ uint16, v []byte) {
 			if typ == unix.RTA_GATEWAY {
 				hop.Via = ipOf(v)

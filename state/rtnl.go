@@ -25,13 +25,15 @@ const (
 	batchSize      = 256     // requests in one write: 30 KiB, far below the socket's limit
 	receiveBuffer  = 4 << 20 // bytes; so that the error replies of a whole batch fit
 	receiveMessage = 256 << 10
-	dumpAttempts   = 8 // a dump that changes under the reader is repeated
+	announcement   = 64 << 10 // a longer one is cut, which is noticed
+	dumpAttempts   = 8        // a dump that changes under the reader is repeated
 )
 
 var native = binary.NativeEndian
 
-func dialRTNL() (*rtnl, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+// dial opens a socket of a netlink protocol, NETLINK_ROUTE for nearly everything.
+func dial(protocol int) (*rtnl, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
@@ -242,7 +244,8 @@ func (c *rtnl) dumpOnce(encode func(c *rtnl, buf []byte) []byte, each func(body 
 	return err
 }
 
-// attrs calls each for every attribute in b.
+// attrs calls each for every attribute in b. It is no iterator, because a loop's body would escape to the heap, once for
+// each of a hundred thousand messages.
 func attrs(b []byte, each func(typ uint16, value []byte)) {
 	for len(b) >= unix.SizeofRtAttr {
 		size := int(native.Uint16(b))

@@ -1,5 +1,11 @@
 package state
 
+import (
+	"hash/maphash"
+	"math/bits"
+	"slices"
+)
+
 // Set is what a node should hold, or what it holds: a table for each kind. Desired and live are of the same type, so that
 // a plan is a set difference.
 type Set struct {
@@ -24,16 +30,33 @@ type Row interface {
 
 // Table holds the objects of one kind as plain values side by side: no allocation an object.
 type Table[R Row] struct {
-	rows  []R
-	from  []Origin
-	index map[Key]int32 // made by the first Find
+	rows []R
+	from []Origin
+	// slots is the index, made by the first Find: open addressing, with the number of a row plus one in the place that its
+	// key's hash gives or in the next free one. A map would hold each key a second time, which is more than the objects.
+	slots []int32
+	seed  maphash.Seed
+	found []int32 // for diff: made with the index, and used by every pass anew
 }
 
 // Add puts an object into the table.
 func (t *Table[R]) Add(r R, from Origin) {
 	t.rows = append(t.rows, r)
 	t.from = append(t.from, from)
-	t.index = nil
+	t.slots = nil
+}
+
+// grow makes room for n objects.
+func (t *Table[R]) grow(n int) {
+	t.rows, t.from = slices.Grow(t.rows, n), slices.Grow(t.from, n)
+}
+
+// reset empties the table and keeps its memory for about n objects, unless it was made for a great many more.
+func (t *Table[R]) reset(n int) {
+	if most := n + n/8 + 64; cap(t.rows) < n || cap(t.rows) > 2*most {
+		*t = Table[R]{rows: make([]R, 0, most), from: make([]Origin, 0, most)}
+	}
+	t.rewind(0)
 }
 
 // Rows are the objects in the order in which they were added; not to be changed.
@@ -42,36 +65,60 @@ func (t *Table[R]) Rows() []R { return t.rows }
 // Len is the number of objects.
 func (t *Table[R]) Len() int { return len(t.rows) }
 
-// Find returns the object of a key. The first call after an Add builds the index; after that, readers may share it.
+// Find returns the object of a key, the first of several. The first call after an Add builds the index; after that, readers
+// may share it.
 func (t *Table[R]) Find(k Key) (R, Origin, bool) {
-	i, ok := t.lookup()[k]
-	if !ok {
-		var none R
-		return none, OwnNode, false
+	t.buildIndex()
+	if i := t.lookup(k); i >= 0 {
+		return t.rows[i], t.from[i], true
 	}
-	return t.rows[i], t.from[i], true
+	var none R
+	return none, OwnNode, false
 }
 
-func (t *Table[R]) lookup() map[Key]int32 {
-	if t.index == nil {
-		t.index = make(map[Key]int32, len(t.rows))
-		for i, r := range t.rows {
-			if _, twice := t.index[r.Key()]; !twice {
-				t.index[r.Key()] = int32(i)
-			}
+// lookup is the number of the row with a key, -1 if there is none. The index has to be there.
+func (t *Table[R]) lookup(k Key) int {
+	for at := t.slot(k); ; at = (at + 1) & (len(t.slots) - 1) {
+		i := int(t.slots[at]) - 1
+		if i < 0 || t.rows[i].Key() == k {
+			return i
 		}
 	}
-	return t.index
+}
+
+// slot is where the search for a key begins.
+func (t *Table[R]) slot(k Key) int {
+	return int(maphash.Comparable(t.seed, k) & uint64(len(t.slots)-1))
+}
+
+// buildIndex leaves at least half of the slots free, so that a search is short and ends.
+func (t *Table[R]) buildIndex() {
+	if t.slots != nil {
+		return
+	}
+	t.slots, t.seed, t.found = make([]int32, 1<<bits.Len(uint(2*len(t.rows)))), maphash.MakeSeed(), make([]int32, len(t.rows))
+	for i, r := range t.rows {
+		k := r.Key()
+		at := t.slot(k)
+		for t.slots[at] != 0 && t.rows[t.slots[at]-1].Key() != k {
+			at = (at + 1) & (len(t.slots) - 1)
+		}
+		if t.slots[at] == 0 {
+			t.slots[at] = int32(i) + 1
+		}
+	}
 }
 
 // mark and rewind take back what an interrupted dump has added.
 func (t *Table[R]) mark() int { return len(t.rows) }
 
-func (t *Table[R]) rewind(mark int) { t.rows, t.from, t.index = t.rows[:mark], t.from[:mark], nil }
+func (t *Table[R]) rewind(mark int) { t.rows, t.from, t.slots = t.rows[:mark], t.from[:mark], nil }
 
 // rows is a Table whose type does not matter.
 type rows interface {
 	Len() int
+	reset(n int)
+	buildIndex()
 	find(Key) (Resource, Origin, bool)
 	diff(have rows, kind Kind, emit func(Change))
 	drop(lost func(Key) bool, dropped func(Key))
@@ -83,13 +130,14 @@ func (t *Table[R]) find(k Key) (Resource, Origin, bool) { return t.Find(k) }
 // An object that is as it should be costs no allocation.
 func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 	live := have.(*Table[R]).rows
-	index := t.lookup()
-	at := make([]int32, len(t.rows)) // where in live, plus one
+	t.buildIndex()
+	clear(t.found)
+	at := t.found // where in live, plus one
 	var orphans []int
 	for i, h := range live {
-		w, wanted := index[h.Key()]
+		w := t.lookup(h.Key())
 		switch {
-		case !wanted:
+		case w < 0:
 			orphans = append(orphans, i)
 		case at[w] == 0:
 			at[w] = int32(i) + 1
@@ -113,20 +161,33 @@ func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 	}
 }
 
+// index builds the index of every table, so that what shares them with s has it too.
+func (s *Set) index() {
+	for k := range Kind(KindCount) {
+		s.table(k).buildIndex()
+	}
+}
+
 // Find looks an object up in any table.
-func (s *Set) Find(k Key) (Resource, Origin, bool) { return kinds()[k.Kind].rows(s).find(k) }
+func (s *Set) Find(k Key) (Resource, Origin, bool) { return s.table(k.Kind).find(k) }
+
+// wants says whether there is an object of a key.
+func wants(s *Set, k Key) bool {
+	_, _, wanted := s.Find(k)
+	return wanted
+}
 
 // Count is the number of objects of a kind.
-func (s *Set) Count(k Kind) int { return kinds()[k].rows(s).Len() }
+func (s *Set) Count(k Kind) int { return s.table(k).Len() }
 
 // Diff emits what turns the objects of one kind in have into those in s.
 func (s *Set) Diff(have *Set, k Kind, emit func(Change)) {
-	kinds()[k].rows(s).diff(kinds()[k].rows(have), k, emit)
+	s.table(k).diff(have.table(k), k, emit)
 }
 
 // Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own children are lost too.
 func (s *Set) Drop(k Kind, lost func(parent Key) bool, dropped func(Key)) {
-	kinds()[k].rows(s).drop(lost, dropped)
+	s.table(k).drop(lost, dropped)
 }
 
 func (t *Table[R]) drop(lost func(Key) bool, dropped func(Key)) {

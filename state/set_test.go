@@ -52,7 +52,7 @@ func TestEqualSetsAllocateNothingForEachObject(t *testing.T) {
 		want.Add(s, OwnNode)
 		have.Add(s, OwnNode)
 	}
-	want.lookup()
+	want.buildIndex()
 	if got := testing.AllocsPerRun(10, func() { want.diff(have, KindSysctl, func(Change) { t.Error("a change") }) }); got > 5 {
 		t.Errorf("%v allocations for %d equal objects", got, n)
 	}

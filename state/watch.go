@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/podnet/podnet/state/device"
 	"golang.org/x/sys/unix"
@@ -59,6 +60,22 @@ func subscribe(protocol int, groups []int) (*os.File, error) {
 // drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from coming.
 const drainAtOnce = 2048
 
+// Of a storm of what is none of podnet's, an eighth of a core is read; the kernel says that the rest was lost.
+const (
+	listenPace  = 8
+	listenBurst = 50 * time.Millisecond
+)
+
+// rest is how long to read nothing after having read for some time: debt is what had to go by at the end of that, less what
+// has gone by since the reading before.
+func rest(debt, gone, spent time.Duration) (newDebt, pause time.Duration) {
+	debt = max(0, debt-gone) + listenPace*spent
+	if debt < listenBurst {
+		return debt, 0
+	}
+	return 0, debt
+}
+
 // listen reads until the file is closed. It takes in all that has been announced before it pokes: a convergence of many
 // peers announces each of its own changes, and a pass for each of them would never end. A lost message (ENOBUFS) is a
 // reason to look at everything, like any other.
@@ -67,11 +84,15 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 	if err != nil {
 		return
 	}
-	buf := make([]byte, receiveMessage)
+	buf := make([]byte, announcement)
+	var debt time.Duration
+	last := time.Now()
 	for {
 		concerned := false
 		var gone error
+		var begin time.Time
 		err := conn.Read(func(fd uintptr) bool {
+			begin = time.Now()
 			for got := range drainAtOnce {
 				size, err := unix.Read(int(fd), buf)
 				switch {
@@ -93,12 +114,22 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 		if err != nil || gone != nil || ctx.Err() != nil {
 			return // the socket is gone: what remains is the resync
 		}
-		if concerned {
+		var pause time.Duration
+		debt, pause = rest(debt, begin.Sub(last), time.Since(begin))
+		if last = time.Now(); concerned {
 			select {
 			case pokes <- struct{}{}:
 			case <-ctx.Done():
 				return
 			}
+		}
+		if pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
+			last = time.Now()
 		}
 	}
 }
@@ -106,10 +137,10 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 // Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be asked on any goroutine.
 func (n *Node) Overruns() uint64 { return n.overruns.Load() }
 
-// concerns says whether a datagram may be about something of podnet's, or in its way; one of nftables always may.
+// concerns says whether a datagram may be about something of podnet's, or in its way, that is not as it should be.
 func (n *Node) concerns(b []byte, nftables bool) bool {
 	in := n.interest.Load()
-	concerned := nftables || in == nil
+	concerned := in == nil
 	for len(b) >= unix.NLMSG_HDRLEN {
 		size := int(native.Uint32(b))
 		if size < unix.NLMSG_HDRLEN || size > len(b) {
@@ -118,7 +149,7 @@ func (n *Node) concerns(b []byte, nftables bool) bool {
 		typ, body := native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]
 		switch {
 		case nftables:
-			n.generation(typ, body)
+			concerned = n.ruled(typ, body) || concerned
 		case in != nil && !n.authors.own[native.Uint32(b[12:])] && in.message(typ, body):
 			concerned = true
 			n.attribute(typ, native.Uint32(b[12:]), body)
@@ -128,25 +159,29 @@ func (n *Node) concerns(b []byte, nftables bool) bool {
 	return concerned
 }
 
-// interest is what makes an announcement worth a look: the devices as of the last pass. Hosts have much traffic of their
-// own in these groups, pods' veths most of all.
+// interest is what makes an announcement worth a look: what is wanted, and the devices as of the last pass. Hosts have
+// much traffic of their own in these groups, pods' veths and other programs' routes most of all.
 type interest struct {
+	want    *Set // its indices are there
+	overlap overlaps
 	names   map[string]bool
 	indices map[int32]bool
-	devices map[int32]string
+	devices map[int]string
 }
 
-func (in *interest) device(index uint32) string { return in.devices[int32(index)] }
+func (in *interest) device(index int) string { return in.devices[index] }
 
-// Care sets which devices' changes are worth a look from now on: podnet's, and the underlay.
+// Care sets which changes are worth a look from now on: those of what is wanted and of what is in its way, of podnet's
+// devices, and of the underlay.
 func (n *Node) Care(want *Set, facts Facts) {
-	in := &interest{map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int32]string{}}
+	want.index()
+	in := &interest{want, newOverlaps(want), map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int]string{}}
 	for _, l := range want.Links.Rows() {
 		in.names[l.Device] = true
 	}
 	for name := range in.names {
 		if i := n.index(name); i != 0 {
-			in.indices[int32(i)], in.devices[int32(i)] = true, name
+			in.indices[int32(i)], in.devices[i] = true, name
 		}
 	}
 	n.interest.Store(in)
@@ -165,9 +200,9 @@ func (in *interest) message(typ uint16, body []byte) bool {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		return in.link(body)
 	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
-		return in.indices[int32(native.Uint32(body[4:]))]
+		return in.indices[int32(native.Uint32(body[4:]))] && in.neigh(typ == unix.RTM_NEWNEIGH, body)
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		return len(body) >= rtmLen && body[4] == mainTable && (body[5] != unix.RTPROT_KERNEL || in.over(body))
+		return in.route(typ == unix.RTM_NEWROUTE, body)
 	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
 		return in.netconf(body)
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -196,14 +231,39 @@ func (in *interest) link(body []byte) bool {
 	return ours || pod && !port // pods come and go all day; one that has lost its bridge is news
 }
 
-// over says that a route leads over a device that matters: the kernel's own routes go with addresses, but can also be taken
-// away alone.
-func (in *interest) over(body []byte) bool {
-	concerned := false
-	attrs(body[rtmLen:], func(typ uint16, v []byte) {
-		concerned = concerned || typ == unix.RTA_OIF && in.indices[int32(native.Uint32(v))]
-	})
-	return concerned
+// neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just as it should be is not,
+// nor is the end of one that nobody wants: both are what podnet's own changes look like, and the kernel does not say whose
+// change of an FDB it was.
+func (in *interest) neigh(is bool, body []byte) bool {
+	if len(body) < ndmLen {
+		return true
+	}
+	msg, device := decodeNeigh(body), in.device(int(native.Uint32(body[4:])))
+	if body[0] == unix.AF_BRIDGE {
+		e := msg.fdb(device)
+		want, _, wanted := in.want.FDB.Find(e.Key())
+		return is && (!wanted || want != e) || !is && wanted
+	}
+	e := msg.neigh(device)
+	want, _, wanted := in.want.Neighs.Find(e.Key())
+	return is && (wanted && want != e || !wanted && e.Permanent) || !is && wanted
+}
+
+// route says whether a route is news: one of podnet's protocol, likewise; one over a device that matters; the default route,
+// which the underlay may be found by; and somebody else's that stands in the way of a wanted one. What else a routing daemon
+// does with its own routes, by the hundred thousand at times, is none of podnet's business.
+func (in *interest) route(is bool, body []byte) bool {
+	r, main := decodeRoute(body, in.device)
+	switch {
+	case !main:
+		return false
+	case r.Protocol == RouteProtocol:
+		want, _, wanted := in.want.Routes.Find(r.Route.Key())
+		return is && (!wanted || want != r.Route || len(r.Hops) > 0) || !is && wanted
+	case r.Protocol == unix.RTPROT_KERNEL && r.Device != "", r.Dst.Bits() == 0:
+		return true
+	}
+	return in.overlap.touches(r.Dst)
 }
 
 // netconf: the host's settings (a negative index), and those of the devices that matter.

@@ -1,0 +1,108 @@
+package state
+
+import (
+	"encoding/binary"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// ruleCache is what iptables-save has said of one family's rules. Reading them takes a process, which is most of what a pass
+// on a small node costs, and nftables numbers the generations of its rules: as long as the kernel names the same one,
+// nothing that was read has changed. Rules of iptables-legacy have no such number and are read by every pass.
+type ruleCache struct {
+	program    string // the file that was run; "": none has been yet
+	nftables   bool   // it keeps its rules in nftables
+	port       string // the tunnel's, which the conflicts depend on
+	generation uint32
+	good       bool // the generation was the same before and after the reading
+
+	chains    []Chain
+	conflicts []Conflict
+}
+
+// readRules reads podnet's chains of a family and what is in their way, from the cache if it is known that nothing has
+// changed. generation is nftables', if that is known.
+func (n *Node) readRules(family uint8, port string, generation uint32, known bool) (ruleCache, error) {
+	c := n.rules[family]
+	program, err := findProgram(command(family, "iptables-save"))
+	if err == nil && c.good && known && c.generation == generation && c.port == port && c.program == program {
+		return c, nil
+	}
+	if err != nil || c.program != program {
+		c = ruleCache{program: program}
+		if err := hasIPTables(family); err != nil {
+			return c, err
+		}
+		version, err := runIPTables(family, "iptables-save", "", "--version")
+		if err != nil {
+			return c, err
+		}
+		c.nftables = strings.Contains(version, "nf_tables")
+	}
+	save, err := runIPTables(family, "iptables-save", "")
+	if err != nil {
+		return c, err
+	}
+	after, _ := n.generation()
+	c.port, c.generation, c.good = port, generation, c.nftables && known && after == generation
+	c.chains, c.conflicts = parseChains(family, save, port)
+	n.rules[family] = c
+	if c.good {
+		n.lastRead.Store(&c.generation)
+	}
+	return c, nil
+}
+
+// findProgram is the file that a command runs, behind all its links: update-alternatives can change it at any time.
+func findProgram(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// The attributes and messages of nftables' generations.
+const (
+	getGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN
+	newGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
+	nfgenLen      = 4 // sizeof(struct nfgenmsg)
+	genID         = 1 // NFTA_GEN_ID
+	genPID        = 2 // NFTA_GEN_PROC_PID
+	genName       = 3 // NFTA_GEN_PROC_NAME
+)
+
+// generation is the number of nftables' rules as they are now; false: this kernel has no nftables, or does not tell.
+func (n *Node) generation() (number uint32, known bool) {
+	if n.nft == nil {
+		return 0, false
+	}
+	err := n.nft.dumpOnce(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, getGeneration, unix.NLM_F_ACK)
+		m.raw(unix.AF_UNSPEC, 0, 0, 0)
+		return m.end()
+	}, func(body []byte) {
+		if len(body) < nfgenLen {
+			return
+		}
+		attrs(body[nfgenLen:], func(typ uint16, v []byte) {
+			if typ == genID && len(v) == 4 {
+				number, known = binary.BigEndian.Uint32(v), true
+			}
+		})
+	})
+	return number, known && err == nil
+}
+
+// readGeneration is the generation that was read last, for the listener, which runs beside the passes.
+type readGeneration struct{ atomic.Pointer[uint32] }
+
+// covers says that the rules have been read as of a generation or a later one.
+func (r *readGeneration) covers(generation uint32) bool {
+	last := r.Load()
+	return last != nil && int32(*last-generation) >= 0
+}
