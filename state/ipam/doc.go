@@ -9,7 +9,7 @@
 // plugin walks through without finding anything in it:
 //
 //	<dir>/.podnet/record      the boot that the leases belong to
-//	<dir>/.podnet/owners/H    the addresses of one attachment, in the target of a symbolic link to nowhere
+//	<dir>/.podnet/owners/H    the addresses of one attachment and its pod's name, in the target of a symbolic link to nowhere
 //
 // The lease files are the truth. An index entry is a hint that is checked against them, and is written before them, so
 // that the index misses no lease of podnet's even if a process is killed halfway.

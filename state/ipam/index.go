@@ -20,7 +20,11 @@ const (
 type entry struct {
 	writer string
 	addrs  []netip.Addr
+	pod    string // as the runtime calls it; "": unknown
 }
+
+// podWord precedes the pod's name in an entry.
+const podWord = "pod="
 
 // Writers of leases. Only what podnet wrote may ever be taken away without being asked.
 const (
@@ -33,6 +37,9 @@ func (e entry) target() string {
 	for _, a := range e.addrs {
 		words = append(words, a.String())
 	}
+	if e.pod != "" {
+		words = append(words, podWord+e.pod)
+	}
 	return strings.Join(words, " ")
 }
 
@@ -44,7 +51,9 @@ func parseEntry(target string) entry {
 	}
 	e := entry{writer: words[0]}
 	for _, w := range words[1:] {
-		if a, err := netip.ParseAddr(w); err == nil {
+		if pod, is := strings.CutPrefix(w, podWord); is {
+			e.pod = pod
+		} else if a, err := netip.ParseAddr(w); err == nil {
 			e.addrs = append(e.addrs, a)
 		}
 	}

@@ -15,6 +15,7 @@ type Lease struct {
 	Owner Owner
 	Ours  bool      // podnet's plugins wrote it
 	Since time.Time // when the lease was made
+	Pod   string    // as the runtime calls it, such as default/web; "": it did not say
 }
 
 // chunk bounds the memory that looking takes.
@@ -71,5 +72,5 @@ func (s *Store) lease(a netip.Addr) (Lease, bool, error) {
 		return Lease{}, false, nil
 	}
 	e, err := s.entryOf(o.key())
-	return Lease{a, o, e.writer == byPodnet, info.ModTime()}, true, err
+	return Lease{a, o, e.writer == byPodnet, info.ModTime(), e.pod}, true, err
 }

@@ -53,7 +53,7 @@ func (s *Store) refresh(o Owner, addrs []netip.Addr) error {
 	if e.writer == "" || missing {
 		e.writer = byOther
 	}
-	return s.putEntry(o.key(), entry{e.writer, addrs})
+	return s.putEntry(o.key(), entry{e.writer, addrs, e.pod})
 }
 
 // reclaim frees the leases that podnet's plugins made during another boot: no pod outlives a boot. What others wrote

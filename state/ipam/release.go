@@ -37,7 +37,7 @@ func (s *Store) release(o Owner, only []netip.Addr) (freed []netip.Addr, err err
 		}
 		freed = append(freed, a)
 	}
-	return freed, s.putEntry(o.key(), entry{e.writer, keep})
+	return freed, s.putEntry(o.key(), entry{e.writer, keep, e.pod})
 }
 
 // Lookup returns the addresses of an owner, none if it has none.

@@ -147,7 +147,7 @@ func grant(a netip.Addr, r Range, fresh bool) Grant {
 
 // commit writes the index entry, then the leases, then what was given last.
 func (s *Store) commit(o Owner, have entry, grants []Grant) error {
-	e := entry{byPodnet, slices.Clone(have.addrs)}
+	e := entry{byPodnet, slices.Clone(have.addrs), s.pod}
 	if len(have.addrs) > 0 {
 		e.writer = have.writer
 	}

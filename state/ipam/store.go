@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
 )
 
 // Store is the leases of one network on this node. Its methods may be called by any number of processes at once. Each
@@ -12,10 +14,22 @@ import (
 type Store struct {
 	dir    string
 	bootID string // "" if it cannot be read
+	pod    string // see Named
 }
 
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
 func Open(dir string) (*Store, error) { return &Store{dir: dir, bootID: bootID()}, nil }
+
+// Named is the store with the runtime's name for the pod that it is about to reserve for. The name is kept with the index
+// entry, for people to read: one that would not fit there, or has a blank in it, is left out.
+func (s *Store) Named(pod string) *Store {
+	const longest = 512 // bytes; a namespace and a name of Kubernetes are 317
+	named := *s
+	if len(pod) <= longest && !strings.ContainsFunc(pod, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		named.pod = pod
+	}
+	return &named
+}
 
 // BootKnown says whether this boot of the machine can be told from others. If it cannot, leases of earlier boots stay.
 func (s *Store) BootKnown() bool { return s.bootID != "" }

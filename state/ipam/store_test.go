@@ -160,15 +160,15 @@ func TestInterrupted(t *testing.T) {
 	sets := []Set{set(t, "10.0.0.0/24")}
 	for name, interrupt := range map[string]func(*Store) error{
 		"before the lease": func(s *Store) error {
-			return s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}})
+			return s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""})
 		},
 		"after the lease": func(s *Store) error {
-			return errors.Join(s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}}),
+			return errors.Join(s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""}),
 				s.addLease(addr("10.0.0.2"), owner(1)))
 		},
 		"lease linked, scratch left": func(s *Store) error {
 			scratch, err := s.scratch(owner(1).content())
-			return errors.Join(err, s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}}),
+			return errors.Join(err, s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""}),
 				os.Link(scratch, s.leasePath(addr("10.0.0.2"))))
 		},
 	} {
@@ -284,4 +284,23 @@ func TestBusy(t *testing.T) {
 	}
 	held.Close()
 	check(t, reserve(s, owner(1), sets), "10.0.0.2/24") // who gave up does not keep the lock
+}
+
+// The runtime's name for a pod is kept with its leases, over a partial release too, and one that would break the entry is not.
+func TestNamed(t *testing.T) {
+	s := open(t, t.TempDir())
+	sets := []Set{set(t, "10.0.0.0/29"), set(t, "fd00::/64")}
+	reserve(s.Named("default/web"), owner(1), sets)
+	reserve(s.Named("a b"), owner(2), sets)
+	if _, err := s.Release(context.Background(), owner(1), addr("10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]string{}
+	for l, err := range s.Leases() {
+		if err != nil || !l.Ours {
+			t.Error(l, err)
+		}
+		named[l.Addr.String()] = l.Pod
+	}
+	check(t, fmt.Sprint(named), "map[10.0.0.3: fd00::2:default/web fd00::3:]")
 }

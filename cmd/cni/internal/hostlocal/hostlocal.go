@@ -50,9 +50,21 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.store = s
-	a.Grants, err = s.Reserve(newPatience(), owner(req), sets, wanted...)
+	a.store = s.Named(podName(values))
+	a.Grants, err = a.store.Reserve(newPatience(), owner(req), sets, wanted...)
 	return a, storeError(err)
+}
+
+// podName is what the runtime calls the pod, if it says so in CNI_ARGS: Kubernetes by namespace and name, Nomad by namespace,
+// job and group.
+func podName(args map[string]string) string {
+	if name := args["K8S_POD_NAME"]; name != "" {
+		return args["K8S_POD_NAMESPACE"] + "/" + name
+	}
+	if group := args["NOMAD_GROUP_NAME"]; group != "" {
+		return args["NOMAD_NAMESPACE"] + "/" + args["NOMAD_JOB_ID"] + "/" + group
+	}
+	return ""
 }
 
 // Confirm is an error if a lease is no longer the attachment's. Once the host veth is there, nobody collects its leases as
