@@ -126,17 +126,20 @@ func (r liveRoute) owner() string {
 }
 
 func (r liveRoute) remedy() string {
-	if r.Protocol == unix.RTPROT_KERNEL {
+	if r.Protocol == unix.RTPROT_KERNEL && r.Table == mainTable {
 		return fmt.Sprintf("take the address out of %s from %s (ip addr show dev %s)", r.Dst, r.Device, r.Device)
 	}
-	six, kind := "", ""
+	six, kind, table := "", "", ""
 	if r.Dst.Addr().Is6() {
 		six = "-6 "
 	}
 	if r.Type != unix.RTN_UNICAST {
 		kind = r.typeName() + " "
 	}
-	return fmt.Sprintf("ip %sroute del %s%s%s metric %d", six, kind, r.Dst, r.hop(), r.Metric)
+	if r.Table != mainTable {
+		table = fmt.Sprintf(" table %d", r.Table)
+	}
+	return fmt.Sprintf("ip %sroute del %s%s%s metric %d%s", six, kind, r.Dst, r.hop(), r.Metric, table)
 }
 
 // family is the address family of a, as the kernel numbers them.

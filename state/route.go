@@ -64,6 +64,7 @@ type liveRoute struct {
 	Route
 	Protocol uint8
 	Type     uint8
+	Table    uint32
 	Hops     []Route // of a route with several, Via and Device of each
 }
 
@@ -99,8 +100,13 @@ func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen || body[4] != mainTable {
 		return liveRoute{}, false
 	}
+	return n.parseRoute(body)
+}
+
+// parseRoute reads a route of any table; false: one that the kernel has only cached.
+func (n *Node) parseRoute(body []byte) (liveRoute, bool) {
 	flags := native.Uint32(body[8:])
-	r := liveRoute{Protocol: body[5], Type: body[7]}
+	r := liveRoute{Protocol: body[5], Type: body[7], Table: uint32(body[4])}
 	r.Onlink = flags&unix.RTNH_F_ONLINK != 0
 	dst := netip.IPv4Unspecified()
 	if body[0] == unix.AF_INET6 {
@@ -116,6 +122,8 @@ func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 			r.Device = name(int(native.Uint32(v)))
 		case unix.RTA_PRIORITY:
 			r.Metric = native.Uint32(v)
+		case unix.RTA_TABLE:
+			r.Table = native.Uint32(v)
 		case unix.RTA_METRICS:
 			r.Odd += "with metrics of its own "
 		case unix.RTA_PREFSRC:

@@ -1,0 +1,218 @@
+// Package filter says what a packet filter's rules do with a packet, as far as the rules tell: iptables-save's text, or what nft
+// prints as JSON. It is pure. A match that it does not know may or may not fit, and what hangs on one is called unsure.
+package filter
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Packet is the first packet of a connection, or one of its answers.
+type Packet struct {
+	Src, Dst    netip.Addr
+	In, Out     string // devices; "": none
+	Protocol    string // udp, icmp; "": any
+	Port        uint16 // destination port, with a protocol that has any
+	Established bool   // an answer, or a later packet
+}
+
+// Verdict is what becomes of a packet at one hook.
+type Verdict struct {
+	Drop   bool
+	Unsure bool   // a rule drops it that may not fit, or accepts it that may not
+	Where  string // the rule that drops it, with its place: "filter FORWARD rule 3: -j DROP"
+	Remedy string // the command that takes that rule or policy away
+	Policy bool   // it is no rule's, but what a chain does at its end
+	Wide   bool   // the rule is not about this packet in particular: nearly all go its way
+	NAT    string // MASQUERADE, SNAT, DNAT: what rewrites it; "": nothing
+
+	chain *chain
+}
+
+// Allow is the command that puts a rule ahead of the one that drops: packets that come in or leave by a device, or go to a UDP
+// port, pass.
+func (v Verdict) Allow(in, out string, port uint16) string {
+	var words []string
+	add := func(given bool, iptables, nft, value string) {
+		switch {
+		case !given:
+		case v.chain.nft:
+			words = append(words, nft, value)
+		default:
+			words = append(words, iptables, value)
+		}
+	}
+	add(in != "", "-i", "iifname", in)
+	add(out != "", "-o", "oifname", out)
+	add(port != 0, "-p udp --dport", "udp dport", strconv.Itoa(int(port)))
+	if v.chain.nft {
+		return "nft insert rule " + v.chain.table + " " + v.chain.name + " " + strings.Join(words, " ") + " accept"
+	}
+	return v.chain.command + " -t " + v.chain.table + " -I " + v.chain.name + " " + strings.Join(words, " ") + " -j ACCEPT"
+}
+
+// NFT says that the rule is nftables' own.
+func (v Verdict) NFT() bool { return v.chain != nil && v.chain.nft }
+
+// answer is whether a match fits.
+type answer uint8
+
+const (
+	no answer = iota
+	maybe
+	yes
+)
+
+func (a answer) and(b answer) answer { return min(a, b) }
+
+func is(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// rule is one rule in a form that the sources share.
+type rule struct {
+	text    string
+	fits    func(Packet) answer
+	matches int    // how many there are
+	verdict string // accept, drop, return, nat, jump, goto; "": the packet goes on
+	target  string // chain, or what rewrites
+	remedy  string
+}
+
+type chain struct {
+	table, name string
+	hook        string // prerouting, input, forward, output, postrouting; "": none
+	priority    int
+	drops       bool   // at its end
+	command     string // iptables or ip6tables
+	nft         bool
+	remedy      string
+	rules       []rule
+}
+
+// Rules are the rules of one family from one source.
+type Rules struct {
+	base   []*chain // in the order of a hook
+	chains map[string]*chain
+}
+
+func newRules() *Rules { return &Rules{chains: map[string]*chain{}} }
+
+// Hooks, in lower case whatever the source calls them.
+const (
+	Prerouting  = "prerouting"
+	Input       = "input"
+	Forward     = "forward"
+	Output      = "output"
+	Postrouting = "postrouting"
+)
+
+// Walk has a packet go through every chain of a hook.
+func (r *Rules) Walk(hook string, p Packet) Verdict {
+	var out Verdict
+	for _, c := range r.base {
+		if c.hook != hook {
+			continue
+		}
+		v := r.enter(c, p)
+		if out.NAT == "" {
+			out.NAT = v.NAT
+		}
+		if v.Drop && !v.Unsure {
+			v.NAT = out.NAT
+			return v
+		}
+		if v.Drop && !out.Drop {
+			v.NAT = out.NAT
+			out = v
+		}
+	}
+	return out
+}
+
+// enter is one base chain.
+func (r *Rules) enter(c *chain, p Packet) Verdict {
+	w := walk{rules: r, packet: p, base: c}
+	if !w.through(c, yes, 0) && c.drops {
+		w.drop(Verdict{chain: c, Drop: true, Policy: true, Wide: true, Unsure: w.accepted, Where: c.table + " " + c.name + ": its policy drops", Remedy: c.remedy})
+	}
+	return w.verdict
+}
+
+// walk is the state of a packet in one base chain.
+type walk struct {
+	rules    *Rules
+	base     *chain
+	packet   Packet
+	accepted bool // perhaps, by a rule that may fit
+	verdict  Verdict
+}
+
+const deepest = 32 // jumps; the kernel has 16
+
+// through walks a chain's rules; true: the packet's way in the base chain is decided.
+func (w *walk) through(c *chain, sure answer, depth int) bool {
+	if depth > deepest {
+		return false
+	}
+	for i, r := range c.rules {
+		fits := r.fits(w.packet).and(sure)
+		if fits == no {
+			continue
+		}
+		switch r.verdict {
+		case "accept", "nat":
+			if fits == yes {
+				w.rewritten(r)
+				return true
+			}
+			w.accepted = true
+		case "drop":
+			w.drop(Verdict{
+				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 && depth == 0, Remedy: r.remedy,
+				Where: place(c, i) + r.text,
+			})
+			if fits == yes {
+				return true
+			}
+		case "return":
+			if fits == yes {
+				return false
+			}
+		case "jump", "goto":
+			next := w.rules.chains[c.table+" "+r.target]
+			if next == nil {
+				continue
+			}
+			if w.through(next, fits, depth+1) {
+				return true
+			}
+			if r.verdict == "goto" && fits == yes {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func (w *walk) rewritten(r rule) {
+	if r.verdict == "nat" {
+		w.verdict.NAT = r.target
+	}
+}
+
+// drop keeps the first that is sure, else the first.
+func (w *walk) drop(v Verdict) {
+	if !w.verdict.Drop || w.verdict.Unsure && !v.Unsure {
+		v.NAT = w.verdict.NAT
+		w.verdict = v
+	}
+}
+
+func place(c *chain, i int) string {
+	return strings.TrimSpace(c.table+" "+c.name) + " rule " + strconv.Itoa(i+1) + ": "
+}

@@ -1,0 +1,112 @@
+package filter
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// pods is a packet between two pods, and udp8472 one of the tunnel.
+var (
+	pods    = Packet{Src: netip.MustParseAddr("10.244.0.2"), Dst: netip.MustParseAddr("10.244.1.2"), In: "cni0", Out: "podnet.1"}
+	udp8472 = Packet{Src: netip.MustParseAddr("192.0.2.12"), Dst: netip.MustParseAddr("192.0.2.11"), In: "eth0", Protocol: "udp", Port: 8472}
+)
+
+func save(policy, rules string) string {
+	return "*filter\n:INPUT " + policy + " [0:0]\n:FORWARD " + policy + " [0:0]\n:FW - [0:0]\n" + rules + "COMMIT\n"
+}
+
+// what is a verdict in a word.
+func what(v Verdict) string {
+	switch {
+	case v.Drop && v.Unsure:
+		return "may drop at " + v.Where
+	case v.Drop:
+		return "drops at " + v.Where
+	}
+	return "passes"
+}
+
+func TestIPTables(t *testing.T) {
+	for _, c := range []struct {
+		name, hook, policy, rules, want string
+		packet                          Packet
+	}{
+		{"no rules", Forward, "ACCEPT", "", "passes", pods},
+		{"a policy", Forward, "DROP", "", "drops at filter FORWARD: its policy drops", pods},
+		{"accepted before the policy", Forward, "DROP", "-A FORWARD -i cni0 -j ACCEPT\n", "passes", pods},
+		{"by a part of the name", Forward, "DROP", "-A FORWARD -o podnet+ -j ACCEPT\n", "passes", pods},
+		{"negated", Forward, "ACCEPT", "-A FORWARD ! -s 10.244.0.0/16 -j DROP\n", "passes", pods},
+		{"negated, of others", Forward, "ACCEPT", "-A FORWARD ! -d 10.0.0.0/24 -j DROP\n", "drops at filter FORWARD rule 1: ! -d 10.0.0.0/24 -j DROP", pods},
+		{"one service only", Forward, "ACCEPT", "-A FORWARD -p tcp -m tcp --dport 25 -j DROP\n", "passes", pods},
+		{"one protocol", Forward, "ACCEPT", "-A FORWARD -p sctp -j DROP\n", "may drop at filter FORWARD rule 1: -p sctp -j DROP", pods},
+		{"a match that nobody knows", Forward, "ACCEPT", "-A FORWARD -m set --match-set bad src -j DROP\n", "may drop at filter FORWARD rule 1: -m set --match-set bad src -j DROP", pods},
+		{"perhaps accepted", Forward, "DROP", "-A FORWARD -m set --match-set good src -j ACCEPT\n", "may drop at filter FORWARD: its policy drops", pods},
+		{"in another chain", Forward, "ACCEPT", "-A FW -j DROP\n-A FORWARD -i cni0 -j FW\n", "drops at filter FW rule 1: -j DROP", pods},
+		{"back from another chain", Forward, "ACCEPT", "-A FW -i cni0 -j RETURN\n-A FW -j DROP\n-A FORWARD -j FW\n", "passes", pods},
+		{"gone to another chain", Forward, "ACCEPT", "-A FORWARD -g FW\n-A FORWARD -j DROP\n", "passes", pods},
+		{"a chain that calls itself", Forward, "ACCEPT", "-A FW -j FW\n-A FORWARD -j FW\n", "passes", pods},
+		{"a target that is no chain", Forward, "ACCEPT", "-A FORWARD -j NFLOG\n", "passes", pods},
+		{"a comment like a rule", Forward, "ACCEPT", `-A FORWARD -m comment --comment "a -d 1.2.3.4 \" -j DROP" -i lo -j DROP` + "\n", "passes", pods},
+		{"new connections", Forward, "ACCEPT", "-A FORWARD -m conntrack --ctstate NEW -j DROP\n", "drops at filter FORWARD rule 1: -m conntrack --ctstate NEW -j DROP", pods},
+		{"the tunnel's port", Input, "DROP", "-A INPUT -p udp -m multiport --dports 53,8000:9000 -j ACCEPT\n", "passes", udp8472},
+		{"other ports", Input, "DROP", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n", "drops at filter INPUT: its policy drops", udp8472},
+		{"another protocol", Input, "ACCEPT", "-A INPUT -p tcp -j DROP\n", "passes", udp8472},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := what(Parse(save(c.policy, c.rules), "iptables").Walk(c.hook, c.packet)); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRemedies(t *testing.T) {
+	v := Parse(save("ACCEPT", "-A FW -j DROP\n-A FORWARD -i cni0 -j FW\n"), "ip6tables").Walk(Forward, pods)
+	if want := "ip6tables -t filter -D FW -j DROP"; v.Remedy != want {
+		t.Errorf("%s, want %s", v.Remedy, want)
+	}
+	if want := "ip6tables -t filter -I FORWARD -i cni0 -p udp --dport 53 -j ACCEPT"; v.Allow("cni0", "", 53) != want {
+		t.Errorf("%s, want %s", v.Allow("cni0", "", 53), want)
+	}
+}
+
+// What nft prints for a table of nftables' own; iptables-nft's tables beside it are left to iptables-save.
+const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
+ {"table": {"family": "inet", "name": "fw", "handle": 1}},
+ {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}},
+ {"chain": {"family": "inet", "table": "fw", "name": "in", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}},
+ {"chain": {"family": "inet", "table": "fw", "name": "fwd", "handle": 2, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "in", "handle": 4, "expr": [
+  {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}, {"accept": null}]}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "in", "handle": 5, "expr": [
+  {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": {"set": [53, {"range": [8000, 9000]}]}}}, {"counter": {"packets": 0, "bytes": 0}}, {"accept": null}]}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "fwd", "handle": 6, "expr": [
+  {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "cni*"}},
+  {"match": {"op": "!=", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": {"prefix": {"addr": "10.0.0.0", "len": 16}}}}, {"reject": {"type": "icmp", "expr": "port-unreachable"}}]}}]}`
+
+func TestNFTables(t *testing.T) {
+	r, err := ParseNFT([]byte(nft), "ip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		hook, want string
+		packet     Packet
+	}{
+		{Input, "passes", udp8472},
+		{Input, "drops at inet fw in: its policy drops", Packet{Protocol: "udp", Port: 4789}},
+		{Input, "passes", Packet{Established: true}},
+		{Forward, "drops at inet fw fwd rule 1: iifname cni+ daddr 10.0.0.0/16 reject", pods},
+		{Forward, "passes", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
+	} {
+		if got := what(r.Walk(c.hook, c.packet)); got != c.want {
+			t.Errorf("%s %+v: %s, want %s", c.hook, c.packet, got, c.want)
+		}
+	}
+	if v := r.Walk(Forward, pods); v.Remedy != "nft delete rule inet fw fwd handle 6" || v.Allow("", "cni0", 0) != "nft insert rule inet fw fwd oifname cni0 accept" {
+		t.Errorf("%s; %s", v.Remedy, v.Allow("", "cni0", 0))
+	}
+	if _, err := ParseNFT([]byte("{"), "ip"); err == nil {
+		t.Error("half a document is no error")
+	}
+}

@@ -1,0 +1,218 @@
+package filter
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// iptablesTables are in the order in which a hook has them.
+func iptablesTables() []string { return []string{"raw", "mangle", "nat", "filter", "security"} }
+
+// Parse reads what iptables-save prints. command is the program to name in remedies: iptables or ip6tables.
+func Parse(save, command string) *Rules {
+	r := newRules()
+	table := ""
+	for line := range strings.Lines(save) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "*"):
+			table = line[1:]
+		case strings.HasPrefix(line, ":"):
+			r.header(table, line[1:], command)
+		case strings.HasPrefix(line, "-A "):
+			name, text, _ := strings.Cut(line[3:], " ")
+			if c := r.chains[table+" "+name]; c != nil {
+				parsed := parseRule(text)
+				parsed.remedy = command + " -t " + table + " -D " + name + " " + text
+				c.rules = append(c.rules, parsed)
+			}
+		}
+	}
+	slices.SortStableFunc(r.base, func(a, b *chain) int {
+		return slices.Index(iptablesTables(), a.table) - slices.Index(iptablesTables(), b.table)
+	})
+	return r
+}
+
+func (r *Rules) header(table, line, command string) {
+	name, rest, _ := strings.Cut(line, " ")
+	policy, _, _ := strings.Cut(rest, " ")
+	c := &chain{command: command, table: table, name: name, drops: policy == "DROP", remedy: command + " -t " + table + " -P " + name + " ACCEPT"}
+	r.chains[table+" "+name] = c
+	if policy != "-" {
+		c.hook = strings.ToLower(name)
+		r.base = append(r.base, c)
+	}
+}
+
+// parseRule reads one rule behind its "-A CHAIN ".
+func parseRule(text string) rule {
+	out := rule{text: text}
+	var matches []func(Packet) answer
+	negated, protocol, ports := false, false, false
+	words := split(text)
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if w == "!" {
+			negated = true
+			continue
+		}
+		if w == "-j" || w == "-g" {
+			if i+1 < len(words) {
+				out.verdict, out.target = verdictOf(words[i+1], w == "-g")
+			}
+			break
+		}
+		if w == "-m" || w == "--comment" {
+			i++
+			continue
+		}
+		if !strings.HasPrefix(w, "-") {
+			continue // a value of something unknown
+		}
+		value := ""
+		if i+1 < len(words) {
+			value = words[i+1]
+		}
+		protocol, ports = protocol || w == "-p", ports || strings.Contains(w, "port")
+		matches = append(matches, negate(matchOf(w, value), negated))
+		negated = false
+	}
+	out.matches = len(matches)
+	out.fits = func(p Packet) answer {
+		all := yes
+		for _, m := range matches {
+			all = all.and(m(p))
+		}
+		if p.Protocol == "" && protocol && ports {
+			return no // about one service, not about the pods' packets in general
+		}
+		return all
+	}
+	return out
+}
+
+func negate(m func(Packet) answer, is bool) func(Packet) answer {
+	if !is {
+		return m
+	}
+	return func(p Packet) answer { return yes - m(p) }
+}
+
+func verdictOf(target string, hop bool) (verdict, name string) {
+	switch target {
+	case "ACCEPT":
+		return "accept", ""
+	case "DROP", "REJECT":
+		return "drop", ""
+	case "RETURN":
+		return "return", ""
+	case "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP":
+		return "nat", target
+	}
+	if hop {
+		return "goto", target
+	}
+	return "jump", target // to a chain; a target that is none lets the packet go on
+}
+
+func matchOf(option, value string) func(Packet) answer {
+	switch option {
+	case "-s":
+		return inPrefix(value, func(p Packet) netip.Addr { return p.Src })
+	case "-d":
+		return inPrefix(value, func(p Packet) netip.Addr { return p.Dst })
+	case "-i":
+		return func(p Packet) answer { return is(device(value, p.In)) }
+	case "-o":
+		return func(p Packet) answer { return is(device(value, p.Out)) }
+	case "-p":
+		return func(p Packet) answer { return sameProtocol(value, p.Protocol) }
+	case "--dport", "--dports":
+		return func(p Packet) answer { return portIn(value, p.Port) }
+	case "--ctstate", "--state":
+		return func(p Packet) answer { return stateIn(value, p.Established) }
+	}
+	return func(Packet) answer { return maybe }
+}
+
+func inPrefix(value string, of func(Packet) netip.Addr) func(Packet) answer {
+	prefix, err := netip.ParsePrefix(value)
+	if a, bad := netip.ParseAddr(value); err != nil && bad == nil {
+		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return func(p Packet) answer {
+		if err != nil {
+			return maybe
+		}
+		return is(prefix.Contains(of(p)))
+	}
+}
+
+// device compares with a pattern: veth+ is every name that begins so.
+func device(pattern, name string) bool {
+	if prefix, open := strings.CutSuffix(pattern, "+"); open {
+		return strings.HasPrefix(name, prefix)
+	}
+	return pattern == name
+}
+
+func sameProtocol(want, have string) answer {
+	if have == "" {
+		return maybe
+	}
+	return is(want == have || want == "all" || want == "ipv6-icmp" && have == "icmp")
+}
+
+func portIn(list string, port uint16) answer {
+	for _, part := range strings.Split(list, ",") {
+		from, to, open := strings.Cut(part, ":")
+		if !open {
+			to = from
+		}
+		low, err1 := strconv.Atoi(from)
+		high, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil {
+			return maybe
+		}
+		if low <= int(port) && int(port) <= high {
+			return yes
+		}
+	}
+	return no
+}
+
+func stateIn(list string, established bool) answer {
+	states := strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+	want := "NEW"
+	if established {
+		want = "ESTABLISHED"
+	}
+	return is(slices.Contains(states, want))
+}
+
+// split takes a rule apart at its blanks, but not inside of quotes.
+func split(text string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, escaped := false, false
+	for _, r := range text {
+		switch {
+		case escaped:
+			word.WriteRune(r)
+			escaped = false
+		case r == '\\':
+			escaped = true
+		case r == '"':
+			quoted = !quoted
+		case r == ' ' && !quoted:
+			words = append(words, word.String())
+			word.Reset()
+		default:
+			word.WriteRune(r)
+		}
+	}
+	return append(words, word.String())
+}

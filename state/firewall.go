@@ -1,0 +1,72 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+
+	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/filter"
+)
+
+// Firewall is every packet filter of one family on this host: iptables, and what nftables has beside it. Any of them can drop a
+// packet that all others let pass.
+type Firewall []*filter.Rules
+
+// Firewall reads the rules. Without the programs there are none that could be read: the error says which to install.
+func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
+	family, name := uint8(4), "ip"
+	if ipv6 {
+		family, name = 6, "ip6"
+	}
+	save, err := n.saveIPTables(family)
+	if err != nil {
+		return nil, err
+	}
+	rules := Firewall{filter.Parse(save, command(family, "iptables"))}
+	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "nft", "-j", "list", "ruleset").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return rules, nil
+	}
+	if err != nil {
+		return rules, err
+	}
+	more, err := filter.ParseNFT(out, name)
+	if err != nil {
+		return rules, err
+	}
+	return append(rules, more), nil
+}
+
+// Walk is what becomes of a packet at a hook, in all filters together.
+func (f Firewall) Walk(hook string, p filter.Packet) filter.Verdict {
+	var out filter.Verdict
+	for _, rules := range f {
+		v := rules.Walk(hook, p)
+		if out.NAT == "" {
+			out.NAT = v.NAT
+		}
+		if v.Drop && (!out.Drop || out.Unsure && !v.Unsure) {
+			v.NAT = out.NAT
+			out = v
+		}
+	}
+	return out
+}
+
+// BridgeFiltered says that frames between two ports of a bridge go through the firewall too.
+func BridgeFiltered(ipv6 bool) bool {
+	name := "net/bridge/bridge-nf-call-iptables"
+	if ipv6 {
+		name = "net/bridge/bridge-nf-call-ip6tables"
+	}
+	return SysctlIs(name, "1")
+}
+
+// SysctlIs says whether a setting, a path below /proc/sys, has a value; one that is not there has none.
+func SysctlIs(path, value string) bool {
+	have, err := device.Read(path)
+	return err == nil && have == value
+}

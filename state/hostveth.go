@@ -1,0 +1,171 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/podnet/podnet/state/device"
+	"golang.org/x/sys/unix"
+)
+
+// HostVeth is the host's end of a veth whose other end is in a pod, or any port of the bridge.
+type HostVeth struct {
+	Device     string // "": there is none
+	Alias      string // podnet's own: network/containerID/ifname
+	Group      uint32
+	Up         bool
+	Carrier    bool
+	MTU        int
+	Bridge     string // the device that it is a port of; "": none
+	Forwarding bool   // as a port
+	Isolated   bool   // from other isolated ports
+
+	peer      int   // index of the pod's end, there
+	namespace int32 // the number of the pod's namespace in this one; below 0: the pod's end is here
+}
+
+// PodEnd is the pod's end of a veth.
+type PodEnd struct {
+	Device string // "": it cannot be read
+	Up     bool
+	MTU    int
+	Addrs  []netip.Prefix
+}
+
+// HostVeths lists podnet's own host veths and all ports of the bridge.
+func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
+	if err := n.readLinks(); err != nil {
+		return nil, err
+	}
+	var out []HostVeth
+	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		m.raw(make([]byte, ifInfoLen)...)
+		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
+		return m.end()
+	}, func() { out = nil }, func(body []byte) {
+		if v := n.decodeVeth(body); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
+			out = append(out, v)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list host veths: %w", err)
+	}
+	return out, nil
+}
+
+const (
+	portState      = 1 // IFLA_BRPORT_STATE
+	portIsolated   = 33
+	portForwarding = 3 // BR_STATE_FORWARDING
+)
+
+func (n *Node) decodeVeth(body []byte) HostVeth {
+	v := HostVeth{namespace: -1}
+	if len(body) < ifInfoLen {
+		return v
+	}
+	v.Up = native.Uint32(body[8:])&unix.IFF_UP != 0
+	attrs(body[ifInfoLen:], func(typ uint16, b []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			v.Device = unix.ByteSliceToString(b)
+		case unix.IFLA_IFALIAS:
+			v.Alias = unix.ByteSliceToString(b)
+		case unix.IFLA_GROUP:
+			v.Group = native.Uint32(b)
+		case unix.IFLA_MTU:
+			v.MTU = int(native.Uint32(b))
+		case unix.IFLA_CARRIER:
+			v.Carrier = b[0] == 1
+		case unix.IFLA_MASTER:
+			v.Bridge = n.name(int(native.Uint32(b)))
+		case unix.IFLA_LINK:
+			v.peer = int(native.Uint32(b))
+		case unix.IFLA_LINK_NETNSID:
+			v.namespace = int32(native.Uint32(b))
+		case unix.IFLA_LINKINFO:
+			v.decodePort(b)
+		}
+	})
+	return v
+}
+
+func (v *HostVeth) decodePort(info []byte) {
+	attrs(info, func(typ uint16, b []byte) {
+		if typ != infoSlaveData {
+			return
+		}
+		attrs(b, func(typ uint16, b []byte) {
+			switch typ {
+			case portState:
+				v.Forwarding = b[0] == portForwarding
+			case portIsolated:
+				v.Isolated = b[0] == 1
+			}
+		})
+	})
+}
+
+// End reads the pod's end of a veth through the number that the kernel gives its namespace here.
+func (n *Node) End(v HostVeth) (PodEnd, error) {
+	var end PodEnd
+	if v.namespace < 0 || v.peer == 0 {
+		return end, nil
+	}
+	err := n.rtnl.ask(1, func(_ int, buf []byte) []byte {
+		m := n.rtnl.begin(buf, unix.RTM_GETLINK, 0)
+		m.ifInfo(v.peer)
+		m.attr32(unix.IFLA_TARGET_NETNSID, uint32(v.namespace))
+		return m.end()
+	}, func(_ int, body []byte, err error) {
+		if err == nil {
+			d := n.decodeVeth(body)
+			end.Device, end.Up, end.MTU = d.Device, d.Up, d.MTU
+		}
+	})
+	if err == nil && end.Device != "" {
+		end.Addrs, err = n.addrsIn(v)
+	}
+	if err != nil {
+		return end, fmt.Errorf("look at the pod behind %s: %w", v.Device, err)
+	}
+	return end, nil
+}
+
+func (m *message) ifInfo(index int) {
+	m.raw(0, 0, 0, 0)
+	m.buf = native.AppendUint32(m.buf, uint32(index))
+	m.raw(make([]byte, 8)...)
+}
+
+// addrsIn are the addresses of the pod's end, less link-local ones.
+func (n *Node) addrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
+	const ifaLen = 8 // sizeof(struct ifaddrmsg)
+	err = n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETADDR, unix.NLM_F_DUMP)
+		m.raw(0, 0, 0, 0)
+		m.buf = native.AppendUint32(m.buf, uint32(v.peer))
+		m.attr32(unix.IFA_TARGET_NETNSID, uint32(v.namespace))
+		return m.end()
+	}, func() { addrs = nil }, func(body []byte) {
+		if len(body) < ifaLen {
+			return
+		}
+		k := (&interest{}).addrKey(body)
+		if int(native.Uint32(body[4:])) == v.peer && !k.Addr.IsLinkLocalUnicast() {
+			addrs = append(addrs, netip.PrefixFrom(k.Addr, int(k.Bits)))
+		}
+	})
+	return addrs, err
+}
+
+// HasAddr says whether the pod has an address.
+func (e PodEnd) HasAddr(a netip.Addr) bool {
+	for _, p := range e.Addrs {
+		if p.Addr() == a {
+			return true
+		}
+	}
+	return false
+}

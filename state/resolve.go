@@ -1,0 +1,79 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Resolution is what a device's table says of one next hop. Known false: there is no entry, or none with a MAC.
+type Resolution struct {
+	Neigh
+	Known  bool
+	Failed bool // the kernel has asked for it, and nobody answered
+}
+
+// Resolutions looks next hops up in a device's neighbour table, one address a question.
+func (n *Node) Resolutions(device string, hops []netip.Addr) ([]Resolution, error) {
+	out := make([]Resolution, len(hops))
+	index := n.index(device)
+	if index == 0 {
+		return out, nil
+	}
+	err := n.rtnl.ask(len(hops), func(i int, buf []byte) []byte {
+		m := n.rtnl.begin(buf, unix.RTM_GETNEIGH, 0)
+		m.neigh(family(hops[i]), index, 0, 0)
+		m.addr(unix.NDA_DST, hops[i])
+		return m.end()
+	}, func(i int, body []byte, err error) {
+		if err == nil && len(body) >= ndmLen {
+			out[i] = resolutionOf(device, hops[i], body)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look neighbours of %s up: %w", device, err)
+	}
+	return out, nil
+}
+
+func resolutionOf(device string, hop netip.Addr, body []byte) Resolution {
+	var msg neighMessage
+	attrs(body[ndmLen:], msg.attr)
+	state := native.Uint16(body[8:])
+	return Resolution{
+		Neigh:  Neigh{Device: device, IP: hop, MAC: msg.mac, Permanent: state&unix.NUD_PERMANENT != 0},
+		Known:  state&(unix.NUD_INCOMPLETE|unix.NUD_FAILED|unix.NUD_NONE) == 0 && msg.mac != MAC{},
+		Failed: state&unix.NUD_FAILED != 0,
+	}
+}
+
+// Forwardings looks MACs up in a vxlan device's FDB; an entry without Dst: there is none.
+func (n *Node) Forwardings(device string, macs []MAC) ([]FDB, error) {
+	out := make([]FDB, len(macs))
+	index := n.index(device)
+	if index == 0 {
+		return out, nil
+	}
+	var refused error
+	err := n.rtnl.ask(len(macs), func(i int, buf []byte) []byte {
+		m := n.rtnl.begin(buf, unix.RTM_GETNEIGH, 0)
+		m.neigh(unix.AF_BRIDGE, index, 0, unix.NTF_SELF)
+		m.attr(unix.NDA_LLADDR, macs[i][:])
+		return m.end()
+	}, func(i int, body []byte, err error) {
+		if err == nil && len(body) >= ndmLen {
+			var msg neighMessage
+			attrs(body[ndmLen:], msg.attr)
+			out[i] = FDB{device, macs[i], msg.dst, native.Uint16(body[8:])&unix.NUD_PERMANENT != 0, msg.port, msg.vni, msg.out}
+		} else if !errors.Is(err, syscall.ENOENT) {
+			refused = err
+		}
+	})
+	if err = errors.Join(err, refused); err != nil {
+		return nil, fmt.Errorf("look MACs of %s up: %w", device, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,133 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Routing is what the kernel's routing decides for one packet, policy rules and longer prefixes included.
+type Routing struct {
+	Err    error        // why it goes nowhere; the rest is about the route that says so, if there is one
+	Dst    netip.Prefix // of the route that matches; invalid: none does
+	Table  uint32
+	Via    netip.Addr // invalid: the destination is on link
+	Device string
+	Src    netip.Addr // that this host would send from
+	MTU    int        // of the route if it has one, else of its device; bytes
+	Local  bool       // the packet is for this host
+	Owner  string     // who made the route, as far as that is told, with its metric
+	Remedy string     // the command that takes the route away
+	Rule   Rule       // the policy rule that leads to the table
+}
+
+// String is the way in the words of ip(8).
+func (r Routing) String() string {
+	if !r.Dst.IsValid() {
+		return "none"
+	}
+	s := r.Dst.String()
+	if r.Dst.Bits() == 0 {
+		s = "default"
+	}
+	if r.Via.IsValid() {
+		s += " via " + r.Via.String()
+	}
+	if r.Device != "" {
+		s += " dev " + r.Device
+	}
+	return s
+}
+
+// Routings asks the kernel where each packet goes.
+func (n *Node) Routings(packets []Packet) ([]Routing, error) {
+	if err := n.readLinks(); err != nil {
+		return nil, err
+	}
+	out := make([]Routing, len(packets))
+	for _, match := range []bool{false, true} { // what becomes of the packet; then the route that says so
+		err := n.rtnl.ask(len(packets), func(i int, buf []byte) []byte {
+			return n.encodeLookup(buf, packets[i], match)
+		}, func(i int, body []byte, err error) {
+			switch {
+			case err != nil:
+				out[i].Err = err
+			case !match:
+				n.decodeFate(body, &out[i])
+			default:
+				n.decodeMatch(body, &out[i])
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look routes up: %w", err)
+		}
+	}
+	return out, n.addRules(packets, out)
+}
+
+func (n *Node) encodeLookup(buf []byte, p Packet, match bool) []byte {
+	m := n.rtnl.begin(buf, unix.RTM_GETROUTE, 0)
+	bits := uint8(p.Dst.BitLen())
+	from := bits
+	if !p.Src.IsValid() {
+		from = 0
+	}
+	m.raw(family(p.Dst), bits, from, 0, 0, 0, 0, 0)
+	var flags uint32
+	if match {
+		flags = unix.RTM_F_FIB_MATCH
+		if p.Dst.Is4() {
+			flags |= unix.RTM_F_LOOKUP_TABLE // else every table is called main; IPv6 always tells, and refuses to be asked
+		}
+	}
+	m.buf = native.AppendUint32(m.buf, flags)
+	m.addr(unix.RTA_DST, p.Dst)
+	if p.Src.IsValid() {
+		m.addr(unix.RTA_SRC, p.Src)
+	}
+	if p.In != "" {
+		m.attr32(unix.RTA_IIF, uint32(n.index(p.In)))
+	}
+	if p.Protocol != 0 {
+		m.attr(unix.RTA_IP_PROTO, []byte{p.Protocol})
+	}
+	return m.end()
+}
+
+// decodeFate reads what becomes of the packet: next hop, device, source address, MTU.
+func (n *Node) decodeFate(body []byte, r *Routing) {
+	if len(body) < rtmLen {
+		return
+	}
+	r.Local = body[7] == unix.RTN_LOCAL
+	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.RTA_GATEWAY:
+			r.Via = ipOf(v)
+		case unix.RTA_OIF:
+			r.Device = n.name(int(native.Uint32(v)))
+		case unix.RTA_PREFSRC:
+			r.Src = ipOf(v)
+		case unix.RTA_METRICS:
+			attrs(v, func(typ uint16, v []byte) {
+				if typ == unix.RTAX_MTU {
+					r.MTU = int(native.Uint32(v))
+				}
+			})
+		}
+	})
+	if l := n.links[r.Device]; l != nil && r.MTU == 0 {
+		r.MTU = l.Attrs().MTU
+	}
+}
+
+// decodeMatch reads the route that decided.
+func (n *Node) decodeMatch(body []byte, r *Routing) {
+	route, _ := n.parseRoute(body)
+	r.matched(route)
+}
+
+func (r *Routing) matched(route liveRoute) {
+	r.Dst, r.Table, r.Owner, r.Remedy = route.Dst, route.Table, route.owner(), route.remedy()
+}

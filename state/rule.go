@@ -1,0 +1,226 @@
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rule is a policy rule: which packets are routed by which table.
+type Rule struct {
+	Priority int
+	Table    uint32
+	From, To netip.Prefix // invalid: any
+	In, Out  string       // "": any
+	Mark     uint32       // under Mask; Mask 0: any
+	Mask     uint32
+	Protocol uint8 // of IP; 0: any
+	Special  bool  // it looks at what nobody can tell beforehand: ports, users, tunnels
+	Invert   bool
+	Action   uint8 // FR_ACT_TO_TBL, FR_ACT_BLACKHOLE and so on
+	IPv6     bool
+}
+
+const (
+	frToTable     = 1 // FR_ACT_TO_TBL
+	frBlackhole   = 6 // FR_ACT_BLACKHOLE
+	frUnreachable = 7
+	frProhibit    = 8
+	frInvert      = 2 // FIB_RULE_INVERT, a flag
+
+	mainRulePriority = 32766
+)
+
+// rules lists a family's policy rules in the order in which the kernel tries them. The netlink package does not tell their
+// actions.
+func (n *Node) rules(ipv6 bool) ([]Rule, error) {
+	number := uint8(unix.AF_INET)
+	if ipv6 {
+		number = unix.AF_INET6
+	}
+	var all []Rule
+	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETRULE, unix.NLM_F_DUMP)
+		m.raw(number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+		return m.end()
+	}, func() { all = nil }, func(body []byte) {
+		if len(body) >= rtmLen && body[0] == number {
+			all = append(all, ruleOf(body))
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list policy rules: %w", err)
+	}
+	return all, nil
+}
+
+// ruleOf reads a struct fib_rule_hdr, which is laid out like a route's, and its attributes.
+func ruleOf(body []byte) Rule {
+	r := Rule{IPv6: body[0] == unix.AF_INET6, Table: uint32(body[4]), Action: body[7], Invert: native.Uint32(body[8:])&frInvert != 0}
+	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.FRA_PRIORITY:
+			r.Priority = int(native.Uint32(v))
+		case unix.FRA_TABLE:
+			r.Table = native.Uint32(v)
+		case unix.FRA_SRC:
+			r.From = netip.PrefixFrom(ipOf(v), int(body[2]))
+		case unix.FRA_DST:
+			r.To = netip.PrefixFrom(ipOf(v), int(body[1]))
+		case unix.FRA_IIFNAME:
+			r.In = unix.ByteSliceToString(v)
+		case unix.FRA_OIFNAME:
+			r.Out = unix.ByteSliceToString(v)
+		case unix.FRA_FWMARK:
+			r.Mark = native.Uint32(v)
+		case unix.FRA_FWMASK:
+			r.Mask = native.Uint32(v)
+		case unix.FRA_IP_PROTO:
+			r.Protocol = v[0]
+		case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE, unix.FRA_UID_RANGE, unix.FRA_TUN_ID, unix.FRA_L3MDEV:
+			r.Special = r.Special || typ != unix.FRA_L3MDEV || v[0] != 0
+		}
+	})
+	return r
+}
+
+// matches says whether an unmarked packet falls under the rule.
+func (r Rule) matches(p Packet) bool {
+	is := (!r.From.IsValid() || r.From.Contains(p.Src)) && (!r.To.IsValid() || r.To.Contains(p.Dst)) &&
+		(r.In == "" || r.In == p.In || r.In == "lo" && p.In == "") && (r.Out == "" || r.Out == p.Out) &&
+		r.Mark&r.Mask == 0 && (r.Protocol == 0 || r.Protocol == p.Protocol) && !r.Special
+	return is != r.Invert
+}
+
+// TableName is the table as ip(8) calls it.
+func (r Rule) TableName() string {
+	switch r.Table {
+	case unix.RT_TABLE_MAIN:
+		return "main"
+	case unix.RT_TABLE_LOCAL:
+		return "local"
+	case unix.RT_TABLE_DEFAULT:
+		return "default"
+	}
+	return fmt.Sprint(r.Table)
+}
+
+// Usual says that the rule is one of those that every host has.
+func (r Rule) Usual() bool {
+	return r.Priority == 0 && r.Table == unix.RT_TABLE_LOCAL || r.Priority == mainRulePriority || r.Priority == mainRulePriority+1
+}
+
+// String is the rule in the words of ip(8), without its priority.
+func (r Rule) String() string {
+	var words []string
+	add := func(is bool, format string, args ...any) {
+		if is {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	add(r.Invert, "not")
+	add(r.From.IsValid(), "from %s", r.From)
+	add(!r.From.IsValid(), "from all")
+	add(r.To.IsValid(), "to %s", r.To)
+	add(r.Mask != 0, "fwmark %#x/%#x", r.Mark, r.Mask)
+	add(r.In != "", "iif %s", r.In)
+	add(r.Out != "", "oif %s", r.Out)
+	add(r.Protocol != 0, "ipproto %d", r.Protocol)
+	switch r.Action {
+	case frBlackhole:
+		add(true, "blackhole")
+	case frUnreachable:
+		add(true, "unreachable")
+	case frProhibit:
+		add(true, "prohibit")
+	default:
+		add(true, "lookup %s", r.TableName())
+	}
+	return strings.Join(words, " ")
+}
+
+// Remedy is the command that takes the rule away.
+func (r Rule) Remedy() string {
+	six := ""
+	if r.IPv6 {
+		six = "-6 "
+	}
+	return fmt.Sprintf("ip %srule del pref %d %s", six, r.Priority, r)
+}
+
+// addRules finds the rule behind each decision, which the kernel does not tell, and for packets that go nowhere the route or
+// the rule that says so.
+func (n *Node) addRules(packets []Packet, routings []Routing) error {
+	var rules [2][]Rule
+	for i := range routings {
+		p, r := packets[i], &routings[i]
+		f := 0
+		if p.Dst.Is6() {
+			f = 1
+		}
+		if rules[f] == nil {
+			var err error
+			if rules[f], err = n.rules(f == 1); err != nil {
+				return err
+			}
+		}
+		if r.Err != nil {
+			if err := n.blame(p, r, rules[f]); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, rule := range rules[f] {
+			if rule.Table == r.Table && rule.matches(p) {
+				r.Rule = rule
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// blame walks the rules as the kernel does and finds what turned a packet away. Nothing found: no route matches it.
+func (n *Node) blame(p Packet, r *Routing, rules []Rule) error {
+	for _, rule := range rules {
+		if !rule.matches(p) {
+			continue
+		}
+		if rule.Action >= frBlackhole {
+			r.Rule = rule
+			return nil
+		}
+		best, found, err := n.longest(p.Dst, rule.Table)
+		if err != nil {
+			return err
+		}
+		if found && rule.Action <= frToTable {
+			r.Rule = rule
+			r.matched(best)
+			return nil
+		}
+	}
+	return nil
+}
+
+// longest is a table's route with the longest prefix that has the address in it.
+func (n *Node) longest(a netip.Addr, table uint32) (best liveRoute, found bool, err error) {
+	err = n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
+		m.raw(family(a), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+		m.attr32(unix.RTA_TABLE, table)
+		return m.end()
+	}, func() { found = false }, func(body []byte) {
+		r, real := n.parseRoute(body)
+		if !real || !r.Dst.Contains(a) || found && (r.Dst.Bits() < best.Dst.Bits() || r.Dst.Bits() == best.Dst.Bits() && r.Metric >= best.Metric) {
+			return
+		}
+		best, found = r, true
+	})
+	if err == unix.ENOENT { // a table without any route
+		return best, false, nil
+	}
+	return best, found, err
+}

@@ -1,0 +1,84 @@
+package state
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a pod's network namespace, for a person's command line: podnetd enters none.
+type Namespace struct {
+	Path string // for nsenter --net=PATH; "": this one
+}
+
+// Namespace finds the file of the namespace in which the pod's end of a veth is, by the number that the kernel gives it here;
+// false: no file that this process sees leads there.
+func (n *Node) Namespace(v HostVeth) (Namespace, bool) {
+	if v.namespace < 0 {
+		return Namespace{}, false
+	}
+	for _, pattern := range []string{"/run/netns/*", "/run/docker/netns/*", "/proc/[0-9]*/ns/net"} {
+		paths, _ := filepath.Glob(pattern) // its only error is of the pattern
+		for _, path := range paths {
+			if n.numberOf(path) == int(v.namespace) {
+				return Namespace{path}, true
+			}
+		}
+	}
+	return Namespace{}, false
+}
+
+// numberOf is the number of a namespace in this one, -1 if it has none or cannot be opened.
+func (n *Node) numberOf(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return -1
+	}
+	defer f.Close()
+	number, err := n.handle.GetNetNsIdByFd(int(f.Fd()))
+	if err != nil {
+		return -1
+	}
+	return number
+}
+
+// Do runs f on a thread that is in the namespace: sockets that it opens belong there.
+func (s Namespace) Do(f func() error) error {
+	if s.Path == "" {
+		return f()
+	}
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := os.Open(s.Path)
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	runtime.LockOSThread()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter %s: %w", s.Path, err)
+	}
+	err = f()
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		return fmt.Errorf("leave %s: %w", s.Path, back) // the thread stays locked and ends with its goroutine
+	}
+	runtime.UnlockOSThread()
+	return err
+}
+
+// Open opens the namespace as a node of its own, to ask the kernel there.
+func (s Namespace) Open() (*Node, error) {
+	var n *Node
+	err := s.Do(func() (err error) {
+		n, err = Open(Paths{})
+		return err
+	})
+	return n, err
+}
