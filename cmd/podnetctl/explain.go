@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/explain"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	"github.com/spf13/cobra"
+)
+
+// explainFlags are those of explain alone.
+type explainFlags struct {
+	from       string
+	probe, all bool
+}
+
+func (c *cli) explain() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain [IP|NODE]",
+		Short: "Follow a packet from here, hop by hop, and say which hop is broken",
+		Long: `explain asks the kernel how a packet would travel, policy rules and longer prefixes included, and names the first hop that is
+broken, its cause and the remedy. It changes nothing and takes no lock. Without --from the packet comes from this node's
+bridge; a pod is given by its address, by NAMESPACE/NAME, or by the beginning of its container id.
+Exit codes: 0 every hop is fine; 1 one is broken; 2 an error.`,
+		Example: "  podnetctl explain --from default/web-7f9c --probe 10.244.42.9\n  podnetctl explain node-42\n  podnetctl explain --all",
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.runExplain(cmd.Context(), f, args) },
+	}
+	cmd.Flags().StringVar(&f.from, "from", "", "the sender: a pod of this node, or an address of it")
+	cmd.Flags().BoolVar(&f.probe, "probe", false, "send real packets, and say where they stop")
+	cmd.Flags().BoolVar(&f.all, "all", false, "a line for every peer")
+	return cmd
+}
+
+func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) error {
+	if f.all == (len(args) > 0) {
+		return errors.New("say where to: explain IP, explain NODE, or explain --all")
+	}
+	n, err := c.open("explain")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	g, err := n.guide(f)
+	if err != nil {
+		return err
+	}
+	if f.all {
+		return c.explainAll(ctx, g)
+	}
+	way, err := g.way(args[0])
+	if err != nil {
+		return err
+	}
+	if err := explain.Look(g.live, []*explain.Facts{way}); err != nil {
+		return err
+	}
+	if f.probe && way.To.Place != explain.Nobody {
+		if err := errors.Join(explain.Send(ctx, way), explain.LookAgain(g.live, []*explain.Facts{way})); err != nil {
+			return err
+		}
+	}
+	return c.showExplanation(explain.Judge(way))
+}
+
+func (c *cli) showExplanation(e explain.Explanation) error {
+	var err error
+	if c.json() {
+		err = c.writeJSON(e)
+	} else {
+		err = screen.WriteExplanation(c.out, c.style(), e)
+	}
+	if err == nil && e.Broken != 0 {
+		err = errNo
+	}
+	return err
+}
+
+// guide knows the node and the sender.
+type guide struct {
+	explainFlags
+	site    *explain.Site
+	live    *state.Node
+	pods    []state.Pod
+	sources []explain.Source
+	pod     *state.Pod // the sender; nil: the node itself
+}
+
+func (n *node) guide(f explainFlags) (*guide, error) {
+	t := n.followed()
+	if t == nil {
+		return nil, fmt.Errorf("no topology yet: %s", n.verdict.OnDisk.Message)
+	}
+	view, err := n.engine.View(t, t)
+	if err != nil {
+		return nil, err
+	}
+	if len(view.Node.PodCIDRs) == 0 {
+		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)", view.Node.Name, view.Node.Name)
+	}
+	g := &guide{explainFlags: f, live: n.engine.Live()}
+	if g.pods, err = g.live.PodList(t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
+		return nil, err
+	}
+	if g.site, err = explain.Survey(g.live, view); err != nil {
+		return nil, err
+	}
+	g.site.Daemon = n.daemonNote()
+	g.sources, g.pod, err = g.site.Sources(f.from, g.pods)
+	return g, err
+}
+
+// daemonNote is what there is to say of the daemon where something of its own is broken.
+func (n *node) daemonNote() string {
+	if !reconcile.DaemonRuns() {
+		return "podnetd does not run: nothing heals this"
+	}
+	s, err := reconcile.ReadStatus(n.Paths.Status)
+	if err != nil {
+		return "podnetd is running and should heal this: look again"
+	}
+	for _, kind := range []string{reconcile.Contention, reconcile.Degraded} {
+		if c := s.Condition(kind); c.Status == "True" {
+			return fmt.Sprintf("podnetd is running, but %s: %s", kind, c.Message)
+		}
+	}
+	return "podnetd is running and should heal this: look again"
+}
+
+// way is what has to be known of the two ends before the kernel is asked.
+func (g *guide) way(to string) (*explain.Facts, error) {
+	targets, err := g.site.Targets(to)
+	if err != nil {
+		return nil, err
+	}
+	from, target, err := explain.Pair(g.sources, targets)
+	if err != nil {
+		return nil, err
+	}
+	f := &explain.Facts{Site: g.site, From: from, To: target}
+	if f.From.Pod, err = g.sender(from, target); err != nil {
+		return nil, err
+	}
+	if target.Place != explain.Nobody || target.Node == nil {
+		return f, nil
+	}
+	p, err := explain.FindPod(g.pods, target.Addr.String())
+	if err != nil {
+		return f, nil // nobody has it
+	}
+	f.To.Place = explain.Here
+	f.To.Pod, err = explain.Visit(g.live, p, state.Packet{Src: target.Addr, Dst: from.Addr})
+	return f, err
+}
+
+// sender looks at the pod that sends, nil if the node does.
+func (g *guide) sender(from explain.Source, to explain.Target) (*explain.PodFacts, error) {
+	if g.pod == nil {
+		return nil, nil
+	}
+	return explain.Visit(g.live, *g.pod, state.Packet{Src: from.Addr, Dst: to.Addr})
+}
+
+// Explanations is what explain --all says, for other programs.
+type Explanations struct {
+	APIVersion string                `json:"apiVersion"`
+	Kind       string                `json:"kind"`
+	From       string                `json:"from"`
+	Broken     int                   `json:"broken"` // peers
+	Peers      []explain.Explanation `json:"peers"`
+}
+
+// explainAll judges the ways to the gateways of all peers' pods, in every family.
+func (c *cli) explainAll(ctx context.Context, g *guide) error {
+	ways, err := g.ways()
+	if err != nil {
+		return err
+	}
+	if err := explain.Look(g.live, ways); err != nil {
+		return err
+	}
+	if g.probe {
+		if err := errors.Join(explain.SendAll(ctx, ways), explain.LookAgain(g.live, ways)); err != nil {
+			return err
+		}
+	}
+	all := Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
+	broken := map[string]bool{}
+	for _, f := range ways {
+		e := explain.Judge(f)
+		if e.Broken != 0 {
+			broken[e.Node] = true
+		}
+		all.Peers = append(all.Peers, e)
+	}
+	all.Broken = len(broken)
+	if c.json() {
+		err = c.writeJSON(all)
+	} else {
+		err = screen.WriteExplanations(c.out, c.style(), all.Peers)
+	}
+	if err == nil && all.Broken > 0 {
+		err = errNo
+	}
+	return err
+}
+
+func (g *guide) ways() ([]*explain.Facts, error) {
+	var ways []*explain.Facts
+	senders := map[bool]*explain.PodFacts{}
+	for i := range g.site.Topology.Nodes {
+		peer := &g.site.Topology.Nodes[i]
+		if peer.Name == g.site.Node.Name {
+			continue
+		}
+		for _, t := range g.site.Gateways(peer) {
+			from, t, err := explain.Pair(g.sources, []explain.Target{t})
+			if err != nil {
+				continue // the sender has no address of this family
+			}
+			four := t.Addr.Is4()
+			if senders[four] == nil {
+				if senders[four], err = g.sender(from, t); err != nil {
+					return nil, err
+				}
+			}
+			from.Pod = senders[four]
+			ways = append(ways, &explain.Facts{Site: g.site, From: from, To: t})
+		}
+	}
+	return ways, nil
+}

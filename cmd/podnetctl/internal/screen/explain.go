@@ -1,0 +1,174 @@
+package screen
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/podnet/podnet/reconcile/explain"
+)
+
+// WriteExplanation writes the screen of explain.
+func WriteExplanation(w io.Writer, style Style, e explain.Explanation) error {
+	p := newPage(w, style)
+	p.line("", append([]span{{strings.TrimSpace(e.From + " " + e.Pod), bold}, text(" -> "), {e.To, bold}, text("%s   ", on(e))}, verdict(e)...)...)
+	p.blank()
+	p.hops(e.Hops)
+	if e.Broken != 0 || e.Return != "" {
+		p.blank()
+	}
+	if e.Broken != 0 {
+		p.advice("Cause", e.Cause)
+		note := ""
+		if e.Note != "" {
+			note = "(" + e.Note + ")"
+		}
+		p.command("Fix", "", e.Fix, note)
+	}
+	if e.Return != "" {
+		where := ""
+		if e.ReturnOn != "" {
+			where = "on " + e.ReturnOn + ":  "
+		}
+		p.command("Return", where, e.Return, "")
+	}
+	return p.close()
+}
+
+func on(e explain.Explanation) string {
+	if e.Node == "" {
+		return ", outside of the cluster"
+	}
+	return " on " + e.Node
+}
+
+func verdict(e explain.Explanation) []span {
+	if e.Broken == 0 {
+		return []span{{"ok", green}}
+	}
+	return []span{{fmt.Sprintf("BROKEN at hop %d", e.Broken), alarm}}
+}
+
+// The columns of a list of hops.
+const (
+	hopDetail = 14 // where the detail begins
+	hopState  = 7  // how wide the state is
+	hopNote   = 24 // how wide the note is at least
+)
+
+// hops writes stations in columns; what is too long for its column goes on below itself.
+func (p *page) hops(hops []explain.Hop) {
+	most := p.width - hopDetail - 2 - hopState - hopNote
+	width := 0
+	for _, h := range hops {
+		width = max(width, min(utf8.RuneCountInString(h.Detail), most))
+	}
+	for _, h := range hops {
+		p.hop(h, width)
+	}
+}
+
+func (p *page) hop(h explain.Hop, width int) {
+	note := h.Note
+	if h.Want != "" {
+		note = "want " + h.Want
+	}
+	details := p.wrap(h.Detail, p.width-width)
+	notes := p.wrap(note, hopDetail+width+2+hopState)
+	head, state := fmt.Sprintf("%2d %-9s  ", h.N, h.Kind), stateSpan(h.State)
+	for i := range max(len(details), len(notes)) {
+		detail, note := at(details, i), at(notes, i)
+		spans := []span{text("%-*s%s", hopDetail, head, detail)}
+		if state.text+note != "" {
+			spans = append(spans, text("%*s", width-utf8.RuneCountInString(detail)+2, ""), state)
+		}
+		if note != "" {
+			spans = append(spans, text("%*s%s", hopState-len(state.text), "", note))
+		}
+		p.line("", spans...)
+		head, state = "", span{}
+	}
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return ""
+}
+
+func stateSpan(state string) span {
+	if state == explain.OK {
+		return span{"ok", green}
+	}
+	return span{strings.ToUpper(state), alarm}
+}
+
+// adviceWidth is the column in which advice begins.
+const adviceWidth = 8
+
+func (p *page) advice(label, said string) {
+	for _, line := range p.wrap(said, adviceWidth) {
+		p.line("", span{fmt.Sprintf("%-*s", adviceWidth, label), bold}, text("%s", line))
+		label = ""
+	}
+}
+
+// command writes what a person pastes into a shell: a line that is broken ends in a backslash.
+func (p *page) command(label, where, command, note string) {
+	lines := p.wrap(command, adviceWidth+len(where)+len(" \\"))
+	for i, line := range lines {
+		if i < len(lines)-1 {
+			line += ` \`
+		} else if note != "" && adviceWidth+utf8.RuneCountInString(line)+5+utf8.RuneCountInString(note) <= p.width {
+			line, note = line+"     "+note, ""
+		}
+		p.line("", span{fmt.Sprintf("%-*s", adviceWidth, label), bold}, text("%s%s", where, line))
+		label, where = "", strings.Repeat(" ", len(where))
+	}
+	if note != "" {
+		p.advice("", note)
+	}
+}
+
+// WriteExplanations writes a line for every way.
+func WriteExplanations(w io.Writer, style Style, all []explain.Explanation) error {
+	p := newPage(w, style)
+	node, to, broken := 0, 0, 0
+	for _, e := range all {
+		node, to = max(node, len(e.Node)), max(to, len(e.To))
+		if e.Broken != 0 {
+			broken++
+		}
+	}
+	for _, e := range all {
+		p.way(e, fmt.Sprintf("%-*s  %-*s  ", node, e.Node, to, e.To))
+	}
+	if len(all) > 0 {
+		p.blank()
+	}
+	summary := span{"ok", green}
+	if broken > 0 {
+		summary = span{fmt.Sprintf("%d BROKEN", broken), alarm}
+	}
+	p.line("", text("%s   ", plural(len(all), "way")), summary)
+	return p.close()
+}
+
+func (p *page) way(e explain.Explanation, head string) {
+	if e.Broken == 0 {
+		p.line("", text("%s", head), span{"ok", green})
+		return
+	}
+	h := e.Hops[e.Broken-1]
+	said := fmt.Sprintf("at %s: %s", h.Kind, e.Cause)
+	if e.Fix != "" {
+		said += "   " + e.Fix
+	}
+	mark := span{"BROKEN  ", alarm}
+	for _, line := range p.wrap(said, len(head)+len(mark.text)) {
+		p.line("", text("%s", head), mark, text("%s", line))
+		head, mark.text = strings.Repeat(" ", len(head)), "        "
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
+	"github.com/spf13/cobra"
+)
+
+// PodList is what pods says, for other programs.
+type PodList struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Node       string `json:"node"`
+	Pods       []pod  `json:"pods"`
+}
+
+// pod is one attachment to podnet's network.
+type pod struct {
+	Namespace   string     `json:"namespace"` // as the runtime calls it; empty, like the name: it did not say
+	Name        string     `json:"name"`
+	ContainerID string     `json:"containerID"`
+	IfName      string     `json:"ifname"`
+	Addresses   []string   `json:"addresses"`
+	HostVeth    string     `json:"hostVeth"` // empty: there is none
+	Since       *time.Time `json:"since"`
+	Trouble     string     `json:"trouble,omitempty"` // what it lacks
+}
+
+func (c *cli) pods() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pods",
+		Short: "List the pods of this node, and those that lack a lease, a veth or a port",
+		Long: `pods joins the address leases of podnet's network with the host veths: every pod with its addresses, container id, the name
+that the runtime gave it, its host veth, and since when. It takes no lock: a pod that comes or goes at this moment may lack
+something. Exit codes: 0 listed; 2 an error.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return c.runPods() },
+	}
+}
+
+func (c *cli) runPods() error {
+	n, err := c.open("pods")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	t := n.followed()
+	if t == nil {
+		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
+	}
+	found, err := n.engine.Live().PodList(t.Network.CNI.Name, t.Network.Bridge.Name)
+	if err != nil {
+		return err
+	}
+	list := PodList{APIVersion: schema.APIVersion, Kind: "PodList", Pods: []pod{}}
+	if own, err := n.id.Select(t); err == nil {
+		list.Node = own.Name
+	}
+	for _, p := range found {
+		list.Pods = append(list.Pods, podOf(p, t.Network.Bridge.Name))
+	}
+	if c.json() {
+		return c.writeJSON(list)
+	}
+	return screen.WritePods(c.out, c.style(), rowsOf(list.Pods, time.Now()))
+}
+
+func podOf(p state.Pod, bridge string) pod {
+	out := pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
+	if namespace, name, named := strings.Cut(p.Name, "/"); named {
+		out.Namespace, out.Name = namespace, name
+	}
+	for _, a := range p.Addrs {
+		out.Addresses = append(out.Addresses, a.String())
+	}
+	if !p.Since.IsZero() {
+		since := p.Since.UTC()
+		out.Since = &since
+	}
+	return out
+}
+
+// trouble is what a pod lacks, and what to do about it.
+func trouble(p state.Pod, bridge string) string {
+	switch v := p.Veth; {
+	case v.Device == "":
+		return "its host veth is missing: it has ended, or cannot talk to anybody (podnetctl gc frees its addresses)"
+	case !p.Leased:
+		return "it has no lease: another pod may get its address (delete it, and have it made anew)"
+	case v.Bridge == "" && v.Group == device.GroupPod:
+		return fmt.Sprintf("%s is no port of %s (podnetctl apply)", v.Device, bridge)
+	case v.Bridge != bridge:
+		return fmt.Sprintf("%s is no port of %s (ip link set %s master %s)", v.Device, bridge, v.Device, bridge)
+	case !v.Up:
+		return fmt.Sprintf("%s is down (ip link set %s up)", v.Device, v.Device)
+	}
+	return ""
+}
+
+func rowsOf(pods []pod, now time.Time) []screen.Pod {
+	var rows []screen.Pod
+	for _, p := range pods {
+		r := screen.Pod{Addresses: p.Addresses, Container: short(p.ContainerID), IfName: p.IfName, HostVeth: p.HostVeth, Trouble: p.Trouble}
+		if p.Name != "" {
+			r.Name = p.Namespace + "/" + p.Name
+		}
+		if p.Since != nil {
+			r.Since = screen.Age(now.Sub(*p.Since))
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}

@@ -1,0 +1,110 @@
+package explain
+
+import (
+	"fmt"
+
+	"github.com/podnet/podnet/state/filter"
+)
+
+// pass is one hook that a packet has to get through.
+type pass struct {
+	hook   string
+	packet filter.Packet
+	outer  bool // the tunnel's packet
+	back   bool // of the answer
+}
+
+// firewallHop judges the filters on the way to a peer: the packet itself, the tunnel's packet around it, and both on the way
+// back.
+func (f *Facts) firewallHop() Hop {
+	port := f.Topology.Network.VXLAN.Port
+	out := filter.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
+	in := filter.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
+	passes := append(f.there(f.Tunnel.Name),
+		pass{filter.Output, out, true, false}, pass{filter.Postrouting, out, true, false},
+		pass{filter.Prerouting, in, true, true}, pass{filter.Input, in, true, true})
+	h := f.judge(Hop{Kind: "firewall"}, append(passes, f.back(f.Tunnel.Name)...))
+	if h.Detail == "" {
+		h.Detail = fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port)
+	}
+	return h
+}
+
+func (f *Facts) mainHook() string {
+	if f.From.Pod == nil {
+		return "OUTPUT"
+	}
+	return "FORWARD"
+}
+
+// there is the way of the packet out of the given device.
+func (f *Facts) there(device string) []pass {
+	p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device}
+	post := pass{filter.Postrouting, p, false, false}
+	if f.From.Pod == nil {
+		return []pass{{filter.Output, p, false, false}, post}
+	}
+	pre := p
+	pre.In, pre.Out = f.Bridge.Name, ""
+	p.In = f.Bridge.Name
+	return []pass{{filter.Prerouting, pre, false, false}, {filter.Forward, p, false, false}, post}
+}
+
+// back is the way of the answer that came in by the device.
+func (f *Facts) back(device string) []pass {
+	p := filter.Packet{Src: f.To.Addr, Dst: f.From.Addr, In: device, Established: true}
+	pre := pass{filter.Prerouting, p, false, true}
+	if f.From.Pod == nil {
+		return []pass{pre, {filter.Input, p, false, true}}
+	}
+	p.Out = f.Bridge.Name
+	return []pass{pre, {filter.Forward, p, false, true}}
+}
+
+// judge has the packets go through all passes. The detail is set if one of them drops.
+func (f *Facts) judge(h Hop, passes []pass) Hop {
+	for _, p := range passes {
+		v := f.Firewall[p.packet.Dst.Is4()].Walk(p.hook, p.packet)
+		switch {
+		case v.Drop && v.Unsure:
+			h.Note = "may drop: " + v.Where
+		case v.Drop:
+			h.Detail, h.Note = v.Where, ""
+			return h.wrong("let it pass", fmt.Sprintf("the firewall drops %s", f.what(p)), f.open(v, p))
+		}
+	}
+	return h
+}
+
+// what a dropped packet is to a person.
+func (f *Facts) what(p pass) string {
+	who := f.To.Addr.String()
+	if f.To.Node != nil && f.To.Place == Peer {
+		who = f.To.Node.Name
+	}
+	switch {
+	case p.outer && p.back:
+		return fmt.Sprintf("what %s sends through the tunnel (udp/%d in)", who, p.packet.Port)
+	case p.outer:
+		return fmt.Sprintf("what the tunnel sends to %s (udp/%d out)", who, p.packet.Port)
+	case p.back:
+		return "what " + who + " answers"
+	}
+	return "packets for " + who
+}
+
+// open is the command that lets a packet pass: a rule about it in particular goes; past one that nearly all run into, it is let
+// by.
+func (f *Facts) open(v filter.Verdict, p pass) string {
+	switch {
+	case p.outer && v.Wide:
+		return v.Allow("", "", p.packet.Port)
+	case v.Policy && !v.NFT() && p.hook == filter.Forward:
+		return apply // podnet's own chain lets them pass, so it is not there
+	case v.Policy && p.hook == filter.Forward:
+		return v.Allow(f.Bridge.Name, "", 0) + " && " + v.Allow("", f.Bridge.Name, 0)
+	case v.Policy:
+		return v.Allow(p.packet.In, p.packet.Out, 0)
+	}
+	return v.Remedy
+}

@@ -1,0 +1,132 @@
+package explain
+
+import (
+	"fmt"
+
+	"github.com/podnet/podnet/state/filter"
+)
+
+// localHops are behind the bridge, for a pod of this node.
+func (f *Facts) localHops() []Hop {
+	var hops []Hop
+	if f.From.Pod == nil {
+		hops = append(hops, f.localRoute())
+	}
+	if f.From.Pod != nil && f.Bridged {
+		p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
+		h := f.judge(Hop{Kind: "firewall"}, []pass{{filter.Forward, p, false, false}})
+		if h.Detail == "" {
+			h.Detail = "FORWARD, between ports of the bridge"
+		}
+		hops = append(hops, h)
+	}
+	port := f.portHop(f.To.Pod)
+	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
+		port = port.wrong("not isolated", "both ports are isolated: the bridge lets no frame pass between them", fmt.Sprintf("bridge link set dev %s isolated off", f.To.Pod.Veth.Device))
+	}
+	return append(hops, port, f.podHop(f.To.Pod))
+}
+
+// localRoute judges how the node itself finds one of its pods.
+func (f *Facts) localRoute() Hop {
+	r := f.Route
+	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
+	if r.Err == nil && r.Device == f.Bridge.Name {
+		return h
+	}
+	want := fmt.Sprintf("%s dev %s", f.To.Prefix(), f.Bridge.Name)
+	h = f.undelivered(h)
+	switch {
+	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Action >= blackhole:
+		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), r.Rule.Remedy())
+	case r.Dst.IsValid() && r.Dst.Bits() > f.To.Prefix().Bits():
+		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner), r.Remedy)
+	}
+	return h.wrong(want, "the route to this node's own pods is gone", apply)
+}
+
+// selfHop: the packet ends on this host.
+func (f *Facts) selfHop() Hop {
+	h := Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}
+	in := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name}
+	if f.From.Pod == nil {
+		return h
+	}
+	return f.judge(h, []pass{{filter.Prerouting, in, false, false}, {filter.Input, in, false, false}})
+}
+
+// nobodyHop: no node and no pod has the destination.
+func (f *Facts) nobodyHop() Hop {
+	h := Hop{Kind: "address", Detail: f.To.Addr.String()}
+	if f.To.Node != nil {
+		return h.wrong("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "podnetctl pods")
+	}
+	return h.wrong("a podCIDR", fmt.Sprintf("%s lies in the cluster's ranges, but in no node's podCIDR", f.To.Addr), "podnetctl validate")
+}
+
+// outsideHop judges the way out of the cluster.
+func (f *Facts) outsideHop() Hop {
+	h := Hop{Kind: "route", Detail: f.Route.String(), Note: f.ruleNote()}
+	if f.Route.Err == nil {
+		return h
+	}
+	if refused, is := f.refused(h, "a route"); is {
+		return refused
+	}
+	h = f.undelivered(h)
+	switch {
+	case f.Route.Rule.Action >= blackhole:
+		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.Remedy())
+	case f.Route.Dst.IsValid():
+		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner), f.Route.Remedy)
+	}
+	return h.wrong("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr), "ip route add default via GATEWAY, with the gateway of this host's subnet")
+}
+
+// nextHop is the router, or the destination itself if it is on link.
+func (f *Facts) nextHop() Hop {
+	n := f.Hop
+	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", n.IP, n.MAC)}
+	switch {
+	case n.Failed:
+		h.Detail = fmt.Sprintf("nobody answers for %s on %s", n.IP, n.Device)
+		h.State, h.cause, h.fix = Lost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
+	case !n.Known:
+		h.Detail = fmt.Sprintf("%s, asked for when it is needed", n.IP)
+	}
+	return h
+}
+
+// outsideFirewallHop judges the filters on the way out, and says with which address the packet leaves.
+func (f *Facts) outsideFirewallHop() Hop {
+	h := f.judge(Hop{Kind: "firewall"}, append(f.there(f.Route.Device), f.back(f.Route.Device)...))
+	if h.Detail != "" || f.From.Pod == nil {
+		if h.Detail == "" {
+			h.Detail = "OUTPUT"
+		}
+		return h
+	}
+	passes := f.there(f.Route.Device)
+	last := passes[len(passes)-1]
+	h.Detail = "FORWARD, leaves as " + f.From.Addr.String()
+	if v := f.Firewall[f.From.Addr.Is4()].Walk(last.hook, last.packet); v.NAT != "" {
+		h.Detail = "FORWARD, masqueraded"
+		if f.Masquerade.IsValid() {
+			h.Detail += " as " + f.Masquerade.String()
+		}
+	} else if f.mustMasquerade() {
+		return h.wrong("masqueraded", "pods' packets leave with an address that nobody outside can answer", apply)
+	}
+	return h
+}
+
+// mustMasquerade says that the topology wants the packet to leave with the node's address.
+func (f *Facts) mustMasquerade() bool {
+	m := f.Topology.Network.Masquerade
+	for _, p := range m.NonMasqueradeCIDRs {
+		if p.Contains(f.To.Addr) {
+			return false
+		}
+	}
+	return m.Enabled && !f.To.Addr.IsMulticast()
+}

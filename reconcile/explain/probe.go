@@ -1,0 +1,130 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Probe is what came of packets that were really sent.
+type Probe struct {
+	From     netip.Addr
+	Echoes   []Echo
+	Full     int  // bytes of the largest packet that was sent to the first target whole; 0: none
+	FullLost bool // and did not come back
+	Fits     int  // the largest that did
+	Direct   bool // the peer's own address answers
+	Seen     Seen
+}
+
+// Echo is one target and how many of the echo requests to it were answered.
+type Echo struct {
+	Name           string // for a person
+	To             netip.Addr
+	Sent, Answered int
+	Err            error // why nothing could be sent
+}
+
+// Seen is where a probe's packets were seen on this host.
+type Seen struct {
+	Watched  bool // somebody looked
+	Entered  bool // the tunnel device
+	Left     bool // the underlay's
+	Returned bool // the answer, on the underlay
+	Emerged  bool // the answer, out of the tunnel
+}
+
+func (e Echo) lost() bool { return e.Answered == 0 }
+
+// probeHops judges what came back.
+func (f *Facts) probeHops() []Hop {
+	if f.Probe == nil {
+		return nil
+	}
+	var hops []Hop
+	for i, e := range f.Probe.Echoes {
+		hops = append(hops, f.echoHop(i, e))
+	}
+	if p := f.Probe; p.Full > 0 {
+		hops = append(hops, f.fullHop(p))
+	}
+	return hops
+}
+
+func (f *Facts) echoHop(i int, e Echo) Hop {
+	h := Hop{Kind: "probe", Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " + f.Probe.From.String()}
+	if e.Err != nil {
+		h.Detail = fmt.Sprintf("%s %s: %v", e.Name, e.To, e.Err)
+	} else if e.lost() {
+		h.Detail = fmt.Sprintf("%s %s, %d of %d lost", e.Name, e.To, e.Sent-e.Answered, e.Sent)
+	}
+	if !e.lost() {
+		return h
+	}
+	h.State = Lost
+	if i > 0 { // the node answers, and this one behind it does not
+		h.cause = fmt.Sprintf("%s answers, %s does not: it is not running there, or does not answer echo requests", f.Probe.Echoes[0].Name, e.To)
+		h.fix = fmt.Sprintf("on %s:  podnetctl pods", f.To.nodeName())
+		return h
+	}
+	h.cause, h.fix = f.stop()
+	return h
+}
+
+func (t Target) nodeName() string {
+	if t.Node == nil {
+		return t.Addr.String()
+	}
+	return t.Node.Name
+}
+
+// stop says how far the packets came.
+func (f *Facts) stop() (cause, fix string) {
+	p, peer := f.Probe, f.To.nodeName()
+	if f.To.Place != Peer {
+		return fmt.Sprintf("%s does not answer, and nothing on this host keeps packets from it", f.To.Addr), "look at " + f.To.Addr.String()
+	}
+	s, ip, there := p.Seen, f.To.Node.IP, fmt.Sprintf("on %s:  podnetctl explain --probe %s", peer, f.From.Addr)
+	switch {
+	case s.Watched && !s.Entered:
+		return fmt.Sprintf("packets do not come as far as %s", f.Tunnel.Name), apply
+	case s.Watched && !s.Left:
+		return fmt.Sprintf("packets enter %s and do not leave by %s", f.Tunnel.Name, f.Underlay.Device), apply
+	case s.Emerged:
+		return fmt.Sprintf("%s answers, and the answer is lost between %s and %s", peer, f.Tunnel.Name, p.From), "nft list ruleset   (something drops it on this host)"
+	case s.Returned:
+		return fmt.Sprintf("%s answers, and this host drops the answer before it is out of the tunnel", peer), f.letIn()
+	case p.Direct:
+		return fmt.Sprintf("packets leave by %s; %s answers at %s, but not through the tunnel: it has no podnet, or does not let udp/%d in", f.Underlay.Device, peer, ip, f.Topology.Network.VXLAN.Port),
+			there
+	}
+	return fmt.Sprintf("packets leave by %s for %s, and %s does not answer at all: it is down, or cut off", f.Underlay.Device, ip, peer),
+		fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", peer, peer)
+}
+
+func (f *Facts) letIn() string {
+	command := "iptables"
+	if f.Node.IP.Is6() {
+		command = "ip6tables"
+	}
+	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j ACCEPT", command, f.Topology.Network.VXLAN.Port)
+}
+
+// fullHop judges packets as large as pods send.
+func (f *Facts) fullHop(p *Probe) Hop {
+	h := Hop{Kind: "mtu", Detail: fmt.Sprintf("%d bytes unfragmented to %s", p.Full, p.Echoes[0].To)}
+	if !p.FullLost {
+		return h
+	}
+	h.Detail = fmt.Sprintf("%d bytes unfragmented to %s, lost", p.Full, p.Echoes[0].To)
+	h.State, h.Want = Lost, fmt.Sprintf("mtu %d on the underlay", p.Full+f.overhead())
+	h.cause = fmt.Sprintf("the MTU on the way to %s is too small: packets up to %d bytes come back, pods send %d", f.To.nodeName(), p.Fits, p.Full)
+	h.fix = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node", p.Full+f.overhead(), p.Fits)
+	return h
+}
+
+func (f *Facts) overhead() int {
+	if f.To.Place != Peer {
+		return 0
+	}
+	return overhead(f.To.Node.IP)
+}

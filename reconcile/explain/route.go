@@ -1,0 +1,247 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"github.com/podnet/podnet/state"
+)
+
+// routeHop judges what the kernel's routing makes of a packet to a peer's pods.
+func (f *Facts) routeHop() Hop {
+	want, r := f.wantRoute(), f.Route
+	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
+	way := fmt.Sprintf("%s via %s dev %s", want.Dst, want.Via, want.Device)
+	if r.Err == nil && r.Device == want.Device && (r.Via == want.Via || !r.Via.IsValid()) && !r.Local {
+		return h
+	}
+	if refused, is := f.refused(h, way); is {
+		return refused
+	}
+	h = f.undelivered(h)
+	cause, fix := f.diversion(want)
+	return h.wrong(way, cause+"; "+f.line(), fix)
+}
+
+// undelivered says in the detail how the kernel turns a packet away.
+func (f *Facts) undelivered(h Hop) Hop {
+	if err := f.Route.Err; err != nil {
+		h.Detail += fmt.Sprintf(" (%v)", err)
+		if f.Route.Dst.IsValid() {
+			h.Detail = f.Route.Dst.String() + " " + f.Route.Owner
+		}
+	}
+	return h
+}
+
+func (f *Facts) ruleNote() string {
+	r := f.Route.Rule
+	if f.Route.Err != nil && !f.Route.Dst.IsValid() && r.Usual() {
+		return ""
+	}
+	return fmt.Sprintf("rule %d, table %s", r.Priority, r.TableName())
+}
+
+// refused: the host takes no packet of the sender's at all, whatever its routes.
+func (f *Facts) refused(h Hop, way string) (Hop, bool) {
+	four := f.From.Addr.Is4()
+	switch {
+	case f.From.Pod == nil || f.Route.Err == nil:
+		return h, false
+	case f.Bridge.Index == 0 || !f.Bridge.Up:
+		return h.wrong(way, fmt.Sprintf("%s, by which the packet comes in, is not there or down", f.Bridge.Name), apply), true
+	case !f.Forwards[four]:
+		h.Detail = "this host does not forward"
+		return h.wrong("forwarding", "forwarding was switched off", apply), true
+	case errors.Is(f.Route.Err, syscall.EXDEV) || errors.Is(f.Route.Err, syscall.EINVAL) && !f.hasSubnet():
+		h.Detail = fmt.Sprintf("packets from %s by %s are taken for forged", f.From.Addr, f.Bridge.Name)
+		return h.wrong(way, "the way back to the pod leads over another device, and rp_filter drops what comes from there",
+			fmt.Sprintf("%s   (ip route get %s shows the way back)", apply, f.From.Addr)), true
+	}
+	return h, false
+}
+
+// hasSubnet says that the bridge has its address in the sender's subnet.
+func (f *Facts) hasSubnet() bool {
+	for _, p := range f.Addrs {
+		if p.Contains(f.From.Addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// diversion says what keeps a packet from podnet's route, and what to do about it.
+func (f *Facts) diversion(want state.Route) (cause, fix string) {
+	r := f.Route
+	peer := f.To.Node.Name
+	switch {
+	case f.Tunnel.Index == 0:
+		return f.Tunnel.Name + " is gone, and its routes with it", apply
+	case !f.Tunnel.Up:
+		return f.Tunnel.Name + " was set down, and its routes went with it", apply
+	case r.Rule.Action >= blackhole:
+		return fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer), r.Rule.Remedy()
+	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Err == nil):
+		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), r.Rule.Remedy()
+	case r.Dst.IsValid() && r.Dst.Bits() > want.Dst.Bits():
+		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner, peer), r.Remedy
+	case r.Dst == want.Dst && r.Via == want.Via:
+		return fmt.Sprintf("podnet's route to %s leads over another device", peer), apply
+	case r.Dst == want.Dst:
+		return fmt.Sprintf("another route to %s (%s) stands before podnet's", want.Dst, r.Owner), r.Remedy + " && " + apply
+	case r.Dst.IsValid():
+		return fmt.Sprintf("the route to %s's pods is gone, and %s takes its packets", peer, r), apply
+	}
+	return fmt.Sprintf("the route to %s's pods is gone", peer), apply
+}
+
+// blackhole is the first action of a policy rule that ends a packet's way: FR_ACT_BLACKHOLE.
+const blackhole = 6
+
+// neighbourHop judges the MAC that stands for the peer's next hop.
+func (f *Facts) neighbourHop() Hop {
+	want, have := f.wantNeigh(), f.Hop
+	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", want.IP, have.MAC)}
+	switch {
+	case !have.Known:
+		h.Detail = fmt.Sprintf("%s unknown on %s", want.IP, want.Device)
+		return h.wrong(want.MAC.String(), fmt.Sprintf("the neighbour entry of %s is gone; %s", f.To.Node.Name, f.line()), apply)
+	case have.MAC != want.MAC:
+		return h.wrong(want.MAC.String(), fmt.Sprintf("packets for %s get a MAC that is %s's; %s", f.To.Node.Name, f.macOwner(have.MAC), f.line()), apply)
+	case have.Permanent:
+		h.Detail += " permanent"
+	}
+	return h
+}
+
+// macOwner names the node that has a VTEP MAC.
+func (f *Facts) macOwner(m state.MAC) string {
+	for i := range f.Topology.Nodes {
+		if f.Topology.Nodes[i].VTEPMAC == m {
+			return f.Topology.Nodes[i].Name
+		}
+	}
+	return "no node of this cluster"
+}
+
+// fdbHop judges where the tunnel sends frames for that MAC.
+func (f *Facts) fdbHop() Hop {
+	want, have := f.wantFDB(), f.FDB
+	h := Hop{Kind: "fdb", Detail: fmt.Sprintf("%s dst %s", want.MAC, have.Dst)}
+	switch {
+	case !have.Dst.IsValid():
+		h.Detail = fmt.Sprintf("%s unknown on %s", want.MAC, want.Device)
+		return h.wrong(want.Dst.String(), fmt.Sprintf("the FDB entry of %s is gone; %s", f.To.Node.Name, f.line()), apply)
+	case have.Dst != want.Dst:
+		return h.wrong(want.Dst.String(), fmt.Sprintf("frames for %s go to %s (%s); %s", f.To.Node.Name, have.Dst, f.owner(have.Dst), f.line()), apply)
+	case have.Port != 0 || have.VNI != 0 || have.Out != 0:
+		h.Detail = fmt.Sprintf("%s %s", want.MAC, have.Attrs())
+		return h.wrong(want.Attrs(), fmt.Sprintf("frames for %s go to another tunnel; %s", f.To.Node.Name, f.line()), apply)
+	}
+	return h
+}
+
+// underlayHop judges the way to the peer's own address, and what fits through it.
+func (f *Facts) underlayHop() Hop {
+	peer, r := f.To.Node, f.Underlay
+	h := Hop{Kind: "underlay", Detail: fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU)}
+	need := f.MTU + overhead(peer.IP)
+	if r.Via.IsValid() {
+		h.Detail = fmt.Sprintf("%s via %s dev %s src %s mtu %d", peer.IP, r.Via, r.Device, f.Node.IP, r.MTU)
+	}
+	switch {
+	case !f.Host().IPLocal:
+		h.Detail = fmt.Sprintf("%s is on no link of this host", f.Node.IP)
+		return h.wrong(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)), "add it to the link, or correct "+f.place(f.Node))
+	case f.Tunnel.Index == 0 || !f.Tunnel.Up:
+		h.Detail = f.Tunnel.Name + " is gone or down"
+		return h.wrong("up", "the vxlan device is gone or was set down", apply)
+	case r.Err != nil:
+		h.Detail = fmt.Sprintf("no route to %s (%v)", peer.IP, r.Err)
+		want, fix := f.underlayRoute()
+		return h.wrong(want, fmt.Sprintf("this host has no route to %s at %s", peer.Name, peer.IP), fix)
+	case f.connectedGone():
+		want, fix := f.underlayRoute()
+		return h.wrong(want, fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
+	case r.Device == f.Tunnel.Name || r.Device == f.Bridge.Name:
+		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy)
+	case r.Rule.Action >= blackhole:
+		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer.IP), r.Rule.Remedy())
+	case r.MTU < need:
+		return h.wrong(fmt.Sprintf("mtu %d", need), fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need, r.Device, r.MTU),
+			f.widen(r, need))
+	case f.Beyond.Failed && f.Probe != nil && f.Probe.Echoes[0].lost():
+		h.State, h.cause = Lost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off", f.Beyond.IP, r.Device, f.beyond())
+		h.fix = fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.beyond(), peer.Name)
+		return h
+	case f.Beyond.Failed && f.Probe == nil: // and may be back, without anybody having asked since
+		h.Note = "nobody answered last time; --probe asks"
+		return h
+	}
+	h.Note = fmt.Sprintf("%d + %d fits", f.MTU, overhead(peer.IP))
+	return h
+}
+
+// beyond is the next hop on the underlay: the peer, or a router.
+func (f *Facts) beyond() string {
+	if f.Underlay.Via.IsValid() {
+		return "the router " + f.Underlay.Via.String()
+	}
+	return f.To.Node.Name
+}
+
+// widen is the command that makes room on the underlay.
+func (f *Facts) widen(r state.Routing, need int) string {
+	if f.Links[r.Device].MTU >= need {
+		return fmt.Sprintf("ip route change %s mtu %d   (or network.mtu: %d in the topology)", r, need, r.MTU-overhead(f.To.Node.IP))
+	}
+	return fmt.Sprintf("ip link set %s mtu %d", r.Device, need)
+}
+
+// overhead is what the tunnel adds to a packet, bytes.
+func overhead(ip netip.Addr) int {
+	if ip.Is4() {
+		return 50
+	}
+	return 70
+}
+
+// connected is the subnet of this host's own addresses that has the peer in it.
+func (f *Facts) connected() (own state.HostAddr) {
+	for _, a := range f.Addrs {
+		if a.Contains(f.To.Node.IP) && !a.IsSingleIP() && (!own.IsValid() || a.Bits() > own.Bits()) {
+			own = a
+		}
+	}
+	return own
+}
+
+// connectedGone: the peer is on link by this host's address, and yet goes by a shorter prefix.
+func (f *Facts) connectedGone() bool {
+	own := f.connected()
+	return own.IsValid() && f.Underlay.Via.IsValid() && f.Underlay.Dst.IsValid() && f.Underlay.Dst.Bits() < own.Bits()
+}
+
+// underlayRoute is the route to the peer that is missing, and the command that makes it.
+func (f *Facts) underlayRoute() (want, fix string) {
+	own, r := f.connected(), f.Underlay
+	link := own.Link
+	six := ""
+	if own.Addr().Is6() {
+		six = "-6 "
+	}
+	switch {
+	case r.Rule.Action >= blackhole:
+		return "a route", r.Rule.Remedy()
+	case r.Err != nil && r.Dst.IsValid():
+		return "a route", r.Remedy
+	case own.IsValid() && !f.Links[link].Up:
+		return link + " up", fmt.Sprintf("ip link set %s up", link)
+	case own.IsValid():
+		return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
+	}
+	return "a route", fmt.Sprintf("ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", f.To.Node.IP, f.To.Node.IP.BitLen())
+}
