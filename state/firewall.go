@@ -19,7 +19,10 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if ipv6 {
 		family, name = 6, "ip6"
 	}
-	save, err := n.saveIPTables(family)
+	if err := hasIPTables(family); err != nil {
+		return nil, err
+	}
+	save, err := runIPTables(family, "iptables-save", "")
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,6 @@ package state
 import (
 	"net"
 	"net/netip"
-
-	"github.com/vishvananda/netlink"
 )
 
 // HostAddr is an address of this host.
@@ -18,7 +16,7 @@ func (n *Node) HostAddrs() ([]HostAddr, error) {
 	if err := n.readLinks(); err != nil {
 		return nil, err
 	}
-	addrs, err := n.listAddresses(netlink.FAMILY_ALL)
+	addrs, err := n.listAddresses()
 	if err != nil {
 		return nil, err
 	}

@@ -100,11 +100,11 @@ func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen || body[4] != mainTable {
 		return liveRoute{}, false
 	}
-	return n.parseRoute(body)
+	return parseRoute(body, name)
 }
 
 // parseRoute reads a route of any table; false: one that the kernel has only cached.
-func (n *Node) parseRoute(body []byte) (liveRoute, bool) {
+func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	flags := native.Uint32(body[8:])
 	r := liveRoute{Protocol: body[5], Type: body[7], Table: uint32(body[4])}
 	r.Onlink = flags&unix.RTNH_F_ONLINK != 0

@@ -124,7 +124,7 @@ func (n *Node) decodeFate(body []byte, r *Routing) {
 
 // decodeMatch reads the route that decided.
 func (n *Node) decodeMatch(body []byte, r *Routing) {
-	route, _ := n.parseRoute(body)
+	route, _ := parseRoute(body, n.name)
 	r.matched(route)
 }
 

@@ -33,9 +33,9 @@ const (
 	mainRulePriority = 32766
 )
 
-// rules lists a family's policy rules in the order in which the kernel tries them. The netlink package does not tell their
+// policyRules lists a family's policy rules in the order in which the kernel tries them. The netlink package does not tell their
 // actions.
-func (n *Node) rules(ipv6 bool) ([]Rule, error) {
+func (n *Node) policyRules(ipv6 bool) ([]Rule, error) {
 	number := uint8(unix.AF_INET)
 	if ipv6 {
 		number = unix.AF_INET6
@@ -162,7 +162,7 @@ func (n *Node) addRules(packets []Packet, routings []Routing) error {
 		}
 		if rules[f] == nil {
 			var err error
-			if rules[f], err = n.rules(f == 1); err != nil {
+			if rules[f], err = n.policyRules(f == 1); err != nil {
 				return err
 			}
 		}
@@ -213,7 +213,7 @@ func (n *Node) longest(a netip.Addr, table uint32) (best liveRoute, found bool, 
 		m.attr32(unix.RTA_TABLE, table)
 		return m.end()
 	}, func() { found = false }, func(body []byte) {
-		r, real := n.parseRoute(body)
+		r, real := parseRoute(body, n.name)
 		if !real || !r.Dst.Contains(a) || found && (r.Dst.Bits() < best.Dst.Bits() || r.Dst.Bits() == best.Dst.Bits() && r.Metric >= best.Metric) {
 			return
 		}
