@@ -175,7 +175,7 @@ func (n *Node) makeLink(l Link) error {
 		attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
 		err = n.handle.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
 	} else {
-		err = device.AddBridge(n.handle, l.Device, l.MAC[:], l.MTU, l.Group)
+		err = addBridge(n.handle, l.Device, l.MAC[:], l.MTU, l.Group)
 	}
 	switch {
 	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
@@ -241,4 +241,18 @@ func vxlanChange(l Link) *nl.RtAttr {
 	data.AddRtAttr(int(local), l.Local.AsSlice())
 	data.AddRtAttr(nl.IFLA_VXLAN_LEARNING, []byte{0})
 	return info
+}
+
+// addBridge makes a bridge, down. Its MAC is set, so that it does not follow its ports.
+func addBridge(h *netlink.Handle, name string, mac net.HardwareAddr, mtu int, group uint32) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.HardwareAddr, attrs.Group, attrs.MTU = name, mac, group, device.FirstMTU(mtu)
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := h.LinkAdd(bridge); err != nil {
+		return err
+	}
+	if err := h.LinkSetMTU(bridge, mtu); err != nil {
+		return errors.Join(err, h.LinkDel(bridge))
+	}
+	return nil
 }

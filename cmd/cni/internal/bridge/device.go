@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
@@ -63,15 +63,30 @@ func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
 	if c.Podnet != nil {
 		group = device.GroupDevice
 	}
-	maker, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, err
-	}
-	defer maker.Close()
-	if err := device.AddBridge(maker, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := addBridge(h, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("make bridge %s: %w", c.Bridge, err)
 	}
 	return findBridge(h, c.Bridge)
+}
+
+// addBridge makes a bridge as podnetd does, but over the socket that is open anyway: a library would take every pod's ADD its start.
+// A name that is taken: EEXIST.
+func addBridge(h *rtnl.Conn, name string, mac net.HardwareAddr, mtu int, group uint32) error {
+	attrs := rtnl.NewBridge(name, mac).Uint32(unix.IFLA_GROUP, group)
+	if mtu == 0 {
+		return h.Do(attrs)
+	}
+	if err := h.Do(attrs.Uint32(unix.IFLA_MTU, uint32(device.FirstMTU(mtu)))); err != nil {
+		return err
+	}
+	br, err := findBridge(h, name)
+	if err == nil {
+		err = h.Do(rtnl.SetMTU(br.Index, mtu))
+	}
+	if err != nil && br != nil {
+		err = errors.Join(err, h.Do(rtnl.DelLink(br.Index)))
+	}
+	return err
 }
 
 // prepareBridge writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any

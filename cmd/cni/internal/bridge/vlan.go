@@ -80,7 +80,7 @@ const (
 
 // filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default VLAN.
 func (c *config) filterVLANs(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
-	if !c.filtersVLANs() || isSet(br.Info[bridgeVLANFiltering]) {
+	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
 	}
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, br.Index, 0, 0)).Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
@@ -90,7 +90,7 @@ func (c *config) filterVLANs(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
 	if err == nil {
 		br, err = findBridge(h, c.Bridge)
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info[bridgeVLANFiltering]) { // a kernel without it says nothing
+	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info(bridgeVLANFiltering)) { // a kernel without it says nothing
 		return nil, protocol.Errorf(protocol.CodeUnsupported, "unsupported field \"vlan\" or \"vlanTrunk\": this kernel's bridge has no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
 	}
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *config) setVLANs(h *rtnl.Conn, br *rtnl.Link, port int, trunk []trunkFi
 	if c.VLAN == 0 && len(trunk) == 0 {
 		return nil
 	}
-	if pvid := br.Info[bridgeDefaultPVID]; !c.PreserveDefaultVLAN && len(pvid) == 2 {
+	if pvid := br.Info(bridgeDefaultPVID); !c.PreserveDefaultVLAN && len(pvid) == 2 {
 		err := h.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, int(binary.NativeEndian.Uint16(pvid)))))
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove the default VLAN of a port of %s: %w", br.Name, err)

@@ -89,6 +89,17 @@ func Attributes(b []byte) map[uint16][]byte {
 	return attrs
 }
 
+// attribute reads the last of one type, nil if there is none. A map of all takes longer to make than most answers to read.
+func attribute(b []byte, typ uint16) []byte {
+	var found []byte
+	for t, value := range AttributeList(b) {
+		if t == typ {
+			found = value
+		}
+	}
+	return found
+}
+
 // AttributeList yields attributes in their order, without the bits that say how they are encoded.
 func AttributeList(b []byte) func(yield func(uint16, []byte) bool) {
 	return func(yield func(uint16, []byte) bool) {

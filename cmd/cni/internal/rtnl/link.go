@@ -23,9 +23,16 @@ type Link struct {
 	Group     uint32
 	Alias     string
 	Promisc   bool
-	Info      map[uint16][]byte // what its kind has besides, IFLA_INFO_DATA
-	Port      map[uint16][]byte // of a bridge's port: IFLA_INFO_SLAVE_DATA
+
+	info []byte // what its kind has besides
+	port []byte // what it has as a bridge's port
 }
+
+// Info is an attribute of its kind's, of IFLA_INFO_DATA; nil: it has none of this type.
+func (l *Link) Info(typ uint16) []byte { return attribute(l.info, typ) }
+
+// Port is an attribute of a bridge's port, of IFLA_INFO_SLAVE_DATA; nil: it has none of this type.
+func (l *Link) Port(typ uint16) []byte { return attribute(l.port, typ) }
 
 // Up says whether it is set up, and OperUp whether it passes packets.
 func (l *Link) Up() bool     { return l.Flags&unix.IFF_UP != 0 }
@@ -66,6 +73,18 @@ func getLink(index int) *Message {
 // SetUp sets a link up.
 func SetUp(index int) *Message {
 	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, unix.IFF_UP, unix.IFF_UP))
+}
+
+// NewBridge makes a bridge, down: EEXIST. Its MAC is set, so that it does not follow its ports'.
+func NewBridge(name string, mac net.HardwareAddr) *Message {
+	m := NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, LinkHeader(unix.AF_UNSPEC, 0, 0, 0))
+	m.String(unix.IFLA_IFNAME, name).Bytes(unix.IFLA_ADDRESS, mac)
+	return m.Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(infoKind, "bridge") })
+}
+
+// SetMTU sets a link's.
+func SetMTU(index, mtu int) *Message {
+	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Uint32(unix.IFLA_MTU, uint32(mtu))
 }
 
 // SetPromiscuous has a link take every packet.
@@ -170,17 +189,17 @@ func parseLink(b []byte) (*Link, error) {
 		case unix.IFLA_PROMISCUITY:
 			l.Promisc = number(v) != 0
 		case unix.IFLA_LINKINFO:
-			l.readInfo(Attributes(v))
+			l.readInfo(v)
 		}
 	}
 	return l, nil
 }
 
-func (l *Link) readInfo(info map[uint16][]byte) {
-	l.Kind = text(info[infoKind])
-	l.Info = Attributes(info[infoData])
-	if text(info[infoSubKind]) == "bridge" {
-		l.Port = Attributes(info[infoSubData])
+func (l *Link) readInfo(info []byte) {
+	l.Kind = text(attribute(info, infoKind))
+	l.info = attribute(info, infoData)
+	if text(attribute(info, infoSubKind)) == "bridge" {
+		l.port = attribute(info, infoSubData)
 	}
 }
 
