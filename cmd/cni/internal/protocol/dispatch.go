@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -25,9 +26,23 @@ func Main(plugin, version string, verbs Verbs) {
 		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, version, strings.Join(versions, ", "))
 		return
 	}
-	if !serve(os.Getenv, os.Stdin, os.Stdout, verbs) {
+	ok := false
+	onWideStack(func() { ok = serve(os.Getenv, os.Stdin, os.Stdout, verbs) })
+	if !ok {
 		os.Exit(1)
 	}
+}
+
+// onWideStack calls f on a stack that is as large as any plugin's gets. The runtime would double it again and again, each
+// time with a walk over all frames and through the tables that describe them: more than the addresses of a pod take.
+//
+//go:noinline
+func onWideStack(f func()) {
+	if f == nil { // never: the array only makes room in the frame, and is not even cleared
+		var room [24 << 10]byte
+		runtime.KeepAlive(&room)
+	}
+	f()
 }
 
 // serve answers a call and says whether it succeeded. Nothing but the answer is written to stdout.
