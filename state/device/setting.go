@@ -31,6 +31,10 @@ func (s Setting) Write() error {
 	return err
 }
 
+// Put writes it without a look before and after. It is for what a device that was just made cannot have yet, and what the
+// kernel takes whenever it takes the write.
+func (s Setting) Put() error { return write("/proc/sys/"+s.Path, s.Value) }
+
 // read and write stay away from package os: it would have the runtime's poller watch the file, which it can, and wake a
 // thread for it.
 func read(file string) (string, error) {

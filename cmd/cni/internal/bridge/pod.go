@@ -132,19 +132,17 @@ func podSettings(ifname string, a *addressing) error {
 	if !slices.ContainsFunc(a.addrs, func(addr address) bool { return addr.prefix.Addr().Is6() }) {
 		return nil
 	}
-	for _, s := range []struct {
-		path, value string
-		needed      bool
-	}{
-		{"net/ipv6/conf/lo/disable_ipv6", "0", true},
-		{"net/ipv6/conf/" + ifname + "/disable_ipv6", "0", true},
-		{"net/ipv6/conf/" + ifname + "/keep_addr_on_down", "1", true},
-		{"net/ipv6/conf/" + ifname + "/ndisc_notify", "1", false},
+	conf := "net/ipv6/conf/" + ifname + "/"
+	for _, err := range []error{
+		device.Setting{Path: "net/ipv6/conf/lo/disable_ipv6", Value: "0"}.Write(),
+		device.Setting{Path: conf + "disable_ipv6", Value: "0"}.Write(),
+		device.Setting{Path: conf + "keep_addr_on_down", Value: "1"}.Put(),
 	} {
-		if err := (device.Setting{Path: s.path, Value: s.value}).Write(); err != nil && s.needed {
+		if err != nil {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
 	}
+	_ = device.Setting{Path: conf + "ndisc_notify", Value: "1"}.Put()
 	return nil
 }
 
