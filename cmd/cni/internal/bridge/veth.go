@@ -20,7 +20,7 @@ type veth struct {
 	mac     net.HardwareAddr
 	group   uint32
 	mtu     int
-	bridge  int // index
+	bridge  *rtnl.Link
 	port    portOptions
 	peer    string // name of the pod's end
 	peerMAC net.HardwareAddr
@@ -34,7 +34,7 @@ func newVeth(req *protocol.Request, c *config, br *rtnl.Link) (*veth, error) {
 		return nil, err
 	}
 	v := &veth{
-		name: vethName(req), mac: randomMAC(), mtu: c.MTU, bridge: br.Index,
+		name: vethName(req), mac: randomMAC(), mtu: c.MTU, bridge: br,
 		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
 	}
 	if c.Podnet != nil {
@@ -74,7 +74,7 @@ func (v *veth) request(podFD int) *rtnl.Message {
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
 	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
 	m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
-	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge)).Uint32(unix.IFLA_GROUP, v.group)
+	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge.Index)).Uint32(unix.IFLA_GROUP, v.group)
 	if v.mtu > 0 {
 		m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
 	}
@@ -129,9 +129,10 @@ func (v *veth) explain(err error) error {
 	err = fmt.Errorf("make veth %s with peer %s: %w", v.name, v.peer, err)
 	switch {
 	case errors.Is(err, unix.EXFULL):
-		return protocol.Errorf(protocol.CodeExhausted, "the bridge has no port left, 1023 is all that it can have: fewer pods on this node: %w", err)
+		return protocol.Errorf(protocol.CodeExhausted, "the bridge %s is full, it has the %d ports that a bridge can have: fewer pods on this node, or a network with a bridge of its own for some of them: %w",
+			v.bridge.Name, mostPorts, err)
 	case errors.Is(err, unix.ENODEV):
-		return protocol.Errorf(protocol.CodeTryLater, "the bridge was deleted at this moment: %w", err)
+		return protocol.Errorf(protocol.CodeTryLater, "the bridge %s was deleted at this moment: %w", v.bridge.Name, err)
 	}
 	return err
 }

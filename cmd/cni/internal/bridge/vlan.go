@@ -188,7 +188,7 @@ func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, err
 		return link, err
 	}
 	if errors.Is(err, rtnl.ErrNoLink) {
-		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: randomMAC(), mtu: br.MTU, bridge: br.Index, peer: c.vlanGateway(), peerMAC: randomMAC()}
+		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: randomMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
 		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, v.explain(err)
 		}

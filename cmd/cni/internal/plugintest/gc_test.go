@@ -151,6 +151,7 @@ func TestStatusFull(t *testing.T) {
 		t.Errorf("1024 ports: %s", out)
 	}
 	h.fails(status, 50, "1023 of 1023 ports")
+	h.fails(on(h.NewPod("late"), h.conf("", "")).with("ADD"), 100, "bridge br0 is full", "1023 ports", "fewer pods")
 	h.Must("ip", "link", "set", "a7", "nomaster")
 	h.must(status)
 }

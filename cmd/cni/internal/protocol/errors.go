@@ -18,7 +18,7 @@ const (
 	CodeNotReady    uint = 50 // STATUS: an ADD would fail
 	CodeLimited     uint = 51 // STATUS: an ADD would fail, and pods that are there may be cut off
 
-	CodeExhausted   uint = 100 // no address left in a range
+	CodeExhausted   uint = 100 // no address left in a range, no port left on a bridge
 	CodeUnavailable uint = 101 // the requested address is taken, or is none for a pod
 	CodeConflict    uint = 102 // an object of somebody else is in the way
 	CodeChanged     uint = 103 // CHECK: the pod's network is not as its ADD left it
