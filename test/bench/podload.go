@@ -3,14 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
-	"golang.org/x/sys/unix"
 )
 
 // masqueraded says whether the host has a rule that hides pods behind its address.
@@ -164,36 +162,4 @@ func (h host) mapped() (add, del time.Duration) {
 	}
 	h.MustDel(p, h.conf)
 	return add, del
-}
-
-// parts shows what the time of an ADD consists of.
-func (b bench) parts(h host, add time.Duration) {
-	program := filepath.Join(b.temp(), "empty")
-	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program, "./test/bench/empty")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Dir = lab.SourceTree()
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %s", err, out)
-	}
-	var starts, links []time.Duration
-	for range 5 * b.settings.pods {
-		cmd := exec.Command(program)
-		begin := time.Now()
-		_, err := h.Finish(cmd)
-		b.must(err)
-		starts = append(starts, time.Since(begin))
-	}
-	s, err := dialNamespace(h.Namespace, unix.NETLINK_ROUTE)
-	b.must(err)
-	defer s.close()
-	for range b.settings.pods {
-		p := h.Pod()
-		took, err := s.veth(p.Path)
-		b.must(err)
-		links = append(links, took)
-		h.Vanish(p)
-	}
-	b.alone("  of an ADD: starting an empty static Go program", ms(median(starts)))
-	b.alone("  of an ADD: one RTM_NEWLINK of a veth pair into a pod", ms(median(links)))
-	b.alone("  of an ADD: the rest", ms(add-median(starts)-median(links)))
 }
