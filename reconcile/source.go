@@ -3,14 +3,12 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
-	"golang.org/x/sys/unix"
 )
 
 // maxFile is the size from which schema refuses a file; no more is read.
@@ -59,6 +57,7 @@ type Verdict struct {
 type Source struct {
 	paths   state.Paths
 	witness Witness
+	files   contents
 	parsed  map[string]parsed // by digest; the two of the last verdict, and the one that was given
 	given   parsed
 }
@@ -76,7 +75,7 @@ type parsed struct {
 
 // NewSource reads the files of a node.
 func NewSource(paths state.Paths, witness Witness) *Source {
-	return &Source{paths: paths, witness: witness, parsed: map[string]parsed{}}
+	return &Source{paths: paths, witness: witness, files: contents{}, parsed: map[string]parsed{}}
 }
 
 // Judge reads both files and decides which is to be followed: the one on disk if nothing is wrong with it and the guard
@@ -87,16 +86,14 @@ func (s *Source) Judge(id Identity) Verdict { return s.judge(id, false) }
 func (s *Source) Overrule(id Identity) Verdict { return s.judge(id, true) }
 
 func (s *Source) judge(id Identity, overrule bool) Verdict {
-	disk, diskData, err := s.read(s.paths.Topology)
-	kept, keptData, lost := s.read(s.paths.LastGood)
+	disk, diskFile, err := s.read(s.paths.Topology)
+	kept, keptFile, lost := s.read(s.paths.LastGood)
 	s.forget(kept, disk, s.given)
 	v := Verdict{Previous: kept.topology, Topology: kept.topology, Path: s.paths.LastGood, Origin: OriginLastGood}
-	if keptData != nil {
+	if keptFile.data != nil {
 		v.KeptAt = Modified(s.paths.LastGood)
 	}
-	if diskData != nil {
-		v.OnDisk.Digest = schema.Digest(diskData)
-	}
+	v.OnDisk.Digest = diskFile.digest
 	if err == nil {
 		_, err = id.Select(disk.topology)
 	}
@@ -116,7 +113,7 @@ func (s *Source) judge(id Identity, overrule bool) Verdict {
 	v.OnDisk.Accepted = true
 	v.Topology, v.Path, v.Origin = disk.topology, s.paths.Topology, OriginFile
 	if kept.topology == nil || kept.topology.Digest != disk.topology.Digest {
-		v.bytes = diskData
+		v.bytes = diskFile.data
 	} else {
 		v.Previous = disk.topology
 	}
@@ -201,22 +198,21 @@ func (s *Source) Keep(v *Verdict) error {
 	return nil
 }
 
-// read parses a file, unless its content is known. data is nil if it could not be read.
-func (s *Source) read(path string) (p parsed, data []byte, err error) {
-	data, err = readRegular(path)
+// read parses a file, unless its content is known.
+func (s *Source) read(path string) (parsed, content, error) {
+	c, err := s.files.read(path)
 	if err != nil {
-		return parsed{}, nil, err
+		return parsed{}, content{}, err
 	}
-	p = s.parse(path, data)
-	return p, data, p.err
+	p := s.parse(path, c)
+	return p, c, p.err
 }
 
-func (s *Source) parse(name string, data []byte) parsed {
-	digest := schema.Digest(data)
-	p, known := s.parsed[digest]
+func (s *Source) parse(name string, c content) parsed {
+	p, known := s.parsed[c.digest]
 	if !known {
-		p.topology, p.err = schema.Parse(name, data)
-		s.parsed[digest] = p
+		p.topology, p.err = schema.Parse(name, c.data)
+		s.parsed[c.digest] = p
 	}
 	return p
 }
@@ -224,7 +220,7 @@ func (s *Source) parse(name string, data []byte) parsed {
 // Parse is schema.Parse, but for a content that the source knows, and then for the source to know it: a file that is about
 // to be put in place is parsed once.
 func (s *Source) Parse(name string, data []byte) (*schema.Topology, error) {
-	s.given = s.parse(name, data)
+	s.given = s.parse(name, content{data, schema.Digest(data)})
 	var bad *schema.Invalid
 	switch {
 	case errors.As(s.given.err, &bad) && bad.File != name:
@@ -250,32 +246,6 @@ func (s *Source) forget(keep ...parsed) {
 			delete(s.parsed, digest)
 		}
 	}
-}
-
-// readRegular is ReadTopology of a file that has to be one: a pipe in its place would hold the reader up for ever.
-func readRegular(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is not a file but %s", info.Mode().Type())}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return ReadTopology(path)
-}
-
-// ReadTopology reads a topology file as far as one can be long.
-func ReadTopology(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err == nil && data == nil {
-		data = []byte{}
-	}
-	return data, err
 }
 
 // Modified is when a file was last changed; the zero time if it is not there.

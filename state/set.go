@@ -30,20 +30,27 @@ type Row interface {
 
 // Table holds the objects of one kind as plain values side by side: no allocation an object.
 type Table[R Row] struct {
-	rows []R
-	from []Origin
-	// slots is the index, made by the first Find: open addressing, with the number of a row plus one in the place that its
-	// key's hash gives or in the next free one. A map would hold each key a second time, which is more than the objects.
+	rows  []R
+	from  []Origin
+	index *index // made by the first Find
+}
+
+// index finds rows by their keys. What diff notes in it serves the next diff, also that of a copy of the table.
+type index struct {
+	// slots is open addressing: the number of a row plus one in the place that its key's hash gives, or in the next free one.
+	// A map would hold each key a second time, which is more than the objects.
 	slots []int32
 	seed  maphash.Seed
-	found []int32 // for diff: made with the index, and used by every pass anew
+
+	found       []int32 // where diff found each row
+	order, next []int32 // rows in the order in which the last diff found them, and in which this one does
 }
 
 // Add puts an object into the table.
 func (t *Table[R]) Add(r R, from Origin) {
 	t.rows = append(t.rows, r)
 	t.from = append(t.from, from)
-	t.slots = nil
+	t.index = nil
 }
 
 // grow makes room for n objects.
@@ -78,8 +85,9 @@ func (t *Table[R]) Find(k Key) (R, Origin, bool) {
 
 // lookup is the number of the row with a key, -1 if there is none. The index has to be there.
 func (t *Table[R]) lookup(k Key) int {
-	for at := t.slot(k); ; at = (at + 1) & (len(t.slots) - 1) {
-		i := int(t.slots[at]) - 1
+	slots := t.index.slots
+	for at := t.index.slot(k); ; at = (at + 1) & (len(slots) - 1) {
+		i := int(slots[at]) - 1
 		if i < 0 || t.rows[i].Key() == k {
 			return i
 		}
@@ -87,32 +95,45 @@ func (t *Table[R]) lookup(k Key) int {
 }
 
 // slot is where the search for a key begins.
-func (t *Table[R]) slot(k Key) int {
-	return int(maphash.Comparable(t.seed, k) & uint64(len(t.slots)-1))
-}
+func (x *index) slot(k Key) int { return int(maphash.Comparable(x.seed, k) & uint64(len(x.slots)-1)) }
 
 // buildIndex leaves at least half of the slots free, so that a search is short and ends.
 func (t *Table[R]) buildIndex() {
-	if t.slots != nil {
+	if t.index != nil {
 		return
 	}
-	t.slots, t.seed, t.found = make([]int32, 1<<bits.Len(uint(2*len(t.rows)))), maphash.MakeSeed(), make([]int32, len(t.rows))
+	x := &index{slots: make([]int32, 1<<bits.Len(uint(2*len(t.rows)))), seed: maphash.MakeSeed(), found: make([]int32, len(t.rows))}
+	t.index = x
 	for i, r := range t.rows {
 		k := r.Key()
-		at := t.slot(k)
-		for t.slots[at] != 0 && t.rows[t.slots[at]-1].Key() != k {
-			at = (at + 1) & (len(t.slots) - 1)
+		at := x.slot(k)
+		for x.slots[at] != 0 && t.rows[x.slots[at]-1].Key() != k {
+			at = (at + 1) & (len(x.slots) - 1)
 		}
-		if t.slots[at] == 0 {
-			t.slots[at] = int32(i) + 1
+		if x.slots[at] == 0 {
+			x.slots[at] = int32(i) + 1
 		}
 	}
+}
+
+// expect is lookup for a row that is likely to come where it came in the last diff: the kernel lists what has not changed
+// in the same order. at is where that is, give or take one; it goes on by itself.
+func (t *Table[R]) expect(r R, at *int) int {
+	order := t.index.order
+	for _, j := range [...]int{*at, *at + 1, *at - 1} {
+		if j >= 0 && j < len(order) && t.rows[order[j]] == r {
+			*at = j + 1
+			return int(order[j])
+		}
+	}
+	*at++
+	return t.lookup(r.Key())
 }
 
 // mark and rewind take back what an interrupted dump has added.
 func (t *Table[R]) mark() int { return len(t.rows) }
 
-func (t *Table[R]) rewind(mark int) { t.rows, t.from, t.slots = t.rows[:mark], t.from[:mark], nil }
+func (t *Table[R]) rewind(mark int) { t.rows, t.from, t.index = t.rows[:mark], t.from[:mark], nil }
 
 // rows is a Table whose type does not matter.
 type rows interface {
@@ -131,11 +152,15 @@ func (t *Table[R]) find(k Key) (Resource, Origin, bool) { return t.Find(k) }
 func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 	live := have.(*Table[R]).rows
 	t.buildIndex()
-	clear(t.found)
-	at := t.found // where in live, plus one
+	x, place := t.index, 0
+	clear(x.found)
+	at := x.found // where in live, plus one
 	var orphans []int
 	for i, h := range live {
-		w := t.lookup(h.Key())
+		w := t.expect(h, &place)
+		if w >= 0 {
+			x.next = append(x.next, int32(w))
+		}
 		switch {
 		case w < 0:
 			orphans = append(orphans, i)
@@ -148,6 +173,7 @@ func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 			orphans = append(orphans, i)
 		}
 	}
+	x.order, x.next = x.next, x.order[:0]
 	for i, w := range t.rows {
 		switch {
 		case at[i] == 0:
