@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -132,16 +134,37 @@ func (t *Tracer) run(pid int) error {
 // wait returns the next thread that stops; ECHILD: none is left.
 func (t *Tracer) wait() (int, unix.WaitStatus, error) {
 	for {
+		tid, err := t.next()
+		if err != nil {
+			return 0, 0, err
+		}
 		var ws unix.WaitStatus
-		tid, err := unix.Wait4(-1, &ws, waitOptions, nil)
-		switch {
-		case err == unix.EINTR:
-		case err != nil || ws.Stopped():
+		if _, err := unix.Wait4(tid, &ws, waitOptions, nil); err != nil || ws.Stopped() {
 			return tid, ws, err
-		case tid == t.leader && ws.Exited():
+		}
+		if tid == t.leader && ws.Exited() {
 			t.code = ws.ExitStatus()
 		}
+		delete(t.threads, tid)
 	}
+}
+
+// next is the thread of which there is something to know. Not to be taken away from whoever waits for them are processes
+// that were started without the tracer, on the same thread of this one.
+func (t *Tracer) next() (int, error) {
+	for ; len(t.threads) > 0; time.Sleep(time.Millisecond) {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT|waitOptions, nil)
+		if err != nil && err != unix.EINTR {
+			return 0, err
+		}
+		const stopped = 4 // CLD_TRAPPED: a thread that was not known stops before it ends
+		pid := int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), 16)))
+		if _, known := t.threads[pid]; err == nil && (known || info.Code >= stopped) {
+			return pid, nil
+		}
+	}
+	return 0, unix.ECHILD
 }
 
 // stopped looks at a thread that has stopped and returns the signal that it goes on with.
