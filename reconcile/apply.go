@@ -58,7 +58,9 @@ type applier struct {
 }
 
 func (a *applier) fail(s *Step, err error) {
-	a.failed[s.Key()] = err
+	if s.Op != state.Update || s.Replace != "" { // what could not be changed in place still carries what is on it
+		a.failed[s.Key()] = err
+	}
 	if a.own == nil && s.Kind.Own() {
 		a.own = err
 	}

@@ -179,6 +179,22 @@ func TestApplyFailures(t *testing.T) {
 	}
 }
 
+// A device that could not be changed in place keeps nothing waiting but the conflist: peers come and go on it.
+func TestApplyFailedUpdate(t *testing.T) {
+	p := plan(t, topology(t, nil), topology(t, func(t *schema.Topology) {
+		t.Network.MTU = 1400
+		t.Nodes[1].IP = netip.MustParseAddr("192.0.2.9")
+	}), nil)
+	n := &node{fail: map[string]bool{"podnet.1": true}}
+	if err := p.Apply(n, nil); len(Errors(err)) != 1 {
+		t.Errorf("errors: %v", err)
+	}
+	did := strings.Join(n.did, "\n")
+	if !strings.Contains(did, "update fdb") || strings.Contains(did, "conflist") {
+		t.Errorf("did\n%s", did)
+	}
+}
+
 // A foreign device keeps what sits on it from being done, and the conflist; peers' entries that are there stay.
 func TestForeignDeviceBlocks(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) {

@@ -38,7 +38,7 @@ func shapes() []shape {
 			t.Extra = slices.Clone(t.Extra)
 			t.Nodes = slices.Clone(t.Nodes)
 			t.Nodes[1].IP = strings.NewReplacer("192.0.2.12", "192.0.2.112", "2001:db8::12", "2001:db8::112").Replace(t.Nodes[1].IP)
-			t.Nodes[2].Name = "node-d"
+			t.Nodes[2].Name, t.Nodes[2].PodCIDRs = "node-d", []string{lab.PodCIDR4(9), lab.PodCIDR6(9)}[:len(t.Nodes[2].PodCIDRs)]
 			t.Extra[0] = strings.Replace(t.Extra[0], "network: {", "network: {mtu: 1400, ", 1)
 			return t
 		}

@@ -1,0 +1,191 @@
+package faults
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/test/lab"
+	"github.com/podnet/podnet/test/tracer"
+)
+
+// work is what an operation fails in: a command of podnetctl, from a state of the node.
+func work(of int) change { return changes()[[]int{0, 1, 4}[of]] }
+
+// cells are the marks of a row of the matrix, by errno.
+type cells map[syscall.Errno]string
+
+type matrix struct {
+	mu   sync.Mutex
+	rows map[string]cells
+}
+
+// Each operation, failing with each errno: podnetctl says so, the status has the right conditions, whatever does not depend
+// on it is in place, and when the fault is gone the same command ends in what it ends in without a fault.
+func TestFaultMatrix(t *testing.T) {
+	if !tracer.CanFail {
+		t.Skip("faults are put into the registers of amd64")
+	}
+	m := matrix{rows: map[string]cells{}}
+	t.Run("all", func(t *testing.T) {
+		for _, o := range operations() {
+			t.Run(o.name, func(t *testing.T) {
+				t.Parallel()
+				row := faultRow(t, o)
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				m.rows[o.name] = row
+			})
+		}
+	})
+	m.print(t)
+}
+
+// faultRow tries one operation with every errno; in a short run with one of them, another for each operation.
+func faultRow(t *testing.T, o operation) cells {
+	row := cells{}
+	n := newTarget(t, shapes()[1])
+	c := work(o.work)
+	c.begin(n)
+	before := n.everything()
+	if out, err := n.Run(t.Context(), c.work(n)); err != nil || out.Code != 0 {
+		t.Fatalf("without a fault: %+v, %v", out, err)
+	}
+	golden := n.everything()
+	for i, errno := range errnos() {
+		if !full() && i != len(o.name)%len(errnos()) {
+			continue
+		}
+		c.begin(n)
+		row[errno] = "ok"
+		if err := errors.Join(fails1(n, c, o, errno, before), heals(n, c, golden)); err != nil {
+			row[errno] = "FAIL"
+			t.Errorf("%s: %v", unix.ErrnoName(errno), err)
+		}
+	}
+	return row
+}
+
+// fails1 runs the work with the fault and looks at what is said and what is there.
+func fails1(n *target, c change, o operation, errno syscall.Errno, before string) error {
+	f := fault{operation: o, errno: errno}
+	out, err := f.tracer().Run(n.Namespace, c.work(n))
+	switch {
+	case err != nil:
+		return err
+	case f.count == 0:
+		return errors.New("the operation was never tried: there is nothing to fail")
+	case out.Code == 0 && f.passing():
+		return nil
+	case out.Code != 1 && out.Code != 2:
+		return fmt.Errorf("exit code %d: %s", out.Code, out.Output)
+	case strings.Contains(out.Output, "panic") || strings.Contains(out.Output, "goroutine "):
+		return errors.New(out.Output)
+	case !says(out.Output, errno.Error(), unix.ErrnoName(errno), "did not converge"):
+		return fmt.Errorf("does not say what happened: %s", out.Output)
+	case o.early:
+		return lab.SameState(withoutFiles(before), withoutFiles(n.everything()))
+	case o.work == tearingDown:
+		return nil
+	}
+	if err := n.left(o); err != nil {
+		return err
+	}
+	return n.reported(o)
+}
+
+// says looks for one of some words in text whose lines may be broken anywhere.
+func says(text string, words ...string) bool {
+	text = strings.ToLower(strings.Join(strings.Fields(text), " "))
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, strings.ToLower(w)) })
+}
+
+func withoutFiles(everything string) string {
+	_, network, _ := strings.Cut(everything, "\n# ip ")
+	return network
+}
+
+// left says what is still to be done although it does not depend on the operation.
+func (n *target) left(o operation) error {
+	out := n.Podnetctl("diff", "-o", "json")
+	var plan struct {
+		Steps []struct{ Op, Kind, Name string }
+	}
+	if err := json.Unmarshal([]byte(out.Stdout), &plan); err != nil {
+		return fmt.Errorf("diff: %w: %s%s", err, out.Stdout, out.Stderr)
+	}
+	for _, s := range plan.Steps {
+		if !slices.Contains(o.remains, s.Kind) {
+			return fmt.Errorf("%s %s %s is not done, although it does not depend on what fails", s.Op, s.Kind, s.Name)
+		}
+	}
+	if len(plan.Steps) == 0 && !o.status {
+		return errors.New("nothing is left to do: the fault had no consequence")
+	}
+	return nil
+}
+
+// reported compares the status with what the operation's failure means.
+func (n *target) reported(o operation) error {
+	if o.status {
+		return nil // it is the status that could not be written
+	}
+	s, err := n.Status()
+	if err != nil {
+		return err
+	}
+	ready := "True"
+	if o.own {
+		ready = "False"
+	}
+	if s.InSync || s.Condition("Degraded").Status != "True" || s.Condition("Ready").Status != ready {
+		return fmt.Errorf("in sync %v, want Ready %s and Degraded True: %+v", s.InSync, ready, s.Conditions)
+	}
+	return nil
+}
+
+// heals repeats the work without the fault.
+func heals(n *target, c change, golden string) error {
+	if out, err := n.Run(n.t.Context(), c.work(n)); err != nil || out.Code != 0 {
+		return fmt.Errorf("when the fault is gone: %+v, %w", out, err)
+	}
+	if err := lab.SameState(golden, n.everything()); err != nil {
+		return fmt.Errorf("when the fault is gone: %w", err)
+	}
+	return nil
+}
+
+func (m *matrix) print(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-32s", "fails with")
+	for _, e := range errnos() {
+		fmt.Fprintf(&b, "%8s", unix.ErrnoName(e))
+	}
+	bad, count := 0, 0
+	for _, o := range operations() {
+		fmt.Fprintf(&b, "\n%-32s", o.name)
+		for _, e := range errnos() {
+			mark := m.rows[o.name][e]
+			fmt.Fprintf(&b, "%8s", mark)
+			if mark != "" {
+				count++
+			}
+			if mark == "FAIL" {
+				bad++
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\n%d faults in %d operations, %d of them mishandled\n", count, len(operations()), bad)
+	if full() {
+		fmt.Println(b.String())
+	} else {
+		t.Log("\n" + b.String())
+	}
+}
