@@ -177,8 +177,10 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 	plan.Conflicts = again.Conflicts
 	skipped := plan.skipped()
 	for _, s := range again.Steps {
+		err := fmt.Errorf("did not converge: %s %s %s is still to be done", s.Op, s.Kind, s.Object().Name())
+		plan.undo(s.Key(), err)
 		if errs == nil && !skipped[s.Key()] { // otherwise it is known why
-			errs = multierror.Append(errs, fmt.Errorf("did not converge: %s %s %s is still to be done", s.Op, s.Kind, s.Object().Name()))
+			errs = multierror.Append(errs, err)
 		}
 	}
 	if errs != nil {

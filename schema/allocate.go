@@ -36,7 +36,7 @@ func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf
 // is raised if an entry is added. The error is an *Invalid or a *RefusedError; then nothing was allocated to anybody.
 func Allocate(file string, data []byte, ask Request) (*Allocation, error) {
 	d := readDocument(file, data)
-	if _, err := d.judge(data); err != nil && !d.awaitsFirst(ask) {
+	if _, err := d.judge(data); err != nil && !d.awaitsFirst(ask) && !d.awaitsLast() {
 		return nil, err
 	}
 	takers, err := d.takers(ask)
@@ -60,6 +60,9 @@ func (d *document) awaitsFirst(ask Request) bool {
 	}
 	return !slices.ContainsFunc(d.faults, func(f found) bool { return f.Field != "nodes" && f.Field != "metadata.nodeCount" })
 }
+
+// awaitsLast: all that is wrong with the file is that its last entry has no podCIDRs yet.
+func (d *document) awaitsLast() bool { return d.unfinished && len(d.faults) == 1 }
 
 // taker is an entry that gets podCIDRs.
 type taker struct {

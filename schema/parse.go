@@ -3,6 +3,7 @@ package schema
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -53,7 +54,7 @@ func Digest(data []byte) string {
 }
 
 func (r *reader) tree(data []byte) *yaml.Node {
-	if isJSON(data) {
+	if r.json = isJSON(data); r.json {
 		return r.jsonTree(data)
 	}
 	return r.yamlTree(data)
@@ -75,7 +76,7 @@ func (r *reader) topology(root *yaml.Node, t *Topology) {
 	entries := r.readNodes(&o, t.Name)
 	removed := r.removedNodes(&o, t)
 
-	r.checkNodeCount(&meta)
+	r.checkNodeCount(&meta, entries)
 	r.checkDuplicates(entries)
 	r.checkRemoved(entries, removed, t.RemovedNodes)
 	r.checkFamilies(entries)
@@ -112,14 +113,18 @@ func (r *reader) metadata(o *object, t *Topology) object {
 }
 
 // checkNodeCount finds a file that was cut off between two entries.
-func (r *reader) checkNodeCount(meta *object) {
+func (r *reader) checkNodeCount(meta *object, entries []entry) {
 	v, ok := meta.get("nodeCount")
 	if !ok {
 		return
 	}
 	const most = 1 << 30
 	says, ok := r.integer(v, 1, most, "how many entries nodes has")
-	if !ok || says == r.nodes {
+	if !ok {
+		return
+	}
+	if says == r.nodes {
+		r.checkLastEntry(v, entries)
 		return
 	}
 	r.miscounted = true
@@ -128,6 +133,18 @@ func (r *reader) checkNodeCount(meta *object) {
 		message += ": it was probably cut off"
 	}
 	r.wrong(v, message, "push the whole file, or if it is whole write "+strconv.Itoa(r.nodes))
+}
+
+// checkLastEntry finds a file that was cut off inside of its last entry: in a file that wants to be counted, an entry that
+// nothing closes says which podCIDRs it has, if none.
+func (r *reader) checkLastEntry(count value, entries []entry) {
+	last := &entries[len(entries)-1]
+	if last.broken || last.podsAt != nil || r.json || last.at.Style&yaml.FlowStyle != 0 {
+		return
+	}
+	r.unfinished = true
+	r.wrong(count, fmt.Sprintf("is right, but the last entry, %s in line %d, has no podCIDRs: the file was probably cut off", last.title(), last.Line),
+		"push the whole file, or if it is whole write podCIDRs: [] there")
 }
 
 func (r *reader) safety(o *object, s *Safety) {

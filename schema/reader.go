@@ -19,7 +19,9 @@ type reader struct {
 	lines    map[string]int
 	nodes    int // entries of nodes, good or bad
 
+	json       bool // brackets close everything
 	miscounted bool // nodeCount says another number
+	unfinished bool // nodeCount is right, and the last entry lacks podCIDRs
 }
 
 // found is a fault before its line has been quoted.

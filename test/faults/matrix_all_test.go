@@ -54,16 +54,19 @@ func faultRow(t *testing.T, o operation) cells {
 	n := newTarget(t, shapes()[1])
 	c := work(o.work)
 	c.begin(n)
-	before := n.everything()
+	before := n.settled()
 	if out, err := n.Run(t.Context(), c.work(n)); err != nil || out.Code != 0 {
 		t.Fatalf("without a fault: %+v, %v", out, err)
 	}
-	golden := n.everything()
+	golden := n.settled()
 	for i, errno := range errnos() {
 		if !full() && i != len(o.name)%len(errnos()) {
 			continue
 		}
 		c.begin(n)
+		if err := n.becomes(before); err != nil {
+			t.Fatalf("the state to begin with is another one:\n%v", err)
+		}
 		row[errno] = "ok"
 		if err := errors.Join(fails1(n, c, o, errno, before), heals(n, c, golden)); err != nil {
 			row[errno] = "FAIL"
@@ -156,7 +159,7 @@ func heals(n *target, c change, golden string) error {
 	if out, err := n.Run(n.t.Context(), c.work(n)); err != nil || out.Code != 0 {
 		return fmt.Errorf("when the fault is gone: %+v, %w", out, err)
 	}
-	if err := lab.SameState(golden, n.everything()); err != nil {
+	if err := n.becomes(golden); err != nil {
 		return fmt.Errorf("when the fault is gone: %w", err)
 	}
 	return nil

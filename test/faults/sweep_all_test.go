@@ -87,11 +87,11 @@ const every = 47
 func sweep(t *testing.T, s shape, c change) (sum tally) {
 	n := newTarget(t, s)
 	c.begin(n)
-	before := n.everything()
+	before := n.settled()
 	if out, _, err := n.killAt(c.work(n), point{}); err != nil || out.Code != 0 {
 		t.Fatalf("without a kill: %+v, %v", out, err)
 	}
-	golden := n.everything()
+	golden := n.settled()
 	step := 1
 	if !full() {
 		step = every
@@ -99,7 +99,7 @@ func sweep(t *testing.T, s shape, c change) (sum tally) {
 	for i := 0; ; i += step {
 		p := point{i/2 + 1, i%2 == 1}
 		c.begin(n)
-		if err := lab.SameState(before, n.everything()); err != nil {
+		if err := n.becomes(before); err != nil {
 			t.Fatalf("the state to begin with is another one:\n%v", err)
 		}
 		out, where, err := n.killAt(c.work(n), p)
@@ -125,7 +125,7 @@ func recovers(n *target, c change, golden string, err error) error {
 		err = c.again(n)
 	}
 	if err == nil {
-		err = lab.SameState(golden, n.everything())
+		err = n.becomes(golden)
 	}
 	return err
 }

@@ -184,6 +184,24 @@ func changes() []change {
 	}
 }
 
+// settled is everything when the kernel is through with it: IPv6 addresses get their routes some time after the command.
+func (n *target) settled() string {
+	n.t.Helper()
+	var last string
+	lab.Eventually(n.t, lab.Patience, "two looks alike", func() error {
+		before := last
+		last = n.everything()
+		return lab.SameState(before, last)
+	})
+	return last
+}
+
+// becomes waits until everything is as it was.
+func (n *target) becomes(want string) error {
+	_, err := lab.Poll(n.t.Context(), lab.Patience, func() error { return lab.SameState(want, n.everything()) })
+	return err
+}
+
 // everything is all that the kernel holds, foreign objects included, and the files of the node, less what tells the time.
 func (n *target) everything() string {
 	files := n.Files()
