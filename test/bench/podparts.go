@@ -34,9 +34,9 @@ func (b bench) parts(h host, add time.Duration) {
 	lease := b.median(1, leased(filepath.Join(h.Dir, "parts")))
 	b.alone("  of an ADD, floor: starting an empty static Go program", ms(empty))
 	b.alone("  of an ADD, floor: one RTM_NEWLINK of a veth pair into a pod", ms(link))
-	b.alone("  of an ADD: starting the plugin (its VERSION), beyond the empty program", ms(version-empty))
+	b.alone("  of an ADD: starting the plugin (VERSION), beyond that", ms(version-empty))
 	b.alone("  of an ADD: the lease of two addresses (no fsync)", ms(lease))
-	b.alone("  of an ADD: the rest (bridge port, addresses, routes, neighbours, settings)", ms(add-version-link-lease))
+	b.alone("  of an ADD: the rest (port, addresses, routes, settings, exit)", ms(add-version-link-lease))
 	b.ratio("  an ADD, by the floor", ms(add), ms(empty+link), float64(add)/float64(empty+link), 0)
 }
 
