@@ -8,12 +8,13 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 # Static, the same bytes from the same source wherever it lies.
 BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
-# Not dependencies of the module: a linter, and the plugins that podnet's are compared with.
+# Not dependencies of the module: a linter, the plugins that podnet's are compared with, what makes packages.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 LIBCNI      := v1.3.1
 
-.PHONY: build demo test e2e lint bench soak conformance faults fuzz setup setup-runtime setup-e2e reference clean
+.PHONY: build demo test package e2e lint bench soak conformance faults fuzz setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -25,10 +26,13 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
 	@bin/demo
 
-test: setup-runtime lint build reference ## everything that CI runs
+test: setup-runtime lint build reference package ## everything that CI runs
 	go test -count=1 -timeout 20m ./...
 
-e2e: setup-e2e build reference ## under containerd through CRI, podman and libcni; the fleet's page in a browser
+package: setup build ## deb and rpm into bin/package/, the same bytes from the same source
+	@PODNET_VERSION='$(VERSION)' NFPM='go run $(NFPM)' systemd/package/build.sh
+
+e2e: setup-e2e build reference package ## under containerd through CRI, podman and libcni; the fleet's page in a browser
 	go test -count=1 -v -timeout 20m ./test/runtime ./cmd/podnetctl/internal/fleetpage
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there

@@ -45,6 +45,8 @@ func (p *Pass) ready() Condition {
 
 func (p *Pass) notReady() (reason, message string) {
 	switch {
+	case p.Verdict.Topology == nil && p.Err != nil:
+		return "PassFailed", fmt.Sprint(p.Err)
 	case p.Verdict.Topology == nil:
 		return p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message
 	case p.Plan == nil:

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/podnet/podnet/cmd/cni/collect"
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/internal/privilege"
@@ -47,19 +46,24 @@ type flags struct {
 	showVersion         bool
 }
 
-func run(args []string) error {
-	var f flags
+func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
+	f := &flags{}
 	set := pflag.NewFlagSet("podnetd", pflag.ContinueOnError)
 	shared := options.Register(set, "")
 	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)
 	set.StringVar(&f.pprofAddr, "pprof-addr", "", `where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); "": nowhere`)
-	if err := set.SetAnnotation("metrics-addr", options.MayBeEmpty, nil); err != nil {
-		return err
-	}
 	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
+	return set, shared, f, set.SetAnnotation("metrics-addr", options.MayBeEmpty, nil)
+}
+
+func run(args []string) error {
+	set, shared, f, err := newFlags()
+	if err != nil {
+		return err
+	}
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func run(args []string) error {
 		return nil
 	}
 	if set.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q (podnetd takes flags only)", set.Arg(0))
+		return operand(set)
 	}
 	settings, err := shared.Resolve(os.LookupEnv)
 	if err != nil {
@@ -84,7 +88,7 @@ func run(args []string) error {
 	if err := privilege.Check(); err != nil {
 		return err
 	}
-	return serve(settings, f, log)
+	return serve(settings, *f, log)
 }
 
 func newLog(format, level string) (*slog.Logger, error) {
@@ -153,32 +157,4 @@ func collectGarbage(ctx context.Context, paths state.Paths, network string, log 
 		log.Info("collected what pods have left behind", "leases", len(g.Freed), "veths", g.Veths, "mappings", g.Mappings)
 	}
 	return err
-}
-
-// manager tells systemd, if that is who started the daemon.
-type manager struct {
-	log   *slog.Logger
-	ready bool
-}
-
-// passed: after the first verdict, whatever it is, the daemon does all it can.
-func (m *manager) passed(s *reconcile.NodeStatus) {
-	if !m.ready {
-		m.notify(daemon.SdNotifyReady)
-		m.ready = true
-	}
-	text := fmt.Sprintf("in sync, %d peers", s.Peers)
-	if !s.InSync {
-		text = "not in sync: " + s.Condition(reconcile.Ready).Message
-	}
-	m.notify("STATUS=" + text)
-}
-
-func (m *manager) alive()    { m.notify(daemon.SdNotifyWatchdog) }
-func (m *manager) stopping() { m.notify(daemon.SdNotifyStopping) }
-
-func (m *manager) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		m.log.Warn("systemd was not told", "error", err)
-	}
 }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/podnet/podnet/reconcile"
+)
+
+// manager tells systemd, if that is who started the daemon.
+type manager struct {
+	log   *slog.Logger
+	ready bool
+}
+
+// passed: after the first verdict, whatever it is, the daemon does all it can.
+func (m *manager) passed(s *reconcile.NodeStatus) {
+	if !m.ready {
+		m.notify(daemon.SdNotifyReady)
+		m.ready = true
+	}
+	m.notify("STATUS=" + oneLine(statusText(s)))
+}
+
+// oneLine keeps the first: a second one would be another message to systemd.
+func oneLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func (m *manager) alive()    { m.notify(daemon.SdNotifyWatchdog) }
+func (m *manager) stopping() { m.notify(daemon.SdNotifyStopping) }
+
+func (m *manager) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		m.log.Warn("systemd was not told", "error", err)
+	}
+}
+
+// statusText is the line that systemctl status shows: how the node is, and the first reason why it is not well.
+func statusText(s *reconcile.NodeStatus) string {
+	ready, refused := s.Condition(reconcile.Ready), s.Condition(reconcile.StaleTopology)
+	switch {
+	case s.Topology.Digest == "" && ready.Reason != "PassFailed":
+		return "waiting for a topology: " + ready.Message
+	case s.InSync && refused.Status == "True":
+		return fmt.Sprintf("in sync with the last good topology, %d peers; the file is refused: %s", s.Peers, refused.Message)
+	case s.InSync:
+		return fmt.Sprintf("in sync, %d peers", s.Peers)
+	case ready.Status != "True":
+		return "not in sync: " + ready.Message
+	}
+	for _, typ := range []string{reconcile.Degraded, reconcile.Foreign} {
+		if c := s.Condition(typ); c.Status == "True" {
+			return "not in sync: " + c.Message
+		}
+	}
+	return "not in sync (podnetctl diff)"
+}
