@@ -11,7 +11,7 @@ BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w 
 # Not dependencies of the module: a linter, the plugins that podnet's are compared with, what makes packages.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
-NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+NFPM        := v2.43.4
 LIBCNI      := v1.3.1
 
 .PHONY: build demo test package e2e lint bench soak conformance faults fuzz setup setup-runtime setup-e2e reference clean
@@ -29,8 +29,13 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 test: setup-runtime lint build reference package ## everything that CI runs
 	go test -count=1 -timeout 20m ./...
 
-package: setup build ## deb and rpm into bin/package/, the same bytes from the same source
-	@PODNET_VERSION='$(VERSION)' NFPM='go run $(NFPM)' systemd/package/build.sh
+NFPM_PROGRAM ?= bin/nfpm-$(NFPM)
+package: setup build $(NFPM_PROGRAM) ## deb and rpm into bin/package/, the same bytes from the same source
+	@PODNET_VERSION='$(VERSION)' NFPM='$(NFPM_PROGRAM)' systemd/package/build.sh
+
+bin/nfpm-$(NFPM):
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/nfpm.new go install -trimpath -ldflags '-s -w' github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)
+	@mv bin/nfpm.new/nfpm $@ && rmdir bin/nfpm.new
 
 e2e: setup-e2e build reference package ## under containerd through CRI, podman and libcni; the fleet's page in a browser
 	go test -count=1 -v -timeout 20m ./test/runtime ./cmd/podnetctl/internal/fleetpage

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes bin/package/podnet*.deb and .rpm of what is in bin/. Called by make package with PODNET_VERSION as git describes
-# it and NFPM as the command to run. The same source gives the same bytes: every date is SOURCE_DATE_EPOCH, by default
+# it and NFPM as the program to run. The same source gives the same bytes: every date is SOURCE_DATE_EPOCH, by default
 # that of the last commit.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -22,6 +22,6 @@ for shell in bash zsh fish; do
     bin/podnetctl completion "$shell" >"$out/completion/podnetctl.$shell"
 done
 for packager in deb rpm; do
-    $NFPM package --config systemd/package/nfpm.yaml --packager "$packager" --target "$out/" >/dev/null
+    "$NFPM" package --config systemd/package/nfpm.yaml --packager "$packager" --target "$out/" >/dev/null
 done
 ls "$out"/*.deb "$out"/*.rpm

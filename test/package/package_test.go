@@ -107,8 +107,12 @@ func TestReproducible(t *testing.T) {
 	output(t, "sh", "-c", fmt.Sprintf("cd %s && git -c safe.directory='*' ls-files -com --exclude-standard -z | "+
 		"xargs -0 sh -c 'for f; do [ -e \"$f\" ] && cp --parents -p \"$f\" %s; done; true' -", source, elsewhere))
 	version := strings.Fields(output(t, lab.Program("podnetctl"), "version"))[1]
-	cmd := exec.Command("make", "-C", elsewhere, "package", "VERSION="+version)
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=mod")
+	nfpm, err := filepath.Glob(filepath.Join(source, "bin/nfpm-*"))
+	if err != nil || len(nfpm) == 0 {
+		t.Fatalf("no bin/nfpm-* in %s (make package)", source)
+	}
+	cmd := exec.Command("make", "-C", elsewhere, "package", "VERSION="+version, "NFPM_PROGRAM="+nfpm[0])
+	cmd.Env = append(os.Environ(), "GOPROXY=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make package in a copy: %v\n%s", err, out)
 	}
