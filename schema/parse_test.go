@@ -124,7 +124,7 @@ func TestAggregate(t *testing.T) {
 		for text := range strings.FieldsSeq(in) {
 			prefixes = append(prefixes, netip.MustParsePrefix(text))
 		}
-		if got := strings.Join(texts(aggregate(prefixes)), " "); got != want {
+		if got := strings.Join(texts(Aggregate(prefixes)), " "); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}

@@ -25,7 +25,7 @@ func (r *reader) checkRanges(o, network *object, entries []entry, ranges cluster
 	for i := range entries {
 		pods = append(pods, entries[i].PodCIDRs...)
 	}
-	net.ClusterCIDRs = aggregate(pods)
+	net.ClusterCIDRs = Aggregate(pods)
 	if n := len(net.ClusterCIDRs); n > maxAggregated {
 		at := o.key("nodes")
 		if v, ok := network.get("clusterCIDRs"); ok {
@@ -38,7 +38,7 @@ func (r *reader) checkRanges(o, network *object, entries []entry, ranges cluster
 
 // checkInside: merged ranges are sorted and disjoint, so the one that may hold a podCIDR is found by bisection.
 func (r *reader) checkInside(entries []entry, cluster []netip.Prefix) {
-	merged := aggregate(cluster)
+	merged := Aggregate(cluster)
 	for i := range entries {
 		e := &entries[i]
 		for _, pod := range e.pods {
@@ -72,8 +72,8 @@ func oneOf(cluster []netip.Prefix, p netip.Prefix) string {
 	return strings.Join(names, " or ")
 }
 
-// aggregate gives the fewest prefixes that hold the same addresses, in order.
-func aggregate(prefixes []netip.Prefix) []netip.Prefix {
+// Aggregate gives the fewest prefixes that hold the same addresses, in order.
+func Aggregate(prefixes []netip.Prefix) []netip.Prefix {
 	sorted := slices.Clone(prefixes)
 	slices.SortFunc(sorted, comparePrefixes)
 	var merged []netip.Prefix

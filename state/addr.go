@@ -59,11 +59,12 @@ func (a Addr) Displaces(other Addr) bool {
 }
 
 // listAddrs reports the addresses of podnet's devices, less those that the kernel gives itself (link-local).
-func listAddrs(n *Node, _ *Set, live *Live) error {
+func listAddrs(n *Node, want *Set, live *Live) error {
 	routed, err := n.subnetRoutes(live)
 	if err != nil {
 		return fmt.Errorf("list the routes of subnets: %w", err)
 	}
+	live.Conflicts = append(live.Conflicts, n.foreignAddresses(want)...)
 	for _, l := range live.Links.Rows() {
 		up := n.links[l.Device].Attrs().Flags&net.FlagUp != 0
 		for _, a := range n.addrs {

@@ -47,9 +47,9 @@ func (c Chain) Attrs() string {
 func hooks() map[string]string { return map[string]string{"nat": "POSTROUTING", "filter": "FORWARD"} }
 
 // parseChains reads podnet's chains and the jumps to them out of what iptables-save prints, and what stands between a
-// jump and the packets, or between the tunnel and its packets: port is that of tunnelPort.
-func parseChains(family uint8, save, port string) ([]Chain, []Conflict) {
-	p := chainParser{family: family, chains: map[string]*Chain{}, input: &tunnelInput{family: family, port: port}}
+// jump and the packets.
+func parseChains(family uint8, save string) ([]Chain, []Conflict) {
+	p := chainParser{family: family, chains: map[string]*Chain{}}
 	for line := range strings.Lines(save) {
 		p.line(strings.TrimSuffix(line, "\n"))
 	}
@@ -57,7 +57,7 @@ func parseChains(family uint8, save, port string) ([]Chain, []Conflict) {
 	for _, name := range p.order {
 		out = append(out, *p.chains[name])
 	}
-	return out, append(p.conflicts, p.input.conflicts()...)
+	return out, p.conflicts
 }
 
 type chainParser struct {
@@ -68,7 +68,6 @@ type chainParser struct {
 	hookRules int      // rules of the table's hook so far
 	ahead     []string // those that end a packet's way, as "N REST"
 	conflicts []Conflict
-	input     *tunnelInput
 }
 
 func (p *chainParser) line(line string) {
@@ -80,13 +79,8 @@ func (p *chainParser) line(line string) {
 		name, _, _ := strings.Cut(line[1:], " ")
 		p.chains[name] = &Chain{Family: p.family, Table: p.table, Chain: name, Hook: hook}
 		p.order = append(p.order, name)
-	case p.table == "filter" && strings.HasPrefix(line, ":INPUT "):
-		p.input.header(line)
 	case strings.HasPrefix(line, "-A "):
 		chain, rule, _ := strings.Cut(line[3:], " ")
-		if p.table == "filter" && chain == "INPUT" {
-			p.input.rule(rule)
-		}
 		if c := p.chains[chain]; c != nil && c.Table == p.table {
 			c.Rules = joinLines(c.Rules, rule)
 			return

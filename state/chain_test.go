@@ -35,7 +35,7 @@ COMMIT
 `
 
 func TestParseChains(t *testing.T) {
-	chains, conflicts := parseChains(4, saved, "")
+	chains, conflicts := parseChains(4, saved)
 	want := []Chain{
 		{4, "nat", "PODNET-MASQUERADE", "! -s 10.244.0.0/24 -j RETURN\n-j MASQUERADE --random-fully", "POSTROUTING", 1, ""},
 		{4, "filter", "PODNET-FORWARD", "", "FORWARD", 2, "OTHER -i eth0 -j PODNET-FORWARD"},

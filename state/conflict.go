@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/podnet/podnet/state/device"
 	"golang.org/x/sys/unix"
 )
 
@@ -126,8 +127,8 @@ func (r liveRoute) owner() string {
 }
 
 func (r liveRoute) remedy() string {
-	if r.Protocol == unix.RTPROT_KERNEL && r.Table == mainTable {
-		return fmt.Sprintf("take the address out of %s from %s (ip addr show dev %s)", r.Dst, r.Device, r.Device)
+	if r.Protocol == unix.RTPROT_KERNEL && r.Table == mainTable && r.Source.IsValid() { // it goes with its address
+		return fmt.Sprintf("ip addr del %s dev %s", netip.PrefixFrom(r.Source, r.Dst.Bits()), r.Device)
 	}
 	six, kind, table := "", "", ""
 	if r.Dst.Addr().Is6() {
@@ -156,4 +157,28 @@ func (c Conflict) Object() string {
 		return c.Name
 	}
 	return c.Key.Name
+}
+
+// foreignAddresses: an address of another link inside this node's own podCIDR takes pods' addresses, or the whole range, away
+// from the bridge.
+func (n *Node) foreignAddresses(want *Set) []Conflict {
+	var out []Conflict
+	for _, own := range want.Addrs.Rows() {
+		for _, a := range n.addrs {
+			p, link := prefixOf(a.IPNet), n.links[n.name(a.LinkIndex)]
+			if own.Prefix.IsSingleIP() || !p.IsValid() || !p.Overlaps(own.Prefix.Masked()) || link == nil || link.Attrs().Group == device.GroupDevice {
+				continue
+			}
+			name := link.Attrs().Name
+			if _, _, wanted := want.Links.Find(linkKey(name)); wanted { // of another owner: that is a conflict itself
+				continue
+			}
+			out = append(out, Conflict{
+				Key: own.Key(), Name: p.String(),
+				Owner:  fmt.Sprintf("an address of %s, in this node's podCIDR %s", name, own.Prefix.Masked()),
+				Remedy: fmt.Sprintf("ip addr del %s dev %s", p, name),
+			})
+		}
+	}
+	return out
 }

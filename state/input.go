@@ -2,79 +2,183 @@ package state
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state/verdict"
 )
 
-// tunnelInput finds out whether the INPUT chain lets the tunnel's packets in, as far as that can be told from the outside:
-// a chain that another one decides in is given the benefit of the doubt.
-type tunnelInput struct {
-	family  uint8
-	port    string // the tunnel's; "": its packets come in over the other family
-	rules   int
-	policy  string // of INPUT
-	open    bool   // a rule lets them in, or may
-	dropped string // the rule that ends all others' way, as "N REST"
+// traffic is what podnet's tunnel and pods have to get through every packet filter, by the desired set.
+type traffic struct {
+	bridge, tunnel string
+	ipv4, ipv6     bool // families that pods speak
+	port           uint16
+	underlay6      bool
+	want           *Set
 }
 
-func (t *tunnelInput) header(line string) {
-	if name, rest, _ := strings.Cut(line[1:], " "); name == "INPUT" {
-		t.policy, _, _ = strings.Cut(rest, " ")
-	}
-}
-
-func (t *tunnelInput) rule(rule string) {
-	t.rules++
-	if t.open || t.dropped != "" {
-		return
-	}
-	match, target, _ := strings.Cut(" "+comment.ReplaceAllString(rule, ""), " -j ")
-	verdict, _, _ := strings.Cut(target, " ")
-	switch verdict {
-	case "DROP", "REJECT":
-		if match == "" {
-			t.dropped = fmt.Sprintf("%d %s", t.rules, rule)
+func trafficOf(want *Set) traffic {
+	t := traffic{want: want}
+	for _, l := range want.Links.Rows() {
+		if l.Type == "vxlan" {
+			t.tunnel, t.port, t.underlay6 = l.Device, l.Port, l.Local.Is6()
+		} else {
+			t.bridge = l.Device
 		}
-	case "ACCEPT", "RETURN":
-		t.open = t.mayMatch(match)
-	default: // another chain
-		t.open = verdict != "" && verdict != "LOG"
 	}
+	for _, a := range want.Addrs.Rows() {
+		t.ipv4 = t.ipv4 || a.Prefix.Addr().Is4()
+		t.ipv6 = t.ipv6 || a.Prefix.Addr().Is6()
+	}
+	return t
 }
 
-// mayMatch says whether a packet to the tunnel's port from some node may fit.
-func (t *tunnelInput) mayMatch(match string) bool {
-	switch {
-	case strings.Contains(match, " -i lo"), strings.Contains(match, " -p tcp"), strings.Contains(match, " -p icmp"), strings.Contains(match, " -p ipv6-icmp"),
-		strings.Contains(match, "RELATED,ESTABLISHED"), strings.Contains(match, "ESTABLISHED,RELATED"), strings.Contains(match, "INVALID"):
-		return false
-	case strings.Contains(match, "--dport "):
-		return strings.Contains(match+" ", "--dport "+t.port+" ")
+// peers are the underlay addresses of so many of them.
+func (t traffic) peers(most int) []netip.Addr {
+	var all []netip.Addr
+	for _, f := range t.want.FDB.Rows()[:min(most, t.want.FDB.Len())] {
+		all = append(all, f.Dst)
 	}
-	return true
+	return all
 }
 
-// conflicts is what there is to say of it.
-func (t *tunnelInput) conflicts() []Conflict {
-	if t.port == "" || t.open || t.dropped == "" && t.policy != "DROP" {
+// sample bounds what a firewall's rules are tried with: enough to see what they are about.
+const sample = 16
+
+// fromPeer is a tunnel's packet of some other node; fromStranger one of somebody else.
+func (t traffic) fromPeer() verdict.Packet {
+	return verdict.Packet{Out: verdict.Nowhere, UDP: true, Port: t.port, IPv6: t.underlay6, Sources: t.peers(sample)}
+}
+
+func (t traffic) fromStranger() verdict.Packet {
+	return verdict.Packet{Out: verdict.Nowhere, UDP: true, Port: t.port, IPv6: t.underlay6, Stranger: true}
+}
+
+// fewRanges is as many source ranges as a rule to be pasted may have.
+const fewRanges = 64
+
+// sources are the underlay addresses of all peers as ranges: exactly them, or the least range with all of them if that
+// would be too long for a command. None: there are no peers.
+func (t traffic) sources() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range t.peers(t.want.FDB.Len()) {
+		all = append(all, netip.PrefixFrom(a, a.BitLen()))
+	}
+	if exact := schema.Aggregate(all); len(exact) <= fewRanges {
+		return exact
+	}
+	around := all[0]
+	for _, p := range all {
+		for !around.Contains(p.Addr()) {
+			around, _ = around.Addr().Prefix(around.Bits() - 1) // ends at 0 bits, which contain all
+		}
+	}
+	return []netip.Prefix{around}
+}
+
+func joinPrefixes(all []netip.Prefix, separator string) string {
+	var texts []string
+	for _, p := range all {
+		if p.IsSingleIP() {
+			texts = append(texts, p.Addr().String())
+			continue
+		}
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, separator)
+}
+
+// letIn is the command that lets the tunnel's packets of the nodes in, ahead of everything else.
+func (t traffic) letIn() string {
+	program, from := "iptables", ""
+	if t.underlay6 {
+		program = "ip6tables"
+	}
+	if nodes := t.sources(); len(nodes) > 0 {
+		from = " -s " + joinPrefixes(nodes, ",")
+	}
+	return fmt.Sprintf("%s -I INPUT%s -p udp --dport %d -j ACCEPT", program, from, t.port)
+}
+
+// closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let them in gets the benefit
+// of the doubt.
+func closedInput(family uint8, rules verdict.Save, want *Set) []Conflict {
+	t := trafficOf(want)
+	if t.port == 0 || t.underlay6 != (family == 6) {
+		return nil
+	}
+	may, by := rules.Judge("INPUT", t.fromPeer())
+	if may != verdict.Drop {
 		return nil
 	}
 	why := "its policy is DROP"
-	if number, _, _ := strings.Cut(t.dropped, " "); number != "" {
+	if number, _, _ := strings.Cut(by, " "); number != "" {
 		why = "its rule " + number + " ends all"
 	}
 	return []Conflict{{
-		Key:    Key{Kind: KindChain, Name: "INPUT", Num: uint32(t.family)},
-		Owner:  fmt.Sprintf("lets no UDP to port %s in (%s): no node reaches this one's pods", t.port, why),
-		Remedy: fmt.Sprintf("%s -I INPUT -p udp --dport %s -j ACCEPT", command(t.family, "iptables"), t.port),
+		Key:    Key{Kind: KindChain, Name: "INPUT", Num: uint32(family)},
+		Owner:  fmt.Sprintf("lets no UDP to port %d in (%s): no node reaches this one's pods", t.port, why),
+		Remedy: t.letIn(),
 	}}
 }
 
-// tunnelPort is that of the tunnel in want, "" if its packets come in over another family.
-func tunnelPort(family uint8, want *Set) string {
-	for _, l := range want.Links.Rows() {
-		if l.Type == "vxlan" && l.Local.Is4() == (family == 4) {
-			return fmt.Sprint(l.Port)
+// foreignFilters are the base chains of nftables that surely drop what podnet's own chains accept.
+func foreignFilters(bases []baseChain, want *Set) []Conflict {
+	t := trafficOf(want)
+	var out []Conflict
+	for i := range bases {
+		b := &bases[i]
+		if what := t.dropped(b); what != "" {
+			out = append(out, Conflict{
+				Key: Key{Kind: KindChain, Name: b.String()}, Owner: "of nftables, drops " + what, Remedy: t.pass(b),
+			})
+		}
+	}
+	return out
+}
+
+// dropped says what a base chain surely drops; "": nothing.
+func (t traffic) dropped(b *baseChain) string {
+	if b.input {
+		if p := t.fromPeer(); t.port != 0 && b.sees(p.IPv6) && b.judge(p) == verdict.Drop {
+			return fmt.Sprintf("UDP to port %d: no node reaches this one's pods", t.port)
+		}
+		return ""
+	}
+	for _, ipv6 := range []bool{false, true} {
+		if ipv6 && !t.ipv6 || !ipv6 && !t.ipv4 || !b.sees(ipv6) {
+			continue
+		}
+		for what, p := range map[string]verdict.Packet{
+			"what pods send to other nodes":        {In: t.bridge, Out: t.tunnel, IPv6: ipv6, UDP: true},
+			"what other nodes' pods send to these": {In: t.tunnel, Out: t.bridge, IPv6: ipv6, UDP: true},
+		} {
+			if b.judge(p) == verdict.Drop {
+				return what
+			}
 		}
 	}
 	return ""
+}
+
+// pass is the command that has a base chain let podnet's packets through.
+func (t traffic) pass(b *baseChain) string {
+	insert := "nft insert rule " + b.String()
+	nodes := t.sources()
+	switch firewalld := b.table == "firewalld"; {
+	case !b.input && firewalld:
+		return fmt.Sprintf("firewall-cmd --permanent --zone=trusted --add-interface=%s --add-interface=%s && firewall-cmd --reload", t.bridge, t.tunnel)
+	case !b.input:
+		return fmt.Sprintf("%s iifname %s accept && %s oifname %s accept", insert, t.bridge, insert, t.bridge)
+	case firewalld:
+		return fmt.Sprintf("firewall-cmd --permanent --add-port=%d/udp && firewall-cmd --reload", t.port)
+	case len(nodes) == 0:
+		return fmt.Sprintf("%s udp dport %d accept", insert, t.port)
+	}
+	word := "ip"
+	if t.underlay6 {
+		word = "ip6"
+	}
+	return fmt.Sprintf("%s %s saddr '{ %s }' udp dport %d accept", insert, word, joinPrefixes(nodes, ", "), t.port)
 }

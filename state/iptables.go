@@ -39,7 +39,7 @@ func listChains(n *Node, want *Set, live *Live) error {
 	var failed error
 	generation, known := n.generation()
 	for _, family := range []uint8{4, 6} {
-		r, err := n.readRules(family, tunnelPort(family, want), generation, known)
+		r, err := n.readRules(family, generation, known)
 		if err != nil {
 			if wantsChains(want, family) {
 				failed = errors.Join(failed, err)
@@ -50,6 +50,10 @@ func listChains(n *Node, want *Set, live *Live) error {
 			live.Chains.Add(c, OwnNode)
 		}
 		live.Conflicts = append(live.Conflicts, r.conflicts...)
+		live.Conflicts = append(live.Conflicts, closedInput(family, r.filter, want)...)
+	}
+	if bases, err := n.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
+		live.Conflicts = append(live.Conflicts, foreignFilters(bases, want)...)
 	}
 	return failed
 }

@@ -26,6 +26,7 @@ type Node struct {
 
 	live  Live                // its tables are filled anew by each Live
 	rules map[uint8]ruleCache // by family
+	bases baseChains
 
 	interest atomic.Pointer[interest] // of the watch
 	lastRead readGeneration           // of nftables

@@ -65,7 +65,8 @@ type liveRoute struct {
 	Protocol uint8
 	Type     uint8
 	Table    uint32
-	Hops     []Route // of a route with several, Via and Device of each
+	Source   netip.Addr // preferred
+	Hops     []Route    // of a route with several, Via and Device of each
 }
 
 // dumpRoutes hands every route of the main table to each.
@@ -127,7 +128,8 @@ func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 		case unix.RTA_METRICS:
 			r.Odd += "with metrics of its own "
 		case unix.RTA_PREFSRC:
-			r.Odd += "src " + ipOf(v).String() + " "
+			r.Source = ipOf(v)
+			r.Odd += "src " + r.Source.String() + " "
 		case unix.RTA_MULTIPATH:
 			r.Hops = decodeHops(v, name)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/podnet/podnet/state/verdict"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,20 +17,20 @@ import (
 type ruleCache struct {
 	program    string // the file that was run; "": none has been yet
 	nftables   bool   // it keeps its rules in nftables
-	port       string // the tunnel's, which the conflicts depend on
 	generation uint32
 	good       bool // the generation was the same before and after the reading
 
 	chains    []Chain
 	conflicts []Conflict
+	filter    verdict.Save
 }
 
 // readRules reads podnet's chains of a family and what is in their way, from the cache if it is known that nothing has
 // changed. generation is nftables', if that is known.
-func (n *Node) readRules(family uint8, port string, generation uint32, known bool) (ruleCache, error) {
+func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache, error) {
 	c := n.rules[family]
 	program, err := findProgram(command(family, "iptables-save"))
-	if err == nil && c.good && known && c.generation == generation && c.port == port && c.program == program {
+	if err == nil && c.good && known && c.generation == generation && c.program == program {
 		return c, nil
 	}
 	if err != nil || c.program != program {
@@ -48,8 +49,9 @@ func (n *Node) readRules(family uint8, port string, generation uint32, known boo
 		return c, err
 	}
 	after, _ := n.generation()
-	c.port, c.generation, c.good = port, generation, c.nftables && known && after == generation
-	c.chains, c.conflicts = parseChains(family, save, port)
+	c.generation, c.good = generation, c.nftables && known && after == generation
+	c.chains, c.conflicts = parseChains(family, save)
+	c.filter = verdict.ParseSave(save)
 	n.rules[family] = c
 	if c.good {
 		n.lastRead.Store(&c.generation)

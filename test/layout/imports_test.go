@@ -23,7 +23,7 @@ var order = []string{"schema", "state", "reconcile", "cmd"}
 // kernel are the ways into the kernel, open to a few only.
 var kernel = []string{
 	"github.com/vishvananda/netlink", "github.com/vishvananda/netns", "github.com/mdlayher/netlink",
-	"github.com/coreos/go-iptables",
+	"github.com/coreos/go-iptables", "github.com/google/nftables", "github.com/safchain/ethtool",
 }
 
 // impure are the standard library's ways to the world and the clock, closed to schema: bytes in, a value out.

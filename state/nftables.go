@@ -1,0 +1,150 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/podnet/podnet/state/verdict"
+)
+
+// baseChain is a chain of nftables that the kernel sends packets through, other than those of iptables: an ACCEPT in one of
+// them does not save a packet from the next.
+type baseChain struct {
+	family nftables.TableFamily
+	table  string
+	name   string
+	input  bool // it sees what is for the host; otherwise what is forwarded
+	drops  bool // its policy
+	rules  verdict.Table
+}
+
+// baseChains are those as of one generation of the rules: nothing is read while nothing changes.
+type baseChains struct {
+	known      bool
+	generation uint32
+	all        []baseChain
+}
+
+// familyName is nft's word.
+func (b *baseChain) familyName() string {
+	return map[nftables.TableFamily]string{
+		nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
+	}[b.family]
+}
+
+// String is the chain as nft names it.
+func (b *baseChain) String() string { return b.familyName() + " " + b.table + " " + b.name }
+
+// sees says that packets of a family pass through the chain.
+func (b *baseChain) sees(ipv6 bool) bool {
+	return b.family == nftables.TableFamilyINet || ipv6 == (b.family == nftables.TableFamilyIPv6)
+}
+
+func (b *baseChain) judge(p verdict.Packet) verdict.Outcome {
+	return b.rules.Judge(b.name, b.drops, p)
+}
+
+// foreignChains are the base chains on the way of what podnet forwards and of the tunnel's packets. A kernel without nftables
+// has none. generation is that of the rules now, if it is known.
+func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error) {
+	if !known {
+		return nil, nil
+	}
+	if n.bases.known && n.bases.generation == generation {
+		return n.bases.all, nil
+	}
+	all, err := readBaseChains()
+	if err != nil {
+		return nil, fmt.Errorf("read nftables: %w", err)
+	}
+	n.bases = baseChains{true, generation, all}
+	return all, nil
+}
+
+func readBaseChains() ([]baseChain, error) {
+	conn, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.CloseLasting() }() // everything has been read
+	chains, err := conn.ListChains()
+	if err != nil {
+		return nil, err
+	}
+	var bases []baseChain
+	for _, c := range chains {
+		if !onTheWay(c) {
+			continue
+		}
+		b := baseChain{
+			family: c.Table.Family, table: c.Table.Name, name: c.Name, input: *c.Hooknum == *nftables.ChainHookInput,
+			drops: c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop,
+			rules: verdict.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
+		}
+		if err := b.read(conn, c.Table, c.Name); err != nil {
+			return nil, err
+		}
+		bases = append(bases, b)
+	}
+	return bases, nil
+}
+
+// onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of.
+func onTheWay(c *nftables.Chain) bool {
+	switch c.Table.Family {
+	case nftables.TableFamilyINet:
+	case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6:
+		if c.Table.Name == "filter" && (c.Name == "FORWARD" || c.Name == "INPUT") {
+			return false
+		}
+	default:
+		return false
+	}
+	return c.Type == nftables.ChainTypeFilter && c.Hooknum != nil &&
+		(*c.Hooknum == *nftables.ChainHookForward || *c.Hooknum == *nftables.ChainHookInput)
+}
+
+// read takes in a chain, those that it leads to, and the sets that it looks into.
+func (b *baseChain) read(conn *nftables.Conn, table *nftables.Table, chain string) error {
+	if _, known := b.rules.Chains[chain]; known {
+		return nil
+	}
+	rules, err := conn.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+	if err != nil {
+		return fmt.Errorf("%s: %w", chain, err)
+	}
+	b.rules.Chains[chain] = [][]expr.Any{}
+	for _, r := range rules {
+		b.rules.Chains[chain] = append(b.rules.Chains[chain], r.Exprs)
+	}
+	for _, r := range rules {
+		for _, e := range r.Exprs {
+			switch e := e.(type) {
+			case *expr.Lookup:
+				b.readSet(conn, table, e)
+			case *expr.Verdict:
+				if e.Chain == "" {
+					continue
+				}
+				if err := b.read(conn, table, e.Chain); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// readSet takes in a set without ranges. What is in any other stays unknown.
+func (b *baseChain) readSet(conn *nftables.Conn, table *nftables.Table, e *expr.Lookup) {
+	elements, err := conn.GetSetElements(&nftables.Set{Table: table, Name: e.SetName, ID: e.SetID})
+	if err != nil || slices.ContainsFunc(elements, func(el nftables.SetElement) bool { return el.IntervalEnd || el.KeyEnd != nil }) {
+		return
+	}
+	b.rules.Sets[e.SetName] = [][]byte{}
+	for _, el := range elements {
+		b.rules.Sets[e.SetName] = append(b.rules.Sets[e.SetName], el.Key)
+	}
+}
