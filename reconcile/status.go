@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"encoding/json"
-	"os"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -112,7 +111,8 @@ func (s *NodeStatus) Condition(typ string) Condition {
 
 // ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.
 func ReadStatus(path string) (*NodeStatus, error) {
-	b, err := os.ReadFile(path)
+	const most = 16 << 20 // bytes
+	b, err := state.ReadFile(path, most)
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,9 @@ func conflist(t *schema.Topology, node *schema.Node, mtu int, paths Paths) (Conf
 	return Conflist{paths.Conflist, string(b) + "\n"}, err
 }
 
+// mostConflist is how long a CNI configuration may be, bytes.
+const mostConflist = 1 << 20
+
 // listConflist reports every file of podnet's in the runtime's directory, told by the mark in its bridge entry: also one of
 // an earlier name. A damaged file in podnet's place counts as podnet's; a sound one without the mark is somebody else's.
 func listConflist(n *Node, want *Set, live *Live) error {
@@ -136,7 +139,7 @@ func listConflist(n *Node, want *Set, live *Live) error {
 		if !configFile(e.Name()) && path != n.paths.Conflist {
 			continue
 		}
-		b, err := os.ReadFile(path)
+		b, err := ReadFile(path, mostConflist)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -150,8 +153,8 @@ func listConflist(n *Node, want *Set, live *Live) error {
 		case path == n.paths.Conflist && want.Conflists.Len() > 0:
 			live.Conflicts = append(live.Conflicts, Conflict{
 				Key: c.Key(), Name: c.Name(), Blocks: true,
-				Owner:  "a CNI configuration that podnet did not write",
-				Remedy: "mv " + path + " elsewhere, or --cni-conf-name with another name",
+				Owner:  "a CNI configuration that podnet did not write (or choose another --cni-conf-name)",
+				Remedy: "mv " + Quote(path) + " " + Quote(path+".disabled"),
 			})
 		}
 	}

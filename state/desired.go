@@ -28,10 +28,15 @@ func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
 	if mtu == 0 {
 		mtu = ethernetMTU
 	}
-	if node.IP.Is4() {
-		return mtu - overheadIPv4
+	return mtu - Overhead(node.IP)
+}
+
+// Overhead is what encapsulation costs a packet between nodes with such underlay addresses, bytes.
+func Overhead(ip netip.Addr) int {
+	if ip.Is4() {
+		return overheadIPv4
 	}
-	return mtu - overheadIPv6
+	return overheadIPv6
 }
 
 // Desired is everything that the node should hold according to the topology. It is pure: the same arguments, the same

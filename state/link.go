@@ -130,8 +130,8 @@ func sameTunnel(foreign Link, want *Set) []Conflict {
 		if w.Collides(foreign) && foreign.Local.Is6() == w.Local.Is6() {
 			return []Conflict{{
 				Key: w.Key(), Name: foreign.Device, Blocks: true,
-				Owner:  fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d", foreign.VNI, foreign.Port),
-				Remedy: fmt.Sprintf("ip link del %s, or another network.vxlan.vni in the topology", foreign.Device),
+				Owner:  fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d (or give network.vxlan another)", foreign.VNI, foreign.Port),
+				Remedy: "ip link del " + foreign.Device,
 			}}
 		}
 	}
@@ -140,7 +140,7 @@ func sameTunnel(foreign Link, want *Set) []Conflict {
 
 func foreignLinkRemedy(have, want Link) string {
 	if have.Type != want.Type {
-		return fmt.Sprintf("ip link del %s, or another name for it in the topology", have.Device)
+		return "ip link del " + have.Device
 	}
 	return fmt.Sprintf("ip link set %s group %d", have.Device, device.GroupDevice)
 }

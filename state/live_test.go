@@ -221,7 +221,7 @@ func TestConflicts(t *testing.T) {
 		remedy               string
 	}{
 		{"bridge", "ip link add cni0 type bridge", "cni0", true, "ip link set cni0 group 7200"},
-		{"other type", "ip link add podnet.1 type bridge", "podnet.1", true, "ip link del podnet.1, or another name for it in the topology"},
+		{"other type", "ip link add podnet.1 type bridge", "podnet.1", true, "ip link del podnet.1"},
 		{"more specific route", "ip route add 10.244.1.0/25 via 192.0.2.1 dev eth0 proto static", "10.244.1.0/25", false,
 			"ip route del 10.244.1.0/25 via 192.0.2.1 dev eth0 metric 0"},
 		{"preferred route", "ip route add 10.244.1.0/24 via 192.0.2.1 dev eth0", "10.244.1.0/24", false,

@@ -4,6 +4,8 @@ import "path/filepath"
 
 // Paths are the files of a node that podnet reads or writes.
 type Paths struct {
+	Root        string // in front of every default path
+	Defaults    string // options of both programs
 	Topology    string // what the operator writes
 	LastGood    string // the last topology in force
 	Status      string
@@ -19,6 +21,8 @@ type Paths struct {
 func DefaultPaths(root string) Paths {
 	at := func(p string) string { return filepath.Join("/", root, p) }
 	return Paths{
+		Root:        filepath.Join("/", root),
+		Defaults:    at("/etc/default/podnetd"),
 		Topology:    at("/etc/podnet/topology.yaml"),
 		LastGood:    at("/var/lib/podnet/last-good.yaml"),
 		Status:      at("/run/podnet/status.json"),

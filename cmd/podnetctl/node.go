@@ -31,7 +31,13 @@ func (c *cli) open(verb string) (*node, error) {
 	if err := privilege.Check(); err != nil {
 		return nil, fmt.Errorf("%s %w (sudo podnetctl %s)", verb, err, verb)
 	}
+	return c.enter(s)
+}
+
+// enter opens this node whatever this process may look at.
+func (c *cli) enter(s reconcile.Settings) (*node, error) {
 	n := &node{Settings: s}
+	var err error
 	if n.engine, err = reconcile.Open(s); err != nil {
 		return nil, err
 	}

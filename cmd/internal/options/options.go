@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,9 +14,6 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
 )
-
-// defaultsFile is read by both programs and by the systemd unit.
-const defaultsFile = "/etc/default/podnetd"
 
 // MayBeEmpty annotates a flag to which an empty value says something: elsewhere it counts as not given.
 const MayBeEmpty = "may-be-empty"
@@ -52,7 +48,7 @@ func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, 
 	if err != nil {
 		return reconcile.Settings{}, err
 	}
-	file := filepath.Join(root, defaultsFile)
+	file := state.DefaultPaths(root).Defaults
 	defaults, err := readDefaults(file)
 	if err != nil {
 		return reconcile.Settings{}, err
@@ -103,10 +99,13 @@ func (o *Options) paths() state.Paths {
 	return p
 }
 
+// mostDefaults is how long a defaults file may be, bytes.
+const mostDefaults = 64 << 10
+
 // readDefaults reads NAME=value lines, as systemd's EnvironmentFile does: blank lines and comments are skipped, a value
 // may be quoted.
 func readDefaults(path string) (map[string]string, error) {
-	b, err := os.ReadFile(path)
+	b, err := state.ReadFile(path, mostDefaults)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, nil
 	}

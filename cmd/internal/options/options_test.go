@@ -16,7 +16,7 @@ import (
 func resolve(t *testing.T, root, defaults string, env map[string]string, args ...string) (reconcile.Settings, error) {
 	t.Helper()
 	if defaults != "" {
-		path := filepath.Join(root, defaultsFile)
+		path := filepath.Join(root, "/etc/default/podnetd")
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

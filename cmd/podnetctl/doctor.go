@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/podnet/podnet/cmd/internal/privilege"
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+	surroundings "github.com/podnet/podnet/state/host"
+	"github.com/spf13/cobra"
+)
+
+// Findings is what doctor says, for other programs.
+type Findings struct {
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Node       string           `json:"node"`
+	Findings   []doctor.Finding `json:"findings"`
+	Unseen     []string         `json:"unseen"` // what could not be looked at, and why
+}
+
+func (c *cli) doctor() *cobra.Command {
+	bundle := ""
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what on this host would fight or break podnet, each with its remedy",
+		Long: `doctor looks for what stands in podnet's way on this host: other programs' routes, addresses, devices, packet filters and
+configuration, settings of the kernel, files that others can change. It changes nothing, and works without a topology and,
+as far as it can see then, without root. Exit codes: 0 no errors (warnings do not count), 1 errors, 2 it could not look.`,
+		Example: "  podnetctl doctor --bundle ticket.tar.gz",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return c.runDoctor(bundle) },
+	}
+	cmd.Flags().StringVar(&bundle, "bundle", "", "also write everything that a ticket needs to this file (tar.gz), which must not exist yet")
+	return cmd
+}
+
+func (c *cli) runDoctor(bundle string) error {
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(bundle); bundle != "" && err == nil {
+		return fmt.Errorf("%s is there already: name another file", bundle)
+	}
+	n, err := c.enter(s)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	report := c.examine(n)
+	if c.json() {
+		err = c.writeJSON(report)
+	} else {
+		err = screen.WriteFindings(c.out, c.style(), screen.Findings{Node: report.Node, Findings: report.Findings, Unseen: report.Unseen})
+	}
+	if err == nil && bundle != "" {
+		err = c.writeBundle(n, report, bundle)
+	}
+	if err == nil && doctor.Broken(report.Findings) {
+		err = errNo
+	}
+	return err
+}
+
+// examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.
+func (c *cli) examine(n *node) Findings {
+	t := n.followed()
+	f := doctor.Facts{
+		Host: surroundings.Read(n.Paths.Root, filepath.Dir(n.Paths.Conflist)), Paths: n.Paths,
+		Bridge: "cni0", Tunnel: "podnet.1", // what a topology says if it says nothing
+	}
+	if t != nil {
+		f.Bridge, f.Tunnel = t.Network.Bridge.Name, t.Network.VXLAN.Name
+	}
+	e := examination{node: n, facts: &f, unseen: f.Host.Unseen}
+	if err := privilege.Check(); err != nil {
+		e.blind("parts of the kernel", fmt.Errorf("podnetctl doctor %w", err))
+	}
+	e.topology(t)
+	e.kernel()
+	e.files()
+	return Findings{schema.APIVersion, "Findings", cmp.Or(n.id.Node, n.id.Hostname), doctor.Check(f), e.unseen}
+}
+
+// examination collects facts, and what could not be seen.
+type examination struct {
+	node   *node
+	facts  *doctor.Facts
+	unseen []string
+}
+
+func (e *examination) blind(what string, err error) {
+	if err != nil {
+		e.unseen = append(e.unseen, fmt.Sprintf("%s: %v", what, err))
+	}
+}
+
+func (e *examination) topology(t *schema.Topology) {
+	v := e.node.verdict
+	if !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing {
+		e.facts.Invalid = v.OnDisk.Message
+	}
+	if t == nil {
+		e.blind("what depends on the topology", errors.New(v.OnDisk.Message))
+		return
+	}
+	plan, err := e.node.compare(t)
+	if err != nil {
+		e.blind("what depends on the topology", err)
+		return
+	}
+	e.facts.Plan = plan
+	for _, err := range plan.Errors() {
+		e.blind("a part of the kernel", err)
+	}
+}
+
+func (e *examination) kernel() {
+	want, live, links := &state.Set{}, e.node.engine.Live(), []string{}
+	if p := e.facts.Plan; p != nil {
+		want, links = p.Want, []string{e.facts.Tunnel, p.Facts.Underlay}
+	}
+	var err error
+	e.facts.Open, err = live.OpenTunnel(want)
+	e.blind("who may send to the tunnel", err)
+	e.facts.Other, err = live.OtherIPTables(want)
+	e.blind("rules of the other iptables", err)
+	for _, name := range links {
+		if o, err := live.Offload(name); err == nil { // one that is not there offloads nothing
+			e.facts.Offloads = append(e.facts.Offloads, o)
+		}
+	}
+}
+
+// files: the plugins and the runtime's directory are as good as the conflist.
+func (e *examination) files() {
+	p := e.node.Paths
+	paths := []string{p.Topology, p.Defaults, p.LastGood, p.Conflist, filepath.Dir(p.Conflist)}
+	for _, name := range plugins() {
+		path := filepath.Join(p.PluginDir, name)
+		if _, err := os.Stat(path); err != nil {
+			e.facts.Missing = append(e.facts.Missing, name)
+		}
+		paths = append(paths, path)
+	}
+	e.facts.Untrusted = state.Trust(paths...)
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/test/lab"
+)
+
+// examined is what doctor finds on the host, less what the tests' own surroundings bring along.
+func (h host) examined(code int) []doctor.Finding {
+	h.t.Helper()
+	var report Findings
+	got := h.run(code, "doctor", "-o", "json")
+	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Kind != "Findings" {
+		h.t.Fatalf("%v in %s%s", err, got.stdout, got.stderr)
+	}
+	return report.Findings
+}
+
+// sound is a host on which doctor finds nothing: in place, and the tunnel's port closed to strangers.
+func sound(t *testing.T) host {
+	t.Helper()
+	h := newHost(t)
+	for _, name := range plugins() {
+		write(t, h.Path("/opt/cni/bin/"+name), "#!")
+	}
+	h.Write(valid)
+	h.runWith("", 0, "apply")
+	h.Sh("iptables -I INPUT -p udp --dport 8472 -j DROP")
+	h.Sh("iptables -I INPUT -s 192.0.2.12 -p udp --dport 8472 -j ACCEPT")
+	if found := h.examined(0); len(found) > 0 {
+		t.Fatalf("a sound host: %+v", found)
+	}
+	return h
+}
+
+// paste runs a remedy in a shell on the host, where the programs that talk to systemd do nothing.
+func (h host) paste(remedy string) {
+	h.t.Helper()
+	bin := h.t.TempDir()
+	for _, name := range []string{"systemctl", "networkctl", "udevadm"} {
+		write(h.t, filepath.Join(bin, name), "#!/bin/sh\n")
+		if err := os.Chmod(filepath.Join(bin, name), 0o755); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	if out := h.Execute("env", "PATH="+bin+":"+os.Getenv("PATH"), "sh", "-ec", remedy); out.Code != 0 {
+		h.t.Errorf("%s: exit code %d: %s%s", remedy, out.Code, out.Stdout, out.Stderr)
+	}
+}
+
+// Each trouble is named, and its remedy, pasted, ends it.
+func TestDoctor(t *testing.T) {
+	unit := func(name string) func(host) {
+		return func(h host) {
+			if err := os.MkdirAll(h.Path("/sys/fs/cgroup/system.slice/"+name), 0o755); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+	}
+	sh := func(lines ...string) func(host) {
+		return func(h host) {
+			for _, line := range lines {
+				h.Sh(line)
+			}
+		}
+	}
+	file := func(path, content string) func(host) { return func(h host) { h.WriteFile(path, content) } }
+	mode := func(path string, mode os.FileMode) func(host) {
+		return func(h host) {
+			if err := os.Chmod(h.Path(path), mode); err != nil {
+				h.t.Fatal(err)
+			}
+		}
+	}
+	and := func(all ...func(host)) func(host) {
+		return func(h host) {
+			for _, do := range all {
+				do(h)
+			}
+		}
+	}
+	const networkd, manager = "systemd-networkd.service", "NetworkManager.service"
+	const leaves = "[Network]\nManageForeignRoutes=no\n"
+	for _, c := range []struct {
+		name, id string
+		severity doctor.Severity
+		trouble  func(host)
+	}{
+		{"a route in the place of podnet's", "foreign-route", doctor.Error, and(sh("ip route del 10.244.1.0/24"), func(h host) {
+			h.Sh(fmt.Sprintf("ip route add 10.244.1.0/24 via 192.0.2.1 metric %d", 100))
+		})},
+		{"a route to a part of a peer's pods", "foreign-route", doctor.Error, sh("ip route add 10.244.1.128/25 via 192.0.2.1 proto static")},
+		{"a blackhole", "foreign-route", doctor.Error, sh("ip route add blackhole 10.244.1.0/25")},
+		{"an IPv6 route", "foreign-route", doctor.Error, sh("ip -6 route add fd00:10:244:1::/80 via 2001:db8::1")},
+		{"an address of a peer's pods", "foreign-route", doctor.Error, sh("ip link add br9 type bridge", "ip link set br9 up", "ip addr add 10.244.1.1/25 dev br9")},
+		{"an address of this node's pods", "foreign-address", doctor.Error, sh("ip link add br9 type bridge", "ip addr add 10.244.0.1/24 dev br9")},
+		{"an IPv6 address of this node's pods", "foreign-address", doctor.Error, sh("ip addr add fd00:10:244::7/128 dev eth0 nodad")},
+		{"the bridge made by others", "foreign-link", doctor.Error, sh("ip link set cni0 group 0")},
+		{"the tunnel's vni taken", "foreign-link", doctor.Error, sh("ip link del podnet.1", "ip link add flannel.1 type vxlan id 1 dstport 8472 nolearning")},
+		{"a rule ahead of podnet's", "foreign-chain", doctor.Error, sh("iptables -I FORWARD -j REJECT")},
+		{"a base chain that drops", "foreign-chain", doctor.Error, sh("nft add table inet fw", "nft add chain inet fw across { type filter hook forward priority 5 ; policy drop ; }")},
+		{"a base chain that keeps the tunnel out", "foreign-chain", doctor.Error, sh("nft add table inet fw", "nft add chain inet fw inwards { type filter hook input priority 5 ; policy drop ; }")},
+		{"INPUT closed", "input-closed", doctor.Error, sh("iptables -F INPUT", "iptables -P INPUT DROP")},
+		{"INPUT open", "input-open", doctor.Warning, sh("iptables -F INPUT")},
+		{"another conflist first", "conflist-order", doctor.Error, file("/etc/cni/net.d/05-other net.conflist", "{}")},
+		{"somebody else's conflist in place", "foreign-conflist", doctor.Error, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
+		{"strict reverse path filter", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
+		{"rules of iptables-legacy", "iptables-mixed", doctor.Warning, sh("iptables-legacy -A FORWARD -s 198.51.100.1 -j DROP")},
+		{"iptables-legacy drops", "iptables-mixed", doctor.Error, sh("iptables-legacy -P FORWARD DROP")},
+		{"an underlay too small", "underlay-mtu", doctor.Error, and(file(lab.TopologyPath, strings.Replace(valid, "nodes:", "network: {mtu: 1480}\nnodes:", 1)), func(h host) { h.run(0, "apply") })},
+		{"networkd removes routes", "networkd-foreign-routes", doctor.Error, unit(networkd)},
+		{"a drop-in makes networkd remove routes", "networkd-foreign-routes", doctor.Error, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
+			file("/usr/lib/systemd/networkd.conf.d/05-vendor.conf", "[Network]\nManageForeignRoutes = yes\n"))},
+		{"networkd takes every link", "networkd-manages", doctor.Error, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
+			file("/usr/lib/systemd/network/05-all.network", "[Match]\nName=*\n[Network]\nDHCP=yes\n"))},
+		{"udev gives every link a MAC", "mac-address-policy", doctor.Error, file("/etc/systemd/network/00-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=random\n")},
+		{"udev gives other's devices a MAC", "mac-address-policy", doctor.Warning, file("/etc/systemd/network/99-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=persistent\n")},
+		{"NetworkManager", "networkmanager-manages", doctor.Warning, unit(manager)},
+		{"a topology that others can write", "file-writable", doctor.Warning, mode(lab.TopologyPath, 0o666)},
+		{"a directory that others can write", "file-writable", doctor.Warning, mode("/etc/cni/net.d", 0o777)},
+		{"a last good topology that others can write", "file-writable", doctor.Warning, mode(lab.LastGoodPath, 0o646)},
+		{"a checkout that others can write", "file-writable", doctor.Warning, func(h host) {
+			write(h.t, h.Path("/srv/check out/topology.yaml"), valid)
+			mode("/srv/check out", 0o777)(h)
+			h.t.Chdir(h.Path("/etc/podnet"))
+			if err := errors.Join(os.Remove("topology.yaml"), os.Symlink("../../srv/check out/topology.yaml", "topology.yaml")); err != nil {
+				h.t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := sound(t)
+			c.trouble(h)
+			code := map[doctor.Severity]int{doctor.Error: 1, doctor.Warning: 0}[c.severity]
+			found := h.examined(code)
+			if len(found) == 0 {
+				t.Fatal("nothing found")
+			}
+			for _, f := range found {
+				if f.ID != c.id || f.Severity != c.severity || f.Object == "" || f.Owner == "" || f.Message == "" {
+					t.Errorf("finding %+v", f)
+				}
+				t.Logf("%s %s: %s: %s\n  fix: %s", f.ID, f.Object, f.Owner, f.Message, f.Remedy)
+				h.paste(f.Remedy)
+			}
+			if found := h.examined(0); len(found) > 0 {
+				t.Errorf("after the remedy: %+v", found)
+			}
+		})
+	}
+}
+
+// Without a topology, with one that is not valid, and without root doctor looks at what it can, and says what it cannot.
+func TestDoctorInTheDark(t *testing.T) {
+	h := newHost(t)
+	for _, name := range plugins() {
+		write(t, h.Path("/opt/cni/bin/"+name), "#!")
+	}
+	h.WriteFile("/etc/cni/net.d/05-other.conflist", "{}")
+	got := h.run(1, "doctor")
+	for _, want := range []string{"conflist-order", "05-other.conflist", "Not seen", "topology.yaml"} {
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("without a topology no %q:\n%s", want, got.stdout)
+		}
+	}
+	h.Write(invalid)
+	if got := h.run(1, "doctor"); !strings.Contains(got.stdout, "topology-refused") || !strings.Contains(got.stdout, "192.0.2.300") {
+		t.Errorf("with a bad topology:\n%s", got.stdout)
+	}
+	out := h.Execute("setpriv", "--bounding-set=-all", "--inh-caps=-all", lab.Program("podnetctl"), "--root", h.Root, "doctor")
+	if out.Code != 1 || !strings.Contains(out.Stdout, "conflist-order") || !strings.Contains(out.Stdout, "CAP_NET_ADMIN") {
+		t.Errorf("without capabilities: exit code %d:\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+}
+
+// A bundle holds what a ticket needs, for its owner alone, and replaces nothing.
+func TestDoctorBundle(t *testing.T) {
+	h := sound(t)
+	path := h.Path("/ticket.tar.gz")
+	got := h.run(0, "doctor", "--bundle", path)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	files := unpack(t, path)
+	for name, holds := range map[string]string{
+		"findings.json": "Findings", "status.json": "NodeStatus", "plan.json": "Plan", "files" + h.Path(lab.TopologyPath): "podCIDRs",
+		"files" + h.Path(lab.ConflistPath): "bridge", "commands/ip_-d_-s_link.txt": "podnet.1", "commands/nft_list_ruleset.txt": "PODNET-FORWARD",
+		"commands/iptables-save_-c.txt": "PODNET-MASQUERADE", "commands/bridge_fdb.txt": "192.0.2.12", "version.txt": "devel",
+	} {
+		if !strings.Contains(files["podnet-doctor/"+name], holds) {
+			t.Errorf("%s does not hold %q: %.300q", name, holds, files["podnet-doctor/"+name])
+		}
+		if !strings.Contains(got.stderr, name) {
+			t.Errorf("%s is not said to be in it:\n%s", name, got.stderr)
+		}
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.run(2, "doctor", "--bundle", path)
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a file was replaced: %v", err)
+	}
+	left, err := filepath.Glob(h.Path("/.ticket*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func unpack(t *testing.T, path string) map[string]string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	packed, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for r := tar.NewReader(packed); ; {
+		header, err := r.Next()
+		if err == io.EOF {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[header.Name] = string(data)
+	}
+}
+
+// The screen keeps a remedy whole on its line.
+func TestDoctorScreen(t *testing.T) {
+	h := sound(t)
+	if got := h.run(0, "doctor"); !strings.Contains(got.stdout, "nothing found") {
+		t.Errorf("a sound host:\n%s", got.stdout)
+	}
+	h.Sh("iptables -F INPUT")
+	for _, f := range h.examined(0) {
+		if got := h.run(0, "doctor"); !slices.Contains(strings.Split(got.stdout, "\n"), "  fix     "+f.Remedy) || !strings.Contains(got.stdout, "0 errors, 1 warning") {
+			t.Errorf("no line with %q:\n%s", f.Remedy, got.stdout)
+		}
+	}
+}

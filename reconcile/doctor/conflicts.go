@@ -1,0 +1,80 @@
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/podnet/podnet/state"
+)
+
+// conflicts are somebody else's objects in the way, as diff and status name them too.
+func conflicts(f Facts) []Finding {
+	if f.Plan == nil {
+		return nil
+	}
+	var out []Finding
+	for _, c := range f.Plan.Conflicts {
+		id, severity, message := sort(c)
+		out = append(out, Finding{id, severity, c.Object(), c.Owner, message, c.Remedy})
+	}
+	return out
+}
+
+func sort(c state.Conflict) (id string, severity Severity, message string) {
+	switch {
+	case c.Key.Kind == state.KindChain && c.Key.Name == "INPUT":
+		return "input-closed", Error, "the tunnel's packets have to get in"
+	case c.Key.Kind == state.KindChain:
+		return "foreign-chain", Error, "it is asked beside or before podnet's chains"
+	case c.Key.Kind == state.KindSysctl:
+		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on the tunnel"
+	case c.Key.Kind == state.KindAddr:
+		return "foreign-address", Error, "pods' addresses have to be on the bridge alone"
+	case c.Blocks:
+		return "foreign-" + c.Key.Kind.String(), Error, fmt.Sprintf("podnet's %s %s cannot be made while it is there", c.Key.Kind, name(c.Key))
+	}
+	return "foreign-" + c.Key.Kind.String(), Error, "traffic for pods goes there instead of into the tunnel"
+}
+
+// name of the object that a key stands for.
+func name(k state.Key) string {
+	if k.Name != "" {
+		return k.Name
+	}
+	return fmt.Sprintf("%s/%d", k.Addr, k.Bits)
+}
+
+// topology: the network runs on, but on an older file or on none.
+func topology(f Facts) []Finding {
+	if f.Invalid == "" {
+		return nil
+	}
+	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Invalid, "podnetctl validate " + state.Quote(f.Paths.Topology)}}
+}
+
+func plugins(f Facts) []Finding {
+	if len(f.Missing) == 0 {
+		return nil
+	}
+	return []Finding{{
+		"plugin-missing", Error, f.Paths.PluginDir, "the container runtime's directory",
+		"it lacks " + strings.Join(f.Missing, ", ") + ": no pod can start", "podnetctl install --cni-bin-dir " + state.Quote(f.Paths.PluginDir),
+	}}
+}
+
+// conflistOrder: runtimes take the first configuration in the order of names.
+func conflistOrder(f Facts) []Finding {
+	var out []Finding
+	dir, ours := filepath.Split(f.Paths.Conflist)
+	for _, name := range f.Host.Conflists {
+		if name < ours {
+			path := state.Quote(filepath.Join(dir, name))
+			out = append(out, Finding{
+				"conflist-order", Error, filepath.Join(dir, name), "another network plugin",
+				fmt.Sprintf("it sorts before %s: the runtime gives pods that network instead", ours), "mv " + path + " " + path + ".disabled",
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+// Package doctor says what on a host would fight or break podnet. It is pure: facts in, findings out.
+package doctor
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/host"
+)
+
+// Severity is how bad a finding is.
+type Severity string
+
+// The severities: something does not work, or will not; something may, or is open to abuse.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Finding is one thing in podnet's way.
+type Finding struct {
+	ID       string   `json:"id"` // what sort of thing: the same for every host
+	Severity Severity `json:"severity"`
+	Object   string   `json:"object"` // what it is about, by name
+	Owner    string   `json:"owner"`  // whose it is, as far as one can tell
+	Message  string   `json:"message"`
+	Remedy   string   `json:"remedy"` // a command that ends it when pasted
+}
+
+// Facts are all that the checks go by. Without a topology Plan is nil, and only what does not depend on one is checked.
+type Facts struct {
+	Host      host.Facts
+	Plan      *reconcile.Plan
+	Paths     state.Paths
+	Bridge    string
+	Tunnel    string
+	Untrusted []state.Untrusted
+	Offloads  []state.Offload // of the tunnel and of the underlay
+	Open      string          // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
+	Other     []state.OtherRules
+	Invalid   string   // why the topology on disk is not followed; "": it is, or there is none
+	Missing   []string // plugins
+}
+
+// Check is every finding, errors first.
+func Check(f Facts) []Finding {
+	all := []Finding{}
+	for _, check := range []func(Facts) []Finding{
+		conflicts, topology, plugins, conflistOrder, iptables, openTunnel, mtu, neighbours, networkd, macPolicy, networkManager, offload, files,
+	} {
+		all = append(all, check(f)...)
+	}
+	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	return all
+}
+
+// Broken says that one of them is an error.
+func Broken(all []Finding) bool {
+	return slices.ContainsFunc(all, func(f Finding) bool { return f.Severity == Error })
+}
+
+// devices are podnet's as other programs' configuration would match them; a host veth stands for all.
+func (f Facts) devices() []host.Device {
+	return []host.Device{{Name: f.Bridge, Kind: "bridge"}, {Name: f.Tunnel, Kind: "vxlan"}, {Name: "veth0123456789a", Kind: "veth"}}
+}

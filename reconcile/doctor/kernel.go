@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/podnet/podnet/state"
+)
+
+// iptables: the kernel asks the rules of both kinds, and who looks with one does not see the other's.
+func iptables(f Facts) []Finding {
+	var out []Finding
+	for _, o := range f.Other {
+		severity, message := Warning, fmt.Sprintf("%d rules beside those of %s, which does not show them", o.Rules, o.Uses)
+		if o.Drops {
+			severity, message = Error, message+"; they drop what podnet accepts"
+		}
+		out = append(out, Finding{"iptables-mixed", severity, o.Program, "whoever uses " + o.Program, message, o.Remedy})
+	}
+	return out
+}
+
+// openTunnel: whoever can send UDP to the port sends to pods as any node.
+func openTunnel(f Facts) []Finding {
+	if f.Open == "" {
+		return nil
+	}
+	return []Finding{{
+		"input-open", Warning, "INPUT", "the host's firewall",
+		"takes vxlan packets of any sender: whoever reaches the port is among the pods", f.Open,
+	}}
+}
+
+// mtu: pods' packets do not fit into the underlay's when they are wrapped.
+func mtu(f Facts) []Finding {
+	if f.Plan == nil || f.Plan.Facts.UnderlayMTU == 0 {
+		return nil
+	}
+	facts, node := f.Plan.Facts, f.Plan.Node
+	pods := state.MTU(f.Plan.Topology, node, facts)
+	needs := pods + state.Overhead(node.IP)
+	if needs <= facts.UnderlayMTU {
+		return nil
+	}
+	return []Finding{{
+		"underlay-mtu", Error, facts.Underlay, "the host's network configuration",
+		fmt.Sprintf("its MTU is %d, and pods' packets of %d need %d with their headers (or lower network.mtu to %d)",
+			facts.UnderlayMTU, pods, needs, facts.UnderlayMTU-state.Overhead(node.IP)),
+		fmt.Sprintf("ip link set dev %s mtu %d", facts.Underlay, needs),
+	}}
+}
+
+// neighbours: entries of all namespaces count against one threshold of the machine: each pod has one of its gateway, and
+// some of the pods that it talks to. The host's own of pods and peers are permanent and do not count.
+func neighbours(f Facts) []Finding {
+	const (
+		perPod   = 2
+		most     = 1023 // ports of a bridge
+		headroom = 4    // of what is set: the least that holds, doubled twice
+	)
+	if f.Plan == nil {
+		return nil
+	}
+	var out []Finding
+	for _, p := range f.Plan.Node.PodCIDRs {
+		family := "ipv6"
+		if p.Addr().Is4() {
+			family = "ipv4"
+		}
+		pods := int(min(state.PoolSize(p), most))
+		have, known := f.Host.Neighbours[family]
+		if !known || have >= perPod*pods {
+			continue
+		}
+		base, want := "net."+family+".neigh.default.gc_thresh", headroom*perPod*pods
+		out = append(out, Finding{
+			"neighbour-table", Warning, base + "3", "the host's sysctls",
+			fmt.Sprintf("is %d, and %d pods may need %d entries or more: then new connections fail (neighbour table overflow)", have, pods, perPod*pods),
+			fmt.Sprintf("sysctl -w %s3=%d %s2=%d %s1=%d", base, want, base, want/2, base, want/8),
+		})
+	}
+	return out
+}
+
+// offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a packet that is masqueraded
+// twice on its way into a vxlan device, unless a stable series has the fix; vmxnet3 loses what it segments for a tunnel on a
+// port other than those that it knows.
+func offload(f Facts) []Finding {
+	var out []Finding
+	for _, o := range f.Offloads {
+		quoted := state.Quote(o.Device)
+		switch {
+		case o.Device == f.Tunnel && o.Features["tx-checksum-ip-generic"] && spoilsChecksums(f.Host.Kernel):
+			out = append(out, Finding{
+				"checksum-offload", Warning, o.Device, "kernel " + f.Host.Kernel,
+				"this kernel can spoil the checksums of masqueraded packets in a vxlan: connections that hang for 1, 3 or 63 seconds",
+				"ethtool -K " + quoted + " tx-checksum-ip-generic off",
+			})
+		case o.Device != f.Tunnel && o.Driver == "vmxnet3" && (o.Features["tx-udp_tnl-segmentation"] || o.Features["tx-udp_tnl-csum-segmentation"]):
+			out = append(out, Finding{
+				"tunnel-offload", Warning, o.Device, "driver vmxnet3",
+				"can lose large packets of a tunnel that it segments itself: pings work, connections hang",
+				"ethtool -K " + quoted + " tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off",
+			})
+		}
+	}
+	return out
+}
+
+// spoilsChecksums goes by the release that a fix came with in each series.
+func spoilsChecksums(release string) bool {
+	var major, minor, patch int
+	if n, _ := fmt.Sscanf(strings.ReplaceAll(release, "-", "."), "%d.%d.%d", &major, &minor, &patch); n < 2 {
+		return false
+	}
+	fixed, series := map[[2]int]int{{5, 6}: 13, {5, 4}: 41, {4, 19}: 123, {4, 14}: 181}[[2]int{major, minor}]
+	if series {
+		return patch < fixed
+	}
+	return major < 5 || major == 5 && minor < 7
+}

@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/host"
+)
+
+// networkd: it removes what it did not make, unless it is told not to.
+func networkd(f Facts) []Finding {
+	if !f.Host.Networkd.Runs {
+		return nil
+	}
+	const owner = "systemd-networkd"
+	var out []Finding
+	if f.Host.Networkd.ForeignRoutes {
+		out = append(out, Finding{
+			"networkd-foreign-routes", Error, "ManageForeignRoutes", owner,
+			"removes podnet's routes whenever it starts or a link changes",
+			f.write("/etc/systemd/networkd.conf.d/10-podnet.conf", "[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no") +
+				" && systemctl restart systemd-networkd",
+		})
+	}
+	for _, d := range f.devices() {
+		if m := host.First(f.Host.Networkd.Networks, d); m != nil && !m.Unmanaged {
+			return append(out, Finding{
+				"networkd-manages", Error, m.Path, owner,
+				fmt.Sprintf("matches %s: it takes podnet's addresses off the device and puts its own on", d.Name),
+				f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Networks, ".network"), "[Match]", "Name="+f.names(), "[Link]", "Unmanaged=yes") +
+					" && networkctl reload",
+			})
+		}
+	}
+	return out
+}
+
+// macPolicy: udev gives a device another MAC than podnet's if the policy is random or the address fixed. It leaves one that
+// was set at creation alone under the policy persistent, which is the default; only a device that podnet took over, or a
+// plugin's veth of a random MAC, changes under that.
+func macPolicy(f Facts) []Finding {
+	for _, d := range f.devices() {
+		m := host.First(f.Host.Networkd.Links, d)
+		if m == nil {
+			continue
+		}
+		severity, message := Error, "gives %s another MAC than podnet's: peers' frames are lost"
+		switch m.MACPolicy {
+		case "random", "fixed":
+		case "persistent":
+			if strings.HasPrefix(m.Path, filepath.Join(f.Paths.Root, "/usr/")) { // the distribution's default: not meant for podnet
+				continue
+			}
+			severity, message = Warning, "gives %s another MAC if it was not made by podnet"
+		default:
+			continue
+		}
+		return []Finding{{
+			"mac-address-policy", severity, m.Path, "udev", fmt.Sprintf(message, d.Name),
+			f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Links, ".link"), "[Match]", "OriginalName="+f.names(), "[Link]", "MACAddressPolicy=none") +
+				" && udevadm control --reload",
+		}}
+	}
+	return nil
+}
+
+func networkManager(f Facts) []Finding {
+	if !f.Host.Manager.Runs {
+		return nil
+	}
+	for _, d := range f.devices() {
+		if f.Host.Manager.Manages(d) {
+			return []Finding{{
+				"networkmanager-manages", Warning, d.Name, "NetworkManager",
+				"is not told to leave podnet's devices alone: it may take them down or put addresses on them",
+				f.write("/etc/NetworkManager/conf.d/zz-podnet.conf", "[keyfile]",
+					fmt.Sprintf("unmanaged-devices+=interface-name:%s;interface-name:%s;interface-name:veth*", f.Bridge, f.Tunnel)) +
+					" && systemctl reload NetworkManager",
+			}}
+		}
+	}
+	return nil
+}
+
+// files: who can change what podnet reads as root rules the network, and with plugins the host.
+func files(f Facts) []Finding {
+	var out []Finding
+	for _, u := range f.Untrusted {
+		out = append(out, Finding{"file-writable", Warning, u.Path, "the host's file system", u.Why + ", and podnet does as it says", u.Remedy})
+	}
+	return out
+}
+
+func (f Facts) names() string { return f.Bridge + " " + f.Tunnel + " veth*" }
+
+// ahead is a file name that sorts before all that are there.
+func ahead(files []host.MatchFile, suffix string) string {
+	name := ""
+	for _, stem := range []string{"10-podnet", "05-podnet", "00-podnet", "0-podnet"} {
+		if name = stem + suffix; len(files) == 0 || name < filepath.Base(files[0].Path) {
+			break
+		}
+	}
+	return name
+}
+
+// write is a command that writes lines into a file.
+func (f Facts) write(path string, lines ...string) string {
+	path = filepath.Join("/", f.Paths.Root, path)
+	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, state.Quote(filepath.Dir(path)), strings.Join(lines, `\n`), state.Quote(path))
+}
