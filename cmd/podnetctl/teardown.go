@@ -43,13 +43,14 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 		if err != nil {
 			return err
 		}
-		return c.showTeardown(n, plan, nil, true)
+		return c.showTeardown(n, plan, nil, ending{planned: true, pods: n.podNames(view.Topology)})
 	}
 	if reconcile.DaemonRuns() {
 		return &refusal{"podnetd runs in this network namespace and would put everything back: systemctl disable --now podnetd, then podnetctl teardown"}
 	}
+	names := n.podNames(view.Topology)
 	if pods := n.pods(view.Topology); pods != 0 && !force {
-		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force", screen.Pods(pods))}
+		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(names))}
 	}
 	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
 	if err != nil {
@@ -60,7 +61,39 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if plan == nil {
 		return err
 	}
-	return c.showTeardown(n, plan, err, false)
+	return c.showTeardown(n, plan, err, ending{pods: names})
+}
+
+// ending is what else there is to say of a teardown.
+type ending struct {
+	planned bool
+	pods    []string // that lose their network
+}
+
+// listed puts names below a sentence.
+func listed(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "\n  " + strings.Join(names, "\n  ")
+}
+
+// podNames are the pods with a host veth as a person knows them: the runtime's name, else the container, else the veth.
+func (n *node) podNames(t *schema.Topology) []string {
+	if n.verdict.Previous != nil {
+		t = n.verdict.Previous
+	}
+	pods, err := n.engine.Live().PodList(cmp.Or(t.Network.CNI.Name, "podnet"), t.Network.Bridge.Name)
+	if err != nil {
+		return nil // those that are there are counted all the same
+	}
+	var names []string
+	for _, p := range pods {
+		if p.Veth.Device != "" {
+			names = append(names, cmp.Or(p.Name, p.Owner.ContainerID, p.Veth.Device))
+		}
+	}
+	return names
 }
 
 // remove takes everything away: pods only if it is told to, podnet's directories only if nothing else is left.
@@ -89,17 +122,17 @@ func (n *node) bare() reconcile.View {
 	return v
 }
 
-func (c *cli) showTeardown(n *node, plan *reconcile.Plan, failed error, planned bool) error {
+func (c *cli) showTeardown(n *node, plan *reconcile.Plan, failed error, o ending) error {
 	var err error
 	if c.json() {
 		r := plan.Report(n.inForce())
-		if !planned {
+		if !o.planned {
 			r.Conclude(failed == nil, failed)
 		}
 		err = c.writeJSON(r)
 	} else {
 		err = screen.WriteTeardown(c.out, c.style(), screen.Teardown{
-			Plan: plan, Pods: n.pods(plan.Topology), Planned: planned, Err: failed,
+			Plan: plan, Pods: n.pods(plan.Topology), Names: o.pods, Planned: o.planned, Err: failed,
 			Directories: []string{n.Paths.StateDir, n.Paths.RunDir}, Stays: n.stays(),
 		})
 	}

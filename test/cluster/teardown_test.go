@@ -3,6 +3,7 @@ package cluster
 import (
 	"maps"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/podnet/podnet/test/lab"
@@ -59,8 +60,8 @@ func TestTeardown(t *testing.T) {
 	}
 	unchanged(t, n, before, "a refused teardown")
 	n.Stop()
-	if out := n.Podnetctl("teardown"); out.Code == 0 {
-		t.Error("teardown with a pod present: exit code 0")
+	if out := n.Podnetctl("teardown"); out.Code != 1 || !strings.Contains(out.Stderr, "default/web") {
+		t.Errorf("teardown with a pod present: exit code %d, want 1 and the pod's name: %s", out.Code, out.Stderr)
 	}
 	unchanged(t, n, before, "a refused teardown")
 	if err := p.Del(); err != nil {
@@ -98,8 +99,33 @@ func TestTeardownForce(t *testing.T) {
 	n.AwaitInForce()
 	n.Pod("web")
 	n.Stop()
-	exits(t, n.Podnetctl("teardown", "--force"), 0, "teardown --force")
+	out := n.Podnetctl("teardown", "--force")
+	exits(t, out, 0, "teardown --force")
+	if !strings.Contains(out.Stdout, "default/web") {
+		t.Errorf("teardown does not say who has lost the network:\n%s", out.Stdout)
+	}
 	if err := lab.SameState(bare, n.Network()); err != nil {
 		t.Errorf("not as it was before podnet came:\n%v", err)
+	}
+}
+
+// What an interrupted teardown has left, the next one takes, and what others put beside it in the meantime stays.
+func TestTeardownAgain(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	bare := n.Network()
+	for _, part := range n.Harms(topology, "node-b") {
+		exits(t, n.Podnetctl("apply"), 0, "apply")
+		part.Do()
+		exits(t, n.Podnetctl("teardown"), 0, "teardown after "+part.What)
+		if err := lab.SameState(bare, n.Network()); err != nil {
+			t.Errorf("after %s, and teardown:\n%v", part.What, err)
+		}
+	}
+	const foreign = `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`
+	n.WriteFile(lab.ConflistPath, foreign)
+	exits(t, n.Podnetctl("teardown"), 0, "teardown beside somebody else's conflist")
+	if have, err := n.ReadFile(lab.ConflistPath); err != nil || have != foreign {
+		t.Errorf("somebody else's conflist of podnet's name: %q, %v", have, err)
 	}
 }

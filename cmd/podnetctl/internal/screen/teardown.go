@@ -12,7 +12,8 @@ import (
 type Teardown struct {
 	Plan        *reconcile.Plan
 	Pods        int
-	Planned     bool // nothing has been done
+	Names       []string // of pods that lose their network
+	Planned     bool     // nothing has been done
 	Err         error
 	Directories []string
 	Stays       string // host-wide sysctls
@@ -34,6 +35,13 @@ func WriteTeardown(w io.Writer, style Style, t Teardown) error {
 		for i, line := range v.losses().said {
 			p.row([]string{"Impact", ""}[min(i, 1)], "%s", line)
 		}
+	}
+	if len(t.Names) > 0 {
+		what := "lost their network: "
+		if t.Planned {
+			what = "would keep it from being done without --force, and lose their network: "
+		}
+		p.row("Pods", "%s", what+strings.Join(t.Names, ", "))
 	}
 	files := strings.Join(t.Directories, ", ")
 	switch {
