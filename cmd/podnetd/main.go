@@ -127,12 +127,15 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	signal.Notify(hup, syscall.SIGHUP)
 
 	srv := newServer(version, engine.Live().Overruns)
+	warnOpen(log, "--metrics-addr", f.metricsAddr)
+	warnOpen(log, "--pprof-addr", f.pprofAddr)
 	srv.start(ctx, f.metricsAddr, log)
 	serveProfiles(ctx, f.pprofAddr, log)
 	manager := &manager{log: log}
+	trust := &truster{paths: settings.Paths, log: log}
 	d := &reconcile.Daemon{
 		Engine: engine, Log: log, Resync: f.resync, Version: version,
-		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s) },
+		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
 		Collect: func(ctx context.Context, network string) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
