@@ -185,6 +185,13 @@ func leaseFiles(t *testing.T, h *host) []string {
 // inside is what a pod's processes see of their interfaces.
 func inside(t *testing.T, p *lab.Pod) string {
 	t.Helper()
+	lab.Eventually(t, lab.Patience, "the kernel's link watch has come to eth0", func() error {
+		out, err := p.Exec("ip", "-o", "-br", "link", "show", "dev", "eth0")
+		if err == nil && strings.Contains(out, "UNKNOWN") && strings.Contains(out, "LOWER_UP") {
+			err = errors.New(out)
+		}
+		return err
+	})
 	var b strings.Builder
 	for _, line := range []string{"ip -o -br link show", "ip -o -br addr show eth0", "ip route show", "ip -6 route show"} {
 		out, err := p.Exec(strings.Fields(line)...)
