@@ -21,6 +21,9 @@ type budget struct {
 	spent time.Duration // until then
 }
 
+// forgive takes what has been spent since the last account off it.
+func (b *budget) forgive(spent time.Duration) { b.spent = spent }
+
 // spend notes how much processor time has been spent since the beginning, and returns how long to rest before the next
 // pass.
 func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {

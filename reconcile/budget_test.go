@@ -28,6 +28,11 @@ func TestBudget(t *testing.T) {
 	if rest := pass(10 * time.Second); rest != longestRest {
 		t.Errorf("after a pass of 10 s the next one has to wait for %s, want %s", rest, longestRest)
 	}
+	busy += 10 * time.Second
+	b.forgive(busy)
+	if rest := pass(0); rest != longestRest {
+		t.Errorf("what was forgiven changes the rest to %s", rest)
+	}
 	now = now.Add(time.Minute)
 	if rest := pass(took); rest != 0 {
 		t.Errorf("after a minute's peace a pass has to rest %s", rest)

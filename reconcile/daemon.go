@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type Daemon struct {
 	collecting atomic.Bool
 	fights     contention
 	litter     bool // something has left much garbage
+	excused    bool // what the last pass has cost does not count
 	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
@@ -62,6 +64,9 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		d.pass(ctx)
 		if first {
 			d.collect(ctx)
+		}
+		if d.excused {
+			spent.forgive(processorTime())
 		}
 		rest := spent.spend(time.Now(), processorTime())
 		if rest > 0 {
@@ -164,11 +169,20 @@ func (d *Daemon) pass(ctx context.Context) {
 	before := d.status
 	d.status = d.report(&p)
 	d.litter = d.litter || p.littered(before)
+	d.excused = p.rebuilt() && d.fights.worst() == nil
 	d.log(&p, before)
 	if err := d.status.Write(d.Engine.Paths.Status); err != nil {
 		d.Log.Error("status not written", "error", err)
 	}
 	d.Passed(d.status, &p)
+}
+
+// rebuilt says that the pass has followed a change of the file, or put a part of the node itself right, which takes much
+// along: unless somebody fights over that, it is no storm, and what breaks next need not wait.
+func (p *Pass) rebuilt() bool {
+	return p.Plan != nil && slices.ContainsFunc(p.Plan.Steps, func(s *Step) bool {
+		return s.Result == Done && (s.Cause == CauseChange || s.Kind.Own())
+	})
 }
 
 // littered says that the pass has parsed a file, or made many objects.

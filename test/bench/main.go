@@ -16,7 +16,7 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// settings are the sizes of a run. The defaults take about seven minutes.
+// settings are the sizes of a run. The defaults take about six minutes.
 type settings struct {
 	only   string
 	peers  string
@@ -40,8 +40,8 @@ func flags() *settings {
 	flag.DurationVar(&s.idle, "idle", 30*time.Second, "how long to watch an idle daemon; 10m is what the target says")
 	flag.DurationVar(&s.storm, "storm", 10*time.Second, "how long the adversary lasts; 60s is what the target says")
 	flag.IntVar(&s.stormRoutes, "storm-routes", 100000, "foreign route changes of a storm")
-	flag.DurationVar(&s.healGap, "heal-gap", 100*time.Millisecond, "pause between two deletions at 1,000 peers, on average")
-	flag.DurationVar(&s.healGapLarge, "heal-gap-large", 700*time.Millisecond, "the same at -large peers")
+	flag.DurationVar(&s.healGap, "heal-gap", 50*time.Millisecond, "pause between two deletions at 1,000 peers, on average")
+	flag.DurationVar(&s.healGapLarge, "heal-gap-large", 300*time.Millisecond, "the same at -large peers")
 	flag.IntVar(&s.heals, "heals", 1000, "deletions at 1,000 peers")
 	flag.IntVar(&s.healsLarge, "heals-large", 100, "deletions at -large peers")
 	flag.IntVar(&s.restarts, "restarts", 5, "restarts and edits of the daemon at -large peers")
