@@ -60,7 +60,7 @@ func TestForeignDevices(t *testing.T) {
 			n.Sh(c.add)
 			foreign := "ip -d -j addr show dev " + c.name
 			before := n.Must(strings.Fields(foreign)...)
-			n.Start()
+			n.Start("--resync", "1s") // the kernel does not announce the group of a link that is down
 			remedy := "ip link set " + c.name + " group 7200"
 			condition := n.AwaitCondition("Conflict", "True")
 			if after := n.Must(strings.Fields(foreign)...); after != before {
