@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,8 @@ func bundleCommands() []string {
 		"uname -a", "ip -d -s link", "ip addr", "ip -4 route show table all", "ip -6 route show table all", "ip -4 rule", "ip -6 rule",
 		"ip -s neigh", "bridge -d link", "bridge fdb", "nft list ruleset", "iptables-save -c", "ip6tables-save -c",
 		"iptables-legacy-save -c", "ip6tables-legacy-save -c", "iptables --version", "ss -ulnp",
-		"sysctl -a -r ^net\\.(ipv4|ipv6)\\.(ip_forward|conf|neigh)|^net\\.bridge",
+		// By name, because stable_secret is among the others.
+		`sysctl -a -r \.(ip_forward|forwarding|rp_filter|accept_ra|accept_dad|disable_ipv6|route_localnet|gc_thresh.)$|^net\.bridge`,
 		"systemctl status --no-pager podnetd systemd-networkd NetworkManager firewalld ufw docker",
 		"journalctl --no-pager -u podnetd -n 5000",
 	}
@@ -75,7 +77,8 @@ func (a *archive) command(line string) {
 	if err != nil {
 		out = append(out, (line + ": " + err.Error() + "\n")...)
 	}
-	name := strings.NewReplacer(" ", "_", "/", "_").Replace(strings.TrimSpace(strings.Join(words[:min(len(words), 6)], " ")))
+	words = slices.DeleteFunc(words, func(w string) bool { return strings.Contains(w, "|") }) // a pattern
+	name := strings.NewReplacer(" ", "_", "/", "_").Replace(strings.TrimSpace(strings.Join(words[:min(len(words), 4)], " ")))
 	a.add("commands/"+name+".txt", out[:min(len(out), bundlePart)])
 }
 

@@ -189,6 +189,8 @@ func TestDoctorInTheDark(t *testing.T) {
 // A bundle holds what a ticket needs, for its owner alone, and replaces nothing.
 func TestDoctorBundle(t *testing.T) {
 	h := sound(t)
+	const secret = "2001:db8:5ec4:e7::1"
+	h.SetSysctl("net/ipv6/conf/eth0/stable_secret", secret)
 	path := h.Path("/ticket.tar.gz")
 	got := h.run(0, "doctor", "--bundle", path)
 	info, err := os.Stat(path)
@@ -207,6 +209,14 @@ func TestDoctorBundle(t *testing.T) {
 		if !strings.Contains(got.stderr, name) {
 			t.Errorf("%s is not said to be in it:\n%s", name, got.stderr)
 		}
+	}
+	for name, content := range files {
+		if strings.Contains(content, "5ec4") {
+			t.Errorf("a secret is in %s", name)
+		}
+	}
+	if !strings.Contains(files["podnet-doctor/commands/sysctl_-a_-r.txt"], "net.ipv4.ip_forward = 1") {
+		t.Errorf("no sysctls: %.300q", files["podnet-doctor/commands/sysctl_-a_-r.txt"])
 	}
 	before, err := os.ReadFile(path)
 	if err != nil {
