@@ -55,6 +55,9 @@ add rule inet t allow oifname "eth0" accept; add rule inet t c ct state invalid 
 		{"lets the nodes in", "input", "drop", "add rule inet t c ip saddr 192.0.2.0/24 accept", false},
 		{"lets others in", "input", "drop", "add rule inet t c ip saddr 198.51.100.0/24 accept", true},
 		{"lets a set in", "input", "drop", "add rule inet t c ip saddr { 192.0.2.12, 192.0.2.13 } udp dport 8472 accept", false},
+		{"lets all in but some protocols", "input", "drop", "add rule inet t c meta l4proto != { tcp, icmp } accept", false},
+		{"lets some protocols in", "input", "drop", "add rule inet t c meta l4proto { tcp, icmp } accept", true},
+		{"jumps and comes back", "input", "accept", "add chain inet t d; add rule inet t c jump d; add rule inet t c drop; add rule inet t d return", true},
 		{"decides by a map", "input", "drop", "add rule inet t c udp dport vmap { 8472 : accept, 53 : drop }", false},
 		{"drops connections that are not new", "input", "accept", "add rule inet t c ct state established drop", false},
 	} {
