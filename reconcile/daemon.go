@@ -91,7 +91,7 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
 		return nil, err
 	}
-	if r.files, err = watchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist); err != nil {
+	if r.files, err = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist); err != nil {
 		return nil, err
 	}
 	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(beat), time.NewTicker(collect)

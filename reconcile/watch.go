@@ -19,9 +19,9 @@ const (
 	poll   = 10 * time.Second      // file systems that announce nothing: NFS, FUSE, a directory that comes back
 )
 
-// watchFiles pokes the returned channel when any of the paths may have changed: the file, a link or a directory on the way
+// WatchFiles pokes the returned channel when any of the paths may have changed: the file, a link or a directory on the way
 // to it. What an event says is not looked at further.
-func watchFiles(ctx context.Context, log *slog.Logger, paths ...string) (<-chan struct{}, error) {
+func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) (<-chan struct{}, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func TestWatchFiles(t *testing.T) {
 			}
 			must(t, os.Symlink("v1", filepath.Join(dir, "etc/podnet")))
 			path := filepath.Join(dir, "etc/podnet/topology.yaml")
-			pokes, err := watchFiles(t.Context(), slog.New(slog.DiscardHandler), path)
+			pokes, err := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), path)
 			must(t, err)
 			before, _ := os.ReadFile(path)
 			must(t, c.change(dir))
@@ -76,7 +76,7 @@ func TestWatchFiles(t *testing.T) {
 // A change beside the files costs nothing.
 func TestWatchIgnoresNeighbours(t *testing.T) {
 	dir := t.TempDir()
-	pokes, err := watchFiles(t.Context(), slog.New(slog.DiscardHandler), filepath.Join(dir, "topology.yaml"))
+	pokes, err := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), filepath.Join(dir, "topology.yaml"))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "topology.yaml~"), nil, 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "4913"), nil, 0o644))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -11,11 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// How often status looks again: for a program that waits, and for a person that watches.
-const (
-	waitPause  = 300 * time.Millisecond
-	watchPause = 2 * time.Second
-)
+// waitPause is how often status looks again for a program that waits.
+const waitPause = 300 * time.Millisecond
 
 // statusFlags are those of status alone.
 type statusFlags struct {
@@ -36,7 +32,7 @@ last pass is younger than three resyncs.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runStatus(cmd.Context(), f) },
 	}
 	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait so long for the answer to be yes")
-	cmd.Flags().BoolVar(&f.watch, "watch", false, "look again every two seconds, until interrupted")
+	cmd.Flags().BoolVar(&f.watch, "watch", false, "look again whenever something changes, until interrupted; a line of JSON each without a terminal")
 	cmd.Flags().StringVar(&f.digest, "digest", "", "the topology in force must be this one: a SHA-256, with or without sha256:")
 	return cmd
 }
@@ -81,30 +77,6 @@ func (c *cli) showStatus(n *node, s screen.Status) error {
 		err = errNo
 	}
 	return err
-}
-
-// watch draws the status anew until the process is interrupted.
-func (c *cli) watch(ctx context.Context, n *node, digest string) error {
-	const home = "\x1b[H\x1b[2J"
-	for {
-		s, err := n.look(digest)
-		if err != nil {
-			return err
-		}
-		if style := c.style(); style.Width > 0 {
-			if _, err := io.WriteString(c.out, home); err != nil {
-				return err
-			}
-		}
-		if err := c.showStatus(n, s); err != nil && err != errNo {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(watchPause):
-		}
-	}
 }
 
 // fullDigest checks a digest and puts sha256: in front of it: a prefix of one could match by accident.

@@ -23,11 +23,7 @@ func (f *Facts) firewallHop() Hop {
 	passes := append(f.there(f.Tunnel.Name),
 		pass{filter.Output, out, true, false}, pass{filter.Postrouting, out, true, false},
 		pass{filter.Prerouting, in, true, true}, pass{filter.Input, in, true, true})
-	h := f.judge(Hop{Kind: "firewall"}, append(passes, f.back(f.Tunnel.Name)...))
-	if h.Detail == "" {
-		h.Detail = fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port)
-	}
-	return h
+	return f.judge(Hop{Kind: "firewall"}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
 }
 
 func (f *Facts) mainHook() string {
@@ -61,15 +57,16 @@ func (f *Facts) back(device string) []pass {
 	return []pass{pre, {filter.Forward, p, false, true}}
 }
 
-// judge has the packets go through all passes. The detail is set if one of them drops.
-func (f *Facts) judge(h Hop, passes []pass) Hop {
+// judge has the packets go through all passes. The detail is that hooks let it pass, or the rule that drops it.
+func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
+	h.Detail = detail
 	for _, p := range passes {
 		v := f.Firewall[p.packet.Dst.Is4()].Walk(p.hook, p.packet)
 		switch {
 		case v.Drop && v.Unsure:
-			h.Note = "may drop: " + v.Where
+			h.Detail = detail + "; may be dropped by " + v.Where
 		case v.Drop:
-			h.Detail, h.Note = v.Where, ""
+			h.Detail = v.Where
 			return h.wrong("let it pass", fmt.Sprintf("the firewall drops %s", f.what(p)), f.open(v, p))
 		}
 	}

@@ -14,11 +14,7 @@ func (f *Facts) localHops() []Hop {
 	}
 	if f.From.Pod != nil && f.Bridged {
 		p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
-		h := f.judge(Hop{Kind: "firewall"}, []pass{{filter.Forward, p, false, false}})
-		if h.Detail == "" {
-			h.Detail = "FORWARD, between ports of the bridge"
-		}
-		hops = append(hops, h)
+		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD, between ports of the bridge", []pass{{filter.Forward, p, false, false}}))
 	}
 	port := f.portHop(f.To.Pod)
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
@@ -52,7 +48,7 @@ func (f *Facts) selfHop() Hop {
 	if f.From.Pod == nil {
 		return h
 	}
-	return f.judge(h, []pass{{filter.Prerouting, in, false, false}, {filter.Input, in, false, false}})
+	return f.judge(h, h.Detail, []pass{{filter.Prerouting, in, false, false}, {filter.Input, in, false, false}})
 }
 
 // nobodyHop: no node and no pod has the destination.
@@ -99,25 +95,31 @@ func (f *Facts) nextHop() Hop {
 
 // outsideFirewallHop judges the filters on the way out, and says with which address the packet leaves.
 func (f *Facts) outsideFirewallHop() Hop {
-	h := f.judge(Hop{Kind: "firewall"}, append(f.there(f.Route.Device), f.back(f.Route.Device)...))
-	if h.Detail != "" || f.From.Pod == nil {
-		if h.Detail == "" {
-			h.Detail = "OUTPUT"
-		}
-		return h
+	passes := append(f.there(f.Route.Device), f.back(f.Route.Device)...)
+	h := Hop{Kind: "firewall"}
+	if f.From.Pod == nil {
+		return f.judge(h, "OUTPUT", passes)
 	}
-	passes := f.there(f.Route.Device)
-	last := passes[len(passes)-1]
-	h.Detail = "FORWARD, leaves as " + f.From.Addr.String()
-	if v := f.Firewall[f.From.Addr.Is4()].Walk(last.hook, last.packet); v.NAT != "" {
-		h.Detail = "FORWARD, masqueraded"
-		if f.Masquerade.IsValid() {
-			h.Detail += " as " + f.Masquerade.String()
-		}
-	} else if f.mustMasquerade() {
+	masqueraded := f.masqueraded()
+	leaves := "leaves as " + f.From.Addr.String()
+	switch {
+	case masqueraded && f.Masquerade.IsValid():
+		leaves = "masqueraded as " + f.Masquerade.String()
+	case masqueraded:
+		leaves = "masqueraded"
+	}
+	h = f.judge(h, "FORWARD, "+leaves, passes)
+	if h.State == "" && !masqueraded && f.mustMasquerade() {
 		return h.wrong("masqueraded", "pods' packets leave with an address that nobody outside can answer", apply)
 	}
 	return h
+}
+
+// masqueraded says that something rewrites the sender.
+func (f *Facts) masqueraded() bool {
+	passes := f.there(f.Route.Device)
+	last := passes[len(passes)-1]
+	return f.Firewall[f.From.Addr.Is4()].Walk(last.hook, last.packet).NAT != ""
 }
 
 // mustMasquerade says that the topology wants the packet to leave with the node's address.

@@ -57,9 +57,13 @@ const (
 	hopNote   = 24 // how wide the note is at least
 )
 
-// hops writes stations in columns; what is too long for its column goes on below itself.
+// hops writes stations in columns; what is too long for its column goes on below itself. A narrow terminal gets no notes, and
+// what is wanted on a line of its own.
 func (p *page) hops(hops []explain.Hop) {
-	most := p.width - hopDetail - 2 - hopState - hopNote
+	most := p.width - hopDetail - 2 - hopState
+	if p.width == FullWidth {
+		most -= hopNote
+	}
 	width := 0
 	for _, h := range hops {
 		width = max(width, min(utf8.RuneCountInString(h.Detail), most))
@@ -70,9 +74,15 @@ func (p *page) hops(hops []explain.Hop) {
 }
 
 func (p *page) hop(h explain.Hop, width int) {
-	note := h.Note
+	note, below := h.Note, ""
 	if h.Want != "" {
 		note = "want " + h.Want
+	}
+	if p.width < FullWidth {
+		note = ""
+		if h.Want != "" {
+			below = "want " + h.Want
+		}
 	}
 	details := p.wrap(h.Detail, p.width-width)
 	notes := p.wrap(note, hopDetail+width+2+hopState)
@@ -88,6 +98,11 @@ func (p *page) hop(h explain.Hop, width int) {
 		}
 		p.line("", spans...)
 		head, state = "", span{}
+	}
+	if below != "" {
+		for _, line := range p.wrap(below, hopDetail) {
+			p.line("", text("%*s%s", hopDetail, "", line))
+		}
 	}
 }
 

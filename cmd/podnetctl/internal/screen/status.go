@@ -174,21 +174,8 @@ func (v *statusView) daemon() Row {
 		return Row{Label: "Daemon", Text: "runs, and has not finished a pass yet", Bad: true}
 	}
 	p := v.LastPass
-	did := "nothing to do"
-	var parts []string
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{p.Created, "created"}, {p.Updated, "updated"}, {p.Deleted, "deleted"}, {p.Failed, "FAILED"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	if len(parts) > 0 {
-		did = strings.Join(parts, ", ")
-	}
 	return Row{Label: "Daemon", Text: fmt.Sprintf("podnetd %s  pid %d  up %s  last pass %s ago, %s, %s", v.Version, v.Daemon.PID,
-		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), did)}
+		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), did(p))}
 }
 
 func (v *statusView) underlay() string {
