@@ -9,7 +9,7 @@ import (
 
 // conditions say in sentences what an operator may have to know.
 func (p *Pass) conditions(before *NodeStatus) []Condition {
-	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign()}
+	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial()}
 	for i := range all {
 		all[i] = since(all[i], p.At, before)
 	}
@@ -112,4 +112,14 @@ func (p *Pass) foreign() Condition {
 		message += fmt.Sprintf("; and %d more (podnetctl diff)", n-1)
 	}
 	return condition(Foreign, true, "ForeignObject", message)
+}
+
+// trial: what is in force stays only if somebody says so. The message does not count the seconds, so that it stays the same.
+func (p *Pass) trial() Condition {
+	t := p.Verdict.Trial
+	if t == nil {
+		return condition(ConfirmPending, false, "None", "")
+	}
+	return condition(ConfirmPending, true, "Trial", fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",
+		t.Digest, t.Until.Format(time.RFC3339)))
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -91,7 +92,7 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
 		return nil, err
 	}
-	if r.files, err = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist); err != nil {
+	if r.files, err = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord()); err != nil {
 		return nil, err
 	}
 	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(beat), time.NewTicker(collect)
@@ -109,7 +110,7 @@ func (r *reasons) stop() {
 func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
 	var kernel, files <-chan struct{}
 	var held <-chan time.Time
-	rested := time.After(rest)
+	rested, due := time.After(rest), d.source.Due()
 	for {
 		d.Turned()
 		select {
@@ -125,6 +126,8 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 				held = time.After(wait)
 			}
 		case <-r.now:
+			return true
+		case <-due:
 			return true
 		case <-kernel:
 			return true
@@ -214,21 +217,23 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	undone, left := d.Engine.Undo(d.source, false)
 	*v = d.source.Judge(id)
 	if v.Topology == nil {
-		return nil, nil
+		return nil, left
 	}
-	view, err := d.Engine.ViewAs(id, v.Topology, v.Previous)
+	view, err := d.Engine.ViewAs(id, v.Topology, undone.Before(v))
 	if err == nil {
 		err = d.source.Keep(v)
 	}
 	if err != nil && v.Fresh() && v.Previous != nil {
-		v.Refuse(d.Engine.Paths.LastGood, err)
+		v.Refuse(err)
 		view, err = d.Engine.ViewAs(id, v.Topology, v.Previous)
 	}
 	if err != nil {
 		return nil, err
 	}
 	d.network = v.Topology.Network.CNI.Name
-	return d.Engine.Converge(view)
+	plan, err := d.Engine.Converge(view)
+	return plan, cmp.Or(err, left)
 }

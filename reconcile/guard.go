@@ -19,11 +19,6 @@ type Guard struct {
 	WaysOn  string `json:"-"` // of a refused topology; ends in the command that accepts it
 }
 
-// Refused is the error of a topology that the guard does not let pass.
-type Refused struct{ Guard Guard }
-
-func (e *Refused) Error() string { return e.Guard.Message }
-
 // Protect is the guard of one node, whose entry in next is own; nil: of a cluster without a point of view. It compares next
 // with the topology in force; without one, with the peers in the kernel. witness may be nil: nobody knows of the kernel, and
 // pods count as present. The error says that the kernel could not be looked at.

@@ -45,7 +45,7 @@ type DaemonStatus struct {
 type TopologyStatus struct {
 	Path     string    `json:"path"` // empty, like the next three: none is in force
 	Digest   string    `json:"digest"`
-	Origin   string    `json:"origin"` // file or last-good
+	Origin   string    `json:"origin"` // file, last-good or trial
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	OnDisk   OnDisk    `json:"onDisk"`
 }
@@ -97,6 +97,8 @@ const (
 	StaleTopology = "StaleTopology"
 	Foreign       = "Conflict"
 	Contention    = "Contention"
+
+	ConfirmPending = "ConfirmPending"
 )
 
 // Condition finds a condition by type; the zero Condition if it is not there.

@@ -3,6 +3,9 @@ package state
 import (
 	"os"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BootID tells one boot of the kernel from another; "" where it cannot be read.
@@ -12,4 +15,13 @@ func BootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// SinceBoot is the time since the kernel booted, suspended time included. Setting the clock does not change it.
+func SinceBoot() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // it is there since Linux 2.6.39
+	}
+	return time.Duration(t.Nano())
 }

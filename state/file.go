@@ -17,7 +17,7 @@ import (
 // killed process has left is used up by the next; writers at the same time wait for each other. Directories that are
 // missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := MakeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
@@ -32,7 +32,7 @@ func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // openTemporary makes the file, or takes it over from a writer that has ended.
@@ -64,7 +64,25 @@ func writeSynced(f *os.File, data []byte, mode os.FileMode) error {
 	return nil
 }
 
-func syncDir(path string) error {
+// MakeDir makes a directory and those above it that are missing, so that they are there after a power cut.
+func MakeDir(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := MakeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncDir(parent)
+}
+
+// SyncDir makes what was made, renamed and removed in a directory last over a power cut.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

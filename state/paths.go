@@ -8,6 +8,8 @@ type Paths struct {
 	Defaults    string // options of both programs
 	Topology    string // what the operator writes
 	LastGood    string // the last topology in force
+	Pending     string // a trial of a topology, a directory
+	RolledBack  string // digests of topologies that were rolled back
 	Status      string
 	Lock        string
 	Conflist    string
@@ -25,6 +27,8 @@ func DefaultPaths(root string) Paths {
 		Defaults:    at("/etc/default/podnetd"),
 		Topology:    at("/etc/podnet/topology.yaml"),
 		LastGood:    at("/var/lib/podnet/last-good.yaml"),
+		Pending:     at("/var/lib/podnet/pending"),
+		RolledBack:  at("/var/lib/podnet/rolled-back"),
 		Status:      at("/run/podnet/status.json"),
 		Lock:        at("/run/podnet/lock"),
 		Conflist:    at("/etc/cni/net.d/10-podnet.conflist"),

@@ -3,20 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
 // applyFlags are those of apply alone.
 type applyFlags struct {
-	allow bool
+	allow   bool
+	confirm time.Duration // 0: for good
 }
 
 func (c *cli) apply() *cobra.Command {
@@ -26,12 +23,21 @@ func (c *cli) apply() *cobra.Command {
 		Short: "Put a topology in place and make this node follow it, now",
 		Long: `apply checks FILE, has the guard compare it with the topology in force, puts it in place as this node's topology, and makes one
 pass. Without FILE it makes one pass with the file in place. It prints what was done. Exit codes: 0 the node is in sync; 1 it is
-not, or the file was refused; 2 an error.`,
-		Example: "  podnetctl apply topology.yaml\n  podnetctl apply\n  podnetctl apply --allow-disruption",
+not, or the file was refused; 2 an error.
+
+With --confirm the topology is on trial: unless podnetctl confirm comes in time, the file before and its network come back by
+themselves, whatever happens to this terminal or to podnetd. A reboot undoes a trial too.`,
+		Example: "  podnetctl apply topology.yaml\n  podnetctl apply --confirm 2m topology.yaml && ping -c 3 node-b && podnetctl confirm\n  podnetctl apply --allow-disruption",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.runApply(args, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("confirm") && f.confirm < time.Second {
+				return fmt.Errorf("--confirm %s: at least 1s", f.confirm)
+			}
+			return c.runApply(args, f)
+		},
 	}
 	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "whatever the guard says; without FILE: accept the file in place although it was refused")
+	cmd.Flags().DurationVar(&f.confirm, "confirm", 0, "undo it after so long unless podnetctl confirm comes before")
 	return cmd
 }
 
@@ -41,6 +47,9 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 		return err
 	}
 	defer n.close()
+	if err := c.finish(n); err != nil {
+		return err
+	}
 	f, err := c.proposed(n, args)
 	if err != nil {
 		return c.invalid(err)
@@ -51,22 +60,29 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 	}
 	defer unlock()
 	n.verdict = n.source.Judge(n.id) // others may have had the lock before
-	guard, err := n.guard(f.topology)
+	given := len(args) > 0
+	guard, err := n.objections(f, given)
 	if err != nil {
 		return err
 	}
+	if n.source.Trial() != nil && (given || flags.confirm > 0) {
+		return c.onTrial(n, f)
+	}
 	if !guard.Passes && !flags.allow {
-		return c.refused(f, guard, len(args) == 0)
+		return c.refused(f, guard, !given)
 	}
 	if err := c.feasible(n, f.topology); err != nil {
 		return err
 	}
-	if len(args) > 0 {
-		if err := putInPlace(n.Paths.Topology, f.data); err != nil {
-			return err
-		}
+	return c.putInForce(n, f, flags, given, &guard)
+}
+
+// objections are the guard's, and to a file that nobody asks for by name that it was rolled back.
+func (n *node) objections(f file, given bool) (reconcile.Guard, error) {
+	if g := n.verdict.OnDisk.Guard; !given && g != nil && n.verdict.OnDisk.Reason == reconcile.ReasonRolledBack {
+		return *g, nil
 	}
-	return c.pass(n, f.topology, &guard)
+	return n.guard(f.topology)
 }
 
 // feasible refuses, before anything is changed, what this host cannot do, and warns of what it cannot do yet.
@@ -79,92 +95,25 @@ func (c *cli) feasible(n *node, t *schema.Topology) error {
 	return err
 }
 
-// putInPlace replaces the node's topology, or the file that it is a symbolic link to. One that holds the same is left
-// alone.
-func putInPlace(path string, data []byte) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if have, err := reconcile.ReadTopology(path); err == nil && schema.Digest(have) == schema.Digest(data) {
-		return nil
-	}
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	return state.ReplaceFile(path, data, mode)
-}
-
-// pass converges this node to the topology in place, which was checked to be t, and says what came of it. The guard has
-// spoken, and the operator the last word. The caller holds the lock.
-func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard) error {
-	before := n.inForce()
-	p := reconcile.Pass{At: time.Now(), Verdict: n.source.Overrule(n.id)}
-	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
-		return fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", n.Paths.Topology)
-	}
-	if err := n.source.Keep(&p.Verdict); err != nil {
-		return err
-	}
-	view, err := n.engine.View(t, p.Verdict.Previous)
-	if err != nil {
-		return err
-	}
-	view.Guard = guard
-	bar := c.bar()
-	n.engine.Progress = bar.show
-	p.Plan, p.Err = n.engine.Converge(view)
-	bar.clear()
-	p.Took = time.Since(p.At)
-	if p.Plan == nil {
-		return p.Err
-	}
-	if err := n.report(&p); err != nil {
-		return err
-	}
-	if c.json() {
-		r := p.Plan.Report(before)
-		r.Conclude(p.InSync(), p.Err)
-		err = c.writeJSON(r)
-	} else {
-		s := n.screen(p.Plan, false)
-		s.Applied, s.Daemon, s.Closing = true, "", outcome(&p)
-		err = screen.WritePlan(c.out, c.style(), s)
-	}
-	if err == nil && !p.InSync() {
-		err = errNo
-	}
-	return err
-}
-
-// report writes the node's status, unless that is a daemon's business.
-func (n *node) report(p *reconcile.Pass) error {
-	if reconcile.DaemonRuns() {
-		return nil
-	}
-	before, err := reconcile.ReadStatus(n.Paths.Status)
-	if err != nil {
-		before = nil // none, or one that nobody can read: it is replaced
-	}
-	s := p.Status(before)
-	s.Version, s.BootID = version, state.BootID()
-	return s.Write(n.Paths.Status)
-}
-
-// outcome is the last line about a pass.
-func outcome(p *reconcile.Pass) screen.Closing {
-	if p.InSync() {
-		return screen.Closing{Label: "Applied", Text: "in sync after " + screen.Milliseconds(p.Took.Seconds())}
-	}
-	c := screen.Closing{Label: "NOT IN SYNC", Text: fmt.Sprint(p.Err), Bad: true}
-	for _, s := range p.Plan.Steps {
-		switch s.Result {
-		case reconcile.Failed:
-			c.Text = "the rest is in place; correct what is named above, then: podnetctl apply"
-			return c
-		case reconcile.Skipped:
-			c.Text = "resolve the conflict named above, then: podnetctl apply"
+// putInForce does what was asked for, now that nothing speaks against it: the file is in place before the kernel follows.
+func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *reconcile.Guard) error {
+	if inForce := n.verdict.Previous; flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest) {
+		if err := c.try(n, f, flags.confirm); err != nil {
+			return err
+		}
+	} else if given || flags.allow {
+		if err := n.source.Pardon(f.topology.Digest); err != nil {
+			return err
 		}
 	}
-	return c
+	judge := n.source.Judge
+	if given || flags.allow {
+		judge = n.source.Overrule
+	}
+	if given {
+		if err := reconcile.PutInPlace(n.Paths.Topology, f.data); err != nil {
+			return err
+		}
+	}
+	return c.pass(n, f.topology, guard, judge)
 }

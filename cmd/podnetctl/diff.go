@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -35,7 +36,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	guard, err := n.guard(f.topology)
+	guard, err := n.objections(f, len(args) > 0)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
 	case p.Guard != nil && !p.Guard.Passes:
 		return screen.Closing{Label: "Nothing changed.", Text: "The guard refuses this file."}
 	case p.InForce != p.Topology:
-		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
+		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + strings.Replace(command, "apply", "apply --confirm 2m", 1)}
 	case daemon:
 		return screen.Closing{Label: "Heal", Text: "podnetd does, by itself; if it does not: journalctl -u podnetd"}
 	}

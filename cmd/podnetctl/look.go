@@ -63,7 +63,10 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 	s.Version, s.BootID = version, state.BootID()
 	if ref := n.inForce(); ref != nil {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
-		if ref.Path == n.Paths.Topology {
+		switch {
+		case n.verdict.Trial != nil:
+			s.Topology.Origin = reconcile.OriginTrial
+		case ref.Path == n.Paths.Topology:
 			s.Topology.Origin = reconcile.OriginFile
 		}
 	} else {
@@ -113,6 +116,7 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason == reconcile.ReasonMissing, "the file is missing; the network runs on the last good one")
 	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing, "new file refused; the network runs on the last good one")
 	no(v.OnDisk.Accepted && (v.Previous == nil || v.Previous.Digest != v.OnDisk.Digest), "the file on disk is not in force yet")
+	no(v.Trial != nil, "%s", n.trial())
 	no(pass.Err != nil, "%v", pass.Err)
 	if p := pass.Plan; p != nil {
 		for _, err := range p.Errors() {
@@ -126,6 +130,18 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	no(s.DaemonRuns && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why
+}
+
+// trial says what becomes of the topology on trial; "": there is none.
+func (n *node) trial() string {
+	t := n.verdict.Trial
+	if t == nil {
+		return ""
+	}
+	if left := n.source.Left(t); left > 0 {
+		return fmt.Sprintf("on trial, and undone in %s unless confirmed (podnetctl confirm; podnetctl rollback undoes it now)", left.Round(time.Second))
+	}
+	return "the trial is over and not undone yet (podnetctl rollback)"
 }
 
 // silent says that the daemon has not finished a pass for too long.

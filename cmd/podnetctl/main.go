@@ -10,7 +10,7 @@ import (
 var version = "devel"
 
 func main() {
-	os.Exit(run(os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}))
+	os.Exit(run(os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, detach: detach}))
 }
 
 // process is what podnetctl has of its surroundings.
@@ -18,4 +18,5 @@ type process struct {
 	in       io.Reader
 	out, err io.Writer
 	env      func(string) (string, bool)
+	detach   func(args []string) error // starts podnetctl as a process of its own
 }

@@ -23,7 +23,8 @@ type output struct {
 // podnetctl runs the program in this process, with an empty environment.
 func podnetctl(stdin string, args ...string) output {
 	var out, err bytes.Buffer
-	code := run(args, process{in: strings.NewReader(stdin), out: &out, err: &err, env: func(string) (string, bool) { return "", false }})
+	code := run(args, process{in: strings.NewReader(stdin), out: &out, err: &err, env: func(string) (string, bool) { return "", false },
+		detach: func([]string) error { return nil }})
 	return output{out.String(), err.String(), code}
 }
 

@@ -93,8 +93,11 @@ func (n *node) inForce() *reconcile.FileRef {
 		return nil
 	}
 	ref := &reconcile.FileRef{Path: n.Paths.LastGood, Digest: previous.Digest}
-	if n.verdict.OnDisk.Digest == previous.Digest {
+	switch {
+	case n.verdict.OnDisk.Digest == previous.Digest:
 		ref.Path = n.Paths.Topology
+	case n.verdict.Trial != nil:
+		ref.Path = n.source.TrialTopology()
 	}
 	return ref
 }

@@ -38,6 +38,17 @@ func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 	return o
 }
 
+// Given are the options as another process of the same program needs them, wherever it runs; after Resolve.
+func (o *Options) Given() []string {
+	var args []string
+	o.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			args = append(args, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return args
+}
+
 // Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
 // they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
 func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, error) {

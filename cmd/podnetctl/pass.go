@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// pass converges this node to t, which judge has to find is the one to follow, and says what came of it. n.verdict is from
+// before anything was changed. The caller holds the lock.
+func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) reconcile.Verdict) error {
+	before := n.inForce()
+	p := reconcile.Pass{At: time.Now(), Verdict: judge(n.id)}
+	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
+		return fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", n.Paths.Topology)
+	}
+	if err := n.source.Keep(&p.Verdict); err != nil {
+		return err
+	}
+	view, err := n.engine.View(t, n.verdict.Previous)
+	if err != nil {
+		return err
+	}
+	view.Guard = guard
+	bar := c.bar()
+	n.engine.Progress = bar.show
+	p.Plan, p.Err = n.engine.Converge(view)
+	bar.clear()
+	p.Took = time.Since(p.At)
+	if p.Plan == nil {
+		return p.Err
+	}
+	if err := n.report(&p); err != nil {
+		return err
+	}
+	if c.json() {
+		r := p.Plan.Report(before)
+		r.Conclude(p.InSync(), p.Err)
+		err = c.writeJSON(r)
+	} else {
+		s := n.screen(p.Plan, false)
+		s.Applied, s.Daemon, s.Closing = true, "", n.outcome(&p)
+		err = screen.WritePlan(c.out, c.style(), s)
+	}
+	if err == nil && !p.InSync() {
+		err = errNo
+	}
+	return err
+}
+
+// report writes the node's status, unless that is a daemon's business.
+func (n *node) report(p *reconcile.Pass) error {
+	if reconcile.DaemonRuns() {
+		return nil
+	}
+	before, err := reconcile.ReadStatus(n.Paths.Status)
+	if err != nil {
+		before = nil // none, or one that nobody can read: it is replaced
+	}
+	s := p.Status(before)
+	s.Version, s.BootID = version, state.BootID()
+	return s.Write(n.Paths.Status)
+}
+
+// outcome is the last line about a pass.
+func (n *node) outcome(p *reconcile.Pass) screen.Closing {
+	if t := p.Verdict.Trial; t != nil && p.InSync() {
+		return screen.Closing{Label: "On trial", Text: fmt.Sprintf("in sync after %s; undone in %s unless confirmed:  podnetctl confirm   (or, at once:  podnetctl rollback)",
+			screen.Milliseconds(p.Took.Seconds()), n.source.Left(t).Round(time.Second))}
+	}
+	if p.InSync() {
+		return screen.Closing{Label: "Applied", Text: "in sync after " + screen.Milliseconds(p.Took.Seconds())}
+	}
+	c := screen.Closing{Label: "NOT IN SYNC", Text: fmt.Sprint(p.Err), Bad: true}
+	for _, s := range p.Plan.Steps {
+		switch s.Result {
+		case reconcile.Failed:
+			c.Text = "the rest is in place; correct what is named above, then: podnetctl apply"
+			return c
+		case reconcile.Skipped:
+			c.Text = "resolve the conflict named above, then: podnetctl apply"
+		}
+	}
+	return c
+}

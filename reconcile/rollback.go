@@ -1,0 +1,156 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+// Undone is a trial that was rolled back.
+type Undone struct {
+	Trial
+	Topology *schema.Topology // what was on trial; nil: that cannot be read any more
+}
+
+// Before is the topology in force until now, as seen by the pass after u, which may be nil.
+func (u *Undone) Before(v *Verdict) *schema.Topology {
+	if u == nil || u.Topology == nil || v.Fresh() {
+		return v.Previous
+	}
+	return u.Topology
+}
+
+// Undo ends a trial that is over, or any if told to: the file before comes back, if nobody has put another in place
+// meanwhile, and the digest is remembered, so that nobody but an operator has it applied again. What was there before is
+// for the next pass to converge to; where nothing was in force before, podnet's objects go here. Nil: there was nothing to
+// end. A process that dies on the way leaves the rest to the next. The caller holds the node's lock.
+func (e *Engine) Undo(s *Source, always bool) (*Undone, error) {
+	t := s.Trial()
+	if t == nil {
+		return nil, nil
+	}
+	tried, _, _ := s.read(s.TrialTopology())
+	switch {
+	case s.isLastGood(t.Digest): // confirmed, by a process that did not live to say so
+		return nil, s.drop()
+	case !always && tried.topology != nil && s.Left(t) > 0 && s.rolledBack(t.Digest) == nil:
+		return nil, nil
+	}
+	u := &Undone{*t, tried.topology}
+	if err := errors.Join(s.condemn(t.Digest), s.restore(t)); err != nil {
+		return nil, fmt.Errorf("roll back: %w", err)
+	}
+	if t.Bare && t.BootID == s.clock().BootID {
+		if err := e.clear(u.Topology); err != nil {
+			return nil, fmt.Errorf("roll back to nothing: %w", err)
+		}
+	}
+	return u, s.drop()
+}
+
+func (s *Source) isLastGood(digest string) bool {
+	kept, err := s.files.read(s.paths.LastGood)
+	return err == nil && kept.digest == digest
+}
+
+// restore puts the file before in place again, unless it is there or somebody has put a third one there.
+func (s *Source) restore(t *Trial) error {
+	disk, err := s.files.read(s.paths.Topology)
+	if err != nil || disk.digest != t.Digest || t.Previous == t.Digest {
+		return nil
+	}
+	if t.Previous == "" && !t.broken {
+		return os.Remove(s.paths.Topology)
+	}
+	previous, err := s.files.read(s.trialPrevious())
+	if errors.Is(err, fs.ErrNotExist) {
+		previous, err = s.files.read(s.paths.LastGood)
+	}
+	if err != nil {
+		return err
+	}
+	return PutInPlace(s.paths.Topology, previous.data)
+}
+
+// clear removes everything that podnet owns from a node on which nothing was in force before t.
+func (e *Engine) clear(t *schema.Topology) error {
+	v := View{Topology: &schema.Topology{}, Node: &schema.Node{Name: e.Settings.Node}, Want: &state.Set{}}
+	if t != nil {
+		v.Topology.Network = t.Network
+	}
+	_, err := e.Converge(v)
+	return err
+}
+
+// PutInPlace replaces a topology, or the file that it is a symbolic link to. One that holds the same is left alone.
+func PutInPlace(path string, data []byte) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if have, err := ReadTopology(path); err == nil && schema.Digest(have) == schema.Digest(data) {
+		return nil
+	}
+	mode := os.FileMode(0o644)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	return state.ReplaceFile(path, data, mode)
+}
+
+// mostCondemned is how many digests are remembered.
+const mostCondemned = 100
+
+// condemned are the digests that were rolled back and since when, a line each, the latest last.
+func (s *Source) condemned() []string {
+	data, err := state.ReadFile(s.paths.RolledBack, mostRecord)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(strings.Split(string(data), "\n"), func(line string) bool { return line == "" })
+}
+
+// rolledBack is what speaks against a digest that was rolled back; nil: it was not.
+func (s *Source) rolledBack(digest string) *Guard {
+	for _, line := range s.condemned() {
+		if d, at, _ := strings.Cut(line, " "); d == digest {
+			g := &Guard{
+				Numbers: "it was on trial and was rolled back at " + at,
+				WaysOn:  "push a corrected file (nothing else to do), or if it is right after all:  podnetctl apply --allow-disruption",
+			}
+			g.compose()
+			return g
+		}
+	}
+	return nil
+}
+
+// condemn remembers a digest as rolled back.
+func (s *Source) condemn(digest string) error {
+	if digest == "" || s.rolledBack(digest) != nil {
+		return nil
+	}
+	lines := append(s.condemned(), digest+" "+time.Now().UTC().Format(time.RFC3339))
+	return s.writeCondemned(lines[max(0, len(lines)-mostCondemned):])
+}
+
+// Pardon forgets that a digest was rolled back, for an operator who asks for it by name.
+func (s *Source) Pardon(digest string) error {
+	lines := s.condemned()
+	rest := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, digest+" ") })
+	if len(rest) == len(lines) {
+		return nil
+	}
+	return s.writeCondemned(rest)
+}
+
+func (s *Source) writeCondemned(lines []string) error {
+	return state.ReplaceFile(s.paths.RolledBack, []byte(strings.Join(append(lines, ""), "\n")), 0o644)
+}

@@ -1,0 +1,320 @@
+package reconcile
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
+)
+
+var (
+	fileP = twoNodes
+	fileT = strings.Replace(twoNodes, "192.0.2.2", "192.0.2.9", 1)
+	fileF = strings.Replace(twoNodes, "192.0.2.2", "192.0.2.77", 1)
+)
+
+// nobody is a kernel without pods and without podnet's objects.
+type nobody struct{}
+
+func (nobody) Pods(string) (int, error)                 { return 0, nil }
+func (nobody) Owned(...state.Kind) (*state.Live, error) { return &state.Live{}, nil }
+
+// files are a node's and a clock that goes when it is told to.
+type files struct {
+	*testing.T
+	paths  state.Paths
+	source *Source
+	at     Instant
+}
+
+// onTrial is a node on which fileT is on trial for a minute instead of fileP.
+func onTrial(t *testing.T) *files {
+	n := newFiles(t)
+	n.put(fileP)
+	n.pass()
+	n.try(fileT)
+	n.follows("192.0.2.9", OriginTrial, "")
+	return n
+}
+
+func newFiles(t *testing.T) *files {
+	n := &files{T: t, paths: state.DefaultPaths(t.TempDir()), at: Instant{"boot-1", time.Hour}}
+	n.restart()
+	return n
+}
+
+// restart forgets everything that is not on disk.
+func (n *files) restart() {
+	n.source = NewSource(n.paths, nobody{})
+	n.source.clock = func() Instant { return n.at }
+}
+
+func (n *files) reboot() {
+	n.at = Instant{"boot-2", time.Second}
+	n.restart()
+}
+
+func (n *files) put(content string) { n.Helper(); put(n.T, n.paths.Topology, content) }
+
+// pass is what every pass does to the files.
+func (n *files) pass() Verdict {
+	n.Helper()
+	if _, err := (&Engine{}).Undo(n.source, false); err != nil {
+		n.Fatal(err)
+	}
+	v := n.source.Judge(Identity{Node: "a"})
+	if err := n.source.Keep(&v); err != nil {
+		n.Fatal(err)
+	}
+	return v
+}
+
+// try is apply --confirm 1m.
+func (n *files) try(content string) {
+	n.Helper()
+	v := n.source.Judge(Identity{Node: "a"})
+	if _, err := n.source.Begin(&v, []byte(content), time.Minute); err != nil {
+		n.Fatal(err)
+	}
+	n.put(content)
+}
+
+// follows makes a pass and checks which topology it follows, by the address of its second node.
+func (n *files) follows(want, origin, reason string) {
+	n.Helper()
+	v := n.pass()
+	got := ""
+	if v.Topology != nil {
+		got = v.Topology.Nodes[1].IP.String()
+	}
+	if got != want || want != "" && v.Origin != origin || v.OnDisk.Reason != reason {
+		n.Errorf("follows %q of %s, want %q of %s; on disk %+v, want the reason %q", got, v.Origin, want, origin, v.OnDisk, reason)
+	}
+}
+
+// holds checks the file in place, the last good one, and that there is no trial.
+func (n *files) holds(file, lastGood string) {
+	n.Helper()
+	for path, want := range map[string]string{n.paths.Topology: file, n.paths.LastGood: lastGood} {
+		data, err := os.ReadFile(path)
+		if os.IsNotExist(err) {
+			data = []byte("-")
+		}
+		if string(data) != want {
+			n.Errorf("%s holds %q, want %q", path, data, want)
+		}
+	}
+	if _, err := os.Stat(n.paths.Pending); err == nil {
+		n.Error("the trial is still there")
+	}
+}
+
+func TestTrialIsUndoneInTime(t *testing.T) {
+	for name, c := range map[string]func(n *files){
+		"time passes":                  func(n *files) { n.at.Since += time.Minute },
+		"much of it, and a restart":    func(n *files) { n.at.Since += time.Hour; n.restart() },
+		"a reboot, the clock far back": func(n *files) { n.reboot() },
+		"an operator":                  func(n *files) { mustUndo(n) },
+		"the record is torn":           func(n *files) { put(n.T, n.source.trialRecord(), `{"digest":`) },
+		"the topology on trial is lost": func(n *files) {
+			put(n.T, n.source.TrialTopology(), "-")
+			n.at.Since += time.Minute
+		},
+		"the file before is lost": func(n *files) { put(n.T, n.source.trialPrevious(), "-"); n.at.Since += time.Minute },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := onTrial(t)
+			n.at.Since += 59 * time.Second
+			n.restart()
+			n.follows("192.0.2.9", OriginTrial, "")
+			c(n)
+			n.follows("192.0.2.2", OriginFile, "")
+			n.holds(fileP, fileP)
+			n.put(fileT) // pushed again by a machine
+			n.follows("192.0.2.2", OriginLastGood, ReasonRolledBack)
+			n.restart()
+			n.follows("192.0.2.2", OriginLastGood, ReasonRolledBack)
+			if err := n.source.Pardon(schema.Digest([]byte(fileT))); err != nil { // apply FILE
+				t.Fatal(err)
+			}
+			n.follows("192.0.2.9", OriginFile, "")
+		})
+	}
+}
+
+func mustUndo(n *files) {
+	n.Helper()
+	if u, err := (&Engine{}).Undo(n.source, true); err != nil || u == nil {
+		n.Fatal(u, err)
+	}
+}
+
+func TestTrialIsConfirmed(t *testing.T) {
+	n := onTrial(t)
+	if err := n.source.Confirm(); err != nil {
+		t.Fatal(err)
+	}
+	n.at.Since += time.Hour
+	n.follows("192.0.2.9", OriginFile, "")
+	n.reboot()
+	n.follows("192.0.2.9", OriginFile, "")
+	n.holds(fileT, fileT)
+}
+
+// Whatever happens to the file during a trial, the trial ends with what was there before or with what somebody has put
+// there meanwhile.
+func TestFileChangesDuringTrial(t *testing.T) {
+	t.Run("another good one ends the trial", func(t *testing.T) {
+		n := onTrial(t)
+		n.put(fileF)
+		n.follows("192.0.2.77", OriginFile, "")
+		n.holds(fileF, fileF)
+		n.at.Since += time.Hour
+		n.follows("192.0.2.77", OriginFile, "")
+	})
+	t.Run("the one before ends the trial", func(t *testing.T) {
+		n := onTrial(t)
+		n.put(fileP)
+		n.follows("192.0.2.2", OriginFile, "")
+		n.holds(fileP, fileP)
+		n.put(fileT) // it was not rolled back
+		n.follows("192.0.2.9", OriginFile, "")
+	})
+	for name, file := range map[string]string{"torn": fileF[:100], "-": "-"} {
+		reason := map[bool]string{true: ReasonMissing, false: ReasonInvalid}[file == "-"]
+		t.Run("a bad one does not: "+name, func(t *testing.T) {
+			n := onTrial(t)
+			n.put(file)
+			n.follows("192.0.2.9", OriginTrial, reason)
+			n.restart()
+			n.follows("192.0.2.9", OriginTrial, reason)
+			n.at.Since += time.Minute
+			n.follows("192.0.2.2", OriginLastGood, reason)
+			n.holds(file, fileP)
+		})
+		t.Run("a bad one, and confirmed: "+name, func(t *testing.T) {
+			n := onTrial(t)
+			n.put(file)
+			if err := n.source.Confirm(); err != nil {
+				t.Fatal(err)
+			}
+			n.follows("192.0.2.9", OriginLastGood, reason)
+			n.holds(file, fileT)
+		})
+	}
+}
+
+// What is undone is what was there, be it good, bad, or nothing.
+func TestTrialAfter(t *testing.T) {
+	t.Run("a refused file", func(t *testing.T) {
+		n := newFiles(t)
+		n.put(fileP)
+		n.pass()
+		n.put(fileF[:100])
+		n.try(fileT)
+		n.follows("192.0.2.9", OriginTrial, "")
+		mustUndo(n)
+		n.follows("192.0.2.2", OriginLastGood, ReasonInvalid)
+		n.holds(fileF[:100], fileP)
+	})
+	t.Run("a file in place that was never in force", func(t *testing.T) {
+		n := newFiles(t)
+		n.put(fileP)
+		n.try(fileT)
+		mustUndo(n)
+		n.follows("192.0.2.2", OriginFile, "")
+		n.holds(fileP, fileP)
+	})
+	t.Run("no file", func(t *testing.T) {
+		n := newFiles(t)
+		n.put(fileP)
+		n.pass()
+		n.put("-")
+		n.try(fileT)
+		mustUndo(n)
+		n.follows("192.0.2.2", OriginLastGood, ReasonMissing)
+		n.holds("-", fileP)
+	})
+	t.Run("the file is in place already", func(t *testing.T) {
+		n := newFiles(t)
+		n.put(fileP)
+		n.pass()
+		n.put(fileT)
+		v := n.source.Judge(Identity{Node: "a"})
+		if _, err := n.source.Begin(&v, []byte(fileT), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.follows("192.0.2.9", OriginTrial, "")
+		mustUndo(n)
+		n.follows("192.0.2.2", OriginFile, "")
+		n.holds(fileP, fileP)
+	})
+}
+
+// A process that dies between two writes leaves a state from which the next one comes to the old topology or the new one.
+func TestTrialInterrupted(t *testing.T) {
+	t.Run("before the file is in place", func(t *testing.T) {
+		n := newFiles(t)
+		n.put(fileP)
+		n.pass()
+		v := n.source.Judge(Identity{Node: "a"})
+		if _, err := n.source.Begin(&v, []byte(fileT), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		n.restart()
+		n.follows("192.0.2.2", OriginFile, "")
+	})
+	t.Run("before the record", func(t *testing.T) {
+		n := onTrial(t)
+		n.put(fileP)
+		put(t, n.source.trialRecord(), "-")
+		n.restart()
+		n.follows("192.0.2.2", OriginFile, "")
+		n.try(fileT)
+		n.follows("192.0.2.9", OriginTrial, "")
+	})
+	t.Run("confirm, before the trial is gone", func(t *testing.T) {
+		n := onTrial(t)
+		put(t, n.paths.LastGood, fileT)
+		n.at.Since += time.Hour
+		n.restart()
+		n.follows("192.0.2.9", OriginFile, "")
+		n.holds(fileT, fileT)
+	})
+	t.Run("rollback, before the file is back", func(t *testing.T) {
+		n := onTrial(t)
+		if err := n.source.condemn(schema.Digest([]byte(fileT))); err != nil {
+			t.Fatal(err)
+		}
+		n.restart()
+		n.follows("192.0.2.2", OriginFile, "")
+		n.holds(fileP, fileP)
+	})
+	t.Run("rollback, before the trial is gone", func(t *testing.T) {
+		n := onTrial(t)
+		if err := n.source.condemn(schema.Digest([]byte(fileT))); err != nil {
+			t.Fatal(err)
+		}
+		n.put(fileP)
+		n.restart()
+		n.follows("192.0.2.2", OriginFile, "")
+		n.holds(fileP, fileP)
+	})
+}
+
+// The memory of what was rolled back does not grow for ever.
+func TestCondemned(t *testing.T) {
+	n := newFiles(t)
+	for i := range mostCondemned + 5 {
+		if err := n.source.condemn(schema.Digest([]byte{byte(i)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(n.source.condemned()); got != mostCondemned || n.source.rolledBack(schema.Digest([]byte{0})) != nil ||
+		n.source.rolledBack(schema.Digest([]byte{mostCondemned})) == nil {
+		t.Errorf("%d digests", got)
+	}
+}
