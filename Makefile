@@ -27,7 +27,9 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 	@bin/demo
 
 test: setup-runtime lint build reference package ## everything that CI runs
-	go test -count=1 -timeout 20m ./...
+	@rm -f bin/recap
+	PODNET_RECAP=$(CURDIR)/bin/recap go test -count=1 -timeout 20m ./...
+	@if [ -e bin/recap ]; then cat bin/recap; fi
 
 NFPM_PROGRAM ?= bin/nfpm-$(NFPM)
 package: setup build $(NFPM_PROGRAM) ## deb and rpm into bin/package/, the same bytes from the same source
@@ -37,8 +39,8 @@ bin/nfpm-$(NFPM):
 	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/nfpm.new go install -trimpath -ldflags '-s -w' github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)
 	@mv bin/nfpm.new/nfpm $@ && rmdir bin/nfpm.new
 
-e2e: setup-e2e build reference package ## under containerd through CRI, podman and libcni; the fleet's page in a browser
-	go test -count=1 -v -timeout 20m ./test/runtime ./cmd/podnetctl/internal/fleetpage
+e2e: setup-e2e build reference package ## under containerd through CRI, podman and libcni; Ansible's rollouts; the fleet's page in a browser
+	PODNET_ANSIBLE=full go test -count=1 -v -timeout 20m ./test/runtime ./test/ansible ./cmd/podnetctl/internal/fleetpage
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
-# With the argument "runtime" or "e2e" also what a container runtime, another kernel, a booted systemd and the checks of packages
-# and alert rules take, which need root anyway; with "e2e" a browser too.
+# With the argument "runtime" or "e2e" also what a container runtime, another kernel, a booted systemd, Ansible, etcd and the checks
+# of packages and alert rules take, which need root anyway; with "e2e" a browser too.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -36,6 +36,13 @@ conmon          conmon
 qemu-system-x86_64 qemu-system-x86
 depmod          kmod
 cpio            cpio
+ansible-playbook ansible-core
+ansible-lint    ansible-lint
+sshd            openssh-server
+ssh             openssh-client
+etcd            etcd-server
+etcdctl         etcd-client
+/usr/lib/python3/dist-packages/apt python3-apt
 '
 fi
 if [ "${1-}" = e2e ] && [ "$(id -u)" -eq 0 ]; then
@@ -48,7 +55,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 packages=() commands=()
 while read -r command package; do
-    if [ -n "$command" ] && ! command -v "$command" >/dev/null; then
+    if [ -n "$command" ] && ! command -v "$command" >/dev/null && [ ! -d "$command" ]; then
         commands+=("$command")
         case " ${packages[*]-} " in *" $package "*) ;; *) packages+=("$package") ;; esac
     fi
