@@ -44,6 +44,7 @@ func run() (code int) {
 	s.edit()
 	s.damage()
 	s.tornFile()
+	s.badTemplates()
 	s.teardown()
 	return 0 // the deferred function has the last word
 }

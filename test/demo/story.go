@@ -38,6 +38,7 @@ func (s *story) start(names ...string) {
 // file is the topology of the nodes there are. The cluster's ranges are given, or each new node would widen them.
 func (s *story) file() lab.Topology {
 	t := s.lab.Topology()
+	t.Count = len(t.Nodes)
 	t.Extra = []string{`network:`, `  clusterCIDRs: ["10.244.0.0/16", "fd00:10:244::/48"]`}
 	return t
 }
