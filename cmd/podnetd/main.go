@@ -27,6 +27,8 @@ var version = "devel"
 const refused = 2
 
 func main() {
+	// A crash ends by a signal, not with exit status 2 as Go has it: that one says that starting again will not help.
+	debug.SetTraceback("crash")
 	if err := run(os.Args[1:]); err != nil && !errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "podnetd: %v\n", err)
 		os.Exit(refused)

@@ -126,7 +126,7 @@ func TestDebLife(t *testing.T) {
 	m.run("systemctl", "enable", "podnetd.service")
 
 	m.run("sh", "-c", `cd /root && dpkg-deb -R `+first+` next && sed -i 's/^Version: .*/Version: 9999/' next/DEBIAN/control &&
-		echo '# a new default' >>next/etc/default/podnetd && dpkg-deb -b next next.deb && dpkg --force-confdef --force-confold -i next.deb`)
+		echo '# a new default' >>next/etc/default/podnetd && dpkg-deb -Znone -b next next.deb && dpkg --force-confdef --force-confold -i next.deb`)
 	if out := m.run("dpkg-query", "-W", "-f", "${Version} ${Status}", "podnet"); out != "9999 install ok installed" {
 		t.Errorf("after the upgrade: %s", out)
 	}
