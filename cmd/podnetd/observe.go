@@ -19,6 +19,10 @@ func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
 		m.conditions.WithLabelValues(c.Type).Set(number(c.Status == "True"))
 	}
 	m.observeTopology(&s.Topology)
+	m.trialDeadline.Set(0)
+	if t := p.Verdict.Trial; t != nil {
+		m.trialDeadline.Set(float64(t.Until.Unix()))
+	}
 	m.observeNode(s, p.Plan)
 	m.countObjects(s.Resources, p.Plan)
 	m.countChanges(&s.LastPass)

@@ -130,6 +130,22 @@ func TestMetricsTellTheStory(t *testing.T) {
 	without(t, scrape(t, n), "podnet_topology_rejected{")
 }
 
+// A topology on trial shows as that, with the time of its end.
+func TestTrialShowsItsDeadline(t *testing.T) {
+	n, topology := one(t)
+	topology.Removed = []string{"node-z"}
+	n.WriteFile("/etc/podnet/next.yaml", topology.String())
+	if out := n.Podnetctl("apply", "--confirm", "1h", n.Path("/etc/podnet/next.yaml")); out.Code != 0 {
+		t.Fatalf("apply --confirm: %+v", out)
+	}
+	await(t, n, `podnet_condition{type="ConfirmPending"} 1`)
+	without(t, scrape(t, n), "podnet_trial_deadline_timestamp_seconds 0")
+	if out := n.Podnetctl("confirm"); out.Code != 0 {
+		t.Fatalf("confirm: %+v", out)
+	}
+	await(t, n, "podnet_trial_deadline_timestamp_seconds 0")
+}
+
 // Somebody else's device in the way is counted as that, and what cannot be made for it as missing.
 func TestForeignAndMissingObjects(t *testing.T) {
 	n, _ := one(t)

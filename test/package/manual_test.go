@@ -16,7 +16,8 @@ func page(t *testing.T, name string) string {
 	t.Helper()
 	requires(t, "mandoc", "mandoc")
 	dir := "man" + name[len(name)-1:]
-	return output(t, "sh", "-c", "zcat "+filepath.Join(lab.SourceTree(), "bin/package/man", dir, name+".gz")+" | mandoc -T ascii | col -b")
+	text := output(t, "sh", "-c", "zcat "+filepath.Join(lab.SourceTree(), "bin/package/man", dir, name+".gz")+" | mandoc -T ascii")
+	return regexp.MustCompile(".\x08").ReplaceAllString(text, "") // bold is a letter, a step back, and the letter again
 }
 
 // Each verb has a page, and it names each of the verb's flags.
