@@ -17,10 +17,16 @@ type Routing struct {
 	Src    netip.Addr // that this host would send from
 	MTU    int        // of the route if it has one, else of its device; bytes
 	Local  bool       // the packet is for this host
-	Owner  string     // who made the route, as far as that is told, with its metric
-	Remedy string     // the command that takes the route away
 	Rule   Rule       // the policy rule that leads to the table
+
+	route liveRoute
 }
+
+// Owner is who made the route, as far as that is told, with its metric.
+func (r Routing) Owner() string { return r.route.owner() }
+
+// Remedy is the command that takes the route away.
+func (r Routing) Remedy() string { return r.route.remedy() }
 
 // String is the way in the words of ip(8).
 func (r Routing) String() string {
@@ -129,5 +135,5 @@ func (n *Node) decodeMatch(body []byte, r *Routing) {
 }
 
 func (r *Routing) matched(route liveRoute) {
-	r.Dst, r.Table, r.Owner, r.Remedy = route.Dst, route.Table, route.owner(), route.remedy()
+	r.Dst, r.Table, r.route = route.Dst, route.Table, route
 }

@@ -60,6 +60,9 @@ func (f *Facts) back(device string) []pass {
 // judge has the packets go through all passes. The detail is that hooks let it pass, or the rule that drops it.
 func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
 	h.Detail = detail
+	if f.Unread != nil {
+		h.Detail = fmt.Sprintf("not known: %v", f.Unread)
+	}
 	for _, p := range passes {
 		v := f.Firewall[p.packet.Dst.Is4()].Walk(p.hook, p.packet)
 		switch {

@@ -36,7 +36,7 @@ func (f *Facts) localRoute() Hop {
 	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Action >= blackhole:
 		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), r.Rule.Remedy())
 	case r.Dst.IsValid() && r.Dst.Bits() > f.To.Prefix().Bits():
-		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner), r.Remedy)
+		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner()), r.Remedy())
 	}
 	return h.wrong(want, "the route to this node's own pods is gone", apply)
 }
@@ -74,7 +74,7 @@ func (f *Facts) outsideHop() Hop {
 	case f.Route.Rule.Action >= blackhole:
 		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.Remedy())
 	case f.Route.Dst.IsValid():
-		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner), f.Route.Remedy)
+		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner()), f.Route.Remedy())
 	}
 	return h.wrong("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr), "ip route add default via GATEWAY, with the gateway of this host's subnet")
 }

@@ -76,9 +76,14 @@ func (s *Site) Targets(text string) ([]Target, error) {
 func (s *Site) Gateways(n *schema.Node) []Target {
 	var out []Target
 	for _, p := range n.PodCIDRs {
-		if s.speaks(p.Addr().Is4()) {
-			out = append(out, s.place(p.Addr().Next()))
+		if !s.speaks(p.Addr().Is4()) {
+			continue
 		}
+		t := Target{Addr: p.Addr().Next(), Place: Peer, Node: n, Gateway: true}
+		if n.Name == s.Node.Name {
+			t.Place = Self
+		}
+		out = append(out, t)
 	}
 	return out
 }

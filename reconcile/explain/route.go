@@ -30,7 +30,7 @@ func (f *Facts) undelivered(h Hop) Hop {
 	if err := f.Route.Err; err != nil {
 		h.Detail += fmt.Sprintf(" (%v)", err)
 		if f.Route.Dst.IsValid() {
-			h.Detail = f.Route.Dst.String() + " " + f.Route.Owner
+			h.Detail = f.Route.Dst.String() + " " + f.Route.Owner()
 		}
 	}
 	return h
@@ -87,11 +87,11 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Err == nil):
 		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), r.Rule.Remedy()
 	case r.Dst.IsValid() && r.Dst.Bits() > want.Dst.Bits():
-		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner, peer), r.Remedy
+		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner(), peer), r.Remedy()
 	case r.Dst == want.Dst && r.Via == want.Via:
 		return fmt.Sprintf("podnet's route to %s leads over another device", peer), apply
 	case r.Dst == want.Dst:
-		return fmt.Sprintf("another route to %s (%s) stands before podnet's", want.Dst, r.Owner), r.Remedy + " && " + apply
+		return fmt.Sprintf("another route to %s (%s) stands before podnet's", want.Dst, r.Owner()), r.Remedy() + " && " + apply
 	case r.Dst.IsValid():
 		return fmt.Sprintf("the route to %s's pods is gone, and %s takes its packets", peer, r), apply
 	}
@@ -167,7 +167,7 @@ func (f *Facts) underlayHop() Hop {
 		want, fix := f.underlayRoute()
 		return h.wrong(want, fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
 	case r.Device == f.Tunnel.Name || r.Device == f.Bridge.Name:
-		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy)
+		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy())
 	case r.Rule.Action >= blackhole:
 		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer.IP), r.Rule.Remedy())
 	case r.MTU < need:
@@ -237,7 +237,7 @@ func (f *Facts) underlayRoute() (want, fix string) {
 	case r.Rule.Action >= blackhole:
 		return "a route", r.Rule.Remedy()
 	case r.Err != nil && r.Dst.IsValid():
-		return "a route", r.Remedy
+		return "a route", r.Remedy()
 	case own.IsValid() && !f.Links[link].Up:
 		return link + " up", fmt.Sprintf("ip link set %s up", link)
 	case own.IsValid():

@@ -188,10 +188,22 @@ func TestFaults(t *testing.T) {
 			if !f.elsewhere {
 				s.paste(s.a, e.Fix)
 			}
-			s.explain(s.a, 0, append(args, "--probe")...)
+			s.mended(append(args, "--probe")...)
 			s.restore()
 		})
 	}
+}
+
+// mended waits until nothing is broken any more: the kernel takes up to a second to see that a link is up.
+func (s *site) mended(args ...string) {
+	s.Helper()
+	lab.Eventually(s.T, lab.Patience, "nothing broken any more", func() error {
+		out := s.a.Podnetctl(append([]string{"explain"}, args...)...)
+		if out.Code != 0 {
+			return fmt.Errorf("exit code %d\n%s%s", out.Code, out.Stdout, out.Stderr)
+		}
+		return nil
+	})
 }
 
 func (s *site) inPod(line string) {
@@ -233,5 +245,73 @@ func (s *site) restore() {
 		"iptables -P FORWARD ACCEPT", "iptables -D FORWARD -j FW", "iptables -F FW", "iptables -X FW", "nft delete table inet fw", "nft delete table ip mine",
 	} {
 		_ = s.a.Execute("sh", "-c", line) // most have nothing to take
+	}
+}
+
+// Over an IPv6 underlay the tunnel's packets are of the other family than most pods', and so is the firewall in their way.
+func TestIPv6Underlay(t *testing.T) {
+	s := &site{T: t, lab: lab.New(t)}
+	s.a, s.b = s.lab.Node("node-a"), s.lab.Node("node-b")
+	s.topology = s.lab.Topology()
+	for i, n := range s.lab.Nodes {
+		s.topology.Nodes[i].IP = n.IP6
+	}
+	for _, n := range s.lab.Nodes {
+		n.Write(s.topology.String())
+		n.Start()
+		n.AwaitInForce()
+		n.Stop()
+	}
+	s.web, s.db = s.a.Pod("web"), s.b.Pod("db")
+	for _, to := range s.db.Addrs() {
+		s.explain(s.a, 0, "--from", "web", "--probe", to.String())
+	}
+	exits := func(code int, args ...string) {
+		t.Helper()
+		if out := s.a.Podnetctl(args...); out.Code != code {
+			t.Errorf("%v: exit code %d, want %d\n%s%s", args, out.Code, code, out.Stdout, out.Stderr)
+		}
+	}
+	exits(0, "explain", "--all", "--probe")
+	s.a.Sh("ip6tables -P INPUT DROP")
+	e := s.explain(s.a, 1, "--from", "web", s.db.Addr4())
+	if e.Fix != "ip6tables -t filter -I INPUT -p udp --dport 8472 -j ACCEPT" {
+		t.Errorf("%+v", e)
+	}
+	exits(1, "explain", "--all")
+	s.paste(s.a, e.Fix)
+	s.explain(s.a, 0, "--from", "web", s.db.Addr4())
+}
+
+// Questions that have no answer are errors that say what to ask instead.
+func TestQuestions(t *testing.T) {
+	s := newSite(t)
+	twin := s.a.NewPod("twin")
+	twin.PodName = "web"
+	if _, err := twin.Add(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "explain --all"},
+		{[]string{"--all", "node-b"}, "explain --all"},
+		{[]string{"node-x"}, "neither an address nor a node"},
+		{[]string{"--from", "default/db", "node-b"}, "no pod of this node is default/db"},
+		{[]string{"--from", s.db.Addr4(), "node-a"}, "is a pod of node-b"},
+		{[]string{"--from", "default/web", "node-b"}, twin.Addr4()},
+		{[]string{"fe80::1"}, "by such an address"},
+	} {
+		out := s.a.Podnetctl(append([]string{"explain"}, c.args...)...)
+		if out.Code != 2 || !strings.Contains(out.Stderr, c.says) || out.Stdout != "" {
+			t.Errorf("explain %v: exit code %d, want 2 and %q\n%s%s", c.args, out.Code, c.says, out.Stdout, out.Stderr)
+		}
+	}
+	s.explain(s.a, 0, "--from", twin.ID[:10], "--probe", s.web.Addr4())
+	s.explain(s.a, 0, "--from", twin.Addr6(), "--probe", s.db.Addr6())
+	s.explain(s.a, 0, "--from", twin.Addr4(), "--probe", lab.Gateway4)
+	if e := s.explain(s.a, 1, "10.244.0.200"); !strings.Contains(e.Cause, "no pod of this node has 10.244.0.200") {
+		t.Errorf("%+v", e)
 	}
 }
