@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -44,15 +43,6 @@ func (b *board) text() string {
 	return s.String()
 }
 
-// print shows the table to whoever asked for all, and to the reader of a test's log.
-func (b *board) print(t *testing.T) {
-	if full() {
-		fmt.Fprintln(os.Stdout, b.text())
-	} else {
-		t.Log("\n" + b.text())
-	}
-}
-
 // sample is how many kill points lie between those that a short run tries.
 const sample = 7
 
@@ -71,7 +61,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 	})
-	b.print(t)
+	report(t, b.text())
 }
 
 // enough faults show a fault; each may have waited long for what never came.

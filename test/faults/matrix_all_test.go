@@ -186,9 +186,5 @@ func (m *matrix) print(t *testing.T) {
 		}
 	}
 	fmt.Fprintf(&b, "\n%d faults in %d operations, %d of them mishandled\n", count, len(operations()), bad)
-	if full() {
-		fmt.Println(b.String())
-	} else {
-		t.Log("\n" + b.String())
-	}
+	report(t, b.String())
 }

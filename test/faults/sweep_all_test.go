@@ -78,7 +78,7 @@ func TestKillSweep(t *testing.T) {
 			}
 		}
 	})
-	table.print(t)
+	report(t, table.text())
 }
 
 // every is how many points lie between those that a short run tries; not a multiple of two, so that it sees both sides.

@@ -31,6 +31,9 @@ type Tracer struct {
 	// Errno, if there is one, takes the result's place.
 	Leave func(*Call) Verdict
 
+	// Clocks has the program ask the kernel for the time, with calls that can be watched like any others.
+	Clocks bool
+
 	killed  bool
 	code    int
 	leader  int
@@ -115,6 +118,11 @@ func (t *Tracer) run(pid int) error {
 	}
 	if err := unix.PtraceSetOptions(pid, options); err != nil {
 		return err
+	}
+	if t.Clocks {
+		if err := hideVDSO(pid); err != nil {
+			return err
+		}
 	}
 	for tid, deliver := pid, 0; ; {
 		// ESRCH: killed by now, which the wait will tell.
