@@ -13,8 +13,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 REFERENCE   := v1.9.1
 NFPM        := v2.43.4
 LIBCNI      := v1.3.1
+GOVULNCHECK := v1.1.4
 
-.PHONY: build demo test package e2e lint bench soak conformance faults fuzz setup setup-runtime setup-e2e reference clean
+.PHONY: build demo test package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -26,7 +27,8 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
 	@bin/demo
 
-test: setup-runtime lint build reference package ## everything that CI runs
+test: setup-runtime lint vuln build reference package race ## everything that CI runs
+	@test/fuzz.sh 2 'FuzzParse|FuzzDiff'
 	@rm -f bin/recap
 	PODNET_RECAP=$(CURDIR)/bin/recap go test -count=1 -timeout 20m ./...
 	@if [ -e bin/recap ]; then cat bin/recap; fi
@@ -52,18 +54,31 @@ lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 bench: setup build reference ## against ip -batch and the reference plugins: medians and ratios
 	go run ./test/bench
 
-SOAK_FOR ?= 20m
-soak: setup build ## a node under pods, edits and damage for SOAK_FOR: what podnetd holds has to stay flat
+SOAK_FOR  ?= 20m
+SEQUENCES ?= 10000
+soak: setup build ## a node under pods, edits and damage for SOAK_FOR stays flat; SEQUENCES random ones end as they should
 	go run ./test/soak -for $(SOAK_FOR)
+	@go test -count=1 -timeout 3h ./test/model -args -sequences $(SEQUENCES)
 
 conformance: setup build reference ## the plugins against the CNI specification, beside the reference plugins: a table
 	@CONFORMANCE_REPORT=1 go test -count=1 -v -run '^TestReport$$' ./test/conformance
 
-faults: setup build fuzz ## kill -9 at every call, full disks, power cuts, 1,000 pods at once, fuzzing: a table; minutes
-	@PODNET_FAULTS=full go test -count=1 -v -timeout 30m ./test/faults 2>&1 | grep -v '^ *--- PASS\|^=== '
+faults: setup build fuzz ## kill -9 at every call, every errno, cut files, clock steps, full disks, races, fuzzing: tables
+	@PODNET_FAULTS=full go test -count=1 -v -timeout 60m ./test/faults 2>&1 | grep -v '^ *--- PASS\|^=== '
+	@PODNET_FAULTS=full go test -count=1 -v -run '^TestCutAtEveryByte$$' ./reconcile | grep -v '^ *--- PASS\|^=== '
+	@go test -count=1 -v -timeout 60m ./test/model -args -sequences 1000 | grep -v '^ *--- PASS\|^=== '
 
 fuzz: ## each fuzz target for some seconds
 	@test/fuzz.sh 5
+
+race: ## the race detector: in the packages that have goroutines, and in a podnetd under random events
+	@mkdir -p bin/race
+	CGO_ENABLED=1 go build -race -buildvcs=false -o bin/race/ ./cmd/podnetd
+	GORACE=halt_on_error=1 PODNET_BIN=$(CURDIR)/bin/race go test -count=1 -run '^TestRealSequences$$' ./test/model -args -sequences 200
+	CGO_ENABLED=1 go test -race -count=1 ./reconcile ./state/ipam
+
+vuln: ## known vulnerabilities in what the programs call
+	@test/vuln.sh $(GOVULNCHECK)
 
 setup:
 	@test/setup.sh

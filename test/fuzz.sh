@@ -1,10 +1,11 @@
 #!/bin/bash
-# Runs each fuzz target of the module for some seconds, 5 or as many as the argument says. What it finds goes into testdata
-# beside the target, from where every go test runs it.
+# Runs each fuzz target of the module, or those that the second argument matches, for some seconds, 5 or as many as the first
+# argument says. What it finds goes into testdata beside the target, from where every go test runs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=${1:-5}
+seconds=${1:-5} some=${2:-.}
 while IFS=: read -r file target; do
+    [[ $target =~ ^($some) ]] || continue
     dir=./$(dirname "$file")
     if ! out=$(go test -run='^$' -fuzz="^$target\$" -fuzztime="${seconds}s" "$dir" 2>&1); then
         printf '%s\n' "$out" >&2

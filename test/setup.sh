@@ -43,6 +43,7 @@ ssh             openssh-client
 etcd            etcd-server
 etcdctl         etcd-client
 /usr/lib/python3/dist-packages/apt python3-apt
+gcc             gcc
 '
 fi
 if [ "${1-}" = e2e ] && [ "$(id -u)" -eq 0 ]; then
@@ -60,6 +61,10 @@ while read -r command package; do
         case " ${packages[*]-} " in *" $package "*) ;; *) packages+=("$package") ;; esac
     fi
 done <<<"$tools"
+# The race detector is linked with the C library.
+if [ -n "${1-}" ] && [ "$(id -u)" -eq 0 ] && [ ! -e /usr/include/stdlib.h ]; then
+    commands+=("C headers") packages+=(libc6-dev)
+fi
 # The Go module proxy speaks TLS.
 if [ ! -e /etc/ssl/certs/ca-certificates.crt ] && [ -e /etc/debian_version ]; then
     commands+=("TLS roots") packages+=(ca-certificates)
