@@ -35,7 +35,7 @@ func (u *Undone) Before(v *Verdict) *schema.Topology {
 func (e *Engine) Undo(s *Source, always bool) (*Undone, error) {
 	t := s.Trial()
 	if t == nil {
-		return nil, nil
+		return nil, s.tidy()
 	}
 	tried, _, _ := s.read(s.TrialTopology())
 	switch {
@@ -54,6 +54,14 @@ func (e *Engine) Undo(s *Source, always bool) (*Undone, error) {
 		}
 	}
 	return u, s.drop()
+}
+
+// tidy removes what is left of a trial that a killed process did not come to begin, or to end.
+func (s *Source) tidy() error {
+	if _, err := os.Stat(s.paths.Pending); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.drop()
 }
 
 func (s *Source) isLastGood(digest string) bool {

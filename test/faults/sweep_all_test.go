@@ -91,6 +91,9 @@ func sweep(t *testing.T, s shape, c change) (sum tally) {
 	if out, _, err := n.killAt(c.work(n), point{}); err != nil || out.Code != 0 {
 		t.Fatalf("without a kill: %+v, %v", out, err)
 	}
+	if err := c.again(n); err != nil {
+		t.Fatalf("without a kill: %v", err)
+	}
 	golden := n.settled()
 	step := 1
 	if !full() {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +158,18 @@ func changes() []change {
 	apply := func(path string) func(*target) error {
 		return func(n *target) error { return n.succeeds("apply", n.Path(path)) }
 	}
+	// Whether the killed process had begun or ended the trial or not: it is ended now.
+	end := func(verb string) func(*target) error {
+		return func(n *target) error {
+			n.Podnetctl(verb)
+			return n.restart()
+		}
+	}
+	onTrial := func(n *target) {
+		n.has(n.before)
+		n.WriteFile("/next.yaml", n.next)
+		n.must("apply", "--confirm", "10m", n.Path("/next.yaml"))
+	}
 	return []change{
 		{
 			name: "apply: first", begin: func(n *target) { n.bare(); n.WriteFile("/next.yaml", n.before) },
@@ -176,6 +187,12 @@ func changes() []change {
 			name: "podnetd: edit", begin: func(n *target) { n.has(n.before); n.Write(n.next) },
 			work: (*target).podnetd, again: (*target).restart,
 		},
+		{
+			name: "apply --confirm", begin: func(n *target) { n.has(n.before); n.WriteFile("/next.yaml", n.next) },
+			work: func(n *target) *exec.Cmd { return n.ctl("apply", "--confirm", "10m", n.Path("/next.yaml")) }, again: end("rollback"),
+		},
+		{name: "rollback", begin: onTrial, work: func(n *target) *exec.Cmd { return n.ctl("rollback") }, again: end("rollback")},
+		{name: "confirm", begin: onTrial, work: func(n *target) *exec.Cmd { return n.ctl("confirm") }, again: end("confirm")},
 		{
 			name: "teardown", begin: func(n *target) { n.has(n.before) },
 			work:  func(n *target) *exec.Cmd { return n.ctl("teardown") },
@@ -207,21 +224,24 @@ func (n *target) everything() string {
 	files := n.Files()
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if filepath.Base(path) != "podnetd.log" {
+		if path != "/podnetd.log" && path != rolledBack {
 			fmt.Fprintf(&b, "%s: %q\n", path, timeless(path, files[path]))
 		}
 	}
 	return "# files\n" + b.String() + n.State()
 }
 
+// rolledBack says which trials were undone, and when; a killed process may not have come so far.
+const rolledBack = "/var/lib/podnet/rolled-back"
+
 func timeless(path, content string) string {
-	if path != lab.StatusPath {
-		return content
+	switch {
+	case path == lab.StatusPath && json.Valid([]byte(content)):
+		return "a status"
+	case path == "/var/lib/podnet/pending/trial.json" && json.Valid([]byte(content)):
+		return "a trial"
 	}
-	if !json.Valid([]byte(content)) {
-		return content
-	}
-	return "a status"
+	return content
 }
 
 // half says which file of the node is neither of those that may be there, after a kill.

@@ -47,7 +47,7 @@ type Outcome struct {
 	Output string // on standard output and error
 }
 
-// Run runs a command in the namespace, under the tracer, until it and all that it started have ended. Its standard input
+// Run runs a command in the namespace, under the tracer, until it ends; what it leaves running is killed. Its standard input
 // is read to the end first. A command that writes more than a pipe holds has to be given a file for that.
 func (t *Tracer) Run(ns *lab.Namespace, cmd *exec.Cmd) (Outcome, error) {
 	stdin, err := piped(cmd.Stdin)
@@ -150,10 +150,11 @@ func (t *Tracer) wait() (int, unix.WaitStatus, error) {
 		if _, err := unix.Wait4(tid, &ws, waitOptions, nil); err != nil || ws.Stopped() {
 			return tid, ws, err
 		}
-		if tid == t.leader && ws.Exited() {
-			t.code = ws.ExitStatus()
-		}
 		delete(t.threads, tid)
+		if tid == t.leader {
+			t.code = ws.ExitStatus()
+			t.endAll() // what it leaves running
+		}
 	}
 }
 
@@ -224,6 +225,10 @@ func (t *Tracer) kill(v Verdict) {
 		return
 	}
 	t.killed = true
+	t.endAll()
+}
+
+func (t *Tracer) endAll() {
 	for tid := range t.threads {
 		_ = unix.Kill(tid, unix.SIGKILL) // a thread's number stands for its process; gone is fine
 	}
