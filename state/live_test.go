@@ -29,7 +29,7 @@ func host(t *testing.T) (*state.Node, state.Paths) {
 	run(t, "ip link set switch0 up")
 	run(t, "ip addr add 192.0.2.11/24 dev eth0")
 	run(t, "ip addr add 2001:db8::11/64 dev eth0 nodad")
-	for deadline := time.Now().Add(10 * time.Second); strings.Contains(run(t, "ip -o link show up"), "LOWERLAYERDOWN"); { // the kernel takes its time
+	for deadline := time.Now().Add(10 * time.Second); strings.Count(run(t, "ip -o link show up"), " state UP ") < 2; { // the kernel takes its time
 		if time.Now().After(deadline) {
 			t.Fatal("the underlay link does not come up")
 		}
