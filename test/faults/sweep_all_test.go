@@ -69,8 +69,11 @@ func describe(c *tracer.Call) string {
 func TestKillSweep(t *testing.T) {
 	table := &board{title: "kill -9 of", columns: [3]string{"kill points", "recoveries", "failures"}, lines: map[string]tally{}}
 	t.Run("all", func(t *testing.T) {
-		for _, s := range shapes() {
-			for _, c := range changes() {
+		for i, s := range shapes() {
+			for j, c := range changes() {
+				if !full() && i != j%len(shapes()) {
+					continue
+				}
 				t.Run(c.name+", "+s.name, func(t *testing.T) {
 					t.Parallel()
 					table.add(c.name+", "+s.name, sweep(t, s, c))
