@@ -55,7 +55,8 @@ func (s *site) follows(topology string, hosts ...*host) {
 func TestRollout(t *testing.T) {
 	requireTools(t)
 	s := newSite(t)
-	a, b := s.addHost("node-a"), s.addHost("node-b")
+	a, b, c := newHost(t, s.lab, "node-a", s.keys), newHost(t, s.lab, "node-b", s.keys), newHost(t, s.lab, "node-c", s.keys)
+	s.hosts = []*host{a, b}
 
 	s.vars["node-b"] = ""
 	s.play("allocate.yml").fails("node-b", "podnet_ip", "not set")
@@ -77,10 +78,10 @@ func TestRollout(t *testing.T) {
 	if os.Getenv("PODNET_ANSIBLE") != "full" {
 		return // make e2e does the rest
 	}
-	t.Run("add a node", func(t *testing.T) { s.on(t).addNode(a, b) })
+	t.Run("add a node", func(t *testing.T) { s.on(t).addNode(c, a, b) })
 	t.Run("refused file", func(t *testing.T) { s.on(t).refusedFile(a, b) })
 	t.Run("canary fails", func(t *testing.T) { s.on(t).canaryFails(a, b) })
-	t.Run("remove a node", func(t *testing.T) { s.on(t).removeNode(a, b) })
+	t.Run("remove a node", func(t *testing.T) { s.on(t).removeNode(c, a, b) })
 	s.on(t).readme()
 }
 
@@ -128,8 +129,8 @@ func (s *site) untouched(hosts ...*host) {
 	}
 }
 
-func (s *site) addNode(old ...*host) {
-	c := s.addHost("node-c")
+func (s *site) addNode(c *host, old ...*host) {
+	s.hosts = append(s.hosts, c)
 	before := s.topology()
 	s.play("rollout.yml").fails("node-c has no podCIDR: run allocate.yml and commit").changes(0)
 	s.play("allocate.yml").succeeds()
@@ -187,8 +188,7 @@ func (s *site) canaryFails(a, b *host) {
 }
 
 // removeNode: named in removedNodes, gone from everywhere, cleared.
-func (s *site) removeNode(a, b *host) {
-	c := s.hosts[2]
+func (s *site) removeNode(c *host, rest ...*host) {
 	s.gone = []string{"node-c"}
 	s.play("remove.yml").fails("node-c is not in removedNodes")
 	text := s.topology()
@@ -196,7 +196,7 @@ func (s *site) removeNode(a, b *host) {
 	s.edit(entry, "", "nodeCount: 3", "nodeCount: 2", "removedNodes: []", "removedNodes: [node-c]")
 	s.play("diff.yml").succeeds().says("2 nodes -1 peer (5 objects)")
 	s.play("rollout.yml").succeeds()
-	s.follows(s.topology(), a, b)
+	s.follows(s.topology(), rest...)
 	s.play("remove.yml").succeeds().changes(-1)
 	if out, err := c.Exec("ip", "-o", "link"); err != nil || strings.Contains(out, "cni0") || strings.Contains(out, "podnet.1") {
 		s.t.Errorf("%v: node-c still has\n%s", err, out)

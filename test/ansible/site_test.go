@@ -21,7 +21,7 @@ type site struct {
 	lab   *lab.Lab
 	dir   string
 	keys  string
-	hosts []*host
+	hosts []*host           // in the inventory
 	vars  map[string]string // of each host, instead of its right podnet_ip
 	gone  []string          // hosts in the group podnet_removed
 	ran   map[string]bool   // command lines of playbooks
@@ -39,13 +39,6 @@ func newSite(t *testing.T) *site {
 		}
 	}
 	return s
-}
-
-func (s *site) addHost(name string) *host {
-	s.t.Helper()
-	h := newHost(s.t, s.lab, name, s.keys)
-	s.hosts = append(s.hosts, h)
-	return h
 }
 
 // inventory writes the hosts as they are now.
