@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -213,4 +214,29 @@ func (g layouts) fields(i int) []string {
 	}
 	g.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
 	return fields
+}
+
+// TestAllocateMany: one walk through the file, also if it is a single line.
+func TestAllocateMany(t *testing.T) {
+	const n = 20000
+	head := `{"apiVersion": "podnet.dev/v1alpha1", "kind": "ClusterTopology", "metadata": {"name": "lab"}, "network": {"clusterCIDRs": ["10.0.0.0/8"]}, "nodes": [`
+	var entries []string
+	for i := range n {
+		entries = append(entries, fmt.Sprintf(`{"name": "node-%d", "ip": "192.168.%d.%d"}`, i, i>>8, i&255))
+	}
+	data := []byte(head + strings.Join(entries, ", ") + "]}\n")
+	begin := time.Now()
+	if _, err := Parse("many", data); err != nil {
+		t.Fatal(err)
+	}
+	read := time.Since(begin)
+	begin = time.Now()
+	a, err := Allocate("many", data, Request{})
+	if err != nil || len(a.Given) != n {
+		t.Fatalf("%v", err)
+	}
+	const often = 20 // it reads the file twice, and what it writes is longer; a walk for each entry takes hundreds of times
+	if took := time.Since(begin); took > often*read {
+		t.Errorf("it took %v, reading the file once %v", took, read)
+	}
 }

@@ -100,12 +100,14 @@ func (e *editor) setPodCIDRs(entry *yaml.Node, cidrs []netip.Prefix) {
 // insertInFlow writes behind an element of a flow collection: on a line of its own if the element has one, below what the
 // element's line says of it in a comment.
 func (e *editor) insertInFlow(begin, end int, text string) {
+	if !e.beginsLine(begin) { // asked first: JSON may be one long line
+		e.insert(end, ", "+text)
+		return
+	}
 	next := e.nextLine(end)
 	rest := bytes.TrimSpace(e.text[end:next])
 	tail := bytes.TrimSpace(bytes.TrimPrefix(rest, []byte(",")))
 	switch {
-	case !e.beginsLine(begin):
-		e.insert(end, ", "+text)
 	case len(tail) > 0 && tail[0] != '#':
 		e.insert(end, ","+e.eol+e.indentOf(begin)+text)
 	case len(tail) < len(rest):
@@ -154,9 +156,14 @@ func (e *editor) nextLine(off int) int { return off + bytes.IndexByte(e.text[off
 // lineStart is the offset of the line's first byte.
 func (e *editor) lineStart(off int) int { return bytes.LastIndexByte(e.text[:off], '\n') + 1 }
 
+// beginsLine: only blanks stand before it in its line, which is not the first.
 func (e *editor) beginsLine(off int) bool {
-	start := e.lineStart(off)
-	return start > 0 && len(bytes.Trim(e.text[start:off], " \t")) == 0
+	for off--; off >= 0; off-- {
+		if c := e.text[off]; c != ' ' && c != '\t' {
+			return c == '\n'
+		}
+	}
+	return false
 }
 
 // indentOf is the white space that the line begins with.
