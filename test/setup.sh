@@ -77,6 +77,13 @@ if [ ${#packages[@]} -gt 0 ]; then
     fi
     echo "installing with apt: ${packages[*]} (for: ${commands[*]})"
     export DEBIAN_FRONTEND=noninteractive
+    # Only the programs are wanted: no etcd, sshd or prometheus is to run on this machine for that.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap 'rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
     apt-get -qq update
     apt-get -qq install -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
 fi
