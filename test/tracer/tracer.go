@@ -4,6 +4,7 @@ package tracer
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -169,11 +170,17 @@ func (t *Tracer) next() (int, error) {
 		}
 		const stopped = 4 // CLD_TRAPPED: a thread that was not known stops before it ends
 		pid := int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), 16)))
-		if _, known := t.threads[pid]; err == nil && (known || info.Code >= stopped) {
+		if _, known := t.threads[pid]; err == nil && (known || info.Code >= stopped || isTraced(pid)) {
 			return pid, nil
 		}
 	}
 	return 0, unix.ECHILD
+}
+
+// isTraced tells a thread that was killed before it was ever seen from somebody else's process, both of which have ended.
+func isTraced(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && !strings.Contains(string(status), "\nTracerPid:\t0\n")
 }
 
 // stopped looks at a thread that has stopped and returns the signal that it goes on with.
