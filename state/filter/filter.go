@@ -154,53 +154,51 @@ type walk struct {
 
 const deepest = 32 // jumps; the kernel has 16
 
-// through walks a chain's rules; true: the packet's way in the base chain is decided.
+// through walks a chain's rules; sure says whether the packet comes to it. True: its way in the base chain is decided.
 func (w *walk) through(c *chain, sure answer, depth int) bool {
 	if depth > deepest {
 		return false
 	}
 	for i, r := range c.rules {
-		fits := r.fits(w.packet).and(sure)
-		if fits == no {
+		here := r.fits(w.packet) // for a packet that has come so far
+		if here == no {
 			continue
 		}
+		fits := here.and(sure)
 		switch r.verdict {
 		case "accept", "nat":
-			if fits == yes {
-				w.rewritten(r)
-				return true
-			}
-			w.accepted = true
+			w.accept(r, fits)
 		case "drop":
 			w.drop(Verdict{
 				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 && depth == 0, Remedy: r.remedy,
 				Where: place(c, i) + r.text,
 			})
-			if fits == yes {
-				return true
-			}
-		case "return":
-			if fits == yes {
-				return false
-			}
 		case "jump", "goto":
-			next := w.rules.chains[c.table+" "+r.target]
-			if next == nil {
-				continue
-			}
-			if w.through(next, fits, depth+1) {
+			if next := w.rules.chains[c.table+" "+r.target]; next != nil && w.through(next, fits, depth+1) {
 				return true
 			}
-			if r.verdict == "goto" && fits == yes {
-				return false
-			}
+		}
+		switch {
+		case r.leaves() && here == yes:
+			return r.ends() && fits == yes
+		case r.leaves() && !r.ends():
+			sure = maybe // it may be elsewhere by now
 		}
 	}
 	return false
 }
 
-func (w *walk) rewritten(r rule) {
-	if r.verdict == "nat" {
+// ends says that the rule decides over the packet.
+func (r rule) ends() bool { return r.verdict == "accept" || r.verdict == "nat" || r.verdict == "drop" }
+
+// leaves says that no rule behind this one sees the packet.
+func (r rule) leaves() bool { return r.ends() || r.verdict == "return" || r.verdict == "goto" }
+
+func (w *walk) accept(r rule, fits answer) {
+	switch {
+	case fits == maybe:
+		w.accepted = true
+	case r.verdict == "nat":
 		w.verdict.NAT = r.target
 	}
 }

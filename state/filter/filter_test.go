@@ -44,6 +44,10 @@ func TestIPTables(t *testing.T) {
 		{"in another chain", Forward, "ACCEPT", "-A FW -j DROP\n-A FORWARD -i cni0 -j FW\n", "drops at filter FW rule 1: -j DROP", pods},
 		{"back from another chain", Forward, "ACCEPT", "-A FW -i cni0 -j RETURN\n-A FW -j DROP\n-A FORWARD -j FW\n", "passes", pods},
 		{"gone to another chain", Forward, "ACCEPT", "-A FORWARD -g FW\n-A FORWARD -j DROP\n", "passes", pods},
+		{"perhaps back from another chain", Forward, "ACCEPT", "-A FW -m set --match-set good src -j RETURN\n-A FW -j DROP\n-A FORWARD -j FW\n", "may drop at filter FW rule 2: -j DROP", pods},
+		{"perhaps gone to another chain", Forward, "ACCEPT", "-A FORWARD -m set --match-set good src -g FW\n-A FORWARD -j DROP\n", "may drop at filter FORWARD rule 2: -j DROP", pods},
+		{"perhaps in another chain, and back", Forward, "ACCEPT", "-A FW -j RETURN\n-A FW -j DROP\n-A FORWARD -m set --match-set good src -j FW\n", "passes", pods},
+		{"perhaps in another chain, and through", Forward, "ACCEPT", "-A FW -j ACCEPT\n-A FW -j DROP\n-A FORWARD -m set --match-set good src -j FW\n", "passes", pods},
 		{"a chain that calls itself", Forward, "ACCEPT", "-A FW -j FW\n-A FORWARD -j FW\n", "passes", pods},
 		{"a target that is no chain", Forward, "ACCEPT", "-A FORWARD -j NFLOG\n", "passes", pods},
 		{"a comment like a rule", Forward, "ACCEPT", `-A FORWARD -m comment --comment "a -d 1.2.3.4 \" -j DROP" -i lo -j DROP` + "\n", "passes", pods},
@@ -82,7 +86,9 @@ const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
   {"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": {"set": [53, {"range": [8000, 9000]}]}}}, {"counter": {"packets": 0, "bytes": 0}}, {"accept": null}]}},
  {"rule": {"family": "inet", "table": "fw", "chain": "fwd", "handle": 6, "expr": [
   {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "cni*"}},
-  {"match": {"op": "!=", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": {"prefix": {"addr": "10.0.0.0", "len": 16}}}}, {"reject": {"type": "icmp", "expr": "port-unreachable"}}]}}]}`
+  {"match": {"op": "!=", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": {"prefix": {"addr": "10.0.0.0", "len": 16}}}}, {"reject": {"type": "icmp", "expr": "port-unreachable"}}]}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "fwd", "handle": 7, "expr": [
+  {"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": "@lan"}}, {"drop": null}]}}]}`
 
 func TestNFTables(t *testing.T) {
 	r, err := ParseNFT([]byte(nft), "ip")
@@ -97,7 +103,7 @@ func TestNFTables(t *testing.T) {
 		{Input, "drops at inet fw in: its policy drops", Packet{Protocol: "udp", Port: 4789}},
 		{Input, "passes", Packet{Established: true}},
 		{Forward, "drops at inet fw fwd rule 1: iifname cni+ daddr 10.0.0.0/16 reject", pods},
-		{Forward, "passes", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
+		{Forward, "may drop at inet fw fwd rule 2: oifname drop", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
 	} {
 		if got := what(r.Walk(c.hook, c.packet)); got != c.want {
 			t.Errorf("%s %+v: %s, want %s", c.hook, c.packet, got, c.want)

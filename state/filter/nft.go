@@ -155,6 +155,9 @@ func nftLeft(v any) string {
 func nftValues(v any) ([]string, bool) {
 	switch v := v.(type) {
 	case string:
+		if strings.HasPrefix(v, "@") { // a set by name
+			return nil, false
+		}
 		return []string{strings.Replace(v, "*", "+", 1)}, true
 	case float64:
 		return []string{fmt.Sprint(int(v))}, true
