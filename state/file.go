@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,10 +36,11 @@ func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// openTemporary makes the file, or takes it over from a writer that has ended.
+// openTemporary makes the file, or takes it over from a writer that has ended. One that another user has made is removed, not
+// written into: he would own what is put in place, such as a bundle below /tmp.
 func openTemporary(path string) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 		if err != nil {
 			return nil, err
 		}
@@ -46,11 +48,28 @@ func openTemporary(path string) (*os.File, error) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
 		opened, err := f.Stat()
-		if there, gone := os.Stat(path); err == nil && gone == nil && os.SameFile(opened, there) {
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		there, gone := os.Lstat(path)
+		same := gone == nil && os.SameFile(opened, there)
+		if same && isOwn(opened) {
 			return f, nil
 		}
-		f.Close() // the writer before has put it in place
+		f.Close() // nothing was written; if it is not the same, the writer before has put it in place
+		if !same {
+			continue
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// isOwn says that a file is this user's alone: no other owner, no other name.
+func isOwn(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode().IsRegular() && int(s.Uid) == os.Geteuid() && s.Nlink == 1
 }
 
 func writeSynced(f *os.File, data []byte, mode os.FileMode) error {

@@ -2,11 +2,49 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 )
+
+// What another user has put in the way, so as to own what is put in place, is not written into.
+func TestReplaceFileOwnsWhatItWrites(t *testing.T) {
+	dir := t.TempDir()
+	path, tmp, other := filepath.Join(dir, "bundle"), filepath.Join(dir, ".bundle.new"), filepath.Join(dir, "other")
+	if err := os.WriteFile(other, []byte("another's"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, trap := range map[string]func() error{
+		"another's file": func() error {
+			if err := os.WriteFile(tmp, nil, 0o644); err != nil {
+				return err
+			}
+			return os.Chown(tmp, 1000, 1000)
+		},
+		"a second name": func() error { return os.Link(other, tmp) },
+	} {
+		if err := trap(); errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) { // a user namespace has one user
+			t.Logf("%s: %v", name, err)
+			os.Remove(tmp)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := ReplaceFile(path, []byte(name), 0o600); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
+		if data, err := os.ReadFile(other); err != nil || string(data) != "another's" {
+			t.Errorf("%s: wrote %q into another file, %v", name, data, err)
+		}
+	}
+}
 
 // Many writers of one file, and what a killed one has left: a reader sees one writer's bytes, all of them, and nothing but
 // the file is left.
