@@ -150,13 +150,11 @@ func (t traffic) dropped(b *baseChain) string {
 		if ipv6 && !t.ipv6 || !ipv6 && !t.ipv4 || !b.sees(ipv6) {
 			continue
 		}
-		for what, p := range map[string]verdict.Packet{
-			"what pods send to other nodes":        {In: t.bridge, Out: t.tunnel, IPv6: ipv6, UDP: true},
-			"what other nodes' pods send to these": {In: t.tunnel, Out: t.bridge, IPv6: ipv6, UDP: true},
-		} {
-			if b.judge(p) == verdict.Drop {
-				return what
-			}
+		if b.judge(verdict.Packet{In: t.bridge, Out: t.tunnel, IPv6: ipv6, UDP: true}) == verdict.Drop {
+			return "what pods send to other nodes"
+		}
+		if b.judge(verdict.Packet{In: t.tunnel, Out: t.bridge, IPv6: ipv6, UDP: true}) == verdict.Drop {
+			return "what other nodes' pods send to these"
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/nftables"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -112,6 +113,17 @@ func filtersOf(t *testing.T, h *lab.Node) (found []Conflict) {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// A conflict reads the same in every pass, or it would look like news.
+func TestForeignFilterReadsTheSame(t *testing.T) {
+	drops := []baseChain{{family: nftables.TableFamilyINet, table: "t", name: "c", drops: true}}
+	for range 50 {
+		found := foreignFilters(drops, wanted("192.0.2.11"))
+		if len(found) != 1 || found[0].Owner != "of nftables, drops what pods send to other nodes" {
+			t.Fatalf("conflicts %+v", found)
+		}
+	}
 }
 
 // A daemon's pass asks for the rules only when they have changed.
