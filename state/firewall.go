@@ -1,7 +1,6 @@
 package state
 
 import (
-	"context"
 	"errors"
 	"os/exec"
 
@@ -27,16 +26,14 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 		return nil, err
 	}
 	rules := Firewall{filter.Parse(save, command(family, "iptables"))}
-	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "nft", "-j", "list", "ruleset").Output()
+	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
 		return rules, nil
 	}
 	if err != nil {
 		return rules, err
 	}
-	more, err := filter.ParseNFT(out, name)
+	more, err := filter.ParseNFT([]byte(out), name)
 	if err != nil {
 		return rules, err
 	}

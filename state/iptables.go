@@ -83,9 +83,14 @@ func (n *Node) applyChains(changes []*Change) {
 }
 
 func runIPTables(family uint8, name, input string, args ...string) (string, error) {
+	return runProgram(input, command(family, name), args...)
+}
+
+// runProgram gives a program its input and returns its output; the error has what it said.
+func runProgram(input, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, command(family, name), args...)
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.Output()
 	if err == nil {
@@ -94,5 +99,5 @@ func runIPTables(family uint8, name, input string, args ...string) (string, erro
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
 		err = errors.New(strings.Join(strings.Fields(string(said.Stderr)), " "))
 	}
-	return "", fmt.Errorf("%s: %w", command(family, name), err)
+	return "", fmt.Errorf("%s: %w", name, err)
 }

@@ -23,6 +23,7 @@ func (n *Node) Resolutions(device string, hops []netip.Addr) ([]Resolution, erro
 	if index == 0 {
 		return out, nil
 	}
+	var refused error
 	err := n.rtnl.ask(len(hops), func(i int, buf []byte) []byte {
 		m := n.rtnl.begin(buf, unix.RTM_GETNEIGH, 0)
 		m.neigh(family(hops[i]), index, 0, 0)
@@ -31,9 +32,11 @@ func (n *Node) Resolutions(device string, hops []netip.Addr) ([]Resolution, erro
 	}, func(i int, body []byte, err error) {
 		if err == nil && len(body) >= ndmLen {
 			out[i] = resolutionOf(device, hops[i], body)
+		} else if !errors.Is(err, syscall.ENOENT) {
+			refused = err
 		}
 	})
-	if err != nil {
+	if err = errors.Join(err, refused); err != nil {
 		return nil, fmt.Errorf("look neighbours of %s up: %w", device, err)
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -93,6 +94,9 @@ func (r Rule) matches(p Packet) bool {
 		r.Mark&r.Mask == 0 && (r.Protocol == 0 || r.Protocol == p.Protocol) && !r.Special
 	return is != r.Invert
 }
+
+// Ends says that the rule ends a packet's way: blackhole, unreachable, prohibit.
+func (r Rule) Ends() bool { return r.Action >= frBlackhole }
 
 // TableName is the table as ip(8) calls it.
 func (r Rule) TableName() string {
@@ -188,7 +192,7 @@ func (n *Node) blame(p Packet, r *Routing, rules []Rule) error {
 		if !rule.matches(p) {
 			continue
 		}
-		if rule.Action >= frBlackhole {
+		if rule.Ends() {
 			r.Rule = rule
 			return nil
 		}
@@ -219,7 +223,7 @@ func (n *Node) longest(a netip.Addr, table uint32) (best liveRoute, found bool, 
 		}
 		best, found = r, true
 	})
-	if err == unix.ENOENT { // a table without any route
+	if errors.Is(err, unix.ENOENT) { // a table without any route
 		return best, false, nil
 	}
 	return best, found, err

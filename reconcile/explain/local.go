@@ -33,7 +33,7 @@ func (f *Facts) localRoute() Hop {
 	want := fmt.Sprintf("%s dev %s", f.To.Prefix(), f.Bridge.Name)
 	h = f.undelivered(h)
 	switch {
-	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Action >= blackhole:
+	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Ends():
 		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), r.Rule.Remedy())
 	case r.Dst.IsValid() && r.Dst.Bits() > f.To.Prefix().Bits():
 		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner()), r.Remedy())
@@ -71,7 +71,7 @@ func (f *Facts) outsideHop() Hop {
 	}
 	h = f.undelivered(h)
 	switch {
-	case f.Route.Rule.Action >= blackhole:
+	case f.Route.Rule.Ends():
 		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.Remedy())
 	case f.Route.Dst.IsValid():
 		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner()), f.Route.Remedy())

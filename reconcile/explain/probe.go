@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/podnet/podnet/state"
 )
 
 // Probe is what came of packets that were really sent.
@@ -126,5 +128,5 @@ func (f *Facts) overhead() int {
 	if f.To.Place != Peer {
 		return 0
 	}
-	return overhead(f.To.Node.IP)
+	return state.Overhead(f.To.Node.IP)
 }

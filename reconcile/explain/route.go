@@ -3,7 +3,6 @@ package explain
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"syscall"
 
 	"github.com/podnet/podnet/state"
@@ -82,7 +81,7 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 		return f.Tunnel.Name + " is gone, and its routes with it", apply
 	case !f.Tunnel.Up:
 		return f.Tunnel.Name + " was set down, and its routes went with it", apply
-	case r.Rule.Action >= blackhole:
+	case r.Rule.Ends():
 		return fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer), r.Rule.Remedy()
 	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Err == nil):
 		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), r.Rule.Remedy()
@@ -97,9 +96,6 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 	}
 	return fmt.Sprintf("the route to %s's pods is gone", peer), apply
 }
-
-// blackhole is the first action of a policy rule that ends a packet's way: FR_ACT_BLACKHOLE.
-const blackhole = 6
 
 // neighbourHop judges the MAC that stands for the peer's next hop.
 func (f *Facts) neighbourHop() Hop {
@@ -148,7 +144,7 @@ func (f *Facts) fdbHop() Hop {
 func (f *Facts) underlayHop() Hop {
 	peer, r := f.To.Node, f.Underlay
 	h := Hop{Kind: "underlay", Detail: fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU)}
-	need := f.MTU + overhead(peer.IP)
+	need := f.MTU + state.Overhead(peer.IP)
 	if r.Via.IsValid() {
 		h.Detail = fmt.Sprintf("%s via %s dev %s src %s mtu %d", peer.IP, r.Via, r.Device, f.Node.IP, r.MTU)
 	}
@@ -168,7 +164,7 @@ func (f *Facts) underlayHop() Hop {
 		return h.wrong(want, fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
 	case r.Device == f.Tunnel.Name || r.Device == f.Bridge.Name:
 		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy())
-	case r.Rule.Action >= blackhole:
+	case r.Rule.Ends():
 		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer.IP), r.Rule.Remedy())
 	case r.MTU < need:
 		return h.wrong(fmt.Sprintf("mtu %d", need), fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need, r.Device, r.MTU),
@@ -181,7 +177,7 @@ func (f *Facts) underlayHop() Hop {
 		h.Note = "nobody answered last time; --probe asks"
 		return h
 	}
-	h.Note = fmt.Sprintf("%d + %d fits", f.MTU, overhead(peer.IP))
+	h.Note = fmt.Sprintf("%d + %d fits", f.MTU, state.Overhead(peer.IP))
 	return h
 }
 
@@ -196,17 +192,9 @@ func (f *Facts) beyond() string {
 // widen is the command that makes room on the underlay.
 func (f *Facts) widen(r state.Routing, need int) string {
 	if f.Links[r.Device].MTU >= need {
-		return fmt.Sprintf("ip route change %s mtu %d   (or network.mtu: %d in the topology)", r, need, r.MTU-overhead(f.To.Node.IP))
+		return fmt.Sprintf("ip route change %s mtu %d   (or network.mtu: %d in the topology)", r, need, r.MTU-state.Overhead(f.To.Node.IP))
 	}
 	return fmt.Sprintf("ip link set %s mtu %d", r.Device, need)
-}
-
-// overhead is what the tunnel adds to a packet, bytes.
-func overhead(ip netip.Addr) int {
-	if ip.Is4() {
-		return 50
-	}
-	return 70
 }
 
 // connected is the subnet of this host's own addresses that has the peer in it.
@@ -234,7 +222,7 @@ func (f *Facts) underlayRoute() (want, fix string) {
 		six = "-6 "
 	}
 	switch {
-	case r.Rule.Action >= blackhole:
+	case r.Rule.Ends():
 		return "a route", r.Rule.Remedy()
 	case r.Err != nil && r.Dst.IsValid():
 		return "a route", r.Remedy()
