@@ -92,7 +92,7 @@ func ReadTopology(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := bytes.NewBuffer(make([]byte, 0, min(info.Size(), maxFile)+bytes.MinRead))
-	_, err = b.ReadFrom(io.LimitReader(f, maxFile))
+	b := bytes.NewBuffer(make([]byte, 0, min(info.Size(), schema.MaxBytes)+bytes.MinRead))
+	_, err = b.ReadFrom(io.LimitReader(f, schema.MaxBytes+1))
 	return b.Bytes(), err
 }

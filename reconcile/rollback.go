@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -98,7 +99,8 @@ func (e *Engine) clear(t *schema.Topology) error {
 	return err
 }
 
-// PutInPlace replaces a topology, or the file that it is a symbolic link to. One that holds the same is left alone.
+// PutInPlace replaces a topology, or the file that it is a symbolic link to, and keeps its mode and, as far as this user may,
+// its owner. One that holds the same is left alone.
 func PutInPlace(path string, data []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -106,11 +108,17 @@ func PutInPlace(path string, data []byte) error {
 	if have, err := ReadTopology(path); err == nil && schema.Digest(have) == schema.Digest(data) {
 		return nil
 	}
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
+	before, err := os.Stat(path)
+	if err != nil {
+		return state.ReplaceFile(path, data, 0o644)
 	}
-	return state.ReplaceFile(path, data, mode)
+	if err := state.ReplaceFile(path, data, before.Mode().Perm()); err != nil {
+		return err
+	}
+	if owner, ok := before.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // mostCondemned is how many digests are remembered.

@@ -9,9 +9,6 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// maxFile is the size from which schema refuses a file; no more is read.
-const maxFile = 64<<20 + 1
-
 // Source reads the topology on disk and the last one in force. A file is parsed once for each change of its content.
 type Source struct {
 	paths   state.Paths

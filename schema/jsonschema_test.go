@@ -34,7 +34,7 @@ func (fileMasquerade) JSONSchemaExtend(s *generator.Schema) {
 }
 
 func (fileCNI) JSONSchemaExtend(s *generator.Schema) {
-	property(s, "versions").Default = defaultNetwork().CNI.Versions
+	property(s, "versions").Default = DefaultNetwork().CNI.Versions
 }
 
 const cidrPattern = "^[0-9a-fA-F:.]+/[0-9]+$"

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// defaultNetwork is the network of a file that says nothing of it. The vxlan's name follows its VNI.
-func defaultNetwork() Network {
-	return Network{
+// DefaultNetwork is the network of a file that says nothing of it.
+func DefaultNetwork() Network {
+	n := Network{
 		NodeCIDRMaskSizeIPv4: 24,
 		NodeCIDRMaskSizeIPv6: 64,
 		Encapsulation:        "vxlan",
@@ -18,11 +18,15 @@ func defaultNetwork() Network {
 		Masquerade:           Masquerade{Enabled: true},
 		CNI:                  CNI{Name: "podnet", Versions: []string{"1.0.0", "1.1.0"}},
 	}
+	n.VXLAN.Name = n.VXLAN.defaultName()
+	return n
 }
+
+func (x VXLAN) defaultName() string { return "podnet." + strconv.Itoa(int(x.VNI)) }
 
 // network reads the section and returns its clusterCIDRs with their places.
 func (r *reader) network(o *object, net *Network) clusterRanges {
-	*net = defaultNetwork()
+	*net = DefaultNetwork()
 	ranges := r.clusterCIDRs(o)
 	r.maskSizes(o, net)
 	if v, ok := o.get("mtu"); ok {
@@ -81,7 +85,7 @@ func (r *reader) vxlan(o *object, x *VXLAN) object {
 		n, _ := r.integer(v, 1, 65535, "a UDP port, 1 to 65535")
 		x.Port = uint16(n)
 	}
-	x.Name = "podnet." + strconv.Itoa(int(x.VNI))
+	x.Name = x.defaultName()
 	if v, ok := section.get("name"); ok {
 		x.Name = r.interfaceName(v)
 	}

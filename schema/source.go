@@ -6,13 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxBytes bounds a file: 50,000 nodes are 6 MiB, so what is larger is not a topology.
-const maxBytes = 64 << 20
+// MaxBytes bounds a file: 50,000 nodes are 6 MiB, so what is larger is not a topology. Who reads one needs a byte more, so
+// that Parse sees that it is too large.
+const MaxBytes = 64 << 20
 
 // checkText finds what no topology may contain whatever its syntax. False: there is no point in reading on.
 // Characters that only some programs take for a line break are refused so that line numbers mean the same everywhere.
 func (r *reader) checkText(data []byte) bool {
-	if len(data) > maxBytes {
+	if len(data) > MaxBytes {
 		r.faultAt(position{line: 1, column: 1}, "", fmt.Sprintf("the file has %d bytes", len(data)), "at most 64 MiB")
 		return false
 	}

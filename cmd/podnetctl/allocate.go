@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
@@ -101,7 +98,7 @@ func (c *cli) allocateFilter(ask schema.Request) error {
 	if c.json() {
 		return errors.New("-o json: with - the topology itself goes to standard output")
 	}
-	data, err := io.ReadAll(io.LimitReader(c.in, maxTopology))
+	data, err := io.ReadAll(io.LimitReader(c.in, schema.MaxBytes+1))
 	if err != nil {
 		return err
 	}
@@ -128,7 +125,7 @@ func (c *cli) allocateIn(name, path string, ask schema.Request) (*schema.Allocat
 	if len(a.Given) == 0 {
 		return a, nil
 	}
-	return a, rewrite(path, a.Text)
+	return a, reconcile.PutInPlace(path, a.Text)
 }
 
 // notAllocated says of an invalid file what is wrong with it, on out or as a document.
@@ -139,21 +136,6 @@ func (c *cli) notAllocated(out io.Writer, err error) error {
 	where := *c
 	where.out = out
 	return where.invalid(err)
-}
-
-// rewrite replaces a file and keeps its mode and, as far as this user may, its owner.
-func rewrite(path string, data []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := state.ReplaceFile(path, data, info.Mode().Perm()); err != nil {
-		return err
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		return os.Chown(path, int(owner.Uid), int(owner.Gid))
-	}
-	return nil
 }
 
 // Allocated is what allocate has done, for other programs.

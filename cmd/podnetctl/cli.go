@@ -73,8 +73,8 @@ node is. Exit codes: 0 done or yes; 1 the answer is no; 2 an error.`,
 	root.PersistentFlags().AddFlagSet(shared)
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json")
 	root.PersistentFlags().StringVar(&c.color, "color", "auto", "auto, always or never")
-	root.AddCommand(c.validate(), c.diff(), c.apply(), c.confirm(), c.rollback(), c.await(), c.status(), c.explain(), c.pods(), c.render(), c.install(), c.gc(), c.doctor(), c.teardown(),
-		c.allocate(), c.fleet(), c.schema(), c.version())
+	root.AddCommand(c.validate(), c.diff(), c.apply(), c.confirm(), c.rollback(), c.await(), c.status(), c.explain(), c.pods(),
+		c.render(), c.install(), c.gc(), c.doctor(), c.teardown(), c.allocate(), c.fleet(), c.schema(), c.version())
 	root.AddCommand(c.manual()...)
 	return root
 }

@@ -83,7 +83,7 @@ func (n *node) podNames(t *schema.Topology) []string {
 	if n.verdict.Previous != nil {
 		t = n.verdict.Previous
 	}
-	pods, err := n.engine.Live().PodList(cmp.Or(t.Network.CNI.Name, "podnet"), t.Network.Bridge.Name)
+	pods, err := n.engine.Live().PodList(cmp.Or(t.Network.CNI.Name, schema.DefaultNetwork().CNI.Name), t.Network.Bridge.Name)
 	if err != nil {
 		return nil // those that are there are counted all the same
 	}

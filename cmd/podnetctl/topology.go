@@ -16,9 +16,6 @@ import (
 // stdin is the FILE that means standard input.
 const stdin = "-"
 
-// maxTopology is how much is read of standard input: from here on schema refuses it.
-const maxTopology = 64<<20 + 1
-
 // file is a topology file that was read: whole, and as given on the command line.
 type file struct {
 	name     string
@@ -44,7 +41,7 @@ func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 	f := file{name: name}
 	var err error
 	if name == stdin {
-		f.data, err = io.ReadAll(io.LimitReader(c.in, maxTopology))
+		f.data, err = io.ReadAll(io.LimitReader(c.in, schema.MaxBytes+1))
 	} else {
 		f.data, err = reconcile.ReadTopology(name)
 	}

@@ -64,8 +64,8 @@ func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {
 	return err
 }
 
-// against is the guard's verdict on t, in which own is this node's entry, after the topology of another file; nil, and a note, if there is none to compare
-// with. A file that is no topology was never in force.
+// against is the guard's verdict on t, in which own is this node's entry, after the topology of another file; nil, and a note,
+// if there is none to compare with. A file that is no topology was never in force.
 func (c *cli) against(path string, own *schema.Node, t *schema.Topology) (*reconcile.Guard, error) {
 	if path == "" {
 		return nil, nil
