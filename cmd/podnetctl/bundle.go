@@ -68,12 +68,42 @@ func (a *archive) file(path string) {
 	a.add("files"+path, data)
 }
 
+// others adds what the runtime's other configurations are of: the rest of them may hold another plugin's token or password.
+func (a *archive) others(own string) {
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(own), "*.conf*")) // the pattern is sound
+	for _, path := range files {
+		if path == own {
+			continue
+		}
+		type plugin struct {
+			Type string `json:"type,omitempty"`
+		}
+		var outline struct {
+			Name       string `json:"name"`
+			CNIVersion string `json:"cniVersion"`
+			plugin
+			Plugins []plugin `json:"plugins,omitempty"`
+		}
+		data, err := state.ReadFile(path, bundlePart)
+		if err == nil {
+			err = json.Unmarshal(data, &outline)
+		}
+		if err != nil {
+			a.add("outlines"+path, []byte(err.Error()+"\n"))
+			continue
+		}
+		a.json("outlines"+path, outline)
+	}
+}
+
 // command adds what one says; a program that is not there says so.
 func (a *archive) command(line string) {
 	ctx, cancel := context.WithTimeout(context.Background(), bundleTime)
 	defer cancel()
 	words := strings.Fields(line)
-	out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.WaitDelay = time.Second // a child of its own may hold the output open
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		out = append(out, (line + ": " + err.Error() + "\n")...)
 	}
@@ -98,13 +128,10 @@ func (c *cli) writeBundle(n *node, report Findings, path string) error {
 			a.json("plan.json", plan.Report(n.inForce()))
 		}
 	}
-	for _, file := range []string{n.Paths.Topology, n.Paths.LastGood, n.Paths.Status, n.Paths.Defaults} {
+	for _, file := range []string{n.Paths.Topology, n.Paths.LastGood, n.Paths.Status, n.Paths.Defaults, n.Paths.Conflist} {
 		a.file(file)
 	}
-	conflists, _ := filepath.Glob(filepath.Join(filepath.Dir(n.Paths.Conflist), "*.conf*")) // the pattern is sound
-	for _, file := range conflists {
-		a.file(file)
-	}
+	a.others(n.Paths.Conflist)
 	for _, line := range bundleCommands() {
 		a.command(line)
 	}

@@ -72,13 +72,13 @@ func (c *cli) runDoctor(bundle string) error {
 
 // examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.
 func (c *cli) examine(n *node) Findings {
-	t := n.followed()
+	t, network := n.followed(), schema.DefaultNetwork()
+	if t != nil {
+		network = t.Network
+	}
 	f := doctor.Facts{
 		Host: surroundings.Read(n.Paths.Root, filepath.Dir(n.Paths.Conflist)), Paths: n.Paths,
-		Bridge: "cni0", Tunnel: "podnet.1", // what a topology says if it says nothing
-	}
-	if t != nil {
-		f.Bridge, f.Tunnel = t.Network.Bridge.Name, t.Network.VXLAN.Name
+		Bridge: network.Bridge.Name, Tunnel: network.VXLAN.Name,
 	}
 	e := examination{node: n, facts: &f, unseen: f.Host.Unseen}
 	if err := privilege.Check(); err != nil {

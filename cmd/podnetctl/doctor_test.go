@@ -191,6 +191,8 @@ func TestDoctorBundle(t *testing.T) {
 	h := sound(t)
 	const secret = "2001:db8:5ec4:e7::1"
 	h.SetSysctl("net/ipv6/conf/eth0/stable_secret", secret)
+	other := filepath.Join(filepath.Dir(h.Path(lab.ConflistPath)), "90-other.conf")
+	write(t, other, `{"name": "other", "cniVersion": "0.3.1", "type": "calico", "policy": {"token": "5ec4e7"}}`)
 	path := h.Path("/ticket.tar.gz")
 	got := h.run(0, "doctor", "--bundle", path)
 	info, err := os.Stat(path)
@@ -201,7 +203,7 @@ func TestDoctorBundle(t *testing.T) {
 	for name, holds := range map[string]string{
 		"findings.json": "Findings", "status.json": "NodeStatus", "plan.json": "Plan", "files" + h.Path(lab.TopologyPath): "podCIDRs",
 		"files" + h.Path(lab.ConflistPath): "bridge", "commands/ip_-d_-s_link.txt": "podnet.1", "commands/nft_list_ruleset.txt": "PODNET-FORWARD",
-		"commands/iptables-save_-c.txt": "PODNET-MASQUERADE", "commands/bridge_fdb.txt": "192.0.2.12", "version.txt": "devel",
+		"commands/iptables-save_-c.txt": "PODNET-MASQUERADE", "commands/bridge_fdb.txt": "192.0.2.12", "version.txt": "devel", "outlines" + other: `"type": "calico"`,
 	} {
 		if !strings.Contains(files["podnet-doctor/"+name], holds) {
 			t.Errorf("%s does not hold %q: %.300q", name, holds, files["podnet-doctor/"+name])
