@@ -21,13 +21,13 @@ const hung = time.Minute
 type server struct {
 	metrics *metrics
 	inSync  atomic.Bool
-	turned  atomic.Int64 // when the loop last turned, Unix nanoseconds
+	turned  atomic.Pointer[time.Time] // when the loop last did; by its monotonic clock, which nobody sets
 }
 
 // newServer makes one; overruns is what the metric of that name reads.
 func newServer(version string, overruns func() uint64) *server {
 	s := &server{}
-	turned := func() float64 { return float64(s.turned.Load()) / float64(time.Second) }
+	turned := func() float64 { return float64(s.turned.Load().UnixNano()) / float64(time.Second) }
 	s.metrics = newMetrics(version, sources{turned: turned, overruns: overruns})
 	s.alive()
 	return s
@@ -38,7 +38,10 @@ func (s *server) passed(status *reconcile.NodeStatus, pass *reconcile.Pass) {
 	s.metrics.observe(status, pass)
 }
 
-func (s *server) alive() { s.turned.Store(time.Now().UnixNano()) }
+func (s *server) alive() {
+	now := time.Now()
+	s.turned.Store(&now)
+}
 
 // start serves until ctx ends.
 func (s *server) start(ctx context.Context, addr string, log *slog.Logger) {
@@ -81,7 +84,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", answer("the loop does not turn", func() bool {
-		return time.Since(time.Unix(0, s.turned.Load())) < hung
+		return time.Since(*s.turned.Load()) < hung
 	}))
 	mux.HandleFunc("GET /readyz", answer("the network does not equal the topology in force (podnetctl status)", s.inSync.Load))
 	return mux
