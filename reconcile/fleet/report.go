@@ -116,17 +116,8 @@ func trouble(s *reconcile.NodeStatus) (reason, detail string) {
 // Refused is the reason of a plan that the removal guard does not let pass.
 const Refused = "refused by the guard"
 
-// guard is what the removal guard says of a proposed file.
-type guard struct {
-	Passes  bool
-	Message string
-}
-
 func readPlan(r *Report, data []byte) error {
-	var p struct {
-		reconcile.PlanReport
-		Guard *guard `json:"guard"`
-	}
+	var p reconcile.PlanReport
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
@@ -142,7 +133,7 @@ func readPlan(r *Report, data []byte) error {
 	case p.InSync:
 		r.Verdict, r.Reason = InSync, "nothing to do"
 	default:
-		r.Reason = work(&p.PlanReport)
+		r.Reason = work(&p)
 	}
 	return nil
 }
@@ -188,7 +179,7 @@ func readValidation(r *Report, data []byte) error {
 	var v struct {
 		Valid  bool
 		Errors []schema.Fault
-		Guard  *guard
+		Guard  *reconcile.Guard
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
 		return err
