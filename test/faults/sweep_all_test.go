@@ -110,6 +110,9 @@ func sweep(t *testing.T, s shape, c change) (sum tally) {
 		}
 		out, where, err := n.killAt(c.work(n), p)
 		if err == nil && !out.Killed {
+			if out.Code != 0 {
+				t.Fatalf("not killed %s, and fails: %+v", p, out)
+			}
 			sum.points = i
 			return sum
 		}

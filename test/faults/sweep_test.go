@@ -224,7 +224,7 @@ func (n *target) everything() string {
 	files := n.Files()
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if path != "/podnetd.log" && path != rolledBack {
+		if path != "/podnetd.log" && path != rolledBack && !unused(path) {
 			fmt.Fprintf(&b, "%s: %q\n", path, timeless(path, files[path]))
 		}
 	}
@@ -233,6 +233,12 @@ func (n *target) everything() string {
 
 // rolledBack says which trials were undone, and when; a killed process may not have come so far.
 const rolledBack = "/var/lib/podnet/rolled-back"
+
+// unused says that a file is the temporary one of a change that a killed trial never came to: there is one name for each, so
+// that the next writer uses it up.
+func unused(path string) bool {
+	return path == "/var/lib/podnet/.rolled-back.new" || path == "/etc/podnet/.topology.yaml.new"
+}
 
 func timeless(path, content string) string {
 	switch {
