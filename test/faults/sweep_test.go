@@ -237,7 +237,9 @@ const rolledBack = "/var/lib/podnet/rolled-back"
 
 // unused says that a file is the temporary one of a change that a killed trial never came to: there is one name for each, so
 // that the next writer uses it up.
-func unused(path string) bool { return filepath.Base(path)[0] == '.' && strings.HasSuffix(path, ".new") }
+func unused(path string) bool {
+	return filepath.Base(path)[0] == '.' && strings.HasSuffix(path, ".new")
+}
 
 func timeless(path, content string) string {
 	switch {
