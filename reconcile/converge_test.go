@@ -125,6 +125,35 @@ func TestOddStatesConverge(t *testing.T) {
 	}
 }
 
+// The kernel forgets a device's neighbours with its MAC, so one pass has to put them back.
+func TestAnotherMAC(t *testing.T) {
+	h := newHost(t, dualStack)
+	if _, err := h.converge(); err != nil {
+		t.Fatal(err)
+	}
+	before := h.topology
+	var err error
+	if h.topology, err = schema.Parse("topology.yaml", []byte(strings.Replace(dualStack, "{name: a,", `{name: a, vtepMAC: "02:00:00:00:00:0a",`, 1))); err != nil {
+		t.Fatal(err)
+	}
+	view, err := h.engine.View(h.topology, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := h.engine.Converge(view)
+	if err != nil || len(plan.Steps) != 3 {
+		t.Errorf("%v, want a link changed and two neighbours put back, got %d steps", err, len(plan.Steps))
+	}
+	for _, s := range plan.Steps {
+		if s.Cause != reconcile.CauseChange {
+			t.Errorf("%s %s is of cause %s", s.Kind, s.Object().Name(), s.Cause)
+		}
+	}
+	if again, err := h.converge(); err != nil || !again.InSync() {
+		t.Errorf("the second pass found %d steps, %v", len(again.Steps), err)
+	}
+}
+
 // Another's tunnel of the same VNI and port is named before anything fails; what does not need podnet's own converges.
 func TestAnothersTunnel(t *testing.T) {
 	h := newHost(t, dualStack)

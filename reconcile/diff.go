@@ -28,13 +28,13 @@ type Step struct {
 	first   bool // a deletion that makes room and cannot wait for the end
 	carried bool // a deletion that comes with its parent's
 	waiting bool // skipped only because of something else that is
-	lost    bool // it was there, and dies with a device that has to be made anew
+	lost    bool // it was there, and dies with a device that has to be made anew or gets another MAC
 }
 
 // Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What somebody else's object keeps from being
-// done is listed as skipped. It takes out of live what dies with a device that has to be made anew.
+// done is listed as skipped. It takes out of live what dies with a device that has to be made anew, or with its MAC.
 func Diff(want *state.Set, live *state.Live) []*Step {
-	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, dying: map[state.Key]bool{}}
+	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {
 		if live.Unknown[k] == nil && !live.Kept.Has(k) {
 			d.kind(k)
@@ -49,12 +49,16 @@ type differ struct {
 	live  *state.Live
 	steps []*Step
 	gone  map[state.Key]bool // deleted before anything is made
+	reset map[string]bool    // devices that get another MAC: the kernel forgets their neighbours
 	dying map[state.Key]bool // deleted in the end
 }
 
 func (d *differ) kind(k state.Kind) {
 	if len(d.gone) > 0 {
 		d.live.Drop(k, func(parent state.Key) bool { return d.gone[parent] }, func(key state.Key) { d.gone[key] = true })
+	}
+	if k == state.KindNeigh && len(d.reset) > 0 {
+		d.live.Drop(k, func(parent state.Key) bool { return d.reset[parent.Name] }, func(key state.Key) { d.gone[key] = true })
 	}
 	start := len(d.steps)
 	d.want.Diff(&d.live.Set, k, func(c state.Change) { d.add(&Step{Change: c, Result: Planned}) })
@@ -75,12 +79,21 @@ func (d *differ) add(s *Step) {
 				d.gone[s.Key()] = true
 			}
 		}
+		if s.resets() {
+			d.reset[s.Want.Name()] = true
+		}
 	case state.Create:
 		s.lost = d.gone[s.Key()]
 	case state.Delete:
 		s.carried = d.dying[s.Have.Parent()]
 		d.dying[s.Key()] = true
 	}
+}
+
+// resets says that a device stays and gets another MAC.
+func (s *Step) resets() bool {
+	want, is := s.Want.(state.Link)
+	return is && s.Op == state.Update && s.Replace == "" && want.MAC != s.Have.(state.Link).MAC
 }
 
 // makeRoom moves the deletion of a device to the front that could not exist beside a new one.

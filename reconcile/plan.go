@@ -41,7 +41,7 @@ type View struct {
 // NewPlan compares what a topology asks for with the live node.
 func NewPlan(v View, live *state.Live) *Plan {
 	p := &Plan{View: v, Steps: Diff(v.Want, live), Conflicts: live.Conflicts, unknown: live.Unknown}
-	devices := map[state.Key]Cause{} // of what is made anew
+	devices := map[state.Key]Cause{} // of what is made anew, or gets another MAC
 	for _, s := range p.Steps {
 		s.Cause = p.cause(s)
 		if s.lost {
@@ -49,6 +49,9 @@ func NewPlan(v View, live *state.Live) *Plan {
 		}
 		if s.lost || s.Replace != "" {
 			devices[s.Key()] = s.Cause
+		}
+		if s.resets() {
+			devices[state.LinkUp{Device: s.Want.Name()}.Key()] = s.Cause
 		}
 	}
 	return p
