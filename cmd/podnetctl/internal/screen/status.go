@@ -179,6 +179,9 @@ func (v *statusView) daemon() Row {
 }
 
 func (v *statusView) underlay() string {
+	if v.Facts.Underlay == "" {
+		return v.IP + " is on no link of this host"
+	}
 	return fmt.Sprintf("%s dev %s mtu %d   %s vni %d port %d mtu %d", v.IP, v.Facts.Underlay, v.Facts.UnderlayMTU,
 		v.Tunnel.Name, v.Tunnel.VNI, v.Tunnel.Port, v.MTU)
 }
