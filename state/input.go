@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state/verdict"
+	"github.com/podnet/podnet/state/filter"
 )
 
 // traffic is what podnet's tunnel and pods have to get through every packet filter, by the desired set.
@@ -47,12 +47,17 @@ func (t traffic) peers(most int) []netip.Addr {
 const sample = 16
 
 // fromPeer is a tunnel's packet of some other node; fromStranger one of somebody else.
-func (t traffic) fromPeer() verdict.Packet {
-	return verdict.Packet{Out: verdict.Nowhere, UDP: true, Port: t.port, IPv6: t.underlay6, Sources: t.peers(sample)}
+func (t traffic) fromPeer() filter.Packet {
+	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.underlay6, Sources: t.peers(sample)}
 }
 
-func (t traffic) fromStranger() verdict.Packet {
-	return verdict.Packet{Out: verdict.Nowhere, UDP: true, Port: t.port, IPv6: t.underlay6, Stranger: true}
+func (t traffic) fromStranger() filter.Packet {
+	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.underlay6, Stranger: true}
+}
+
+// forwarded is what pods of this node and of others send each other, by the devices that it passes.
+func forwarded(in, out string, ipv6 bool) filter.Packet {
+	return filter.Packet{In: in, Out: out, Protocol: "udp", IPv6: ipv6}
 }
 
 // fewRanges is as many source ranges as a rule to be pasted may have.
@@ -103,22 +108,18 @@ func (t traffic) letIn() string {
 
 // closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let them in gets the benefit
 // of the doubt.
-func closedInput(family uint8, rules verdict.Save, want *Set) []Conflict {
+func closedInput(family uint8, rules *filter.Rules, want *Set) []Conflict {
 	t := trafficOf(want)
 	if t.port == 0 || t.underlay6 != (family == 6) {
 		return nil
 	}
-	may, by := rules.Judge("INPUT", t.fromPeer())
-	if may != verdict.Drop {
+	v := rules.Walk(filter.Input, t.fromPeer())
+	if !v.Surely() {
 		return nil
-	}
-	why := "its policy is DROP"
-	if number, _, _ := strings.Cut(by, " "); number != "" {
-		why = "its rule " + number + " ends all"
 	}
 	return []Conflict{{
 		Key:    Key{Kind: KindChain, Name: "INPUT", Num: uint32(family)},
-		Owner:  fmt.Sprintf("lets no UDP to port %d in (%s): no node reaches this one's pods", t.port, why),
+		Owner:  fmt.Sprintf("lets no UDP to port %d in (%s): no node reaches this one's pods", t.port, v.Where),
 		Remedy: t.letIn(),
 	}}
 }
@@ -141,7 +142,7 @@ func foreignFilters(bases []baseChain, want *Set) []Conflict {
 // dropped says what a base chain surely drops; "": nothing.
 func (t traffic) dropped(b *baseChain) string {
 	if b.input {
-		if p := t.fromPeer(); t.port != 0 && b.sees(p.IPv6) && b.judge(p) == verdict.Drop {
+		if p := t.fromPeer(); t.port != 0 && b.sees(p.IPv6) && b.judge(p).Surely() {
 			return fmt.Sprintf("UDP to port %d: no node reaches this one's pods", t.port)
 		}
 		return ""
@@ -150,10 +151,10 @@ func (t traffic) dropped(b *baseChain) string {
 		if ipv6 && !t.ipv6 || !ipv6 && !t.ipv4 || !b.sees(ipv6) {
 			continue
 		}
-		if b.judge(verdict.Packet{In: t.bridge, Out: t.tunnel, IPv6: ipv6, UDP: true}) == verdict.Drop {
+		if b.judge(forwarded(t.bridge, t.tunnel, ipv6)).Surely() {
 			return "what pods send to other nodes"
 		}
-		if b.judge(verdict.Packet{In: t.tunnel, Out: t.bridge, IPv6: ipv6, UDP: true}) == verdict.Drop {
+		if b.judge(forwarded(t.tunnel, t.bridge, ipv6)).Surely() {
 			return "what other nodes' pods send to these"
 		}
 	}

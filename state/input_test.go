@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/verdict"
+	"github.com/podnet/podnet/state/filter"
 )
 
 func TestTunnelInput(t *testing.T) {
@@ -31,13 +31,13 @@ func TestTunnelInput(t *testing.T) {
 		{"a chain that does not come back", ":INPUT ACCEPT [0:0]\n:strict - [0:0]\n-A INPUT -g strict\n-A strict -m tcp -p tcp --tcp-flags FIN,SYN SYN -j ACCEPT\n-A strict -j DROP\n", true},
 		{"a rule that mentions a chain in its comment", ":INPUT DROP [0:0]\n-A INPUT -m comment --comment \"a \\\"b\\\" -j ACCEPT\" -m mark --mark 0x1 -j ACCEPT\n-A INPUT -j DROP\n", false},
 	} {
-		conflicts := closedInput(4, verdict.ParseSave("*filter\n"+c.input+"COMMIT\n"), want)
+		conflicts := closedInput(4, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), want)
 		if closed := len(conflicts) == 1; closed != c.closed {
 			t.Errorf("%s: %+v", c.name, conflicts)
 		} else if closed && (conflicts[0].Blocks || conflicts[0].Remedy != "iptables -I INPUT -p udp --dport 8472 -j ACCEPT" || !strings.Contains(conflicts[0].Owner, "8472")) {
 			t.Errorf("%s: %+v", c.name, conflicts[0])
 		}
-		if conflicts := closedInput(6, verdict.ParseSave("*filter\n"+c.input+"COMMIT\n"), want); len(conflicts) > 0 {
+		if conflicts := closedInput(6, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), want); len(conflicts) > 0 {
 			t.Errorf("%s: the tunnel does not run over IPv6: %+v", c.name, conflicts)
 		}
 	}

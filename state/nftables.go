@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/podnet/podnet/state/verdict"
+	"github.com/podnet/podnet/state/filter"
 )
 
 // baseChain is a chain of nftables that the kernel sends packets through, other than those of iptables: an ACCEPT in one of
@@ -17,7 +17,7 @@ type baseChain struct {
 	name   string
 	input  bool // it sees what is for the host; otherwise what is forwarded
 	drops  bool // its policy
-	rules  verdict.Table
+	rules  filter.Table
 }
 
 // baseChains are those as of one generation of the rules: nothing is read while nothing changes.
@@ -42,7 +42,7 @@ func (b *baseChain) sees(ipv6 bool) bool {
 	return b.family == nftables.TableFamilyINet || ipv6 == (b.family == nftables.TableFamilyIPv6)
 }
 
-func (b *baseChain) judge(p verdict.Packet) verdict.Outcome {
+func (b *baseChain) judge(p filter.Packet) filter.Verdict {
 	return b.rules.Judge(b.name, b.drops, p)
 }
 
@@ -81,7 +81,7 @@ func readBaseChains() ([]baseChain, error) {
 		b := baseChain{
 			family: c.Table.Family, table: c.Table.Name, name: c.Name, input: *c.Hooknum == *nftables.ChainHookInput,
 			drops: c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop,
-			rules: verdict.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
+			rules: filter.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
 		}
 		if err := b.read(conn, c.Table, c.Name); err != nil {
 			return nil, err

@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/podnet/podnet/state/verdict"
+	"github.com/podnet/podnet/state/filter"
 )
 
 // OpenTunnel says whether the tunnel's port takes packets of anybody: a vxlan device believes any sender, who is then among
@@ -29,11 +29,11 @@ func (n *Node) OpenTunnel(want *Set) (remedy string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if may, _ := rules.filter.Judge("INPUT", t.fromStranger()); may != verdict.Accept {
+	if rules.filter.Walk(filter.Input, t.fromStranger()).Drop {
 		return "", nil
 	}
 	for i := range bases {
-		if b := &bases[i]; b.input && b.sees(t.underlay6) && b.judge(t.fromStranger()) != verdict.Accept {
+		if b := &bases[i]; b.input && b.sees(t.underlay6) && b.judge(t.fromStranger()).Drop {
 			return "", nil
 		}
 	}
@@ -78,10 +78,9 @@ func (n *Node) OtherIPTables(want *Set) ([]OtherRules, error) {
 
 func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, bool) {
 	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
-	s := verdict.ParseSave(save)
-	forward, _ := s.Judge("FORWARD", verdict.Packet{In: t.bridge, Out: t.tunnel, IPv6: family == 6, UDP: true})
-	input, _ := s.Judge("INPUT", t.fromPeer())
-	r.Drops = t.port != 0 && (forward == verdict.Drop || t.underlay6 == (family == 6) && input == verdict.Drop)
+	rules := filter.Parse(save, name)
+	forward, input := rules.Walk(filter.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(filter.Input, t.fromPeer())
+	r.Drops = t.port != 0 && (forward.Surely() || t.underlay6 == (family == 6) && input.Surely())
 	var empty strings.Builder // every table with its built-in chains and nothing in them
 	for line := range strings.Lines(save) {
 		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); {
@@ -93,5 +92,5 @@ func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, b
 	}
 	r.Remedy = fmt.Sprintf("%s-save | %s --noflush && printf '%s' | %s-restore",
 		name, command(family, "iptables-restore"), &empty, name)
-	return r, r.Rules > 0 || s.Policies["FORWARD"] == "DROP" || s.Policies["INPUT"] == "DROP"
+	return r, r.Rules > 0 || rules.Closed(filter.Forward) || rules.Closed(filter.Input)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/podnet/podnet/state/verdict"
+	"github.com/podnet/podnet/state/filter"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +22,7 @@ type ruleCache struct {
 
 	chains    []Chain
 	conflicts []Conflict
-	filter    verdict.Save
+	filter    *filter.Rules
 }
 
 // readRules reads podnet's chains of a family and what is in their way, from the cache if it is known that nothing has
@@ -51,7 +51,7 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 	after, _ := n.generation()
 	c.generation, c.good = generation, c.nftables && known && after == generation
 	c.chains, c.conflicts = parseChains(family, save)
-	c.filter = verdict.ParseSave(save)
+	c.filter = filter.Parse(save, command(family, "iptables"))
 	n.rules[family] = c
 	if c.good {
 		n.lastRead.Store(&c.generation)

@@ -1,21 +1,13 @@
-// Package filter says what a packet filter's rules do with a packet, as far as the rules tell: iptables-save's text, or what nft
-// prints as JSON. It is pure. A match that it does not know may or may not fit, and what hangs on one is called unsure.
+// Package filter says what a packet filter's rules do with a packet, as far as the rules tell: iptables-save's text, what nft
+// prints as JSON, or what the kernel has of nftables. It is pure. A match that it does not know may or may not fit, and what
+// hangs on one is called unsure.
 package filter
 
 import (
-	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
-
-// Packet is the first packet of a connection, or one of its answers.
-type Packet struct {
-	Src, Dst    netip.Addr
-	In, Out     string // devices; "": none
-	Protocol    string // udp, icmp; "": any
-	Port        uint16 // destination port, with a protocol that has any
-	Established bool   // an answer, or a later packet
-}
 
 // Verdict is what becomes of a packet at one hook.
 type Verdict struct {
@@ -52,33 +44,18 @@ func (v Verdict) Allow(in, out string, port uint16) string {
 	return v.chain.command + " -t " + v.chain.table + " -I " + v.chain.name + " " + strings.Join(words, " ") + " -j ACCEPT"
 }
 
+// Surely says that the packet is dropped whatever the matches that nobody knows come to.
+func (v Verdict) Surely() bool { return v.Drop && !v.Unsure }
+
 // NFT says that the rule is nftables' own.
 func (v Verdict) NFT() bool { return v.chain != nil && v.chain.nft }
-
-// answer is whether a match fits.
-type answer uint8
-
-const (
-	no answer = iota
-	maybe
-	yes
-)
-
-func (a answer) and(b answer) answer { return min(a, b) }
-
-func is(b bool) answer {
-	if b {
-		return yes
-	}
-	return no
-}
 
 // rule is one rule in a form that the sources share.
 type rule struct {
 	text    string
 	fits    func(Packet) answer
 	matches int    // how many there are
-	verdict string // accept, drop, return, nat, jump, goto; "": the packet goes on
+	verdict string // accept, drop, either, return, nat, jump, goto; "": the packet goes on
 	target  string // chain, or what rewrites
 	remedy  string
 }
@@ -102,6 +79,11 @@ type Rules struct {
 
 func newRules() *Rules { return &Rules{chains: map[string]*chain{}} }
 
+// Closed says that the policy of one of a hook's chains drops.
+func (r *Rules) Closed(hook string) bool {
+	return slices.ContainsFunc(r.base, func(c *chain) bool { return c.hook == hook && c.drops })
+}
+
 // Hooks, in lower case whatever the source calls them.
 const (
 	Prerouting  = "prerouting"
@@ -122,7 +104,7 @@ func (r *Rules) Walk(hook string, p Packet) Verdict {
 		if out.NAT == "" {
 			out.NAT = v.NAT
 		}
-		if v.Drop && !v.Unsure {
+		if v.Surely() {
 			v.NAT = out.NAT
 			return v
 		}
@@ -173,6 +155,9 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 && depth == 0, Remedy: r.remedy,
 				Where: place(c, i) + r.text,
 			})
+		case "either":
+			w.accepted = true
+			w.drop(Verdict{chain: w.base, Drop: true, Unsure: true, Remedy: r.remedy, Where: place(c, i) + r.text})
 		case "jump", "goto":
 			if next := w.rules.chains[c.table+" "+r.target]; next != nil && w.through(next, fits, depth+1) {
 				return true
@@ -189,7 +174,9 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 }
 
 // ends says that the rule decides over the packet.
-func (r rule) ends() bool { return r.verdict == "accept" || r.verdict == "nat" || r.verdict == "drop" }
+func (r rule) ends() bool {
+	return r.verdict == "accept" || r.verdict == "nat" || r.verdict == "drop" || r.verdict == "either"
+}
 
 // leaves says that no rule behind this one sees the packet.
 func (r rule) leaves() bool { return r.ends() || r.verdict == "return" || r.verdict == "goto" }

@@ -80,6 +80,7 @@ const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
  {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}},
  {"chain": {"family": "inet", "table": "fw", "name": "in", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}},
  {"chain": {"family": "inet", "table": "fw", "name": "fwd", "handle": 2, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}},
+ {"chain": {"family": "inet", "table": "fw", "name": "out", "handle": 3, "type": "filter", "hook": "output", "prio": 0, "policy": "accept"}},
  {"rule": {"family": "inet", "table": "fw", "chain": "in", "handle": 4, "expr": [
   {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}, {"accept": null}]}},
  {"rule": {"family": "inet", "table": "fw", "chain": "in", "handle": 5, "expr": [
@@ -88,7 +89,11 @@ const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
   {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "cni*"}},
   {"match": {"op": "!=", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right": {"prefix": {"addr": "10.0.0.0", "len": 16}}}}, {"reject": {"type": "icmp", "expr": "port-unreachable"}}]}},
  {"rule": {"family": "inet", "table": "fw", "chain": "fwd", "handle": 7, "expr": [
-  {"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": "@lan"}}, {"drop": null}]}}]}`
+  {"match": {"op": "==", "left": {"meta": {"key": "oifname"}}, "right": "@lan"}}, {"drop": null}]}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "out", "handle": 8, "expr": [
+  {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 8472}}, {"drop": null}]}},
+ {"rule": {"family": "inet", "table": "fw", "chain": "out", "handle": 9, "expr": [
+  {"match": {"op": "!=", "left": {"payload": {"protocol": "ip6", "field": "daddr"}}, "right": {"prefix": {"addr": "fd00::", "len": 8}}}}, {"drop": null}]}}]}`
 
 func TestNFTables(t *testing.T) {
 	r, err := ParseNFT([]byte(nft), "ip")
@@ -102,6 +107,8 @@ func TestNFTables(t *testing.T) {
 		{Input, "passes", udp8472},
 		{Input, "drops at inet fw in: its policy drops", Packet{Protocol: "udp", Port: 4789}},
 		{Input, "passes", Packet{Established: true}},
+		{Output, "passes", udp8472},
+		{Output, "drops at inet fw out rule 2: daddr fd00::/8 drop", Packet{Dst: netip.MustParseAddr("2001:db8::1")}},
 		{Forward, "drops at inet fw fwd rule 1: iifname cni+ daddr 10.0.0.0/16 reject", pods},
 		{Forward, "may drop at inet fw fwd rule 2: oifname drop", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
 	} {

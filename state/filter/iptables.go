@@ -80,25 +80,29 @@ func parseRule(text string) rule {
 		matches = append(matches, negate(matchOf(w, value), negated))
 		negated = false
 	}
-	out.matches = len(matches)
-	out.fits = func(p Packet) answer {
+	out.matches, out.fits = len(matches), every(matches, protocol && ports)
+	return out
+}
+
+// every holds if all matches do. service: they are about one service, and so not about packets in general.
+func every(matches []func(Packet) answer, service bool) func(Packet) answer {
+	return func(p Packet) answer {
+		if service && p.Protocol == "" {
+			return no
+		}
 		all := yes
 		for _, m := range matches {
 			all = all.and(m(p))
 		}
-		if p.Protocol == "" && protocol && ports {
-			return no // about one service, not about the pods' packets in general
-		}
 		return all
 	}
-	return out
 }
 
 func negate(m func(Packet) answer, is bool) func(Packet) answer {
 	if !is {
 		return m
 	}
-	return func(p Packet) answer { return yes - m(p) }
+	return func(p Packet) answer { return m(p).not() }
 }
 
 func verdictOf(target string, hop bool) (verdict, name string) {
@@ -107,6 +111,8 @@ func verdictOf(target string, hop bool) (verdict, name string) {
 		return "accept", ""
 	case "DROP", "REJECT":
 		return "drop", ""
+	case "QUEUE", "NFQUEUE":
+		return "either", ""
 	case "RETURN":
 		return "return", ""
 	case "MASQUERADE", "SNAT", "DNAT", "REDIRECT", "NETMAP":
@@ -121,24 +127,28 @@ func verdictOf(target string, hop bool) (verdict, name string) {
 func matchOf(option, value string) func(Packet) answer {
 	switch option {
 	case "-s":
-		return inPrefix(value, func(p Packet) netip.Addr { return p.Src })
+		return inPrefix(value, Packet.from)
 	case "-d":
-		return inPrefix(value, func(p Packet) netip.Addr { return p.Dst })
+		return inPrefix(value, Packet.to)
 	case "-i":
-		return func(p Packet) answer { return is(device(value, p.In)) }
+		return func(p Packet) answer { return device(value, p.In) }
 	case "-o":
-		return func(p Packet) answer { return is(device(value, p.Out)) }
+		return func(p Packet) answer { return device(value, p.Out) }
 	case "-p":
 		return func(p Packet) answer { return sameProtocol(value, p.Protocol) }
 	case "--dport", "--dports":
 		return func(p Packet) answer { return portIn(value, p.Port) }
 	case "--ctstate", "--state":
 		return func(p Packet) answer { return stateIn(value, p.Established) }
+	case "--src-type":
+		if value == "LOCAL" {
+			return Packet.local
+		}
 	}
 	return func(Packet) answer { return maybe }
 }
 
-func inPrefix(value string, of func(Packet) netip.Addr) func(Packet) answer {
+func inPrefix(value string, of func(Packet, netip.Prefix) answer) func(Packet) answer {
 	prefix, err := netip.ParsePrefix(value)
 	if a, bad := netip.ParseAddr(value); err != nil && bad == nil {
 		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
@@ -147,16 +157,8 @@ func inPrefix(value string, of func(Packet) netip.Addr) func(Packet) answer {
 		if err != nil {
 			return maybe
 		}
-		return is(prefix.Contains(of(p)))
+		return of(p, prefix)
 	}
-}
-
-// device compares with a pattern: veth+ is every name that begins so.
-func device(pattern, name string) bool {
-	if prefix, open := strings.CutSuffix(pattern, "+"); open {
-		return strings.HasPrefix(name, prefix)
-	}
-	return pattern == name
 }
 
 func sameProtocol(want, have string) answer {
@@ -167,6 +169,9 @@ func sameProtocol(want, have string) answer {
 }
 
 func portIn(list string, port uint16) answer {
+	if port == 0 {
+		return maybe
+	}
 	for _, part := range strings.Split(list, ",") {
 		from, to, open := strings.Cut(part, ":")
 		if !open {

@@ -86,17 +86,7 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 			}
 		}
 	}
-	out.text, out.matches = strings.Join(words, " "), len(matches)
-	out.fits = func(p Packet) answer {
-		if service && p.Protocol == "" {
-			return no
-		}
-		all := yes
-		for _, m := range matches {
-			all = all.and(m(p))
-		}
-		return all
-	}
+	out.text, out.matches, out.fits = strings.Join(words, " "), len(matches), every(matches, service)
 	return out
 }
 
@@ -110,7 +100,7 @@ func nftMatch(body json.RawMessage) (m func(Packet) answer, text string, port bo
 	if json.Unmarshal(body, &c) != nil {
 		return unknown, "?", false
 	}
-	left := nftLeft(c.Left)
+	left, protocol := nftLeft(c.Left)
 	values, plain := nftValues(c.Right)
 	text = strings.TrimSpace(left + " " + strings.Join(values, ","))
 	option, known := map[string]string{
@@ -125,30 +115,44 @@ func nftMatch(body json.RawMessage) (m func(Packet) answer, text string, port bo
 		}
 		return matchOf(option, v)(p)
 	}
-	m = func(p Packet) answer {
+	either := func(p Packet) answer {
 		best := no
 		for _, v := range values {
 			best = max(best, match(p, v))
 		}
 		return best
 	}
-	return negate(m, c.Op == "!="), text, left == "dport"
+	compared := negate(either, c.Op == "!=")
+	return func(p Packet) answer { return p.carries(protocol).and(compared(p)) }, text, left == "dport"
 }
 
-func nftLeft(v any) string {
+// carries says whether the packet has a header of a protocol: a comparison with a field of one is silently about that too.
+func (p Packet) carries(protocol string) answer {
+	switch protocol {
+	case "", "th", "ether":
+		return yes
+	case "ip", "ip6":
+		return is(p.six() == (protocol == "ip6"))
+	}
+	return sameProtocol(protocol, p.Protocol)
+}
+
+// nftLeft is what is compared, and the protocol whose field it is; "": no header's.
+func nftLeft(v any) (name, protocol string) {
 	o, _ := v.(map[string]any)
 	for kind, inner := range o {
 		i, _ := inner.(map[string]any)
 		switch kind {
 		case "meta":
-			return fmt.Sprint(i["key"])
+			return fmt.Sprint(i["key"]), ""
 		case "ct":
-			return "ct " + fmt.Sprint(i["key"])
+			return "ct " + fmt.Sprint(i["key"]), ""
 		case "payload":
-			return fmt.Sprint(i["field"])
+			protocol, _ = i["protocol"].(string)
+			return fmt.Sprint(i["field"]), protocol
 		}
 	}
-	return "?"
+	return "?", ""
 }
 
 // nftValues are the alternatives that a comparison is with; false: some of them are beyond this reader.

@@ -1,4 +1,4 @@
-package verdict
+package filter
 
 import (
 	"bytes"
@@ -16,21 +16,55 @@ type Table struct {
 	Sets   map[string][][]byte     // those with single elements
 }
 
-// Judge is what a base chain, with such a policy, may do to a packet.
-func (t Table) Judge(base string, drops bool, p Packet) Outcome {
-	policy := Accept
-	if drops {
-		policy = Drop
-	}
-	chains := func(name string) []rule {
-		var out []rule
-		for _, r := range t.Chains[name] {
-			out = append(out, t.run(p, r))
+// Judge is what a base chain, whose policy may be to drop, does to a packet. It says neither where nor what to do about it.
+func (t Table) Judge(base string, drops bool, p Packet) Verdict {
+	r, first := newRules(), &chain{name: base, nft: true, drops: drops}
+	for name, rules := range t.Chains {
+		c := &chain{name: name, nft: true}
+		if name == base {
+			c = first
 		}
-		return out
+		for _, expressions := range rules {
+			c.rules = append(c.rules, t.rule(expressions))
+		}
+		r.chains[c.table+" "+name] = c
 	}
-	may, _ := judge(chains, base, policy)
-	return may
+	return r.enter(first, p)
+}
+
+// rule reads one rule's expressions.
+func (t Table) rule(expressions []expr.Any) rule {
+	r := rule{fits: func(p Packet) answer { return t.fits(expressions, p) }}
+	for _, e := range expressions {
+		switch e := e.(type) {
+		case *expr.Verdict:
+			r.decide(e)
+		case *expr.Reject:
+			r.verdict = "drop"
+		case *expr.Lookup:
+			if e.IsDestRegSet && e.DestRegister == 0 { // a verdict map
+				r.verdict = "either"
+			}
+		}
+	}
+	return r
+}
+
+func (r *rule) decide(v *expr.Verdict) {
+	switch v.Kind {
+	case expr.VerdictAccept:
+		r.verdict = "accept"
+	case expr.VerdictDrop:
+		r.verdict = "drop"
+	case expr.VerdictReturn:
+		r.verdict = "return"
+	case expr.VerdictJump:
+		r.verdict, r.target = "jump", v.Chain
+	case expr.VerdictGoto:
+		r.verdict, r.target = "goto", v.Chain
+	case expr.VerdictQueue:
+		r.verdict = "either"
+	}
 }
 
 // registers are what nftables computes with; what is not there is not known.
@@ -44,60 +78,38 @@ type register struct {
 	link   bool // it holds the name of a link that is not known, and not lo
 }
 
-// run goes through the expressions of a rule.
-func (t Table) run(p Packet, expressions []expr.Any) rule {
-	r, regs := rule{holds: Yes}, registers{}
+// fits goes through the expressions of a rule as the kernel does.
+func (t Table) fits(expressions []expr.Any, p Packet) answer {
+	all, regs := yes, registers{}
 	for _, e := range expressions {
 		switch e := e.(type) {
 		case *expr.Meta:
 			regs[e.Register] = p.meta(e)
 		case *expr.Ct:
-			regs[e.Register] = ct(e)
+			regs[e.Register] = p.ct(e)
 		case *expr.Payload:
 			regs[e.DestRegister] = p.payload(e)
 		case *expr.Bitwise:
 			regs[e.DestRegister] = regs[e.SourceRegister].masked(e)
 		case *expr.Cmp:
-			r.holds = r.holds.and(p.compare(regs[e.Register], e))
-		case *expr.Verdict:
-			r.verdict(e)
-		case *expr.Reject:
-			r.does = Drop
-		case *expr.Counter, *expr.Log, *expr.Notrack, *expr.Immediate:
+			all = all.and(p.compare(regs[e.Register], e))
+		case *expr.Lookup:
+			all = all.and(t.lookup(p, regs[e.SourceRegister], e))
+		case *expr.Verdict, *expr.Reject, *expr.Counter, *expr.Log, *expr.Notrack, *expr.Immediate:
 		case *expr.Match:
 			if e.Name != "comment" {
-				r.holds = r.holds.and(Maybe)
+				all = all.and(maybe)
 			}
-		case *expr.Lookup:
-			r.holds = r.holds.and(t.lookup(p, regs[e.SourceRegister], e))
-			if e.IsDestRegSet && e.DestRegister == 0 { // a verdict map
-				r.does = Accept | Drop
-			}
-		default: // a limit, a set, a range
-			r.holds = r.holds.and(Maybe)
+		default: // a limit, a range
+			all = all.and(maybe)
 		}
 	}
-	return r
-}
-
-func (r *rule) verdict(v *expr.Verdict) {
-	switch v.Kind {
-	case expr.VerdictAccept:
-		r.does = Accept
-	case expr.VerdictDrop:
-		r.does = Drop
-	case expr.VerdictReturn:
-		r.does = pass
-	case expr.VerdictJump, expr.VerdictGoto:
-		r.chain, r.gone = v.Chain, v.Kind == expr.VerdictGoto
-	case expr.VerdictQueue:
-		r.does = Accept | Drop
-	}
+	return all
 }
 
 func (p Packet) meta(e *expr.Meta) register {
 	number := byte(unix.NFPROTO_IPV4)
-	if p.IPv6 {
+	if p.six() {
 		number = unix.NFPROTO_IPV6
 	}
 	switch e.Key {
@@ -108,7 +120,7 @@ func (p Packet) meta(e *expr.Meta) register {
 	case expr.MetaKeyNFPROTO:
 		return register{value: []byte{number}}
 	case expr.MetaKeyL4PROTO:
-		if p.UDP {
+		if p.Protocol == "udp" {
 			return register{value: []byte{unix.IPPROTO_UDP}}
 		}
 	}
@@ -117,7 +129,7 @@ func (p Packet) meta(e *expr.Meta) register {
 
 // named is a link's name as nftables compares it.
 func named(link string) register {
-	if link == "" {
+	if link == Unknown {
 		return register{link: true}
 	}
 	value := make([]byte, unix.IFNAMSIZ)
@@ -125,11 +137,15 @@ func named(link string) register {
 	return register{value: value}
 }
 
-// ct: the packet is the first of its connection, and nobody has translated it.
-func ct(e *expr.Ct) register {
+// ct: nobody has translated the packet.
+func (p Packet) ct(e *expr.Ct) register {
+	state := uint32(expr.CtStateBitNEW)
+	if p.Established {
+		state = expr.CtStateBitESTABLISHED
+	}
 	switch e.Key {
 	case expr.CtKeySTATE:
-		return register{value: binary.NativeEndian.AppendUint32(nil, expr.CtStateBitNEW)}
+		return register{value: binary.NativeEndian.AppendUint32(nil, state)}
 	case expr.CtKeySTATUS:
 		return register{value: make([]byte, 4)}
 	}
@@ -138,7 +154,7 @@ func ct(e *expr.Ct) register {
 
 func (p Packet) payload(e *expr.Payload) register {
 	offset, size := uint32(12), uint32(4)
-	if p.IPv6 {
+	if p.six() {
 		offset, size = 8, 16
 	}
 	switch {
@@ -171,17 +187,17 @@ func (r register) masked(e *expr.Bitwise) register {
 }
 
 // compare: a comparison with fewer bytes is one with the beginning.
-func (p Packet) compare(r register, e *expr.Cmp) Truth {
-	var equal Truth
+func (p Packet) compare(r register, e *expr.Cmp) answer {
+	var equal answer
 	switch {
 	case r.source:
 		equal = p.fromBytes(e.Data, r.mask)
 	case r.link && bytes.HasPrefix(e.Data, []byte("lo\x00")):
-		equal = No
+		equal = no
 	case len(r.value) < len(e.Data) || e.Op != expr.CmpOpEq && e.Op != expr.CmpOpNeq:
-		return Maybe
+		return maybe
 	default:
-		equal = truth(bytes.Equal(r.value[:len(e.Data)], e.Data))
+		equal = is(bytes.Equal(r.value[:len(e.Data)], e.Data))
 	}
 	switch e.Op {
 	case expr.CmpOpEq:
@@ -189,12 +205,12 @@ func (p Packet) compare(r register, e *expr.Cmp) Truth {
 	case expr.CmpOpNeq:
 		return equal.not()
 	}
-	return Maybe
+	return maybe
 }
 
-func (p Packet) fromBytes(data []byte, bits int) Truth {
+func (p Packet) fromBytes(data []byte, bits int) answer {
 	size := 4
-	if p.IPv6 {
+	if p.six() {
 		size = 16
 	}
 	whole := make([]byte, size)
@@ -202,20 +218,20 @@ func (p Packet) fromBytes(data []byte, bits int) Truth {
 	a, _ := netip.AddrFromSlice(whole)
 	prefix, err := a.Prefix(bits)
 	if err != nil {
-		return Maybe
+		return maybe
 	}
 	return p.from(prefix)
 }
 
 // lookup: nobody names a stranger in a set.
-func (t Table) lookup(p Packet, r register, e *expr.Lookup) Truth {
+func (t Table) lookup(p Packet, r register, e *expr.Lookup) answer {
 	elements, known := t.Sets[e.SetName]
-	holds := Maybe
+	holds := maybe
 	switch {
 	case r.source && p.Stranger:
-		holds = No
+		holds = no
 	case known && len(r.value) > 0:
-		holds = truth(slices.ContainsFunc(elements, func(b []byte) bool { return bytes.Equal(b, r.value) }))
+		holds = is(slices.ContainsFunc(elements, func(b []byte) bool { return bytes.Equal(b, r.value) }))
 	}
 	if e.Invert {
 		return holds.not()
