@@ -1,27 +1,19 @@
 package screen
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/podnet/podnet/reconcile"
 )
 
-// WriteRefusal writes why the guard does not let a topology pass, and the ways on. file is what the last of them needs behind
-// it; "": nothing.
-func WriteRefusal(w io.Writer, style Style, g reconcile.Guard, file string) error {
+// WriteGuard writes the guard's verdict: in one line if it lets the topology pass, else with the cause and the ways on.
+func WriteGuard(w io.Writer, style Style, g reconcile.Guard) error {
 	p := newPage(w, style)
-	p.guard(g, file)
+	p.guard(g)
 	return p.close()
 }
 
-// WriteGuard writes the guard's verdict, whatever it is.
-func WriteGuard(w io.Writer, style Style, g reconcile.Guard) error {
-	return WriteRefusal(w, style, g, "")
-}
-
-// guard is its verdict; in one line if it lets the topology pass.
-func (p *page) guard(g reconcile.Guard, file string) {
+func (p *page) guard(g reconcile.Guard) {
 	if g.Passes {
 		p.row("Guard", "passes: %s", g.Message)
 		return
@@ -30,13 +22,14 @@ func (p *page) guard(g reconcile.Guard, file string) {
 	if g.Cause != "" {
 		p.row("", "%s", g.Cause)
 	}
-	p.row("To go on", "%s", command(g.WaysOn, file))
+	p.row("To go on", "%s", g.WaysOn)
 }
 
-// command puts a file behind a sentence that ends in a command.
-func command(sentence, file string) string {
-	if file == "" {
-		return sentence
+// overruled is the verdict on what was applied all the same.
+func (p *page) overruled(g reconcile.Guard) {
+	if g.Passes {
+		p.guard(g)
+		return
 	}
-	return fmt.Sprintf("%s %s", sentence, file)
+	p.row("Guard", "overruled: %s", g.Numbers)
 }

@@ -77,7 +77,7 @@ func (p *page) object(indent int, head string, o object) {
 	if o.more != "" {
 		said = strings.TrimPrefix(said+"   "+o.more, "   ")
 	}
-	for i, s := range p.wrap(said, column) {
+	for i, s := range p.wrap(said, column+p.placeWidth(o.place)) {
 		spans := []span{text("%*s", column, "")}
 		if i == 0 {
 			spans = []span{text("%*s", indent, ""), {string(o.mark), markHue(o.mark)}, {text: head}}
@@ -87,7 +87,9 @@ func (p *page) object(indent int, head string, o object) {
 		} else {
 			spans = append(spans, span{text: s})
 		}
-		p.line(o.place, spans...)
+		p.write(spans...)
+		p.place(o.place, width(spans))
+		p.blank()
 		o.place = ""
 	}
 }

@@ -74,22 +74,49 @@ func (p *page) write(spans ...span) {
 // digits is how much room the line number of a FILE:LINE gets, its colon and the gap before it included.
 const digits = 8
 
-// line writes spans and, if there is room on a terminal of full width, the FILE:LINE that they come from in a column of
-// its own.
+// line writes spans and, on a terminal of full width, the FILE:LINE that they come from in a column of its own. Of a line
+// with such a place, the last span goes on below if it is too long.
 func (p *page) line(place string, spans ...span) {
-	width := 0
-	for _, s := range spans {
-		width += s.width()
+	const hanging = 10
+	if place == "" {
+		p.write(spans...)
+		p.blank()
+		return
 	}
-	p.write(spans...)
-	if place != "" && p.width == FullWidth {
+	last := spans[len(spans)-1]
+	spans = spans[:len(spans)-1]
+	for _, s := range p.wrap(last.text, max(width(spans), hanging)+p.placeWidth(place)) {
+		spans = append(spans, span{s, last.hue})
+		p.write(spans...)
+		p.place(place, width(spans))
+		p.blank()
+		place, spans = "", []span{text("%*s", hanging, "")}
+	}
+}
+
+// place writes a FILE:LINE behind what is that wide.
+func (p *page) place(place string, width int) {
+	if p.placeWidth(place) > 0 {
 		place = filepath.Base(place)
 		gap := max(p.width-strings.LastIndexByte(place, ':')-digits-width, 2)
-		if width+gap+utf8.RuneCountInString(place) <= p.width {
-			p.write(text("%*s", gap, ""), span{place, dim})
-		}
+		gap = max(min(gap, p.width-utf8.RuneCountInString(place)-width), 2)
+		p.write(text("%*s", gap, ""), span{place, dim})
 	}
-	p.blank()
+}
+
+// placeWidth is the room that a FILE:LINE needs beside a text.
+func (p *page) placeWidth(place string) int {
+	if place == "" || p.width < FullWidth {
+		return 0
+	}
+	return 2 + utf8.RuneCountInString(filepath.Base(place))
+}
+
+func width(spans []span) (total int) {
+	for _, s := range spans {
+		total += s.width()
+	}
+	return total
 }
 
 // labelWidth is the column in which what a label labels begins.
@@ -108,8 +135,15 @@ func (p *page) labelled(label span, hue hue, format string, args ...any) {
 }
 
 // wrap breaks a text at blanks so that it ends before the last column when it begins in the given one. Runs of blanks
-// inside a line stay.
-func (p *page) wrap(s string, column int) []string {
+// inside a line stay, and so do the lines of a text that has several.
+func (p *page) wrap(s string, column int) (lines []string) {
+	for line := range strings.SplitSeq(s, "\n") {
+		lines = append(lines, p.wrapLine(line, column)...)
+	}
+	return lines
+}
+
+func (p *page) wrapLine(s string, column int) []string {
 	const least = 20
 	room := max(p.width-column, least)
 	var lines []string

@@ -19,7 +19,6 @@ type Plan struct {
 	Daemon   string // what is wrong with the daemon; "": it runs, or nothing has to be healed
 	Pods     int    // local pods; below 0: nobody knows
 	Full     bool   // every object, however many
-	Path     string // of a proposed file, as a command needs it; "": it is in place
 	Applied  bool   // the plan has been carried out, or as much of it as could be
 	Closing  Closing
 }

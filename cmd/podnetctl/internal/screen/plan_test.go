@@ -123,6 +123,8 @@ func TestPlanScreens(t *testing.T) {
 		"own-entry": changed(plan(t, &cluster{nodes: upTo(3)}, &cluster{nodes: upTo(3), moved: map[int]string{1: "192.0.2.88"}}, nil)),
 		"masquerade": changed(plan(t, &cluster{nodes: upTo(3)},
 			&cluster{nodes: upTo(3), network: "  masquerade: {nonMasqueradeCIDRs: [10.0.0.0/8]}\n  cni: {disableGC: true}\n"}, nil)),
+		"wide": changed(plan(t, &cluster{nodes: upTo(3), ipv6: true, network: "  masquerade: {nonMasqueradeCIDRs: [\"2001:db8:10:20::/64\"]}\n"},
+			&cluster{nodes: upTo(3), ipv6: true, network: "  masquerade: {nonMasqueradeCIDRs: [\"2001:db8:10:20::/64\", \"2001:db8:30:40::/64\"]}\n"}, nil)),
 		"foreign-bridge": changed(plan(t, nil, &cluster{nodes: upTo(3)}, func(live *state.Live) {
 			live.Conflicts = []state.Conflict{{Key: state.Link{Device: "cni0"}.Key(), Blocks: true,
 				Owner: "a bridge that podnet did not make (group 0)", Remedy: "ip link set cni0 group 7200"}}
@@ -156,7 +158,7 @@ func TestAppliedPlan(t *testing.T) {
 		s.Result = reconcile.Done
 		switch i {
 		case 1:
-			s.Result, s.Err = reconcile.Failed, errors.New("update fdb 0a:58:77:02:be:19: no buffer space available")
+			s.Result, s.Err = reconcile.Failed, errors.New("update fdb 0a:58:77:02:be:19: no buffer space available\nthe same of its neighbour")
 		case 2:
 			s.Result, s.Err = reconcile.Skipped, errors.New("route 10.244.101.0/24: waits for link podnet.1")
 		}

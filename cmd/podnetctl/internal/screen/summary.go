@@ -27,8 +27,12 @@ func (v *planView) summary() {
 		}
 		v.page.row(label, "%s", line)
 	}
-	if v.Guard != nil && v.given.Proposed != (File{}) {
-		v.page.guard(*v.Guard, v.given.Path)
+	switch {
+	case v.Guard == nil || v.given.Proposed == (File{}):
+	case v.given.Applied:
+		v.page.overruled(*v.Guard)
+	default:
+		v.page.guard(*v.Guard)
 	}
 	v.closing()
 }

@@ -83,7 +83,7 @@ func chainDifference(have, want state.Chain) string {
 	case len(missing)+len(extra) == 0:
 		parts = append(parts, "rules in another order")
 	case len(missing)+len(extra) > few:
-		parts = append(parts, fmt.Sprintf("%d rules go, %d come", len(extra), len(missing)))
+		parts = append(parts, fmt.Sprintf("drop %s, add %d", plural(len(extra), "rule"), len(missing)))
 	default:
 		for _, r := range missing {
 			parts = append(parts, "add rule "+r)
