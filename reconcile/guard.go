@@ -110,6 +110,15 @@ func (g *Guard) compose() {
 	g.Message += " (" + g.WaysOn + ")"
 }
 
+// For is the verdict on a file that the command on the way on has to name.
+func (g Guard) For(file string) Guard {
+	if g.WaysOn != "" && file != "" {
+		g.WaysOn += " " + file
+		g.compose()
+	}
+	return g
+}
+
 // blame takes a wrong nodeCount for the cause.
 func (g *Guard) blame(bad *schema.Invalid) {
 	f := bad.Faults[0]

@@ -40,9 +40,11 @@ func (c *cli) runDiff(args []string, full bool) error {
 	if err != nil {
 		return err
 	}
+	inPlace := f.name == n.Paths.Topology
 	if c.json() && !guard.Passes {
-		return c.refused(f, guard, false)
+		return c.refused(f, guard, inPlace)
 	}
+	guard = guard.For(pathArgument(f.name, inPlace))
 	view, err := n.engine.View(f.topology, n.verdict.Previous)
 	if err != nil {
 		return err
@@ -56,8 +58,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 		err = c.writeJSON(plan.Report(n.inForce()))
 	} else {
 		s := n.screen(plan, full)
-		s.Path = pathArgument(f.name, f.name == n.Paths.Topology)
-		s.Closing = next(plan, f.name, f.name == n.Paths.Topology, s.Daemon == "")
+		s.Closing = next(plan, f.name, inPlace, s.Daemon == "")
 		err = screen.WritePlan(c.out, c.style(), s)
 	}
 	switch {

@@ -46,7 +46,7 @@ func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) er
 		return err
 	}
 	if hasTopology() {
-		f, err := c.read(s.Paths.Topology, s.Paths, schema.Parse)
+		f, err := c.read(c.topologyName(s.Paths), s.Paths, schema.Parse)
 		if err != nil {
 			return c.invalid(err)
 		}

@@ -65,7 +65,8 @@ func TestRefusedFile(t *testing.T) {
 			t.Errorf("%s says\n%s", verb, got.stdout)
 		}
 		var v Validation
-		if err := json.Unmarshal([]byte(h.run(1, verb, "-o", "json", cut).stdout), &v); err != nil || v.Kind != "Validation" || v.Guard == nil || v.Guard.Passes {
+		if err := json.Unmarshal([]byte(h.run(1, verb, "-o", "json", cut).stdout), &v); err != nil || v.Kind != "Validation" ||
+			v.Guard == nil || v.Guard.Passes || !strings.HasSuffix(v.Guard.Message, "--allow-disruption "+cut+")") {
 			t.Errorf("%s: %v, %+v", verb, err, v)
 		}
 	}
@@ -93,7 +94,9 @@ func TestRefusedFile(t *testing.T) {
 	}
 	h.run(0, "diff")
 	h.runWith(fleet(2, 0), 1, "apply", "-")
-	h.runWith(fleet(2, 0), 0, "apply", "--allow-disruption", "-")
+	if got := h.runWith(fleet(2, 0), 0, "apply", "--allow-disruption", "-"); !strings.Contains(got.stdout, "Guard     overruled: drops") || strings.Contains(got.stdout, "To go on") {
+		t.Errorf("apply says\n%s", got.stdout)
+	}
 	if got := h.runWith(fleet(3, 0), 1, "diff", "-"); !strings.Contains(got.stdout, "Guard     passes: 0 of 1 peer disrupted") {
 		t.Errorf("diff says\n%s", got.stdout)
 	}

@@ -109,6 +109,18 @@ func TestOfflineVerbs(t *testing.T) {
 	}
 }
 
+// A file is called what it is called on the command line, by every flag that names one.
+func TestNamesAsGiven(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "bad.yaml", invalid)
+	for _, args := range [][]string{{"validate", "bad.yaml"}, {"validate", "-f", "bad.yaml"}, {"render", "-f", "bad.yaml"},
+		{"allocate", "-f", "bad.yaml"}, {"fleet", "-f", "bad.yaml", "bad.yaml"}} {
+		if got := podnetctl("", args...); got.code != 1 || !strings.HasPrefix(got.stdout, "bad.yaml:10:7: ") {
+			t.Errorf("%v: exit code %d: %s%s", args, got.code, got.stdout, got.stderr)
+		}
+	}
+}
+
 func TestValidationDocument(t *testing.T) {
 	dir := t.TempDir()
 	got := podnetctl("", "validate", "-o", "json", write(t, dir+"/bad.yaml", invalid))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
@@ -29,8 +30,16 @@ func (c *cli) given(args []string) (reconcile.Settings, file, error) {
 	if err != nil {
 		return s, file{}, err
 	}
-	f, err := c.read(append(args, s.Paths.Topology)[0], s.Paths, schema.Parse)
+	f, err := c.read(append(args, c.topologyName(s.Paths))[0], s.Paths, schema.Parse)
 	return s, f, err
+}
+
+// topologyName is the topology in place as it is called on the command line.
+func (c *cli) topologyName(paths state.Paths) string {
+	if name, ok := c.shared.Topology(); ok {
+		return name
+	}
+	return paths.Topology
 }
 
 // parser is schema.Parse, or one that knows some files already.
@@ -54,7 +63,8 @@ func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 
 // missing tells whoever has no topology how to get one.
 func missing(err error, name string, paths state.Paths) error {
-	if !errors.Is(err, fs.ErrNotExist) || name != paths.Topology {
+	path, bad := filepath.Abs(name)
+	if !errors.Is(err, fs.ErrNotExist) || bad != nil || path != paths.Topology {
 		return err
 	}
 	if _, kept := os.Stat(paths.LastGood); kept == nil {
@@ -111,12 +121,12 @@ func (c *cli) invalid(err error) error {
 // the way on needs no file.
 func (c *cli) refused(f file, g reconcile.Guard, inPlace bool) error {
 	var err error
-	if c.json() {
+	if g = g.For(pathArgument(f.name, inPlace)); c.json() {
 		v := newValidation(f.name, nil, f.topology.Warnings, len(f.topology.Nodes))
 		v.Guard = &g
 		err = c.writeJSON(v)
 	} else {
-		err = screen.WriteRefusal(c.out, c.style(), g, pathArgument(f.name, inPlace))
+		err = screen.WriteGuard(c.out, c.style(), g)
 	}
 	if err == nil {
 		err = errNo

@@ -22,6 +22,7 @@ const MayBeEmpty = "may-be-empty"
 type Options struct {
 	flags                            *pflag.FlagSet
 	topology, node, root             string
+	named                            string // the topology before its path was completed
 	cniConfDir, cniConfName, cniBins string
 }
 
@@ -49,6 +50,9 @@ func (o *Options) Given() []string {
 	return args
 }
 
+// Topology is the topology file as whoever said which called it; ok: somebody has.
+func (o *Options) Topology() (name string, ok bool) { return o.named, o.flags.Changed("topology") }
+
 // Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
 // they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
 func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, error) {
@@ -68,6 +72,7 @@ func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, 
 	if err := o.fill(file, known); err != nil {
 		return reconcile.Settings{}, err
 	}
+	o.named = o.topology
 	for _, path := range []*string{&o.topology, &o.root, &o.cniConfDir, &o.cniBins} {
 		if *path == "" {
 			continue
