@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +44,7 @@ const tick = 2 * time.Second
 func (c contents) read(path string) (content, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is not a file but %s", info.Mode().Type())}
+		err = state.NoFileError(path, info.Mode())
 	}
 	if err != nil {
 		delete(c, path)

@@ -109,6 +109,20 @@ func SyncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// NoFileError says what lies where a regular file has to be.
+func NoFileError(path string, mode fs.FileMode) error {
+	is := "device"
+	switch {
+	case mode.IsDir():
+		is = "directory"
+	case mode&fs.ModeNamedPipe != 0:
+		is = "pipe"
+	case mode&fs.ModeSocket != 0:
+		is = "socket"
+	}
+	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is a %s, not a file", is)}
+}
+
 // ReadFile reads a file that has to be one, and no longer than most: a pipe in its place would hold the reader up for ever,
 // and nobody may fill the memory of a daemon that runs as root.
 func ReadFile(path string, most int64) ([]byte, error) {
@@ -121,7 +135,7 @@ func ReadFile(path string, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is not a file but %s", info.Mode().Type())}
+		return nil, NoFileError(path, info.Mode())
 	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {

@@ -18,6 +18,7 @@ type Pod struct {
 	Name   string     // as the runtime calls it, such as default/web; "": it did not say
 	Addrs  []netip.Addr
 	Leased bool
+	Ours   bool // podnet's plugins wrote the lease
 	Veth   HostVeth
 	Since  time.Time // when its lease was made; zero: it has none
 }
@@ -62,7 +63,7 @@ func (l *podList) leases(dir string) error {
 		}
 		p := l.byOwner[lease.Owner]
 		if p == nil {
-			p = &Pod{Owner: lease.Owner, Name: lease.Pod, Leased: true, Since: lease.Since}
+			p = &Pod{Owner: lease.Owner, Name: lease.Pod, Leased: true, Ours: lease.Ours, Since: lease.Since}
 			l.pods = append(l.pods, p)
 			l.byOwner[lease.Owner] = p
 			l.byVeth[device.VethName(l.network, lease.Owner.ContainerID, lease.Owner.IfName)] = p

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
@@ -42,11 +44,11 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 	if err != nil {
 		return err
 	}
-	name := append(files, s.Paths.Topology)[0]
+	name := append(files, c.topologyName(s.Paths))[0]
 	if name == stdin {
 		return c.allocateFilter(ask)
 	}
-	path, err := filepath.EvalSymlinks(name)
+	path, err := rewritable(name)
 	if err != nil {
 		return missing(err, name, s.Paths)
 	}
@@ -62,6 +64,19 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 		return c.writeJSON(newAllocated(a))
 	}
 	return screen.WriteAllocation(c.out, c.style(), a)
+}
+
+// rewritable is the path of the regular file behind a name.
+func rewritable(name string) (string, error) {
+	path, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = state.NoFileError(name, info.Mode())
+	}
+	return path, err
 }
 
 // allocateRequest tells NODE from FILE.

@@ -30,6 +30,9 @@ nodes:
 func TestAllocate(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
+	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const given = "+ node node-b  192.0.2.12  10.244.1.0/24"
 	for _, c := range []struct {
 		name   string
@@ -50,6 +53,7 @@ func TestAllocate(t *testing.T) {
 		{"an address for all", []string{"--ip", "192.0.2.13", "ledger.yaml"}, 2, "say whose", ""},
 		{"an address that is none", []string{"node-c", "--ip", "x", "ledger.yaml"}, 2, "--ip x: write", ""},
 		{"nothing in place", []string{"node-b", "--root", dir}, 2, "no topology at", ""},
+		{"a pipe", []string{"./pipe"}, 2, "./pipe: is a pipe, not a file", ""},
 		{"an invalid file", []string{"invalid.yaml"}, 1, "nodes[1].ip", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

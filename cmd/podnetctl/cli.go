@@ -71,7 +71,7 @@ node is. Exit codes: 0 done or yes; 1 the answer is no; 2 an error.`,
 	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	c.shared = options.Register(shared, "f")
 	root.PersistentFlags().AddFlagSet(shared)
-	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json")
+	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json; of fleet also html")
 	root.PersistentFlags().StringVar(&c.color, "color", "auto", "auto, always or never")
 	root.AddCommand(c.validate(), c.diff(), c.apply(), c.confirm(), c.rollback(), c.await(), c.status(), c.explain(), c.pods(),
 		c.render(), c.install(), c.gc(), c.doctor(), c.teardown(), c.allocate(), c.fleet(), c.schema(), c.version())

@@ -88,7 +88,7 @@ func (c *cli) writeGarbage(network string, paths state.Paths, g collect.Garbage)
 	fmt.Fprintf(c.out, "Freed     %d leases, %d host veths, %d port mappings\n", len(g.Freed), g.Veths, g.Mappings)
 	c.writeLeases("-", g.Freed)
 	if len(g.Kept) > 0 {
-		fmt.Fprintf(c.out, "Kept      %d leases of other plugins; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))
+		fmt.Fprintf(c.out, "Kept      of other plugins: %d; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))
 		c.writeLeases(" ", g.Kept)
 	}
 }

@@ -89,6 +89,8 @@ func podOf(p state.Pod, bridge string) pod {
 // trouble is what a pod lacks, and what to do about it.
 func trouble(p state.Pod, bridge string) string {
 	switch v := p.Veth; {
+	case v.Device == "" && !p.Ours:
+		return "its host veth is missing: it has ended, or cannot talk to anybody (another plugin wrote its lease: podnetctl gc says how to free it)"
 	case v.Device == "":
 		return "its host veth is missing: it has ended, or cannot talk to anybody (podnetctl gc frees its addresses)"
 	case !p.Leased:

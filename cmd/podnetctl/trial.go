@@ -49,7 +49,7 @@ func (c *cli) endTrial(verb string, end func(*node) error) error {
 	defer unlock()
 	n.verdict = n.source.Judge(n.id)
 	if n.source.Trial() == nil {
-		return &refusal{"no topology is on trial: there is nothing to " + verb + " (podnetctl status says what is in force)"}
+		return &refusal{"no topology is on trial, so " + verb + " has nothing to do (podnetctl status says what is in force)"}
 	}
 	return end(n)
 }

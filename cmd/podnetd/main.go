@@ -51,6 +51,7 @@ type flags struct {
 func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 	f := &flags{}
 	set := pflag.NewFlagSet("podnetd", pflag.ContinueOnError)
+	set.SetOutput(os.Stdout) // what --help was asked for
 	shared := options.Register(set, "")
 	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)

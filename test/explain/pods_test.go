@@ -74,6 +74,18 @@ func TestPods(t *testing.T) {
 			}
 		}
 	})
+	t.Run("of another plugin, without its veth", func(t *testing.T) {
+		lease := s.a.Path("/var/lib/cni/networks/podnet/10.244.0.99")
+		if err := os.WriteFile(lease, []byte("foreign\r\neth0"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p := s.pods().Pods[1]; p.ContainerID != "foreign" || !strings.Contains(p.Trouble, "another plugin wrote its lease") {
+			t.Errorf("%+v", p)
+		}
+		if err := os.Remove(lease); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("without its veth", func(t *testing.T) {
 		s.a.Sh("ip link del " + veth)
 		if p := s.pods().Pods[0]; !strings.Contains(p.Trouble, "host veth is missing") || p.HostVeth != "" || p.Name != "web" {
