@@ -26,6 +26,17 @@ func next(n *lab.Node, topology lab.Topology) lab.Topology {
 	return topology
 }
 
+// awaitOver waits for the deadline of a trial that nobody ends.
+func awaitOver(t *testing.T, n *lab.Node) {
+	t.Helper()
+	lab.Eventually(t, lab.Patience, "the end of the trial", func() error {
+		if out := n.Podnetctl("status"); !strings.Contains(out.Stdout, "over and not undone yet") {
+			return fmt.Errorf("status says\n%s", out.Stdout)
+		}
+		return nil
+	})
+}
+
 // cameBack waits until the kernel, the file in place and the last good one are as they were.
 func cameBack(t *testing.T, n *lab.Node, kernel, file string) {
 	t.Helper()
@@ -168,12 +179,7 @@ func TestTrialOutlives(t *testing.T) {
 	t.Run("the process that waits; the next start makes up for it", func(t *testing.T) {
 		exits(t, n.Execute(apply...), 0, "apply --confirm")
 		kill(t, waiting(t, n))
-		lab.Eventually(t, lab.Patience, "the end of the trial", func() error {
-			if out := n.Podnetctl("status"); !strings.Contains(out.Stdout, "over and not undone yet") {
-				return fmt.Errorf("status says\n%s", out.Stdout)
-			}
-			return nil
-		})
+		awaitOver(t, n)
 		n.Sh("ip link show cni7")
 		n.Start()
 		cameBack(t, n, before, file)
@@ -182,7 +188,7 @@ func TestTrialOutlives(t *testing.T) {
 	t.Run("the same, and an operator comes first, too late", func(t *testing.T) {
 		exits(t, n.Execute(apply...), 0, "apply --confirm")
 		kill(t, waiting(t, n))
-		time.Sleep(4 * time.Second) // longer than the trial
+		awaitOver(t, n)
 		out := n.Podnetctl("confirm")
 		exits(t, out, 1, "confirm after the deadline")
 		if !strings.Contains(out.Stderr, "too late") {
