@@ -5,7 +5,6 @@ package docs
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -124,13 +123,8 @@ func (s step) on(t *testing.T, page string, host *server) {
 
 func requireServers(t *testing.T) {
 	t.Helper()
-	for program, pkg := range map[string]string{"systemd-nspawn": "systemd-container", "dbus-daemon": "dbus-daemon"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed (apt-get install %s)", program, pkg)
-		}
-	}
-	if uids, err := os.ReadFile("/proc/self/uid_map"); err != nil || strings.Join(strings.Fields(string(uids)), " ") == "0 0 1" {
-		t.Skip("this needs root: systemd-nspawn takes cgroups and mounts that an ordinary user has not")
+	if err := lab.RequireBoot(); err != nil {
+		t.Skip(err)
 	}
 	if err := lab.RequirePrograms("cnitool", "reference"); err != nil {
 		t.Skipf("%v (make reference)", err)

@@ -73,6 +73,8 @@ func TestContents(t *testing.T) {
 		"/usr/lib/systemd/network/10-podnet.link": file, "/usr/lib/NetworkManager/conf.d/50-podnet.conf": file,
 		"/etc/iproute2/rt_protos.d/podnet.conf": file, "/etc/podnet": "drwxr-xr-x",
 		"/usr/share/doc/podnet/examples/full.yaml": file, "/usr/share/doc/podnet/copyright": file,
+		"/usr/share/doc/podnet/README.md": file, "/usr/share/doc/podnet/examples/quickstart/README.md": file,
+		"/usr/share/doc/podnet/cmd/podnetctl/README.md": file, "/usr/share/doc/podnet/state/README.md": file,
 		"/usr/share/man/man5/podnet-topology.5.gz": file, "/usr/share/man/man8/podnetd.8.gz": file,
 		"/usr/share/man/man8/podnetctl-apply.8.gz":            file,
 		"/usr/share/bash-completion/completions/podnetctl":    file,
