@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -119,7 +120,10 @@ func ReadStatus(path string) (*NodeStatus, error) {
 		return nil, err
 	}
 	s := new(NodeStatus)
-	return s, json.Unmarshal(b, s)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("%s is no status: %w (the next pass replaces it: podnetctl apply)", path, err)
+	}
+	return s, nil
 }
 
 // Write replaces a status file.

@@ -47,8 +47,8 @@ func (c *cli) runDoctor(bundle string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(bundle); bundle != "" && err == nil {
-		return fmt.Errorf("%s is there already: name another file", bundle)
+	if err := canBundle(bundle); err != nil {
+		return err
 	}
 	n, err := c.enter(s)
 	if err != nil {
@@ -68,6 +68,20 @@ func (c *cli) runDoctor(bundle string) error {
 		err = errNo
 	}
 	return err
+}
+
+// canBundle says what speaks against a file before anything is gathered for it. "" is none.
+func canBundle(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is there already: name another file", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("--bundle %s: %w", path, err)
+	}
+	return nil
 }
 
 // examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.

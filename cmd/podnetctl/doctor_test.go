@@ -228,6 +228,10 @@ func TestDoctorBundle(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a file was replaced: %v", err)
 	}
+	h.run(2, "doctor", "--bundle", h.Path("/none/ticket.tar.gz"))
+	if _, err := os.Stat(h.Path("/none")); err == nil {
+		t.Error("a directory was made for a bundle")
+	}
 	left, err := filepath.Glob(h.Path("/.ticket*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -66,8 +69,7 @@ func (c *cli) runGC(ctx context.Context) error {
 		}
 		return err
 	}
-	c.writeGarbage(network, n.Paths, g)
-	return err
+	return errors.Join(err, writeGarbage(c.out, network, n.Paths, g))
 }
 
 func collected(network string, g collect.Garbage) Collected {
@@ -82,20 +84,22 @@ func leases(all []ipam.Lease) []lease {
 	return out
 }
 
-func (c *cli) writeGarbage(network string, paths state.Paths, g collect.Garbage) {
+func writeGarbage(w io.Writer, network string, paths state.Paths, g collect.Garbage) error {
+	out := bufio.NewWriter(w) // keeps the first error for Flush
 	dir := filepath.Join(paths.IPAMDataDir, network)
-	fmt.Fprintf(c.out, "Network   %s  %s\n", network, dir)
-	fmt.Fprintf(c.out, "Freed     %d leases, %d host veths, %d port mappings\n", len(g.Freed), g.Veths, g.Mappings)
-	c.writeLeases("-", g.Freed)
+	fmt.Fprintf(out, "Network   %s  %s\n", network, dir)
+	fmt.Fprintf(out, "Freed     %d leases, %d host veths, %d port mappings\n", len(g.Freed), g.Veths, g.Mappings)
+	writeLeases(out, "-", g.Freed)
 	if len(g.Kept) > 0 {
-		fmt.Fprintf(c.out, "Kept      of other plugins: %d; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))
-		c.writeLeases(" ", g.Kept)
+		fmt.Fprintf(out, "Kept      of other plugins: %d; if their pods are gone:  rm %s\n", len(g.Kept), filepath.Join(dir, "ADDRESS"))
+		writeLeases(out, " ", g.Kept)
 	}
+	return out.Flush()
 }
 
-func (c *cli) writeLeases(mark string, all []ipam.Lease) {
+func writeLeases(out io.Writer, mark string, all []ipam.Lease) {
 	for _, l := range all {
-		fmt.Fprintf(c.out, "%s %-15s  %s %s  since %s\n", mark, l.Addr, short(l.Owner.ContainerID), l.Owner.IfName, l.Since.UTC().Format(time.RFC3339))
+		fmt.Fprintf(out, "%s %-15s  %s %s  since %s\n", mark, l.Addr, short(l.Owner.ContainerID), l.Owner.IfName, l.Since.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -139,8 +139,12 @@ func bundled() (string, error) {
 func (c *cli) writeInstalled(r Installed) error {
 	rows := []screen.Row{{Label: "From", Text: r.From}, {Label: "To", Text: r.To}}
 	var kept []string
-	for _, p := range r.Plugins {
-		rows = append(rows, screen.Row{Label: p.Name, Text: p.Result, Bad: p.Result == pluginForeign})
+	for i, p := range r.Plugins {
+		row := screen.Row{Text: fmt.Sprintf("%-*s  %s", len("host-local"), p.Name, p.Result), Bad: p.Result == pluginForeign}
+		if i == 0 {
+			row.Label = "Plugins"
+		}
+		rows = append(rows, row)
 		if p.Result == pluginForeign {
 			kept = append(kept, p.Name)
 		}

@@ -21,7 +21,7 @@ func (n *node) look(digest string) (screen.Status, error) {
 	n.verdict = n.source.Judge(n.id)
 	written, err := reconcile.ReadStatus(n.Paths.Status)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fmt.Errorf("%s: %w", n.Paths.Status, err)
+		return s, err
 	}
 	if written != nil && written.BootID != state.BootID() {
 		written = nil // of another boot: it says nothing of this kernel

@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/cmd/cni/collect"
+	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -163,6 +167,22 @@ func TestRenderedDocument(t *testing.T) {
 	}
 	if peers["node-a"] != 5 {
 		t.Errorf("objects by peer %v, want 5 of node-a: two neighbours, an FDB entry, two routes", peers)
+	}
+}
+
+// What cannot be said is an error, from the verbs too that do more than say something.
+func TestUnwritten(t *testing.T) {
+	for name, write := range map[string]func(io.Writer) error{
+		"gc": func(w io.Writer) error { return writeGarbage(w, "podnet", state.DefaultPaths(""), collect.Garbage{}) },
+		"install": func(w io.Writer) error {
+			return (&cli{process: process{out: w}}).writeInstalled(Installed{Plugins: []Plugin{{"bridge", pluginForeign}}})
+		},
+	} {
+		r, w := io.Pipe()
+		r.Close()
+		if err := write(w); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

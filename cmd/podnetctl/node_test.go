@@ -183,6 +183,15 @@ func TestStatus(t *testing.T) {
 	if got := h.run(1, "status"); !strings.Contains(got.stdout, "not in force yet") {
 		t.Errorf("with a new file:\n%s", got.stdout)
 	}
+	written, err := h.ReadFile(lab.StatusPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, h.Path(lab.StatusPath), "torn")
+	if got := h.run(2, "status"); !strings.Contains(got.stderr, lab.StatusPath+" is no status") {
+		t.Errorf("with a status that nobody can read:\n%s", got.stderr)
+	}
+	write(t, h.Path(lab.StatusPath), written)
 	h.Write(invalid)
 	if got := h.run(1, "status"); !strings.Contains(got.stdout, "StaleTopology  Invalid") || !strings.Contains(got.stdout, "192.0.2.300") {
 		t.Errorf("with a bad file:\n%s", got.stdout)

@@ -15,7 +15,7 @@ func WriteRows(w io.Writer, style Style, rows []Row) error {
 	return p.close()
 }
 
-// rows writes the labels in a column that is wide enough for all of them.
+// rows writes a row each; a label that is too long pushes its text on.
 func (p *page) rows(rows []Row) {
 	for _, r := range rows {
 		hue := plain
