@@ -25,25 +25,19 @@ type Link struct {
 	Promisc   bool
 
 	info []byte // what its kind has besides
-	port []byte // what it has as a bridge's port
 }
 
 // Info is an attribute of its kind's, of IFLA_INFO_DATA; nil: it has none of this type.
 func (l *Link) Info(typ uint16) []byte { return attribute(l.info, typ) }
-
-// Port is an attribute of a bridge's port, of IFLA_INFO_SLAVE_DATA; nil: it has none of this type.
-func (l *Link) Port(typ uint16) []byte { return attribute(l.port, typ) }
 
 // Up says whether it is set up, and OperUp whether it passes packets.
 func (l *Link) Up() bool     { return l.Flags&unix.IFF_UP != 0 }
 func (l *Link) OperUp() bool { return l.OperState == operUp }
 
 const (
-	operUp      = 6 // IF_OPER_UP
-	infoKind    = 1
-	infoData    = 2
-	infoSubKind = 4
-	infoSubData = 5
+	operUp   = 6 // IF_OPER_UP
+	infoKind = 1
+	infoData = 2
 )
 
 // ErrNoLink says that there is no link of that name or index.
@@ -198,9 +192,6 @@ func parseLink(b []byte) (*Link, error) {
 func (l *Link) readInfo(info []byte) {
 	l.Kind = text(attribute(info, infoKind))
 	l.info = attribute(info, infoData)
-	if text(attribute(info, infoSubKind)) == "bridge" {
-		l.port = attribute(info, infoSubData)
-	}
 }
 
 func text(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
