@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rule is a policy rule: which packets are routed by which table.
-type Rule struct {
+// PolicyRule is one of those that come before the routes: which packets are routed by which table.
+type PolicyRule struct {
 	Priority int
 	Table    uint32
 	From, To netip.Prefix // invalid: any
@@ -36,12 +36,12 @@ const (
 
 // policyRules lists a family's policy rules in the order in which the kernel tries them. The netlink package does not tell their
 // actions.
-func (n *Node) policyRules(ipv6 bool) ([]Rule, error) {
+func (n *Node) policyRules(ipv6 bool) ([]PolicyRule, error) {
 	number := uint8(unix.AF_INET)
 	if ipv6 {
 		number = unix.AF_INET6
 	}
-	var all []Rule
+	var all []PolicyRule
 	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETRULE, unix.NLM_F_DUMP)
 		m.raw(number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -58,8 +58,8 @@ func (n *Node) policyRules(ipv6 bool) ([]Rule, error) {
 }
 
 // ruleOf reads a struct fib_rule_hdr, which is laid out like a route's, and its attributes.
-func ruleOf(body []byte) Rule {
-	r := Rule{IPv6: body[0] == unix.AF_INET6, Table: uint32(body[4]), Action: body[7], Invert: native.Uint32(body[8:])&frInvert != 0}
+func ruleOf(body []byte) PolicyRule {
+	r := PolicyRule{IPv6: body[0] == unix.AF_INET6, Table: uint32(body[4]), Action: body[7], Invert: native.Uint32(body[8:])&frInvert != 0}
 	attrs(body[rtmLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.FRA_PRIORITY:
@@ -87,19 +87,19 @@ func ruleOf(body []byte) Rule {
 	return r
 }
 
-// matches says whether an unmarked packet falls under the rule.
-func (r Rule) matches(p Packet) bool {
+// matches says whether a packet without a mark, of a socket that is bound to no device, falls under the rule.
+func (r PolicyRule) matches(p Packet) bool {
 	is := (!r.From.IsValid() || r.From.Contains(p.Src)) && (!r.To.IsValid() || r.To.Contains(p.Dst)) &&
-		(r.In == "" || r.In == p.In || r.In == "lo" && p.In == "") && (r.Out == "" || r.Out == p.Out) &&
+		(r.In == "" || r.In == p.In || r.In == "lo" && p.In == "") && r.Out == "" &&
 		r.Mark&r.Mask == 0 && (r.Protocol == 0 || r.Protocol == p.Protocol) && !r.Special
 	return is != r.Invert
 }
 
 // Ends says that the rule ends a packet's way: blackhole, unreachable, prohibit.
-func (r Rule) Ends() bool { return r.Action >= frBlackhole }
+func (r PolicyRule) Ends() bool { return r.Action >= frBlackhole }
 
 // TableName is the table as ip(8) calls it.
-func (r Rule) TableName() string {
+func (r PolicyRule) TableName() string {
 	switch r.Table {
 	case unix.RT_TABLE_MAIN:
 		return "main"
@@ -112,12 +112,12 @@ func (r Rule) TableName() string {
 }
 
 // Usual says that the rule is one of those that every host has.
-func (r Rule) Usual() bool {
+func (r PolicyRule) Usual() bool {
 	return r.Priority == 0 && r.Table == unix.RT_TABLE_LOCAL || r.Priority == mainRulePriority || r.Priority == mainRulePriority+1
 }
 
 // String is the rule in the words of ip(8), without its priority.
-func (r Rule) String() string {
+func (r PolicyRule) String() string {
 	var words []string
 	add := func(is bool, format string, args ...any) {
 		if is {
@@ -146,7 +146,7 @@ func (r Rule) String() string {
 }
 
 // Remedy is the command that takes the rule away.
-func (r Rule) Remedy() string {
+func (r PolicyRule) Remedy() string {
 	six := ""
 	if r.IPv6 {
 		six = "-6 "
@@ -157,7 +157,7 @@ func (r Rule) Remedy() string {
 // addRules finds the rule behind each decision, which the kernel does not tell, and for packets that go nowhere the route or
 // the rule that says so.
 func (n *Node) addRules(packets []Packet, routings []Routing) error {
-	var rules [2][]Rule
+	var rules [2][]PolicyRule
 	for i := range routings {
 		p, r := packets[i], &routings[i]
 		f := 0
@@ -187,7 +187,7 @@ func (n *Node) addRules(packets []Packet, routings []Routing) error {
 }
 
 // blame walks the rules as the kernel does and finds what turned a packet away. Nothing found: no route matches it.
-func (n *Node) blame(p Packet, r *Routing, rules []Rule) error {
+func (n *Node) blame(p Packet, r *Routing, rules []PolicyRule) error {
 	for _, rule := range rules {
 		if !rule.matches(p) {
 			continue

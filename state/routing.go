@@ -7,6 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Packet is what the kernel's routing is asked about.
+type Packet struct {
+	Src, Dst netip.Addr // Src invalid: the host chooses
+	In       string     // the device that it comes in by; "": this host makes it
+	Protocol uint8      // of IP, such as unix.IPPROTO_UDP; 0: any
+}
+
 // Routing is what the kernel's routing decides for one packet, policy rules and longer prefixes included.
 type Routing struct {
 	Err    error        // why it goes nowhere; the rest is about the route that says so, if there is one
@@ -17,7 +24,7 @@ type Routing struct {
 	Src    netip.Addr // that this host would send from
 	MTU    int        // of the route if it has one, else of its device; bytes
 	Local  bool       // the packet is for this host
-	Rule   Rule       // the policy rule that leads to the table
+	Rule   PolicyRule // the policy rule that leads to the table
 
 	route liveRoute
 }
