@@ -101,7 +101,11 @@ func (p *Plan) fieldChange(f field) *FieldChange {
 	if line == 0 { // it is gone from the file, or follows from the nodes
 		line = p.Node.Line
 	}
-	return &FieldChange{Field: f.path, Before: abbreviated(before), After: abbreviated(after), Line: line}
+	c := &FieldChange{Field: f.path, Before: abbreviated(before), After: abbreviated(after), Line: line}
+	if c.Before == c.After {
+		c.After = "others"
+	}
+	return c
 }
 
 // abbreviated keeps a list that would fill the line to its length.

@@ -14,11 +14,12 @@ kind: ClusterTopology
 metadata: {name: lab}
 nodes:
 `
-	before, after := text, text
+	before, after, moved := text, text, text
 	for i := range 9 {
-		entry := fmt.Sprintf("- {name: n%d, ip: 192.0.2.%d, podCIDRs: [10.%d.0.0/24]}\n", i, i+1, 2*i)
-		if after += entry; i < 8 {
-			before += entry
+		entry := "- {name: n%d, ip: 192.0.2.%d, podCIDRs: [10.%d.0.0/24]}\n"
+		if after += fmt.Sprintf(entry, i, i+1, 2*i); i < 8 {
+			before += fmt.Sprintf(entry, i, i+1, 2*i)
+			moved += fmt.Sprintf(entry, i, i+1, 2*i+100)
 		}
 	}
 	parse := func(s string) *schema.Topology {
@@ -31,5 +32,8 @@ nodes:
 	changes, _ := plan(t, parse(before), parse(after), nil).FieldChanges()
 	if len(changes) != 1 || changes[0].Before != "8 of them" || changes[0].After != "9 of them" || changes[0].Line != 5 {
 		t.Errorf("%+v", changes)
+	}
+	if changes, _ = plan(t, parse(before), parse(moved), nil).FieldChanges(); len(changes) != 1 || changes[0].Before != "8 of them" || changes[0].After != "others" {
+		t.Errorf("as many others: %+v", changes)
 	}
 }

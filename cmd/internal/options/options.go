@@ -72,6 +72,9 @@ func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, 
 	if err := o.fill(file, known); err != nil {
 		return reconcile.Settings{}, err
 	}
+	if name := o.cniConfName; filepath.Base(name) != name || filepath.Ext(name) != ".conflist" {
+		return reconcile.Settings{}, fmt.Errorf("--cni-conf-name %q: a file name that ends in .conflist, such as 10-podnet.conflist: runtimes read no other as a list", name)
+	}
 	o.named = o.topology
 	for _, path := range []*string{&o.topology, &o.root, &o.cniConfDir, &o.cniBins} {
 		if *path == "" {

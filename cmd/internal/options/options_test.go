@@ -3,6 +3,7 @@ package options
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,5 +116,14 @@ func TestRelativePaths(t *testing.T) {
 	s, err := o.Resolve(func(string) (string, bool) { return "", false })
 	if err != nil || s.Paths.Topology != filepath.Join(dir, "t.yaml") || s.Paths.Status != filepath.Join(dir, "r/run/podnet/status.json") {
 		t.Errorf("%+v, %v", s.Paths, err)
+	}
+}
+
+// A conflist that no runtime would read is refused, not written.
+func TestConflistName(t *testing.T) {
+	for _, name := range []string{"", "10-podnet.conf", "other/10-podnet.conflist", "conflist"} {
+		if _, err := resolve(t, t.TempDir(), "", nil, "--cni-conf-name", name); err == nil || !strings.Contains(err.Error(), "--cni-conf-name") {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
