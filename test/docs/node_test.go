@@ -29,6 +29,13 @@ exec) shift; exec ip netns exec "$@" ;;
 esac
 `
 
+// awaitScript keeps the comments of pages that put faults in from guessing when they are there.
+const awaitScript = `#!/bin/sh
+# await PATTERN COMMAND...: until the command prints it
+pattern=$1; shift
+until "$@" 2>/dev/null | grep -q -- "$pattern"; do sleep 0.1; done
+`
+
 // boot adds a server to the lab.
 func boot(t *testing.T, l *lab.Lab, name string) *server {
 	t.Helper()
@@ -53,7 +60,8 @@ func (s *server) furnish() {
 		s.take(filepath.Join(reference, name), "/root/reference/"+name)
 	}
 	s.WriteFile("/usr/local/bin/pod", podScript)
-	s.must("chmod 755 /usr/local/bin/pod")
+	s.WriteFile("/usr/local/bin/await", awaitScript)
+	s.must("chmod 755 /usr/local/bin/pod /usr/local/bin/await")
 }
 
 // install does what the quick start does with the package.

@@ -3,6 +3,7 @@ package docs
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -118,6 +119,31 @@ func TestMakeTargets(t *testing.T) {
 		if !strings.Contains(makefile, "\n"+named[1]+":") {
 			t.Errorf("README.md: there is no target %s in the Makefile", named[1])
 		}
+	}
+}
+
+// Commands in the middle of a sentence are spelled as the programs know them.
+func TestInlineCommands(t *testing.T) {
+	if err := lab.RequirePrograms("podnetctl"); err != nil {
+		t.Skip(err)
+	}
+	inline := regexp.MustCompile("`podnetctl ([a-z]+)([^`]*)`")
+	seen := 0
+	for _, page := range pages(t) {
+		data, err := os.ReadFile(filepath.Join(lab.SourceTree(), page))
+		must(t, err)
+		for _, m := range inline.FindAllStringSubmatch(string(data), -1) {
+			seen++
+			help, err := exec.Command(lab.Program("podnetctl"), m[1], "--help").CombinedOutput()
+			for _, flag := range append(regexp.MustCompile(`--[a-z-]+`).FindAllString(m[2], -1), "podnetctl "+m[1]) {
+				if err != nil || !strings.Contains(string(help), flag) {
+					t.Errorf("%s: %s: podnetctl does not know %s (%v)", page, m[0], flag, err)
+				}
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("%d commands found", seen)
 	}
 }
 
