@@ -130,9 +130,13 @@ func (p *page) advice(label, said string) {
 	}
 }
 
-// command writes what a person pastes into a shell: a line that is broken ends in a backslash.
+// command writes what a person pastes into a shell: a line that is broken ends in a backslash. One with quotes stays whole, as
+// what is quoted must not be broken.
 func (p *page) command(label, where, command, note string) {
-	lines := p.wrap(command, adviceWidth+len(where)+len(" \\"))
+	lines := []string{command}
+	if !strings.ContainsAny(command, `'"`) {
+		lines = p.wrap(command, adviceWidth+len(where)+len(" \\"))
+	}
 	for i, line := range lines {
 		if i < len(lines)-1 {
 			line += ` \`

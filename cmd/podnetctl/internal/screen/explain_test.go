@@ -2,6 +2,7 @@ package screen
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/podnet/podnet/reconcile"
@@ -66,6 +67,19 @@ func TestExplainScreens(t *testing.T) {
 		golden(t, "explain-all", b.String())
 		checkLines(t, b.String())
 	})
+}
+
+// A command with quotes is pasted as it is, however long.
+func TestQuotedFixStaysWhole(t *testing.T) {
+	e := rejected()
+	e.Fix = `iptables -t filter -D FORWARD -i cni0 -m comment --comment "` + strings.Repeat("of the security team ", 6) + `" -j DROP`
+	var b bytes.Buffer
+	if err := WriteExplanation(&b, Style{}, e); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), e.Fix) {
+		t.Errorf("broken:\n%s", b.String())
+	}
 }
 
 func TestPodsScreen(t *testing.T) {
