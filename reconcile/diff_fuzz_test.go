@@ -181,10 +181,21 @@ func (m *memory) Apply(_ state.Kind, changes []*state.Change) {
 				c.Err = fmt.Errorf("%s is not there to be changed", c.Have.Name())
 			} else {
 				m.held[i] = c.Want
+				m.forgetNeighbours(c)
 			}
 		case state.Delete:
 			m.remove(c.Have)
 		}
+	}
+}
+
+// forgetNeighbours of a device that has got another MAC.
+func (m *memory) forgetNeighbours(c *state.Change) {
+	if l, is := c.Want.(state.Link); is && l.MAC != c.Have.(state.Link).MAC {
+		m.held = slices.DeleteFunc(m.held, func(r state.Resource) bool {
+			n, is := r.(state.Neigh)
+			return is && n.Device == l.Device
+		})
 	}
 }
 
