@@ -57,6 +57,9 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		return err
 	}
 	defer r.stop()
+	if err := d.Engine.Paths.RemoveTemporaries(); err != nil {
+		d.Log.Warn("what a killed process has left half written stays", "error", err)
+	}
 	var spent budget
 	if err := d.Engine.HoldConflist(); err != nil {
 		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)

@@ -15,13 +15,13 @@ import (
 // ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new ones, also after a
 // power cut. The temporary file is in the same directory, because a container runtime ignores a conflist that is renamed
 // in from elsewhere, and its name is one that nobody takes for configuration. It is always the same name, so that what a
-// killed process has left is used up by the next; writers at the same time wait for each other. Directories that are
-// missing are made.
+// killed process has left is used up by the next or found by RemoveTemporary; writers at the same time wait for each other.
+// Directories that are missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	if err := MakeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	tmp := temporary(path)
 	f, err := openTemporary(tmp)
 	if err != nil {
 		return err
@@ -36,6 +36,30 @@ func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	return SyncDir(filepath.Dir(path))
 }
 
+func temporary(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+}
+
+// RemoveTemporary removes what a process that was killed in ReplaceFile has left beside path, if there is anything. The file
+// of one that is at it stays, and so does another user's.
+func RemoveTemporary(path string) error {
+	tmp := temporary(path)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil // somebody writes it
+	}
+	if same, own, err := whose(f); err != nil || !same || !own {
+		return err
+	}
+	return os.Remove(tmp)
+}
+
 // openTemporary makes the file, or takes it over from a writer that has ended. One that another user has made is removed, not
 // written into: he would own what is put in place, such as a bundle below /tmp.
 func openTemporary(path string) (*os.File, error) {
@@ -47,13 +71,11 @@ func openTemporary(path string) (*os.File, error) {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
-		opened, err := f.Stat()
+		same, own, err := whose(f)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		there, gone := os.Lstat(path)
-		same := gone == nil && os.SameFile(opened, there)
-		if same && isOwn(opened) {
+		if same && own {
 			return f, nil
 		}
 		f.Close() // nothing was written; if it is not the same, the writer before has put it in place
@@ -64,6 +86,16 @@ func openTemporary(path string) (*os.File, error) {
 			return nil, err
 		}
 	}
+}
+
+// whose says of an open file whether its name still leads to it, and whether it is this user's alone.
+func whose(f *os.File) (same, own bool, err error) {
+	opened, err := f.Stat()
+	if err != nil {
+		return false, false, err
+	}
+	there, gone := os.Lstat(f.Name())
+	return gone == nil && os.SameFile(opened, there), isOwn(opened), nil
 }
 
 // isOwn says that a file is this user's alone: no other owner, no other name.

@@ -77,3 +77,41 @@ func TestReplaceFile(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 }
+
+// A temporary file goes if it is this user's and nobody is at it, and only the one of that name.
+func TestRemoveTemporary(t *testing.T) {
+	dir := t.TempDir()
+	path, tmp, beside := filepath.Join(dir, "file"), filepath.Join(dir, ".file.new"), filepath.Join(dir, ".file2.new")
+	remains := func(what string, want bool) {
+		t.Helper()
+		if err := RemoveTemporary(path); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := os.Lstat(tmp); (err == nil) != want {
+			t.Errorf("%s: it is there: %v, want %v", what, err == nil, want)
+		}
+	}
+	remains("nothing", false)
+	for _, name := range []string{tmp, beside} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writer, err := openTemporary(tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remains("a writer is at it", true)
+	writer.Close()
+	if err := os.Link(tmp, filepath.Join(dir, "second")); err != nil {
+		t.Fatal(err)
+	}
+	remains("a second name", true)
+	if err := os.Remove(filepath.Join(dir, "second")); err != nil {
+		t.Fatal(err)
+	}
+	remains("its writer was killed", false)
+	if _, err := os.Stat(beside); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,6 +1,9 @@
 package state
 
-import "path/filepath"
+import (
+	"errors"
+	"path/filepath"
+)
 
 // Paths are the files of a node that podnet reads or writes.
 type Paths struct {
@@ -37,4 +40,18 @@ func DefaultPaths(root string) Paths {
 		StateDir:    at("/var/lib/podnet"),
 		RunDir:      at("/run/podnet"),
 	}
+}
+
+// RemoveTemporaries removes what killed processes have left of files that they were about to put in place; see
+// RemoveTemporary. What they have left of a trial goes with that.
+func (p Paths) RemoveTemporaries() error {
+	topology := p.Topology
+	if target, err := filepath.EvalSymlinks(topology); err == nil {
+		topology = target
+	}
+	var failed error
+	for _, path := range []string{topology, p.Conflist, p.LastGood, p.RolledBack, p.Status} {
+		failed = errors.Join(failed, RemoveTemporary(path))
+	}
+	return failed
 }

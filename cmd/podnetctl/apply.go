@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -54,7 +53,7 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
+	unlock, err := c.lock(n)
 	if err != nil {
 		return err
 	}

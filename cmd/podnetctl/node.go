@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,6 +52,19 @@ func (c *cli) enter(s reconcile.Settings) (*node, error) {
 }
 
 func (n *node) close() { n.engine.Close() }
+
+// lock takes the node's lock for a verb that changes something, and first clears away what such a verb that was killed has
+// left half written.
+func (c *cli) lock(n *node) (unlock func() error, err error) {
+	unlock, err = reconcile.Lock(context.Background(), n.Paths.Lock, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Paths.RemoveTemporaries(); err != nil {
+		fmt.Fprintf(c.err, "podnetctl: warning: what a killed process has left half written stays: %v\n", err)
+	}
+	return unlock, nil
+}
 
 // proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
 // c.invalid.

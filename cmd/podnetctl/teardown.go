@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -52,7 +51,7 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if pods := n.pods(view.Topology); pods != 0 && !force {
 		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(names))}
 	}
-	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
+	unlock, err := c.lock(n)
 	if err != nil {
 		return err
 	}

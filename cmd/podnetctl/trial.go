@@ -42,7 +42,7 @@ func (c *cli) endTrial(verb string, end func(*node) error) error {
 		return err
 	}
 	defer n.close()
-	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
+	unlock, err := c.lock(n)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (c *cli) finish(n *node) error {
 	if t := n.source.Trial(); t == nil || n.source.Left(t) > 0 {
 		return nil
 	}
-	unlock, err := reconcile.Lock(context.Background(), n.Paths.Lock, nil)
+	unlock, err := c.lock(n)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,5 +128,39 @@ func TestTeardownAgain(t *testing.T) {
 	exits(t, n.Podnetctl("teardown"), 0, "teardown beside somebody else's conflist")
 	if have, err := n.ReadFile(lab.ConflistPath); err != nil || have != foreign {
 		t.Errorf("somebody else's conflist of podnet's name: %q, %v", have, err)
+	}
+}
+
+// What killed processes have left half written goes with the next one that changes something, and with teardown; a file of
+// nearly the same name is somebody else's.
+func TestHalfWritten(t *testing.T) {
+	l, _ := nodes(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	const foreign = "/etc/cni/net.d/.20-other.conflist.new"
+	n.WriteFile(foreign, "{")
+	for _, next := range []struct {
+		name string
+		do   func()
+	}{
+		{"podnetd", func() { n.Start(); n.AwaitInForce(); n.Stop() }},
+		{"apply", func() { exits(t, n.Podnetctl("apply"), 0, "apply") }},
+		{"teardown", func() { exits(t, n.Podnetctl("teardown"), 0, "teardown") }},
+	} {
+		var left []string
+		for _, path := range []string{lab.TopologyPath, lab.ConflistPath, lab.LastGoodPath, "/var/lib/podnet/rolled-back", lab.StatusPath} {
+			tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+			n.WriteFile(tmp, "half")
+			left = append(left, tmp)
+		}
+		next.do()
+		files := n.Files()
+		for _, tmp := range left {
+			if _, there := files[tmp]; there {
+				t.Errorf("%s leaves %s", next.name, tmp)
+			}
+		}
+		if files[foreign] != "{" {
+			t.Errorf("%s has touched %s", next.name, foreign)
+		}
 	}
 }

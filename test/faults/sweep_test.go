@@ -2,11 +2,11 @@ package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -166,9 +166,13 @@ func changes() []change {
 			return n.restart()
 		}
 	}
-	onTrial := func(n *target) {
+	before := func(n *target) {
+		n.Podnetctl("rollback") // of a trial that an earlier work has left
 		n.has(n.before)
 		n.WriteFile("/next.yaml", n.next)
+	}
+	onTrial := func(n *target) {
+		before(n)
 		n.must("apply", "--confirm", "10m", n.Path("/next.yaml"))
 	}
 	return []change{
@@ -189,7 +193,7 @@ func changes() []change {
 			work: (*target).podnetd, again: (*target).restart,
 		},
 		{
-			name: "apply --confirm", begin: func(n *target) { n.has(n.before); n.WriteFile("/next.yaml", n.next) },
+			name: "apply --confirm", begin: before,
 			work: func(n *target) *exec.Cmd { return n.ctl("apply", "--confirm", "10m", n.Path("/next.yaml")) }, again: end("rollback"),
 		},
 		{name: "rollback", begin: onTrial, work: func(n *target) *exec.Cmd { return n.ctl("rollback") }, again: end("rollback")},
@@ -209,9 +213,24 @@ func (n *target) settled() string {
 	lab.Eventually(n.t, lab.Patience, "two looks alike", func() error {
 		before := last
 		last = n.everything()
-		return lab.SameState(before, last)
+		return errors.Join(lab.SameState(before, last), n.answers())
 	})
 	return last
+}
+
+// answers says which IPv6 address of the bridge has no route to itself yet.
+func (n *target) answers() error {
+	addrs, err := n.Exec("ip", "-6", "-o", "addr", "show", "dev", "cni0", "scope", "global")
+	if err != nil {
+		return nil // there is no bridge
+	}
+	local, err := n.Exec("ip", "-6", "route", "show", "table", "local", "dev", "cni0")
+	for line := range strings.Lines(addrs) {
+		if addr, _, _ := strings.Cut(strings.Fields(line)[3], "/"); !strings.Contains(local, "local "+addr+" ") {
+			err = errors.Join(err, fmt.Errorf("%s has no route to itself", addr))
+		}
+	}
+	return err
 }
 
 // becomes waits until everything is as it was.
@@ -225,7 +244,7 @@ func (n *target) everything() string {
 	files := n.Files()
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if path != "/podnetd.log" && path != rolledBack && !unused(path) {
+		if path != "/podnetd.log" && path != rolledBack {
 			fmt.Fprintf(&b, "%s: %q\n", path, timeless(path, files[path]))
 		}
 	}
@@ -234,12 +253,6 @@ func (n *target) everything() string {
 
 // rolledBack says which trials were undone, and when; a killed process may not have come so far.
 const rolledBack = "/var/lib/podnet/rolled-back"
-
-// unused says that a file is the temporary one of a change that a killed trial never came to: there is one name for each, so
-// that the next writer uses it up.
-func unused(path string) bool {
-	return filepath.Base(path)[0] == '.' && strings.HasSuffix(path, ".new")
-}
 
 func timeless(path, content string) string {
 	switch {
