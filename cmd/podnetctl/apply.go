@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,7 +97,9 @@ func (c *cli) feasible(n *node, t *schema.Topology) error {
 
 // putInForce does what was asked for, now that nothing speaks against it: the file is in place before the kernel follows.
 func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *reconcile.Guard) error {
-	if inForce := n.verdict.Previous; flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest) {
+	inForce := n.verdict.Previous
+	trial := flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest)
+	if trial {
 		if err := c.try(n, f, flags.confirm); err != nil {
 			return err
 		}
@@ -110,9 +113,19 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 		judge = n.source.Overrule
 	}
 	if given {
-		if err := reconcile.PutInPlace(n.Paths.Topology, f.data); err != nil {
+		if err := n.place(f.data, trial); err != nil {
 			return err
 		}
 	}
 	return c.pass(n, f.topology, guard, judge)
+}
+
+// place puts a topology in place. If that fails, its trial ends before it has begun.
+func (n *node) place(data []byte, trial bool) error {
+	err := reconcile.PutInPlace(n.Paths.Topology, data)
+	if err != nil && trial {
+		_, undo := n.engine.Undo(n.source, true)
+		err = errors.Join(err, undo)
+	}
+	return err
 }

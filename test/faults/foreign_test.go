@@ -2,6 +2,7 @@ package faults
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -26,6 +27,10 @@ func TestNonInterference(t *testing.T) {
 			{"nothing yet", func() {}},
 			{"a first apply", func() { n.has(n.before) }},
 			{"an edit", func() { n.has(n.next) }},
+			{"a trial", func() { n.tries("10m", n.before) }},
+			{"its rollback", func() { n.must("rollback") }},
+			{"a trial, confirmed", func() { n.tries("10m", n.before); n.must("confirm") }},
+			{"a trial not confirmed in time", func() { n.tries("1s", n.next); n.cameBack(n.before) }},
 			{"damage healed by podnetd", func() { n.heal() }},
 			{"a killed podnetd, started again", func() { n.Launch(); n.AwaitInForce(); n.Kill9(); n.restarted() }},
 			{"teardown", func() { n.bare() }},
@@ -48,6 +53,27 @@ func TestNonInterference(t *testing.T) {
 		}
 	}
 	report(t, table.String())
+}
+
+// tries puts a topology on trial.
+func (n *target) tries(d, topology string) {
+	n.t.Helper()
+	n.WriteFile("/next.yaml", topology)
+	n.must("apply", "--confirm", d, n.Path("/next.yaml"))
+}
+
+// cameBack waits until a trial has ended by itself in the topology before it.
+func (n *target) cameBack(topology string) {
+	n.t.Helper()
+	lab.Eventually(n.t, lab.Patience, "the end of a trial", func() error {
+		if have, err := n.ReadFile(lab.TopologyPath); err != nil || have != topology {
+			return fmt.Errorf("the file before is not in place again (%v)", err)
+		}
+		if _, err := os.Stat(n.Path("/var/lib/podnet/pending")); err == nil {
+			return errors.New("the trial is still there")
+		}
+		return n.succeeds("diff")
+	})
 }
 
 // heal has a daemon put right what is damaged.

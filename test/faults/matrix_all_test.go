@@ -18,7 +18,7 @@ import (
 
 // work is what an operation fails in: a command of podnetctl, from a state of the node.
 func work(of int) change {
-	name := []string{"apply: first", "apply: edit", "teardown"}[of]
+	name := []string{"apply: first", "apply: edit", "teardown", "apply --confirm", "confirm", "rollback"}[of]
 	all := changes()
 	return all[slices.IndexFunc(all, func(c change) bool { return c.name == name })]
 }
@@ -72,7 +72,7 @@ func faultRow(t *testing.T, o operation) cells {
 			t.Fatalf("the state to begin with is another one:\n%v", err)
 		}
 		row[errno] = "ok"
-		if err := errors.Join(fails1(n, c, o, errno, before), heals(n, c, golden)); err != nil {
+		if err := errors.Join(fails1(n, c, o, errno, before), heals(n, c, o, golden)); err != nil {
 			row[errno] = "FAIL"
 			t.Errorf("%s: %v", unix.ErrnoName(errno), err)
 		}
@@ -158,10 +158,23 @@ func (n *target) reported(o operation) error {
 	return nil
 }
 
-// heals repeats the work without the fault.
-func heals(n *target, c change, golden string) error {
-	if out, err := n.Run(n.t.Context(), c.work(n)); err != nil || out.Code != 0 {
-		return fmt.Errorf("when the fault is gone: %+v, %w", out, err)
+// heals repeats the work without the fault, or what makes good for it.
+func heals(n *target, c change, o operation, golden string) error {
+	again := func() error {
+		out, err := n.Run(n.t.Context(), c.work(n))
+		if err == nil && out.Code != 0 {
+			err = fmt.Errorf("%+v", out)
+		}
+		return err
+	}
+	switch {
+	case o.work == confirming, o.work == rollingBack: // the trial may have ended all the same
+		again = func() error { return c.again(n) }
+	case o.work == trying && !o.early: // it has begun
+		again = func() error { return n.succeeds("apply") }
+	}
+	if err := again(); err != nil {
+		return fmt.Errorf("when the fault is gone: %w", err)
 	}
 	if err := n.becomes(golden); err != nil {
 		return fmt.Errorf("when the fault is gone: %w", err)

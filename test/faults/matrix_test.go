@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podnet/podnet/test/lab"
 	"github.com/podnet/podnet/test/tracer"
 )
 
@@ -32,6 +33,9 @@ const (
 	firstApply = iota
 	editApply
 	tearingDown
+	trying
+	confirming
+	rollingBack
 )
 
 func errnos() []syscall.Errno {
@@ -143,6 +147,19 @@ func operations() []operation {
 		{name: "delete chains", work: tearingDown, call: executes("/iptables-restore")},
 		{name: "remove the conflist", work: tearingDown, call: on(conflistName, unix.SYS_UNLINKAT)},
 		{name: "remove the last good topology", work: tearingDown, call: on("/last-good.yaml", unix.SYS_UNLINKAT)},
+		{name: "start who ends a trial", work: trying, call: executes("/exe"), early: true},
+		{name: "write what a trial goes back to", work: trying, call: on("/.previous.yaml.new", unix.SYS_WRITE), early: true},
+		{name: "rename the trial's record", work: trying, call: on("/trial.json", rename), early: true},
+		{name: "put a trial's file in place", work: trying, call: on(lab.TopologyPath, rename), early: true},
+		{name: "add FDB entries on trial", work: trying, message: rtnetlink(unix.RTM_NEWNEIGH, unix.AF_BRIDGE), remains: []string{"fdb"}},
+		{name: "keep what was on trial", work: confirming, call: on("/last-good.yaml", rename), early: true},
+		{name: "remove a confirmed trial", work: confirming, call: on("/trial.json", unix.SYS_UNLINKAT), early: true},
+		{name: "clear up after it", work: confirming, call: on("/pending/previous.yaml", unix.SYS_UNLINKAT), early: true},
+		{name: "remember a rollback", work: rollingBack, call: on("/rolled-back", rename), early: true},
+		{name: "put the file before in place", work: rollingBack, call: on(lab.TopologyPath, rename), early: true},
+		{name: "remove a trial rolled back", work: rollingBack, call: on("/trial.json", unix.SYS_UNLINKAT), early: true},
+		{name: "change a link back", work: rollingBack, message: setsLink(false), own: true, remains: []string{"link", "conflist"}},
+		{name: "delete routes of a trial", work: rollingBack, message: rtnetlink(unix.RTM_DELROUTE, unix.AF_INET), remains: []string{"route"}},
 	}
 	return all
 }
