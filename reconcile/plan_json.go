@@ -101,6 +101,9 @@ func (p *Plan) stepReport(s *Step, why reason) StepReport {
 	if s.Want != nil {
 		r.After = s.Want.Attrs()
 	}
+	if s.Have != nil && s.Want != nil && r.Before == r.After {
+		r.Before, r.After = state.Whole(s.Have), state.Whole(s.Want)
+	}
 	if s.Err != nil {
 		r.Error = s.Err.Error()
 	}

@@ -94,6 +94,11 @@ func TestImpact(t *testing.T) {
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Errorf("-want +got:\n%s", d)
 			}
+			for _, s := range p.Report(nil).Steps {
+				if s.Op == "update" && s.Before == s.After {
+					t.Errorf("%s %s: nothing says what changes: %s", s.Kind, s.Name, s.After)
+				}
+			}
 		})
 	}
 }

@@ -24,7 +24,19 @@ func (c Chain) Key() Key     { return Key{Kind: KindChain, Name: c.Chain, Num: u
 func (c Chain) Parent() Key  { return Key{} }
 func (c Chain) Name() string { return c.Chain }
 
-// Attrs sums the chain up: its rules are for machines.
+// Whole is what there is to say of an object, with nothing summed up: below its Attrs, the rules of a chain, each on a
+// line of its own, and the content of a conflist.
+func Whole(r Resource) string {
+	switch r := r.(type) {
+	case Chain:
+		return strings.TrimSuffix(r.Attrs()+"\n"+r.Rules, "\n")
+	case Conflist:
+		return r.Attrs() + "\n" + r.Content
+	}
+	return r.Attrs()
+}
+
+// Attrs sums the chain up; Whole does not.
 func (c Chain) Attrs() string {
 	rules := 0
 	if c.Rules != "" {

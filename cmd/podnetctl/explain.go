@@ -39,7 +39,10 @@ Exit codes: 0 every hop is fine; 1 one is broken; 2 an error.`,
 }
 
 func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) error {
-	if f.all == (len(args) > 0) {
+	switch {
+	case f.all && len(args) > 0:
+		return fmt.Errorf("--all goes to every peer: leave %s out", args[0])
+	case !f.all && len(args) == 0:
 		return errors.New("say where to: explain IP, explain NODE, or explain --all")
 	}
 	n, err := c.open("explain")

@@ -161,6 +161,9 @@ func TestRenderedDocument(t *testing.T) {
 	if d.Kind != "DesiredState" || d.Node != "node-b" || d.MTU != 1450 || len(d.Assumed) != 1 || !strings.Contains(string(d.Conflist.Content), "10.244.1.0/24") {
 		t.Errorf("%+v", d)
 	}
+	if !strings.Contains(got.stdout, "-d 10.244.1.0/24 -o cni0 -j ACCEPT") {
+		t.Errorf("the rules of the chains are missing:\n%s", got.stdout)
+	}
 	peers := map[string]int{}
 	for _, o := range d.Objects {
 		peers[o.Peer]++

@@ -92,6 +92,9 @@ func render(t *schema.Topology, node *schema.Node, set *state.Set, mtu int) *Des
 	for k := range state.Kind(state.KindCount) {
 		set.Diff(&state.Set{}, k, func(change state.Change) {
 			o := DesiredObject{Kind: k.String(), Name: change.Want.Name(), Attrs: change.Want.Attrs()}
+			if k == state.KindChain {
+				o.Attrs = state.Whole(change.Want)
+			}
 			if change.Origin != state.OwnNode {
 				o.Peer = t.Nodes[change.Origin].Name
 			}
