@@ -31,8 +31,9 @@ type Step struct {
 	lost    bool // it was there, and dies with a device that has to be made anew or gets another MAC
 }
 
-// Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What somebody else's object keeps from being
-// done is listed as skipped. It takes out of live what dies with a device that has to be made anew, or with its MAC.
+// Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What
+// somebody else's object keeps from being done is listed as skipped. It takes out of live what dies with a device that has
+// to be made anew, or with its MAC.
 func Diff(want *state.Set, live *state.Live) []*Step {
 	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {

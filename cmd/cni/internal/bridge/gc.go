@@ -17,9 +17,9 @@ import (
 )
 
 // gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
-// leases, as nobody may have an address that a pod still has, and last the rules that no lease is a reason for. Another network's are never touched, whatever they
-// share: a veth is known by the name that network, container and interface give, together with an alias or a lease that
-// says the same.
+// leases, as nobody may have an address that a pod still has, and last the rules that no lease is a reason for. Another
+// network's are never touched, whatever they share: a veth is known by the name that network, container and interface give,
+// together with an alias or a lease that says the same.
 func gc(req *protocol.Request) error {
 	valid, told, err := req.ValidAttachments()
 	if err != nil || !told {
