@@ -296,7 +296,7 @@ func TestQuestions(t *testing.T) {
 		says string
 	}{
 		{nil, "explain --all"},
-		{[]string{"--all", "node-b"}, "explain --all"},
+		{[]string{"--all", "node-b"}, "--all goes to every peer: leave node-b out"},
 		{[]string{"node-x"}, "neither an address nor a node"},
 		{[]string{"--from", "default/db", "node-b"}, "no pod of this node is default/db"},
 		{[]string{"--from", s.db.Addr4(), "node-a"}, "is a pod of node-b"},

@@ -89,6 +89,7 @@ func TestFiftyPodsAtOnce(t *testing.T) {
 // the leases as soon as the namespaces are gone.
 func TestKilledWhilePodsStart(t *testing.T) {
 	c := newNode(t)
+	images := c.snapshots()
 	failed := make(chan int)
 	go func() {
 		_, errs := c.runAtOnce(20)
@@ -109,6 +110,7 @@ func TestKilledWhilePodsStart(t *testing.T) {
 	c.await("the runtime is ready again", c.networkReady)
 	must(t, c.removeAll(t.Context()))
 	c.closeForgotten()
+	c.dropSnapshotsBut(images)
 	c.await("gc leaves nothing behind", func() error {
 		if out := c.node.Podnetctl("gc"); out.Code != 0 {
 			return fmt.Errorf("gc: exit %d: %s%s", out.Code, out.Stdout, out.Stderr)
@@ -132,6 +134,25 @@ func (c *containerd) closeForgotten() {
 		}
 	}
 	c.t.Logf("%d namespaces forgotten by containerd", len(paths))
+}
+
+// snapshots are the directories of containerd's snapshots.
+func (c *containerd) snapshots() []string {
+	c.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(c.dir, "root/io.containerd.snapshotter.v1.native/snapshots/*"))
+	must(c.t, err)
+	return paths
+}
+
+// dropSnapshotsBut removes those that containerd had made and not noted down when it was killed: it would use their numbers
+// again, and fail for ever.
+func (c *containerd) dropSnapshotsBut(keep []string) {
+	c.t.Helper()
+	for _, path := range c.snapshots() {
+		if !slices.Contains(keep, path) {
+			must(c.t, os.RemoveAll(path))
+		}
+	}
 }
 
 // After a reboot last boot's conflist is still there. The runtime must not take the node for ready before podnetd has
