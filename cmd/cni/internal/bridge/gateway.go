@@ -137,16 +137,19 @@ func ensureForwarding(families []netip.Prefix) error {
 }
 
 // forwardIPv6 keeps the routes that the host has from router advertisements, which a host that forwards ignores and drops
-// unless the link says 2.
+// unless the link says 2. What links to come begin with stays: they would believe any guest that poses as a router.
 func forwardIPv6() error {
 	if on, err := isOne(forward6); err != nil || on {
 		return err
 	}
-	links, err := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra")
+	settings, err := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra")
 	if err != nil {
 		return err
 	}
-	for _, path := range links {
+	for _, path := range settings {
+		if link := filepath.Base(filepath.Dir(path)); link == "all" || link == "default" {
+			continue
+		}
 		path = strings.TrimPrefix(path, "/proc/sys/")
 		on, err := isOne(path)
 		if err == nil && on {

@@ -263,14 +263,17 @@ func TestDisabledIPv6(t *testing.T) {
 	}
 }
 
-// Switching forwarding on must not cost the host the routes that a router announced to it.
+// Switching forwarding on must not cost the host the routes that a router announced to it, nor have links to come believe any.
 func TestForwardingKeepsRouterRoutes(t *testing.T) {
 	h := newHost(t)
 	h.SetSysctl("net/ipv6/conf/eth0/accept_ra", "1")
+	h.SetSysctl("net/ipv6/conf/default/accept_ra", "1")
 	p := h.NewPod("a")
 	h.must(on(p, h.conf(`"isGateway":true`, ranges6)).with("ADD"))
-	for setting, want := range map[string]string{"net/ipv6/conf/all/forwarding": "1", "net/ipv6/conf/eth0/accept_ra": "2", "net/ipv6/conf/br0/accept_ra": "0"} {
-		if got, err := h.Sysctl(setting); err != nil || got != want {
+	for setting, want := range map[string]string{
+		"all/forwarding": "1", "eth0/accept_ra": "2", "br0/accept_ra": "0", "default/accept_ra": "1",
+	} {
+		if got, err := h.Sysctl("net/ipv6/conf/" + setting); err != nil || got != want {
 			t.Errorf("%s is %s, %v; want %s", setting, got, err, want)
 		}
 	}
