@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
@@ -138,7 +139,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 	if err != nil {
 		return err
 	}
-	if err := checkEnds(f, req, c, h, br, prev, inside); err != nil || c.DisableContainerInterface {
+	if err := checkEnds(f, req, c, h, br, pod, prev, inside); err != nil || c.DisableContainerInterface {
 		return err
 	}
 	if !inside.Up() {
@@ -148,14 +149,14 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 }
 
 // checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
-func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, inside *rtnl.Link) error {
+func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, prev *current.Result, inside *rtnl.Link) error {
 	mac := inside.MAC.String()
 	for _, in := range prev.Interfaces {
 		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
 			f.addf("its MAC address is %s, not %s", mac, in.Mac)
 		}
 	}
-	port, err := portOf(h, br, inside)
+	port, err := portOf(h, br, pod, inside)
 	if err == nil && port != nil && c.MACSpoofChk {
 		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
 		if err != nil {

@@ -108,11 +108,11 @@ func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, e
 	if err != nil {
 		return nil, err
 	}
-	return portOf(h, br, inside)
+	return portOf(h, br, pod, inside)
 }
 
 // portOf returns the other end of a pod's link if it is a port of the bridge, else nil.
-func portOf(h *rtnl.Conn, br *rtnl.Link, inside *rtnl.Link) (*rtnl.Link, error) {
+func portOf(h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, inside *rtnl.Link) (*rtnl.Link, error) {
 	if inside.Parent == 0 {
 		return nil, nil
 	}
@@ -123,8 +123,8 @@ func portOf(h *rtnl.Conn, br *rtnl.Link, inside *rtnl.Link) (*rtnl.Link, error) 
 	if err != nil {
 		return nil, err
 	}
-	if !pairs(host, inside) || host.Master != br.Index {
-		return nil, nil
+	if paired, err := pairs(h, pod, host, inside); err != nil || !paired || host.Master != br.Index {
+		return nil, err
 	}
 	return host, nil
 }

@@ -40,16 +40,27 @@ func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Na
 	if err != nil && !errors.Is(err, rtnl.ErrNoLink) {
 		return err
 	}
-	if inside != nil && (host == nil || !pairs(host, inside)) {
+	paired := false
+	if inside != nil && host != nil {
+		if paired, err = pairs(h, pod, host, inside); err != nil {
+			return err
+		}
+	}
+	if inside != nil && !paired {
 		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that this network did not make): use another CNI_IFNAME, or remove it first",
 			v.peer, pod.Path, inside.Kind)
 	}
 	return deleteVeth(h, host)
 }
 
-// pairs says whether a link of the host and one of the pod are the ends of one veth.
-func pairs(host, inside *rtnl.Link) bool {
-	return host.Kind == "veth" && inside.Kind == "veth" && inside.Parent == host.Index && host.Parent == inside.Index
+// pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the other by an index, which
+// other namespaces have too: the host's end has to lead into this one.
+func pairs(h *rtnl.Conn, pod *podns.Namespace, host, inside *rtnl.Link) (bool, error) {
+	if host.Kind != "veth" || inside.Kind != "veth" || inside.Parent != host.Index || host.Parent != inside.Index {
+		return false, nil
+	}
+	id, err := h.NamespaceID(pod.FD())
+	return id >= 0 && id == host.ParentIn, err
 }
 
 // findVeth returns the host's end of the attachment, nil if there is none. A link of that name that says that it is

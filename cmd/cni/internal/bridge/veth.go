@@ -45,7 +45,7 @@ func newVeth(req *protocol.Request, c *config, br *rtnl.Link) (*veth, error) {
 
 // add makes the pair: the host's end up and a port of the bridge, the pod's end down in its namespace. One message does it
 // all, so that there is no moment at which half of it could be left; the kernel takes alias and port options only
-// afterwards.
+// afterwards. If it refuses those the pair goes again.
 func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 	if err := h.Do(v.request(pod.FD())); err != nil {
 		return nil, v.explain(err)
@@ -54,15 +54,15 @@ func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 	if err == nil && errors.Is(answers[0].Err, unix.EAFNOSUPPORT) { // a kernel without IPv6
 		answers, err = h.Exchange(v.options(false), rtnl.GetLink(v.name))
 	}
-	if err == nil {
-		err = answers[0].Err
-	}
 	if err != nil {
 		return nil, fmt.Errorf("set options of veth %s: %w", v.name, err)
 	}
 	link, err := answers[1].Link()
 	if err != nil {
 		return nil, fmt.Errorf("veth %s: %w", v.name, err)
+	}
+	if err := answers[0].Err; err != nil {
+		return nil, errors.Join(fmt.Errorf("set options of veth %s: %w", v.name, err), deleteVeth(h, link))
 	}
 	return link, nil
 }

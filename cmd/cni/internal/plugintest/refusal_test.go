@@ -102,6 +102,49 @@ func TestDelLeavesForeign(t *testing.T) {
 	same(t, "host", h.state(), before)
 }
 
+// A DEL knows a port of the bridge for its pod's by more than indices, which each namespace gives anew: here those of the
+// pod's interface, whose other end is in a third namespace, and of another pod's port name each other.
+func TestDelLeavesAnothersPort(t *testing.T) {
+	h := newHost(t)
+	p, q, third := h.NewPod("a"), h.NewPod("b"), h.NewPod("c")
+	conf := h.conf(`"isGateway":true`, ranges4)
+	h.must(on(q, conf).with("ADD"))
+	indices := func(ns *lab.Namespace, link string) (own, other string) {
+		t.Helper()
+		out, err := ns.Exec("ip", "-o", "link", "show", link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, rest, _ := strings.Cut(out, ": ")
+		_, rest, _ = strings.Cut(rest, "@if")
+		other, _, _ = strings.Cut(rest, ":")
+		return own, other
+	}
+	port, peer := indices(h.Namespace, device.VethName("net", q.ID, "eth0"))
+	if _, err := p.Exec("ip", "link", "add", "eth0", "index", peer, "type", "veth", "peer", "name", "x", "index", port, "netns", filepath.Base(third.Path)); err != nil {
+		t.Fatal(err)
+	}
+	if own, other := indices(p.Namespace, "eth0"); own != peer || other != port {
+		t.Fatalf("eth0 has the indices %s and %s, want %s and %s", own, other, peer, port)
+	}
+	h.must(on(p, conf).with("DEL"))
+	if err := q.Ping("10.1.0.1"); err != nil {
+		t.Errorf("the DEL of another pod has cut it off: %v", err)
+	}
+}
+
+// What the kernel refuses when the veth is there already, here an alias that is too long, takes the veth along.
+func TestRefusedOptionsLeaveNoVeth(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	h.must(on(h.NewPod("b"), h.conf(`"isGateway":true,"podnet":{}`, ranges4)).with("ADD"))
+	before := h.state()
+	call := on(p, h.conf(`"isGateway":true,"podnet":{}`, ranges4)).with("ADD")
+	call.id = strings.Repeat("a", 300)
+	h.fails(call, 104, "set options of veth")
+	same(t, "host", h.state(), before)
+}
+
 // An ADD for another namespace of the same container does not take the old one away if it cannot succeed itself.
 func TestRefusalKeepsOldAttachment(t *testing.T) {
 	h := newHost(t)

@@ -20,6 +20,7 @@ type Link struct {
 	Carrier   bool
 	Master    int
 	Parent    int // of a veth: the index of the other end, in its namespace
+	ParentIn  int // that namespace's number in this one, which NamespaceID tells; below 0: it is this one
 	Group     uint32
 	Alias     string
 	Promisc   bool
@@ -155,11 +156,23 @@ func (c *Conn) Links(master int) ([]*Link, error) {
 	return links, nil
 }
 
+// NamespaceID is the number that an open network namespace has in this one; below 0: none, so that no link here leads there.
+func (c *Conn) NamespaceID(fd int) (int, error) {
+	answers, err := c.Exchange(NewMessage(unix.RTM_GETNSID, 0, make([]byte, 4)).Uint32(unix.NETNSA_FD, uint32(fd)))
+	if err == nil {
+		err = answers[0].Err
+	}
+	if err != nil || len(answers[0].Data) == 0 || len(answers[0].Data[0]) < 4 {
+		return -1, err
+	}
+	return int(int32(number(attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
+}
+
 func parseLink(b []byte) (*Link, error) {
 	if len(b) < unix.SizeofIfInfomsg {
 		return nil, errors.New("receive from netlink: a link that is cut off")
 	}
-	l := &Link{Index: int(native.Uint32(b[4:])), Flags: native.Uint32(b[8:])}
+	l := &Link{Index: int(native.Uint32(b[4:])), Flags: native.Uint32(b[8:]), ParentIn: -1}
 	for typ, v := range AttributeList(b[unix.SizeofIfInfomsg:]) {
 		switch typ {
 		case unix.IFLA_IFNAME:
@@ -176,6 +189,8 @@ func parseLink(b []byte) (*Link, error) {
 			l.Master = number(v)
 		case unix.IFLA_LINK:
 			l.Parent = number(v)
+		case unix.IFLA_LINK_NETNSID:
+			l.ParentIn = int(int32(number(v)))
 		case unix.IFLA_GROUP:
 			l.Group = uint32(number(v))
 		case unix.IFLA_IFALIAS:
