@@ -163,7 +163,7 @@ func TestForeignAndMissingObjects(t *testing.T) {
 // A fleet of 10,000 nodes has 10,000 peers on each: no series for each.
 func TestNoSeriesForEachPeer(t *testing.T) {
 	n, topology := one(t)
-	series := strings.Count(ofPodnet(scrape(t, n)), "\n")
+	series := strings.Count(ofPodnet(await(t, n, "podnet_in_sync 1")), "\n")
 	for i := range 200 {
 		topology.Nodes = append(topology.Nodes, lab.Entry{
 			Name: fmt.Sprintf("peer-%d", i), IP: fmt.Sprintf("198.51.100.%d", i+1), PodCIDRs: []string{lab.PodCIDR4(i + 2), lab.PodCIDR6(i + 2)},
