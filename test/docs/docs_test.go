@@ -38,6 +38,8 @@ func runners() []runner {
 		{page: "examples/from-flannel/README.md", servers: two},
 		{page: "examples/changes/README.md", servers: three},
 		{page: "state/README.md", servers: two},
+		{page: "reconcile/README.md", servers: three},
+		{page: "systemd/README.md", servers: one, fresh: true},
 		{page: "examples/ansible/README.md", by: "test/ansible"},
 		{page: "examples/etcd/README.md", by: "test/etcd"},
 		{page: "systemd/package/podnet-topology.5.md", by: "test/package"},

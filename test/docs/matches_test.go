@@ -15,6 +15,7 @@ func TestMatches(t *testing.T) {
 		{[]string{"..."}, true},
 		{[]string{"node-a IN SYNC 2 peers", "..."}, true},
 		{[]string{"node-a IN SYNC 3 peers", "..."}, false},
+		{[]string{"...", "Topology sha256:9b20f1c46e1d loaded 1m59s ago", "..."}, true},
 		{[]string{"node-a IN SYNC ...", "", "Topology  sha256:9b20f1c46e1d  loaded 12d ago", "Daemon    podnetd 1.0.2  pid 812"}, true},
 		{[]string{"node-a   IN SYNC   2 peers"}, false}, // there is more
 		{[]string{"...", "Daemon    podnetd ...", "..."}, true},

@@ -133,7 +133,7 @@ var variable = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]+`), "sha256:DIGEST"},
 	{regexp.MustCompile(`\bpid \d+`), "pid N"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\b\d\d:\d\d:\d\dZ`), "TIME"},
-	{regexp.MustCompile(`\b\d+(\.\d+)? ?(µs|ms|s|m|h|d)\b`), "DURATION"},
+	{regexp.MustCompile(`\b(\d+(\.\d+)? ?(µs|ms|s|m|h|d))+\b`), "DURATION"},
 	{regexp.MustCompile(`\bveth[0-9a-f]{11}\b`), "VETH"},
 	{regexp.MustCompile(`podnetd [^ ]+ `), "podnetd VERSION "},
 	{regexp.MustCompile(`\s+`), " "},

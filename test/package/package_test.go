@@ -75,6 +75,7 @@ func TestContents(t *testing.T) {
 		"/usr/share/doc/podnet/examples/full.yaml": file, "/usr/share/doc/podnet/copyright": file,
 		"/usr/share/doc/podnet/README.md": file, "/usr/share/doc/podnet/examples/quickstart/README.md": file,
 		"/usr/share/doc/podnet/cmd/podnetctl/README.md": file, "/usr/share/doc/podnet/state/README.md": file,
+		"/usr/share/doc/podnet/reconcile/README.md": file, "/usr/share/doc/podnet/systemd/README.md": file,
 		"/usr/share/man/man5/podnet-topology.5.gz": file, "/usr/share/man/man8/podnetd.8.gz": file,
 		"/usr/share/man/man8/podnetctl-apply.8.gz":            file,
 		"/usr/share/bash-completion/completions/podnetctl":    file,
