@@ -33,34 +33,39 @@ func (a Author) String() string {
 	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
 }
 
-// authors remembers for a while who last took which object away. A storm does not make it grow.
+// authors remembers for a while who last took which object away. A storm makes it neither grow nor search.
 type authors struct {
-	mu  sync.Mutex
-	own map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
-	by  map[Key]Author
+	mu    sync.Mutex
+	own   map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
+	by    map[Key]Author
+	swept time.Time // when those that it need not remember any more went
 }
 
 const (
 	mostAuthors  = 4096
 	authorMemory = time.Minute
+	sweepPause   = time.Second
+	mostPID      = 1 << 22 // PID_MAX_LIMIT
 )
 
-func (a *authors) note(k Key, pid uint32) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if int(pid) == os.Getpid() {
+// note takes the id of the socket that a change came by. That of a process's first socket is the process's, of a further one
+// a number that no process has and that tells nothing.
+func (a *authors) note(k Key, socket uint32) {
+	if socket > mostPID || int(socket) == os.Getpid() {
 		return
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	now := time.Now()
-	if len(a.by) >= mostAuthors {
+	if len(a.by) >= mostAuthors && now.Sub(a.swept) > sweepPause {
 		maps.DeleteFunc(a.by, func(_ Key, old Author) bool { return now.Sub(old.at) > authorMemory })
+		a.swept = now
 	}
-	if len(a.by) < mostAuthors {
-		a.by[k] = Author{int(pid), programName(pid), now}
+	if _, known := a.by[k]; known || len(a.by) < mostAuthors {
+		a.by[k] = Author{int(socket), programName(socket), now}
 	}
 }
 
-// programName is right for a process's first netlink socket, whose id is the process's.
 func programName(pid uint32) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil {
@@ -99,7 +104,7 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 			case unix.RTA_DST:
 				k.Addr = ipOf(v)
 			case unix.RTA_PRIORITY:
-				k.Num = native.Uint32(v)
+				k.Num = number(v)
 			}
 		})
 		n.authors.note(k, pid)
@@ -111,13 +116,17 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 		attrs(body[ndmLen:], msg.attr)
 		n.authors.note(neighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
 	case unix.RTM_DELADDR:
+		if len(body) < ifaLen {
+			return
+		}
 		n.authors.note(in.addrKey(body), pid)
 	}
 }
 
-// addrKey is the key of an address message's object.
+const ifaLen = 8 // sizeof(struct ifaddrmsg)
+
+// addrKey is the key of an address message's object, which is at least ifaLen long.
 func (in *interest) addrKey(body []byte) Key {
-	const ifaLen = 8 // sizeof(struct ifaddrmsg)
 	var local, address netip.Addr
 	attrs(body[ifaLen:], func(typ uint16, v []byte) {
 		switch typ {

@@ -73,17 +73,17 @@ func (n *Node) decodeVeth(body []byte) HostVeth {
 		case unix.IFLA_IFALIAS:
 			v.Alias = unix.ByteSliceToString(b)
 		case unix.IFLA_GROUP:
-			v.Group = native.Uint32(b)
+			v.Group = number(b)
 		case unix.IFLA_MTU:
-			v.MTU = int(native.Uint32(b))
+			v.MTU = int(number(b))
 		case unix.IFLA_CARRIER:
-			v.Carrier = b[0] == 1
+			v.Carrier = number(b) == 1
 		case unix.IFLA_MASTER:
-			v.Bridge = n.name(int(native.Uint32(b)))
+			v.Bridge = n.name(int(number(b)))
 		case unix.IFLA_LINK:
-			v.peer = int(native.Uint32(b))
+			v.peer = int(number(b))
 		case unix.IFLA_LINK_NETNSID:
-			v.namespace = int32(native.Uint32(b))
+			v.namespace = int32(number(b))
 		case unix.IFLA_LINKINFO:
 			v.decodePort(b)
 		}
@@ -99,9 +99,9 @@ func (v *HostVeth) decodePort(info []byte) {
 		attrs(b, func(typ uint16, b []byte) {
 			switch typ {
 			case portState:
-				v.Forwarding = b[0] == portForwarding
+				v.Forwarding = number(b) == portForwarding
 			case portIsolated:
-				v.Isolated = b[0] == 1
+				v.Isolated = number(b) == 1
 			}
 		})
 	})
@@ -141,7 +141,6 @@ func (m *message) ifInfo(index int) {
 
 // addrsIn are the addresses of the pod's end, less link-local ones.
 func (n *Node) addrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
-	const ifaLen = 8 // sizeof(struct ifaddrmsg)
 	err = n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETADDR, unix.NLM_F_DUMP)
 		m.raw(0, 0, 0, 0)

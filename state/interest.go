@@ -66,10 +66,10 @@ func (in *interest) link(body []byte) bool {
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_GROUP:
-			ours = ours || native.Uint32(v) == device.GroupDevice
-			pod = native.Uint32(v) == device.GroupPod
+			ours = ours || number(v) == device.GroupDevice
+			pod = number(v) == device.GroupPod
 		case unix.IFLA_MASTER:
-			port = in.indices[int32(native.Uint32(v))]
+			port = in.indices[int32(number(v))]
 		case unix.IFLA_IFNAME:
 			ours = ours || in.names[unix.ByteSliceToString(v)]
 		}
@@ -116,8 +116,8 @@ func (in *interest) route(is bool, body []byte) bool {
 func (in *interest) netconf(body []byte) bool {
 	concerned := false
 	attrs(body[netconfLen:], func(typ uint16, v []byte) {
-		if typ == 1 && len(v) == 4 { // NETCONFA_IFINDEX
-			index := int32(native.Uint32(v))
+		if typ == 1 { // NETCONFA_IFINDEX
+			index := int32(number(v))
 			concerned = index < 0 || in.indices[index]
 		}
 	})

@@ -75,10 +75,10 @@ func (e *neighMessage) attr(typ uint16, v []byte) {
 		copy(e.mac[:], v)
 	case typ == unix.NDA_PORT && len(v) == 2:
 		e.port = binary.BigEndian.Uint16(v)
-	case typ == unix.NDA_VNI && len(v) == 4:
-		e.vni = native.Uint32(v)
-	case typ == unix.NDA_IFINDEX && len(v) == 4:
-		e.out = int(native.Uint32(v))
+	case typ == unix.NDA_VNI:
+		e.vni = number(v)
+	case typ == unix.NDA_IFINDEX:
+		e.out = int(number(v))
 	}
 }
 

@@ -63,9 +63,9 @@ func ruleOf(body []byte) PolicyRule {
 	attrs(body[rtmLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.FRA_PRIORITY:
-			r.Priority = int(native.Uint32(v))
+			r.Priority = int(number(v))
 		case unix.FRA_TABLE:
-			r.Table = native.Uint32(v)
+			r.Table = number(v)
 		case unix.FRA_SRC:
 			r.From = netip.PrefixFrom(ipOf(v), int(body[2]))
 		case unix.FRA_DST:
@@ -75,13 +75,13 @@ func ruleOf(body []byte) PolicyRule {
 		case unix.FRA_OIFNAME:
 			r.Out = unix.ByteSliceToString(v)
 		case unix.FRA_FWMARK:
-			r.Mark = native.Uint32(v)
+			r.Mark = number(v)
 		case unix.FRA_FWMASK:
-			r.Mask = native.Uint32(v)
+			r.Mask = number(v)
 		case unix.FRA_IP_PROTO:
-			r.Protocol = v[0]
+			r.Protocol = uint8(number(v))
 		case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE, unix.FRA_UID_RANGE, unix.FRA_TUN_ID, unix.FRA_L3MDEV:
-			r.Special = r.Special || typ != unix.FRA_L3MDEV || v[0] != 0
+			r.Special = r.Special || typ != unix.FRA_L3MDEV || number(v) != 0
 		}
 	})
 	return r

@@ -100,13 +100,13 @@ func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 		case unix.IFLA_IFNAME:
 			p.Device = unix.ByteSliceToString(v)
 		case unix.IFLA_GROUP:
-			ours = native.Uint32(v) == device.GroupPod
+			ours = number(v) == device.GroupPod
 		case unix.IFLA_MASTER:
-			p.Bridge = n.name(int(native.Uint32(v)))
+			p.Bridge = n.name(int(number(v)))
 		case unix.IFLA_LINKINFO:
 			attrs(v, func(typ uint16, v []byte) {
 				if typ == infoSlaveData {
-					attrs(v, func(typ uint16, v []byte) { p.Hairpin = p.Hairpin || typ == portMode && v[0] == 1 })
+					attrs(v, func(typ uint16, v []byte) { p.Hairpin = p.Hairpin || typ == portMode && number(v) == 1 })
 				}
 			})
 		}

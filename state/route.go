@@ -104,8 +104,11 @@ func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	return parseRoute(body, name)
 }
 
-// parseRoute reads a route of any table; false: one that the kernel has only cached.
+// parseRoute reads a route of any table; false: one that the kernel has only cached, or half a message.
 func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
+	if len(body) < rtmLen {
+		return liveRoute{}, false
+	}
 	flags := native.Uint32(body[8:])
 	r := liveRoute{Protocol: body[5], Type: body[7], Table: uint32(body[4])}
 	r.Onlink = flags&unix.RTNH_F_ONLINK != 0
@@ -120,11 +123,11 @@ func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 		case unix.RTA_GATEWAY:
 			r.Via = ipOf(v)
 		case unix.RTA_OIF:
-			r.Device = name(int(native.Uint32(v)))
+			r.Device = name(int(number(v)))
 		case unix.RTA_PRIORITY:
-			r.Metric = native.Uint32(v)
+			r.Metric = number(v)
 		case unix.RTA_TABLE:
-			r.Table = native.Uint32(v)
+			r.Table = number(v)
 		case unix.RTA_METRICS:
 			r.Odd += "with metrics of its own "
 		case unix.RTA_PREFSRC:

@@ -119,13 +119,13 @@ func (n *Node) decodeFate(body []byte, r *Routing) {
 		case unix.RTA_GATEWAY:
 			r.Via = ipOf(v)
 		case unix.RTA_OIF:
-			r.Device = n.name(int(native.Uint32(v)))
+			r.Device = n.name(int(number(v)))
 		case unix.RTA_PREFSRC:
 			r.Src = ipOf(v)
 		case unix.RTA_METRICS:
 			attrs(v, func(typ uint16, v []byte) {
 				if typ == unix.RTAX_MTU {
-					r.MTU = int(native.Uint32(v))
+					r.MTU = int(number(v))
 				}
 			})
 		}

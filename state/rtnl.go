@@ -257,6 +257,19 @@ func attrs(b []byte, each func(typ uint16, value []byte)) {
 	}
 }
 
+// number is a number attribute's value, in the machine's order of bytes; 0: it has the size of none.
+func number(b []byte) uint32 {
+	switch len(b) {
+	case 1:
+		return uint32(b[0])
+	case 2:
+		return uint32(native.Uint16(b))
+	case 4:
+		return native.Uint32(b)
+	}
+	return 0
+}
+
 // ipOf is an address attribute's value.
 func ipOf(b []byte) netip.Addr {
 	a, _ := netip.AddrFromSlice(b)
