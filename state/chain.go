@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -110,9 +111,13 @@ func (p *chainParser) line(line string) {
 
 func joinLines(lines, line string) string { return strings.TrimPrefix(lines+"\n"+line, "\n") }
 
-// target is podnet's chain that a rule of the current table jumps to, if it does.
+// target is podnet's chain that a rule of the current table jumps or goes to, if it does.
 func (p *chainParser) target(rule string) *Chain {
-	_, name, _ := strings.Cut(" "+comment.ReplaceAllString(rule, ""), " -j ")
+	rule = " " + comment.ReplaceAllString(rule, "")
+	_, name, jumps := strings.Cut(rule, " -j ")
+	if !jumps {
+		_, name, _ = strings.Cut(rule, " -g ")
+	}
 	name, _, _ = strings.Cut(name, " ")
 	if c := p.chains[name]; c != nil && c.Table == p.table {
 		return c
@@ -124,19 +129,16 @@ func (p *chainParser) target(rule string) *Chain {
 var comment = regexp.MustCompile(`-m comment --comment ("(\\.|[^"\\])*"|\S+) `)
 
 func (p *chainParser) hookRule(rule string) {
-	target, jump := strings.CutPrefix(comment.ReplaceAllString(rule, ""), "-j ")
-	if !jump {
-		return
-	}
-	verdict, _, _ := strings.Cut(target, " ")
 	if c := p.target(rule); c != nil {
 		if c.Jumps++; c.Jumps == 1 && len(p.ahead) > 0 {
 			p.conflicts = append(p.conflicts, behind(c, p.ahead[0]))
 		}
 		return
 	}
-	switch verdict {
-	case "ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT": // without a match: no packet gets past it
+	option, target, _ := strings.Cut(comment.ReplaceAllString(rule, ""), " ") // without a match it begins with the target
+	verdict, _, _ := strings.Cut(target, " ")
+	ends := slices.Contains([]string{"ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT"}, verdict)
+	if option == "-j" && ends || option == "-g" { // no packet gets past it
 		p.ahead = append(p.ahead, fmt.Sprintf("%d %s", p.hookRules, rule))
 	}
 }

@@ -95,6 +95,36 @@ const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
  {"rule": {"family": "inet", "table": "fw", "chain": "out", "handle": 9, "expr": [
   {"match": {"op": "!=", "left": {"payload": {"protocol": "ip6", "field": "daddr"}}, "right": {"prefix": {"addr": "fd00::", "len": 8}}}}, {"drop": null}]}}]}`
 
+// A limit is a match that nobody can judge, and a map of verdicts decides over what is among its keys alone.
+func TestNFTablesUnsure(t *testing.T) {
+	limit := `{"limit": {"rate": 10, "per": "second"}}`
+	states := `{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["established", {"accept": null}], ["invalid", {"drop": null}]]}}}`
+	port := `{"payload": {"protocol": "udp", "field": "dport"}}`
+	for _, c := range []struct {
+		name, policy, exprs, want string
+		packet                    Packet
+	}{
+		{"drops what is too much", "accept", limit + `, {"drop": null}`, "may drop at inet t in rule 1: limit drop", udp8472},
+		{"accepts a little", "drop", limit + `, {"accept": null}`, "may drop at inet t in: its policy drops", udp8472},
+		{"a map that is about others", "drop", states, "drops at inet t in: its policy drops", udp8472},
+		{"a map that is about others", "accept", states, "passes", udp8472},
+		{"a map that is about this", "drop", states, "may drop at inet t in rule 1: ct state established,invalid vmap", Packet{Established: true}},
+		{"a map of ports", "accept", `{"vmap": {"key": ` + port + `, "data": {"set": [[8472, {"drop": null}]]}}}`, "may drop at inet t in rule 1: dport 8472 vmap", udp8472},
+		{"a map of other ports", "accept", `{"vmap": {"key": ` + port + `, "data": {"set": [[53, {"drop": null}]]}}}`, "passes", udp8472},
+		{"a map by name", "accept", `{"vmap": {"key": ` + port + `, "data": "@ports"}}`, "may drop at inet t in rule 1: dport vmap", udp8472},
+	} {
+		r, err := ParseNFT([]byte(`{"nftables": [
+			{"chain": {"family": "inet", "table": "t", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "`+c.policy+`"}},
+			{"rule": {"family": "inet", "table": "t", "chain": "in", "handle": 1, "expr": [`+c.exprs+`]}}]}`), "ip")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := what(r.Walk(Input, c.packet)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func TestNFTables(t *testing.T) {
 	r, err := ParseNFT([]byte(nft), "ip")
 	if err != nil {

@@ -145,7 +145,7 @@ func matchOf(option, value string) func(Packet) answer {
 			return Packet.local
 		}
 	}
-	return func(Packet) answer { return maybe }
+	return unknown
 }
 
 func inPrefix(value string, of func(Packet, netip.Prefix) answer) func(Packet) answer {

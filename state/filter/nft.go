@@ -3,7 +3,6 @@ package filter
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -76,10 +75,14 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 				out.verdict, out.target = name, to.Target
 			case "masquerade", "snat", "dnat", "redirect":
 				out.verdict, out.target = "nat", strings.ToUpper(name)
-			case "counter", "log", "mangle", "limit", "notrack":
+			case "vmap":
+				m, text, port := nftMap(body)
+				out.verdict = "either"
+				matches, words, service = append(matches, m), append(words, text), service || port
+			case "counter", "log", "mangle", "notrack":
 				continue
 			default:
-				matches = append(matches, func(Packet) answer { return maybe })
+				matches = append(matches, unknown)
 			}
 			if name != "match" {
 				words = append(words, name)
@@ -88,106 +91,4 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 	}
 	out.text, out.matches, out.fits = strings.Join(words, " "), len(matches), every(matches, service)
 	return out
-}
-
-// nftMatch reads a comparison; port: it is about a service.
-func nftMatch(body json.RawMessage) (m func(Packet) answer, text string, port bool) {
-	var c struct {
-		Op          string
-		Left, Right any
-	}
-	unknown := func(Packet) answer { return maybe }
-	if json.Unmarshal(body, &c) != nil {
-		return unknown, "?", false
-	}
-	left, protocol := nftLeft(c.Left)
-	values, plain := nftValues(c.Right)
-	text = strings.TrimSpace(left + " " + strings.Join(values, ","))
-	option, known := map[string]string{
-		"iifname": "-i", "oifname": "-o", "saddr": "-s", "daddr": "-d", "dport": "--dport", "ct state": "--ctstate", "l4proto": "-p",
-	}[left]
-	if !known || !plain || c.Op != "==" && c.Op != "!=" && c.Op != "in" {
-		return unknown, text, left == "dport" || left == "sport"
-	}
-	match := func(p Packet, v string) answer {
-		if option == "--ctstate" {
-			v = strings.ToUpper(v)
-		}
-		return matchOf(option, v)(p)
-	}
-	either := func(p Packet) answer {
-		best := no
-		for _, v := range values {
-			best = max(best, match(p, v))
-		}
-		return best
-	}
-	compared := negate(either, c.Op == "!=")
-	return func(p Packet) answer { return p.carries(protocol).and(compared(p)) }, text, left == "dport"
-}
-
-// carries says whether the packet has a header of a protocol: a comparison with a field of one is silently about that too.
-func (p Packet) carries(protocol string) answer {
-	switch protocol {
-	case "", "th", "ether":
-		return yes
-	case "ip", "ip6":
-		return is(p.six() == (protocol == "ip6"))
-	}
-	return sameProtocol(protocol, p.Protocol)
-}
-
-// nftLeft is what is compared, and the protocol whose field it is; "": no header's.
-func nftLeft(v any) (name, protocol string) {
-	o, _ := v.(map[string]any)
-	for kind, inner := range o {
-		i, _ := inner.(map[string]any)
-		switch kind {
-		case "meta":
-			return fmt.Sprint(i["key"]), ""
-		case "ct":
-			return "ct " + fmt.Sprint(i["key"]), ""
-		case "payload":
-			protocol, _ = i["protocol"].(string)
-			return fmt.Sprint(i["field"]), protocol
-		}
-	}
-	return "?", ""
-}
-
-// nftValues are the alternatives that a comparison is with; false: some of them are beyond this reader.
-func nftValues(v any) ([]string, bool) {
-	switch v := v.(type) {
-	case string:
-		if strings.HasPrefix(v, "@") { // a set by name
-			return nil, false
-		}
-		return []string{strings.Replace(v, "*", "+", 1)}, true
-	case float64:
-		return []string{fmt.Sprint(int(v))}, true
-	case []any:
-		return nftAll(v)
-	case map[string]any:
-		if set, ok := v["set"].([]any); ok {
-			return nftAll(set)
-		}
-		if p, ok := v["prefix"].(map[string]any); ok {
-			if a, err := netip.ParseAddr(fmt.Sprint(p["addr"])); err == nil {
-				return []string{fmt.Sprintf("%s/%v", a, p["len"])}, true
-			}
-		}
-		if r, ok := v["range"].([]any); ok && len(r) == 2 {
-			return []string{fmt.Sprintf("%v:%v", r[0], r[1])}, true
-		}
-	}
-	return nil, false
-}
-
-func nftAll(list []any) (all []string, plain bool) {
-	plain = true
-	for _, v := range list {
-		values, ok := nftValues(v)
-		all, plain = append(all, values...), plain && ok
-	}
-	return all, plain
 }
