@@ -1,7 +1,6 @@
 package state
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -152,79 +151,4 @@ func (r PolicyRule) Remedy() string {
 		six = "-6 "
 	}
 	return fmt.Sprintf("ip %srule del pref %d %s", six, r.Priority, r)
-}
-
-// addRules finds the rule behind each decision, which the kernel does not tell, and for packets that go nowhere the route or
-// the rule that says so.
-func (n *Node) addRules(packets []Packet, routings []Routing) error {
-	var rules [2][]PolicyRule
-	for i := range routings {
-		p, r := packets[i], &routings[i]
-		f := 0
-		if p.Dst.Is6() {
-			f = 1
-		}
-		if rules[f] == nil {
-			var err error
-			if rules[f], err = n.policyRules(f == 1); err != nil {
-				return err
-			}
-		}
-		if r.Err != nil {
-			if err := n.blame(p, r, rules[f]); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, rule := range rules[f] {
-			if rule.Table == r.Table && rule.matches(p) {
-				r.Rule = rule
-				break
-			}
-		}
-	}
-	return nil
-}
-
-// blame walks the rules as the kernel does and finds what turned a packet away. Nothing found: no route matches it.
-func (n *Node) blame(p Packet, r *Routing, rules []PolicyRule) error {
-	for _, rule := range rules {
-		if !rule.matches(p) {
-			continue
-		}
-		if rule.Ends() {
-			r.Rule = rule
-			return nil
-		}
-		best, found, err := n.longest(p.Dst, rule.Table)
-		if err != nil {
-			return err
-		}
-		if found && rule.Action <= frToTable {
-			r.Rule = rule
-			r.matched(best)
-			return nil
-		}
-	}
-	return nil
-}
-
-// longest is a table's route with the longest prefix that has the address in it.
-func (n *Node) longest(a netip.Addr, table uint32) (best liveRoute, found bool, err error) {
-	err = n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.raw(family(a), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-		m.attr32(unix.RTA_TABLE, table)
-		return m.end()
-	}, func() { found = false }, func(body []byte) {
-		r, real := parseRoute(body, n.name)
-		if !real || !r.Dst.Contains(a) || found && (r.Dst.Bits() < best.Dst.Bits() || r.Dst.Bits() == best.Dst.Bits() && r.Metric >= best.Metric) {
-			return
-		}
-		best, found = r, true
-	})
-	if errors.Is(err, unix.ENOENT) { // a table without any route
-		return best, false, nil
-	}
-	return best, found, err
 }
