@@ -73,6 +73,7 @@ func readBaseChains() ([]baseChain, error) {
 	if err != nil {
 		return nil, err
 	}
+	reader := ruleReader{conn, map[setName][][]byte{}}
 	var bases []baseChain
 	for _, c := range chains {
 		if !onTheWay(c) {
@@ -83,7 +84,7 @@ func readBaseChains() ([]baseChain, error) {
 			drops: c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop,
 			rules: filter.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
 		}
-		if err := b.read(conn, c.Table, c.Name); err != nil {
+		if err := b.read(&reader, c.Table, c.Name); err != nil {
 			return nil, err
 		}
 		bases = append(bases, b)
@@ -106,29 +107,28 @@ func onTheWay(c *nftables.Chain) bool {
 		(*c.Hooknum == *nftables.ChainHookForward || *c.Hooknum == *nftables.ChainHookInput)
 }
 
-// read takes in a chain, those that it leads to, and the sets that it looks into.
-func (b *baseChain) read(conn *nftables.Conn, table *nftables.Table, chain string) error {
+// read takes in a chain, those that it leads to, and the sets that a judgement goes by.
+func (b *baseChain) read(from *ruleReader, table *nftables.Table, chain string) error {
 	if _, known := b.rules.Chains[chain]; known {
 		return nil
 	}
-	rules, err := conn.GetRules(table, &nftables.Chain{Name: chain, Table: table})
+	rules, err := from.conn.GetRules(table, &nftables.Chain{Name: chain, Table: table})
 	if err != nil {
 		return fmt.Errorf("%s: %w", chain, err)
 	}
 	b.rules.Chains[chain] = [][]expr.Any{}
 	for _, r := range rules {
 		b.rules.Chains[chain] = append(b.rules.Chains[chain], r.Exprs)
+		for _, set := range filter.LooksInto(r.Exprs) {
+			if elements := from.elements(table, set); elements != nil {
+				b.rules.Sets[set] = elements
+			}
+		}
 	}
 	for _, r := range rules {
 		for _, e := range r.Exprs {
-			switch e := e.(type) {
-			case *expr.Lookup:
-				b.readSet(conn, table, e)
-			case *expr.Verdict:
-				if e.Chain == "" {
-					continue
-				}
-				if err := b.read(conn, table, e.Chain); err != nil {
+			if v, leads := e.(*expr.Verdict); leads && v.Chain != "" {
+				if err := b.read(from, table, v.Chain); err != nil {
 					return err
 				}
 			}
@@ -137,14 +137,32 @@ func (b *baseChain) read(conn *nftables.Conn, table *nftables.Table, chain strin
 	return nil
 }
 
-// readSet takes in a set without ranges. What is in any other stays unknown.
-func (b *baseChain) readSet(conn *nftables.Conn, table *nftables.Table, e *expr.Lookup) {
-	elements, err := conn.GetSetElements(&nftables.Set{Table: table, Name: e.SetName, ID: e.SetID})
-	if err != nil || slices.ContainsFunc(elements, func(el nftables.SetElement) bool { return el.IntervalEnd || el.KeyEnd != nil }) {
-		return
+// ruleReader reads every set once, however many rules look into it.
+type ruleReader struct {
+	conn *nftables.Conn
+	sets map[setName][][]byte // nil: nobody can tell
+}
+
+type setName struct {
+	family      nftables.TableFamily
+	table, name string
+}
+
+// elements are those of a set without ranges. What is in any other stays unknown: nil.
+func (r *ruleReader) elements(table *nftables.Table, name string) [][]byte {
+	key := setName{table.Family, table.Name, name}
+	if elements, read := r.sets[key]; read {
+		return elements
 	}
-	b.rules.Sets[e.SetName] = [][]byte{}
-	for _, el := range elements {
-		b.rules.Sets[e.SetName] = append(b.rules.Sets[e.SetName], el.Key)
+	r.sets[key] = nil
+	list, err := r.conn.GetSetElements(&nftables.Set{Table: table, Name: name})
+	if err != nil || slices.ContainsFunc(list, func(e nftables.SetElement) bool { return e.IntervalEnd || e.KeyEnd != nil }) {
+		return nil
 	}
+	elements := [][]byte{}
+	for _, e := range list {
+		elements = append(elements, e.Key)
+	}
+	r.sets[key] = elements
+	return elements
 }

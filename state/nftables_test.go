@@ -59,6 +59,11 @@ add rule inet t allow oifname "eth0" accept; add rule inet t c ct state invalid 
 		{"lets all in but some protocols", "input", "drop", "add rule inet t c meta l4proto != { tcp, icmp } accept", false},
 		{"lets some protocols in", "input", "drop", "add rule inet t c meta l4proto { tcp, icmp } accept", true},
 		{"jumps and comes back", "input", "accept", "add chain inet t d; add rule inet t c jump d; add rule inet t c drop; add rule inet t d return", true},
+		{"accepts by two links at once", "forward", "drop", `add rule inet t c iifname . oifname { "cni0" . "podnet.1", "podnet.1" . "cni0" } accept`, false},
+		{"accepts by a set of links", "forward", "drop", `add rule inet t c iifname { "cni0", "podnet.1" } accept`, false},
+		{"accepts by a set of other links", "forward", "drop", `add rule inet t c iifname { "eth0", "podnet.1" } accept`, true},
+		{"accepts by a set of ports", "input", "drop", "add set inet t open { type inet_service; elements = { 22, 8472 }; }; add rule inet t c udp dport @open accept", false},
+		{"accepts by a set of other ports", "input", "drop", "add set inet t open { type inet_service; elements = { 22, 8473 }; }; add rule inet t c udp dport @open accept", true},
 		{"decides by a map", "input", "drop", "add rule inet t c udp dport vmap { 8472 : accept, 53 : drop }", false},
 		{"drops connections that are not new", "input", "accept", "add rule inet t c ct state established drop", false},
 	} {
