@@ -22,16 +22,21 @@ func (c *cli) allocate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "allocate [NODE [--ip IP]] [FILE|-]",
 		Short: "Give nodes their podCIDRs, in the topology file",
-		Long: `allocate writes the next podCIDRs out of network.clusterCIDRs, those after the highest in use, into the entry of NODE or of every
-node that has none. With --ip a NODE that is not in the file is added, and nodeCount, if there, is raised. Everything else in
-the file stays as it is, comments and order included; a node that has podCIDRs keeps them. - reads standard input and writes
-standard output. A single argument is FILE if it is -, contains / or ends in .yaml, .yml or .json, else NODE.
+		Long: `allocate writes the next podCIDRs out of network.clusterCIDRs, those after the highest in use,
+into the entry of NODE or of every node that has none. With --ip a NODE that is not in the file
+is added, and nodeCount, if there, is raised. Everything else in the file stays as it is,
+comments and order included; a node that has podCIDRs keeps them. FILE - reads standard input and
+writes standard output. A single argument is FILE if it is -, contains / or ends in .yaml, .yml
+or .json, else NODE.
+
 Exit codes: 0 done, or nothing to do; 1 refused or exhausted, nothing was written; 2 an error.`,
-		Example: "  podnetctl allocate topology.yaml\n  podnetctl allocate node-d --ip 192.0.2.14 topology.yaml",
-		Args:    cobra.MaximumNArgs(2),
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.runAllocate(cmd.Context(), args, ip) },
+		Example: `  podnetctl allocate topology.yaml
+  podnetctl allocate node-d --ip 192.0.2.14 topology.yaml
+  podnetctl allocate node-d --ip 192.0.2.14 - < topology.yaml > new.yaml`,
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runAllocate(cmd.Context(), args, ip) },
 	}
-	cmd.Flags().StringVar(&ip, "ip", "", "underlay address of a NODE that is to be added")
+	cmd.Flags().StringVar(&ip, "ip", "", "the `IP` at which the others reach a NODE that is to be added")
 	return cmd
 }
 

@@ -21,14 +21,19 @@ func (c *cli) apply() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [FILE|-]",
 		Short: "Put a topology in place and make this node follow it, now",
-		Long: `apply checks FILE, has the guard compare it with the topology in force, puts it in place as this node's topology, and makes one
-pass. Without FILE it makes one pass with the file in place. It prints what was done. Exit codes: 0 the node is in sync; 1 it is
-not, or the file was refused; 2 an error.
+		Long: `apply checks FILE (- is standard input), has the guard compare it with the topology in force,
+puts it in place as this node's topology, and makes one pass. Without FILE it makes one pass with
+the file in place. It prints what was done.
 
-With --confirm the topology is on trial: unless podnetctl confirm comes in time, the file before and its network come back by
-themselves, whatever happens to this terminal or to podnetd. A reboot undoes a trial too.`,
-		Example: "  podnetctl apply topology.yaml\n  podnetctl apply --confirm 2m topology.yaml && ping -c 3 node-b && podnetctl confirm\n  podnetctl apply --allow-disruption",
-		Args:    cobra.MaximumNArgs(1),
+With --confirm the topology is on trial: unless podnetctl confirm comes in time, the file before
+and its network come back by themselves, whatever happens to this terminal or to podnetd. A
+reboot undoes a trial too.
+
+Exit codes: 0 the node is in sync; 1 it is not, or the file was refused; 2 an error.`,
+		Example: `  podnetctl apply topology.yaml
+  podnetctl apply --confirm 2m topology.yaml && ping -c 3 node-b && podnetctl confirm
+  podnetctl apply --allow-disruption`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("confirm") && f.confirm < time.Second {
 				return fmt.Errorf("--confirm %s: at least 1s", f.confirm)
@@ -36,8 +41,8 @@ themselves, whatever happens to this terminal or to podnetd. A reboot undoes a t
 			return c.runApply(args, f)
 		},
 	}
-	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "whatever the guard says; without FILE: accept the file in place although it was refused")
-	cmd.Flags().DurationVar(&f.confirm, "confirm", 0, "undo it after so long unless podnetctl confirm comes before")
+	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "do it whatever the guard says; without FILE: accept the refused file in place")
+	cmd.Flags().DurationVar(&f.confirm, "confirm", 0, "on trial: undo it after so long unless podnetctl confirm comes before")
 	return cmd
 }
 

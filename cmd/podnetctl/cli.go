@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -63,20 +64,45 @@ func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podnetctl",
 		Short: "The pod network of this node, as the cluster topology file says",
-		Long: `podnetctl checks a cluster topology, says what it would change on this node and why, changes it, and says how the
-node is. Exit codes: 0 done or yes; 1 the answer is no; 2 an error.`,
+		Long: `podnetctl checks a cluster topology, says what it would change on this node and why, changes it,
+and says how the node is. Results are on standard output, diagnostics on standard error.
+Exit codes of every command: 0 done or yes; 1 the answer is no; 2 an error.
+
+--topology, --node, --root and --cni-... can also be set in the environment (PODNET_TOPOLOGY and
+so on) or in /etc/default/podnetd, which podnetd reads too.`,
+		Example: `  podnetctl validate topology.yaml     every fault in it, with its line
+  podnetctl diff topology.yaml         what it would change on this node
+  podnetctl apply topology.yaml        change it
+  podnetctl status                     how this node is
+  podnetctl explain --all --probe      whether it reaches its peers`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd.Name()) },
 	}
 	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	c.shared = options.Register(shared, "f")
 	root.PersistentFlags().AddFlagSet(shared)
-	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "text or json; of fleet also html")
-	root.PersistentFlags().StringVar(&c.color, "color", "auto", "auto, always or never")
-	root.AddCommand(c.validate(), c.diff(), c.apply(), c.confirm(), c.rollback(), c.await(), c.status(), c.explain(), c.pods(),
-		c.render(), c.install(), c.gc(), c.doctor(), c.teardown(), c.allocate(), c.fleet(), c.schema(), c.version())
+	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "`FORMAT`: text or json; of fleet also html")
+	root.PersistentFlags().StringVar(&c.color, "color", "auto", "`WHEN`: auto, always or never")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth)))
+	addGroup(root, "A topology file:", c.validate(), c.allocate(), c.render(), c.schema())
+	addGroup(root, "This node, to look at:", c.status(), c.diff(), c.explain(), c.pods(), c.doctor())
+	addGroup(root, "This node, to change:", c.apply(), c.confirm(), c.rollback(), c.install(), c.gc(), c.teardown())
+	addGroup(root, "Many nodes:", c.fleet())
+	root.AddCommand(c.await(), c.version())
 	root.AddCommand(c.manual()...)
 	return root
+}
+
+// helpWidth is that of the other screens, columns.
+const helpWidth = 98
+
+// addGroup adds verbs that --help shows together.
+func addGroup(root *cobra.Command, title string, verbs ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, v := range verbs {
+		v.GroupID = title
+	}
+	root.AddCommand(verbs...)
 }
 
 // check looks at the flags that every verb has. A page is what fleet alone can write.

@@ -15,12 +15,16 @@ func (c *cli) diff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff [FILE|-]",
 		Short: "Say what would be done here, and why; changes nothing",
-		Long: `diff compares what a topology asks for, the one in place if no FILE is given, with this node as it is: every step, the line of
-the file that asks for it, what traffic loses by it, and whether the guard lets it pass. It takes no lock. Exit codes: 0 nothing
-to do; 1 something is, or the file is refused; 2 an error.`,
-		Example: "  podnetctl diff\n  podnetctl diff /etc/podnet/topology.next.yaml",
-		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.runDiff(args, full) },
+		Long: `diff compares what a topology asks for, the one in place if no FILE is given (- is standard
+input), with this node as it is: every step, the line of the file that asks for it, what traffic
+loses by it, and whether the guard lets it pass. It changes nothing and takes no lock.
+
+Exit codes: 0 nothing to do; 1 something is, or the file is refused; 2 an error.`,
+		Example: `  podnetctl diff
+  podnetctl diff --full new.yaml
+  podnetctl diff -o json - < new.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return c.runDiff(args, full) },
 	}
 	cmd.Flags().BoolVar(&full, "full", false, "list every object, however many there are")
 	return cmd

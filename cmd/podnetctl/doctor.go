@@ -31,14 +31,17 @@ func (c *cli) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what on this host would fight or break podnet, each with its remedy",
-		Long: `doctor looks for what stands in podnet's way on this host: other programs' routes, addresses, devices, packet filters and
-configuration, settings of the kernel, files that others can change. It changes nothing, and works without a topology and,
-as far as it can see then, without root. Exit codes: 0 no errors (warnings do not count), 1 errors, 2 it could not look.`,
-		Example: "  podnetctl doctor --bundle ticket.tar.gz",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return c.runDoctor(bundle) },
+		Long: `doctor looks for what stands in podnet's way on this host: other programs' routes, addresses,
+devices, packet filters and configuration, settings of the kernel, files that others can change.
+It changes nothing, and works without a topology and, as far as it can see then, without root.
+
+Exit codes: 0 no errors (warnings do not count), 1 errors, 2 it could not look.`,
+		Example: `  podnetctl doctor
+  podnetctl doctor --bundle ticket.tar.gz`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return c.runDoctor(bundle) },
 	}
-	cmd.Flags().StringVar(&bundle, "bundle", "", "also write everything that a ticket needs to this file (tar.gz), which must not exist yet")
+	cmd.Flags().StringVar(&bundle, "bundle", "", "also write everything that a ticket needs to this `FILE` (tar.gz), which must not exist yet")
 	return cmd
 }
 

@@ -24,16 +24,20 @@ func (c *cli) explain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [IP|NODE]",
 		Short: "Follow a packet from here, hop by hop, and say which hop is broken",
-		Long: `explain asks the kernel how a packet would travel, policy rules and longer prefixes included, and names the first hop that is
-broken, its cause and the remedy. It changes nothing and takes no lock. Without --from the packet comes from this node's
-bridge; a pod is given by its address, by NAMESPACE/NAME, or by the beginning of its container id.
+		Long: `explain asks the kernel how a packet would travel, policy rules and longer prefixes included, and
+names the first hop that is broken, its cause and the command that mends it. It changes nothing
+and takes no lock. Without --from the packet comes from this node's bridge; a pod is given by its
+address, by NAMESPACE/NAME, or by the beginning of its container id.
+
 Exit codes: 0 every hop is fine; 1 one is broken; 2 an error.`,
-		Example: "  podnetctl explain --from default/web-7f9c --probe 10.244.42.9\n  podnetctl explain node-42\n  podnetctl explain --all",
-		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.runExplain(cmd.Context(), f, args) },
+		Example: `  podnetctl explain --from default/web-7f9c --probe 10.244.42.9
+  podnetctl explain node-42
+  podnetctl explain --all --probe`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runExplain(cmd.Context(), f, args) },
 	}
-	cmd.Flags().StringVar(&f.from, "from", "", "the sender: a pod of this node, or an address of it")
-	cmd.Flags().BoolVar(&f.probe, "probe", false, "send real packets, and say where they stop")
+	cmd.Flags().StringVar(&f.from, "from", "", "the sender, `POD|IP`: a pod of this node, or an address of it")
+	cmd.Flags().BoolVar(&f.probe, "probe", false, "send real packets, and say whether they arrive")
 	cmd.Flags().BoolVar(&f.all, "all", false, "a line for every peer")
 	return cmd
 }

@@ -20,9 +20,11 @@ func (c *cli) fleet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fleet FILE|DIR...",
 		Short: "Put together what many nodes say: statuses or plans, as a table or a page",
-		Long: `fleet reads what podnetctl status -o json or podnetctl diff -o json has printed on each node, a file for each (of a DIR those
-ending in .json), and puts equal ones together. With -f it names the nodes of the topology that are missing. -o html writes one
-page with a picture of the cluster; it needs nothing else to be shown.
+		Long: `fleet reads what podnetctl status -o json or podnetctl diff -o json has printed on each node, a
+file for each (of a DIR those ending in .json), and puts equal ones together. With -f it names
+the nodes of the topology that are missing. -o html writes one page with a picture of the
+cluster, which needs nothing else to be shown.
+
 Exit codes: 0 everybody is there, in sync, and on the same, expected file; 1 not so; 2 an error.`,
 		Example: "  podnetctl fleet -f topology.yaml plans/\n  podnetctl fleet -f topology.yaml -o html statuses/ > fleet.html",
 		Args:    cobra.MinimumNArgs(1),
@@ -30,7 +32,7 @@ Exit codes: 0 everybody is there, in sync, and on the same, expected file; 1 not
 			return c.runFleet(args, digest, func() bool { return cmd.Flags().Changed("topology") })
 		},
 	}
-	cmd.Flags().StringVar(&digest, "expect-digest", "", "the topology they should be on: a SHA-256, with or without sha256: (default: that of -f)")
+	cmd.Flags().StringVar(&digest, "expect-digest", "", "the topology they should be on: a `SHA`-256, with or without sha256: (default: that of -f)")
 	return cmd
 }
 

@@ -41,10 +41,10 @@ func (c *cli) gc() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gc",
 		Short: "Release what pods that are gone have left behind on this node",
-		Long: `gc releases address leases, host veths and port mappings of podnet's own network whose pod is gone, which is when its
-host veth is.
-Leases that other plugins wrote are listed and kept: nobody can tell whose they are. podnetd does the same after its start
-and every ten minutes; other networks are the runtime's to clean up.`,
+		Long: `gc releases address leases, host veths and port mappings of podnet's own network whose pod is
+gone, which is when its host veth is. Leases that other plugins wrote are listed and kept: nobody
+can tell whose they are. podnetd does the same after its start and every ten minutes; other
+networks are the runtime's to clean up.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runGC(cmd.Context()) },
 	}

@@ -41,8 +41,11 @@ func (c *cli) install() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put the CNI plugins into the container runtime's directory",
-		Long: `install copies podnet's CNI plugins into --cni-bin-dir, each by a rename. A file of the same name that is not podnet's is left
-and reported, unless --force says otherwise: podnet's conflist runs on the reference plugins too.`,
+		Long: `install copies podnet's CNI plugins into --cni-bin-dir, each by a rename. A file of the same name
+that is not podnet's is left and reported, unless --force says otherwise: podnet's conflist runs
+on the reference plugins too.`,
+		Example: `  podnetctl install
+  podnetctl install --cni-bin-dir /usr/libexec/cni`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.runInstall(force) },
 	}

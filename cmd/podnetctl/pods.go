@@ -36,9 +36,13 @@ func (c *cli) pods() *cobra.Command {
 	return &cobra.Command{
 		Use:   "pods",
 		Short: "List the pods of this node, and those that lack a lease, a veth or a port",
-		Long: `pods joins the address leases of podnet's network with the host veths: every pod with its addresses, container id, the name
-that the runtime gave it, its host veth, and since when. It takes no lock: a pod that comes or goes at this moment may lack
-something. Exit codes: 0 listed; 2 an error.`,
+		Long: `pods joins the address leases of podnet's network with the host veths: every pod with its
+addresses, container id, the name that the runtime gave it, its host veth, and since when. It
+takes no lock: a pod that comes or goes at this moment may lack something.
+
+Exit codes: 0 listed; 2 an error.`,
+		Example: `  podnetctl pods
+  podnetctl pods -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.runPods() },
 	}

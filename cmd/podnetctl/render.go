@@ -45,8 +45,8 @@ func (c *cli) render() *cobra.Command {
 	return &cobra.Command{
 		Use:   "render [FILE|-]",
 		Short: "Print the conflist and everything else that a node should hold; offline",
-		Long: `render prints what the topology asks of a node, of any with --node, without looking at this host. If network.mtu is 0 it
-assumes an underlay link with an MTU of 1500.`,
+		Long: `render prints what the topology (- is standard input) asks of a node, of any with --node, without
+looking at this host. If network.mtu is 0 it assumes an underlay link with an MTU of 1500.`,
 		Example: "  podnetctl render --node node-17 topology.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return c.runRender(args) },

@@ -25,15 +25,20 @@ func (c *cli) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say how this node is, by the kernel and by the daemon",
-		Long: `status exits with 0 only if the file now on disk is in force, the kernel equals it, the node is ready, podnetd runs and its
-last pass is younger than three resyncs.`,
-		Example: "  podnetctl status --wait 60s --digest $(sha256sum < /etc/podnet/topology.yaml | cut -d' ' -f1)",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runStatus(cmd.Context(), f) },
+		Long: `status looks at the kernel itself, and adds what podnetd says of its part. It takes no lock.
+
+Exit codes: 0 only if the file now on disk is in force, the kernel equals it, the node is Ready,
+no trial is pending, and podnetd runs and its last pass is younger than three resyncs; 1 not so;
+2 an error.`,
+		Example: `  podnetctl status
+  podnetctl status --watch
+  podnetctl status --wait 60s --digest $(sha256sum < topology.yaml | cut -d' ' -f1)`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runStatus(cmd.Context(), f) },
 	}
-	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait so long for the answer to be yes")
-	cmd.Flags().BoolVar(&f.watch, "watch", false, "look again whenever something changes, until interrupted; a line of JSON each without a terminal")
-	cmd.Flags().StringVar(&f.digest, "digest", "", "the topology in force must be this one: a SHA-256, with or without sha256:")
+	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait for the answer to be yes, at most so long")
+	cmd.Flags().BoolVar(&f.watch, "watch", false, "a live screen, until interrupted; without a terminal a line of JSON for each change")
+	cmd.Flags().StringVar(&f.digest, "digest", "", "the topology in force must be this one: a `SHA`-256, with or without sha256:")
 	return cmd
 }
 

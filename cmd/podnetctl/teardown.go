@@ -19,14 +19,16 @@ func (c *cli) teardown() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "teardown",
 		Short: "Remove everything that podnet owns on this node, and nothing else",
-		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, and /var/lib/podnet and /run/podnet. The topology,
-the plugins, the address leases and host-wide sysctls stay. It refuses while a daemon runs, and without --force while
-pods are present.`,
+		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, and /var/lib/podnet and
+/run/podnet. The topology, the plugins, the address leases and host-wide sysctls stay. It refuses
+while a daemon runs, and without --force while pods are present.`,
+		Example: `  podnetctl teardown --dry-run
+  systemctl disable --now podnetd && podnetctl teardown`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.runTeardown(dryRun, force) },
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
-	cmd.Flags().BoolVar(&force, "force", false, "also while pods are present: they lose their network")
+	cmd.Flags().BoolVar(&force, "force", false, "do it while pods are present too: they lose their network")
 	return cmd
 }
 

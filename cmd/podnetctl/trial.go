@@ -17,8 +17,9 @@ func (c *cli) confirm() *cobra.Command {
 	return &cobra.Command{
 		Use:   "confirm",
 		Short: "Keep the topology that apply --confirm has put on trial",
-		Long: `confirm ends a trial: its topology stays in force. Exit codes: 0 it does; 1 there is no trial, or it was over and has been
-undone; 2 an error.`,
+		Long: `confirm ends a trial: its topology stays in force.
+
+Exit codes: 0 it does; 1 there is no trial, or it was over and has been undone; 2 an error.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.endTrial("confirm", c.keepTrial) },
 	}
@@ -28,8 +29,10 @@ func (c *cli) rollback() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rollback",
 		Short: "Undo the topology that apply --confirm has put on trial, now",
-		Long: `rollback ends a trial: the file before and its network come back. Exit codes: 0 they are back; 1 there is no trial, or the node
-is not in sync with what it went back to; 2 an error.`,
+		Long: `rollback ends a trial: the file before and its network come back.
+
+Exit codes: 0 they are back; 1 there is no trial, or the node is not in sync with what it went
+back to; 2 an error.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.endTrial("rollback", c.undoTrial) },
 	}

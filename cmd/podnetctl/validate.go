@@ -16,14 +16,18 @@ func (c *cli) validate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [FILE|-]",
 		Short: "Check a topology: every fault with its line; offline and unprivileged",
-		Long: `validate checks a topology, the one in place if no FILE is given, and needs neither privileges nor this node's network.
-With --node its entry must exist. With --against the guard compares it with another topology, such as the one in force, as
-the node would; pods count as present. Without that file there is no guard.`,
-		Example: "  podnetctl validate topology.yaml\n  podnetctl validate --node node-17 --against /etc/podnet/topology.yaml new.yaml",
-		Args:    cobra.MaximumNArgs(1),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.runValidate(args, against) },
+		Long: `validate checks a topology, the one in place if no FILE is given (- is standard input). It needs
+neither privileges nor this node's network. With --node its entry must exist. With --against the
+guard compares it with another topology, such as the one in force, as that node would; pods count
+as present. If there is no such file there is no guard, and a note says so.
+
+Exit codes: 0 valid, and the guard lets it pass; 1 not so; 2 an error.`,
+		Example: `  podnetctl validate topology.yaml
+  podnetctl validate --node node-17 --against /var/lib/podnet/last-good.yaml new.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return c.runValidate(args, against) },
 	}
-	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with this topology")
+	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with the topology in this `FILE`")
 	return cmd
 }
 

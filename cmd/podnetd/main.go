@@ -35,6 +35,17 @@ func main() {
 	}
 }
 
+// usage is what --help says before the flags, which are as wide as podnetctl's.
+const (
+	usage = `podnetd keeps the pod network of this node as the cluster topology file says: at the start,
+whenever the file or the kernel changes, and every --resync. podnetd.service starts it, and
+podnetctl status says how it is. Each flag can also be set in the environment (PODNET_TOPOLOGY and
+so on) or in /etc/default/podnetd.
+
+Exit codes: 0 after SIGTERM, the network stays as it is; 2 it refuses to start.`
+	helpWidth = 98
+)
+
 // gcPercent is what garbage may add to what is in use before it is collected: a pass leaves little of it, and a daemon that
 // is idle most of the time should rather be small.
 const gcPercent = 40
@@ -51,13 +62,15 @@ type flags struct {
 func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 	f := &flags{}
 	set := pflag.NewFlagSet("podnetd", pflag.ContinueOnError)
-	set.SetOutput(os.Stdout) // what --help was asked for
+	set.Usage = func() {
+		fmt.Printf("%s\n\nUsage:\n  podnetd [flags]\n\nFlags:\n%s", usage, set.FlagUsagesWrapped(helpWidth))
+	}
 	shared := options.Register(set, "")
-	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare without a sign of a change")
-	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", `where /metrics, /healthz and /readyz are served; "": nowhere`)
-	set.StringVar(&f.pprofAddr, "pprof-addr", "", `where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); "": nowhere`)
-	set.StringVar(&f.logFormat, "log-format", "text", "text or json")
-	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare even if nothing seems to have changed")
+	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", "`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere")
+	set.StringVar(&f.pprofAddr, "pprof-addr", "", "`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere")
+	set.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
+	set.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
 	return set, shared, f, set.SetAnnotation("metrics-addr", options.MayBeEmpty, nil)
 }
@@ -67,8 +80,10 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := set.Parse(args); err != nil {
+	if err := set.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return err
+	} else if err != nil {
+		return fmt.Errorf("%w (podnetd --help lists the flags)", err)
 	}
 	if f.showVersion {
 		fmt.Println("podnetd", version)

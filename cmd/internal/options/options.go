@@ -30,12 +30,12 @@ type Options struct {
 func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 	o := &Options{flags: flags}
 	paths := state.DefaultPaths("")
-	flags.StringVarP(&o.topology, "topology", topologyShorthand, paths.Topology, "the cluster topology file")
-	flags.StringVar(&o.node, "node", "", "this node's name in the topology (default: found by host name or address)")
-	flags.StringVar(&o.root, "root", "", "directory in front of every default path")
-	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist), "where the container runtime reads CNI configuration")
-	flags.StringVar(&o.cniConfName, "cni-conf-name", filepath.Base(paths.Conflist), "name of the conflist there")
-	flags.StringVar(&o.cniBins, "cni-bin-dir", paths.PluginDir, "where the container runtime looks for CNI plugins")
+	flags.StringVarP(&o.topology, "topology", topologyShorthand, paths.Topology, "the cluster topology `FILE`")
+	flags.StringVar(&o.node, "node", "", "`NAME` of this node in the topology (default: found by host name or address)")
+	flags.StringVar(&o.root, "root", "", "`DIR` in front of every default path")
+	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist), "`DIR` where the container runtime reads CNI configuration")
+	flags.StringVar(&o.cniConfName, "cni-conf-name", filepath.Base(paths.Conflist), "`NAME` of the conflist there")
+	flags.StringVar(&o.cniBins, "cni-bin-dir", paths.PluginDir, "`DIR` where the container runtime looks for CNI plugins")
 	return o
 }
 
