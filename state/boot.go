@@ -1,20 +1,16 @@
 package state
 
 import (
-	"os"
-	"strings"
 	"time"
 
+	"github.com/podnet/podnet/state/device"
 	"golang.org/x/sys/unix"
 )
 
 // BootID tells one boot of the kernel from another; "" where it cannot be read.
 func BootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
+	id, _ := device.Read("kernel/random/boot_id") // nothing where it cannot
+	return id
 }
 
 // SinceBoot is the time since the kernel booted, suspended time included. Setting the clock does not change it.

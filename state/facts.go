@@ -3,9 +3,7 @@ package state
 import (
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/podnet/podnet/state/device"
 	"golang.org/x/sys/unix"
@@ -97,7 +95,7 @@ func (n *Node) raListeners() []string {
 		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= device.GroupDevice && a.Group <= device.GroupDeleting {
 			continue
 		}
-		if b, err := os.ReadFile("/proc/sys/" + acceptRA(name)); err == nil && strings.TrimSpace(string(b)) == "1" {
+		if SysctlIs(acceptRA(name), "1") {
 			out = append(out, name)
 		}
 	}

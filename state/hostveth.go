@@ -38,12 +38,7 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 		return nil, err
 	}
 	var out []HostVeth
-	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
-		m.raw(make([]byte, ifInfoLen)...)
-		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
-		return m.end()
-	}, func() { out = nil }, func(body []byte) {
+	err := n.rtnl.dumpLinks(func() { out = nil }, func(body []byte) {
 		if v := n.decodeVeth(body); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
 			out = append(out, v)
 		}

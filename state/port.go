@@ -49,7 +49,16 @@ func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
 	return &with
 }
 
-const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
+// dumpLinks hands every link's message to each.
+func (c *rtnl) dumpLinks(reset func(), each func(body []byte)) error {
+	const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
+	return c.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		m.raw(make([]byte, ifInfoLen)...)
+		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
+		return m.end()
+	}, reset, each)
+}
 
 // listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
 // a dump.
@@ -58,12 +67,7 @@ func listPorts(n *Node, _ *Set, live *Live) error {
 		return nil
 	}
 	start := live.Ports.mark()
-	err := n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
-		m.raw(make([]byte, ifInfoLen)...)
-		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
-		return m.end()
-	}, func() { live.Ports.rewind(start); live.Pods = nil }, func(body []byte) {
+	err := n.rtnl.dumpLinks(func() { live.Ports.rewind(start); live.Pods = nil }, func(body []byte) {
 		if p, ours := n.decodePort(body); ours {
 			live.Pods = append(live.Pods, p.Device)
 			live.Ports.Add(p, OwnNode)

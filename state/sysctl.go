@@ -3,8 +3,6 @@ package state
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"strings"
 
 	"github.com/podnet/podnet/state/device"
 )
@@ -58,8 +56,8 @@ func strictReversePath(tunnel string) []Conflict {
 	const strict = "1"
 	path, effective := "net/ipv4/conf/"+tunnel+"/rp_filter", ""
 	for _, p := range []string{"net/ipv4/conf/all/rp_filter", path} {
-		if b, err := os.ReadFile("/proc/sys/" + p); err == nil {
-			effective = max(effective, strings.TrimSpace(string(b)))
+		if value, err := device.Read(p); err == nil {
+			effective = max(effective, value)
 		}
 	}
 	if effective != strict {
@@ -76,7 +74,7 @@ func strictReversePath(tunnel string) []Conflict {
 func readSysctls(want, live *Table[Sysctl]) error {
 	var failed error
 	for _, s := range want.Rows() {
-		b, err := os.ReadFile("/proc/sys/" + s.Path)
+		value, err := device.Read(s.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if s.Link {
@@ -85,7 +83,7 @@ func readSysctls(want, live *Table[Sysctl]) error {
 		case err != nil:
 			failed = errors.Join(failed, err)
 		default:
-			s.Value = strings.TrimSpace(string(b))
+			s.Value = value
 			live.Add(s, OwnNode)
 		}
 	}

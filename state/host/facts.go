@@ -41,7 +41,7 @@ func (f *Facts) readConflists(dir string) {
 		f.Unseen = append(f.Unseen, err.Error())
 	}
 	for _, e := range entries {
-		switch strings.ToLower(filepath.Ext(e.Name())) {
+		switch filepath.Ext(e.Name()) { // as runtimes do, which know no other case
 		case ".conf", ".conflist", ".json":
 			f.Conflists = append(f.Conflists, e.Name())
 		}

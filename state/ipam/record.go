@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/device"
 )
 
 // record says that podnet's plugins keep this store, and since which boot of the machine. It is synced to the disk, once
@@ -74,11 +75,8 @@ func sync(path string) error {
 
 // bootID tells this boot of the machine from every other; "" where it cannot be read.
 func bootID() string {
-	b, err := readFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
+	id, _ := device.Read("kernel/random/boot_id") // nothing where it cannot
+	return id
 }
 
 // stampNanoseconds marks the directory as last changed by podnet. Whoever makes or removes a lease changes the directory's

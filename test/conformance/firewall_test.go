@@ -63,7 +63,7 @@ func masqueradeGone(h *host, backend string) error {
 		p := h.Pod()
 		h.MustAdd(p, conf)
 		h.Vanish(p)
-		return h.gone(p, h.Del(p, conf))
+		return h.gone(h.Del(p, conf))
 	})
 }
 

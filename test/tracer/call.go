@@ -49,6 +49,9 @@ func look(tid int) (call *Call, entry, ok bool) {
 
 // Bytes is n bytes of the program's memory; fewer if there are no more.
 func (c *Call) Bytes(addr uint64, n int) []byte {
+	if n <= 0 {
+		return nil
+	}
 	data := make([]byte, n)
 	local := []unix.Iovec{{Base: &data[0]}}
 	local[0].SetLen(n)

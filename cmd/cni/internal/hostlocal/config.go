@@ -132,18 +132,9 @@ func (f *file) requested(args map[string]string) ([]netip.Addr, error) {
 		if err != nil {
 			return nil, protocol.Errorf(protocol.CodeConfig, "requested address %q: %w", text, err)
 		}
-		if a = a.Unmap(); !contains(addrs, a) {
+		if a = a.Unmap(); !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)
 		}
 	}
 	return addrs, nil
-}
-
-func contains(addrs []netip.Addr, a netip.Addr) bool {
-	for _, b := range addrs {
-		if a == b {
-			return true
-		}
-	}
-	return false
 }

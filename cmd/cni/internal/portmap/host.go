@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -33,8 +31,8 @@ func checkLocalnet(forwards []forward) (string, error) {
 	if err != nil || setting == nil {
 		return "", err
 	}
-	got, err := os.ReadFile("/proc/sys/" + setting.Path)
-	if err != nil || strings.TrimSpace(string(got)) == setting.Value {
+	got, err := device.Read(setting.Path)
+	if err != nil || got == setting.Value {
 		return "", err
 	}
 	return "sysctl " + setting.Path, nil
