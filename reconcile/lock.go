@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -70,9 +71,16 @@ const daemonSocket = "@podnetd"
 // ErrDaemonRuns says that another podnetd runs in this network namespace.
 var ErrDaemonRuns = errors.New("another podnetd runs in this network namespace (systemctl status podnetd)")
 
-// HoldDaemon makes this process the daemon of its network namespace.
+// heirs is how long a socket may outlive the daemon that was killed: a child that it has just forked closes it when it
+// becomes another program.
+const heirs = 2 * time.Second
+
+// HoldDaemon makes this process the daemon of its network namespace. It waits for a socket that nobody answers at to go.
 func HoldDaemon() (release func() error, err error) {
 	l, err := net.Listen("unix", daemonSocket)
+	for end := time.Now().Add(heirs); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end) && !answered(); {
+		l, err = net.Listen("unix", daemonSocket)
+	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, ErrDaemonRuns
 	}
@@ -92,6 +100,18 @@ func answer(l net.Listener) {
 		}
 		c.Close()
 	}
+}
+
+// answered says that a daemon lets this process in and out again, soon.
+func answered() bool {
+	c, err := net.Dial("unix", daemonSocket)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(lockPause))
+	_, err = c.Read(make([]byte, 1))
+	return errors.Is(err, io.EOF)
 }
 
 // DaemonRuns says whether a daemon holds this network namespace.
