@@ -61,20 +61,10 @@ func requireClocks(t *testing.T) {
 // resync, files come into force, and podnetctl, which has the same clock, calls the node in sync.
 func TestClockSteps(t *testing.T) {
 	requireClocks(t)
+	t.Parallel()
 	n := newTarget(t, shapes()[1])
-	n.Write(n.before)
 	var w wallClock
-	ended := make(chan error, 1)
-	cmd := n.podnetd()
-	cmd.Args = append(cmd.Args, "--resync", "2s")
-	go func() {
-		out, err := w.tracer().Run(n.Namespace, cmd)
-		if err == nil && out.Code != 0 {
-			err = fmt.Errorf("exit code %d", out.Code)
-		}
-		ended <- err
-	}()
-	n.AwaitInForce()
+	end := w.follow(n)
 	next := map[bool]string{true: n.next, false: n.before}
 	steps := []int64{10, -20}
 	if full() {
@@ -98,20 +88,82 @@ func TestClockSteps(t *testing.T) {
 		n.Write(next[i%2 == 0])
 		n.AwaitInForce()
 		lab.Eventually(t, lab.Patience, fmt.Sprintf("status, %d years away", years), func() error {
-			out, err := w.tracer().Run(n.Namespace, n.ctl("status"))
-			if err == nil && out.Code != 0 {
-				err = fmt.Errorf("exit code %d: %s", out.Code, out.Output)
-			}
-			return err
+			return w.run(n, "status")
 		})
 	}
-	s, err := n.Status()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = unix.Kill(s.Daemon.PID, unix.SIGTERM)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	end()
 	report(t, fmt.Sprintf("wall clock at %+d years in turn: everything heals, comes into force and counts as in sync\n", steps))
+}
+
+// follow has a daemon with this clock bring the first topology into force; end stops it.
+func (w *wallClock) follow(n *target) (end func()) {
+	n.t.Helper()
+	n.Write(n.before)
+	ended := make(chan error, 1)
+	cmd := n.podnetd()
+	cmd.Args = append(cmd.Args, "--resync", "2s")
+	go func() {
+		out, err := w.tracer().Run(n.Namespace, cmd)
+		if err == nil && out.Code != 0 {
+			err = fmt.Errorf("exit code %d", out.Code)
+		}
+		ended <- err
+	}()
+	n.AwaitInForce()
+	return func() {
+		s, err := n.Status()
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		_ = unix.Kill(s.Daemon.PID, unix.SIGTERM)
+		if err := <-ended; err != nil {
+			n.t.Error(err)
+		}
+	}
+}
+
+// run has podnetctl do something by this clock; what it leaves running is killed, so that the daemon is the one to end trials.
+func (w *wallClock) run(n *target, args ...string) error {
+	out, err := w.tracer().Run(n.Namespace, n.ctl(args...))
+	if err == nil && out.Code != 0 {
+		err = fmt.Errorf("podnetctl %v: exit code %d: %s", args, out.Code, out.Output)
+	}
+	return err
+}
+
+// A trial goes on while the wall clock steps over its end and back before its beginning, and ends in time although the clock
+// says that it has not begun.
+func TestClockStepsOnTrial(t *testing.T) {
+	requireClocks(t)
+	t.Parallel()
+	n := newTarget(t, shapes()[1])
+	n.WriteFile("/next.yaml", n.next)
+	var w wallClock
+	end := w.follow(n)
+	steps := []int64{10, -20}
+	for _, years := range steps {
+		w.years.Store(0)
+		if err := w.run(n, "apply", "--confirm", "1h", n.Path("/next.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		w.years.Store(years)
+		n.Sh("ip route del 10.244.1.0/24")
+		lab.Eventually(t, lab.Patience, "a pass after the step", func() error { return n.succeeds("diff") })
+		n.AwaitCondition("ConfirmPending", "True")
+		if have, err := n.ReadFile(lab.TopologyPath); err != nil || have != n.next {
+			t.Errorf("%d years away the trial is over: %v", years, err)
+		}
+		if err := w.run(n, "rollback"); err != nil {
+			t.Error(err)
+		}
+		w.years.Store(0)
+		if err := w.run(n, "apply", "--confirm", "2s", n.Path("/next.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		w.years.Store(years)
+		n.cameBack(n.before)
+		n.AwaitCondition("ConfirmPending", "False")
+	}
+	end()
+	report(t, fmt.Sprintf("wall clock at %+d years under a trial: it goes on, can be rolled back, and ends at its deadline\n", steps))
 }

@@ -34,6 +34,9 @@ func (p plan) String() string {
 	return text
 }
 
+// same says that the files are the same.
+func (p plan) same(q plan) bool { return p.String() == q.String() }
+
 // expect is what the interface description has the kernel hold, a line for each object, and the foreign objects.
 func (p plan) expect(paths state.Paths) []string {
 	own := p.Nodes[0]

@@ -62,7 +62,7 @@ func (w *world) beginReal() error {
 
 // eventReal is the next thing that happens; several may happen before the daemon is waited for.
 func (w *world) eventReal() error {
-	switch w.dice.IntN(6) {
+	switch w.dice.IntN(7) {
 	case 0, 1:
 		w.edit()
 		w.write()
@@ -73,13 +73,12 @@ func (w *world) eventReal() error {
 		w.note("kill -9, and started")
 		w.daemon.Kill9()
 		w.daemon.Launch("--resync", "2s", "--metrics-addr", "")
+	case 5:
+		return w.tryReal()
 	default:
-		w.wanted.bad = true
-		w.write()
-		if err := w.pass(); err != nil {
-			return fmt.Errorf("under a bad file: %w", err)
+		if err := w.bad(); err != nil {
+			return err
 		}
-		w.wanted.bad = false
 		w.edit()
 		w.write()
 	}
@@ -92,8 +91,7 @@ func (w *world) eventReal() error {
 // awaitDaemon waits until the daemon has read the file on disk and the kernel is as the model says.
 func (w *world) awaitDaemon() error {
 	if w.follows() {
-		inForce := w.wanted
-		w.inForce = &inForce
+		w.followed()
 	}
 	_, err := lab.Poll(w.Context(), 2*lab.Patience, func() error {
 		s, err := w.daemon.Status()

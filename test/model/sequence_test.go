@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,11 +131,11 @@ func (w *world) write() {
 }
 
 // follows says that the file on disk is one to follow.
-func (w *world) follows() bool { return !w.wanted.bad }
+func (w *world) follows() bool { return !w.wanted.bad && !slices.ContainsFunc(w.undone, w.wanted.same) }
 
 // event is the next thing that happens.
 func (w *world) event() error {
-	switch w.dice.IntN(8) {
+	switch w.dice.IntN(10) {
 	case 0, 1:
 		w.edit()
 		w.write()
@@ -158,9 +159,10 @@ func (w *world) event() error {
 		w.note("restarted")
 		w.damage()
 		return errors.Join(w.start(), w.pass())
+	case 7, 8:
+		return w.try()
 	default:
-		w.bad()
-		return w.pass()
+		return errors.Join(w.bad(), w.pass())
 	}
 }
 
@@ -173,19 +175,22 @@ func (w *world) upset() {
 	w.damage()
 }
 
-// bad puts a file in place that nobody follows, with a good one to come.
-func (w *world) bad() {
-	if w.inForce == nil {
-		return
+// bad puts a file in place that nobody follows: one cut off, or one that was rolled back and is pushed again. Then the good
+// one comes back.
+func (w *world) bad() error {
+	if n := len(w.undone); n > 0 && w.dice.IntN(2) == 0 {
+		w.wanted = w.undone[w.dice.IntN(n)]
+	} else {
+		w.edit()
+		w.wanted.bad = true
 	}
-	w.edit()
-	w.wanted.bad = true
 	w.write()
 	if err := w.pass(); err != nil {
-		w.Errorf("under a bad file: %v", err)
+		return fmt.Errorf("under a bad file: %w", err)
 	}
 	w.wanted = *w.inForce
 	w.write()
+	return nil
 }
 
 func (w *world) addPeer() {

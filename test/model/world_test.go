@@ -26,6 +26,8 @@ type world struct {
 
 	wanted  plan  // what the file on disk says
 	inForce *plan // the last file that is followed; nil: none yet
+	trial   *trial
+	undone  []plan // that were rolled back
 	engine  *reconcile.Engine
 	source  *reconcile.Source
 	daemon  *lab.Node // with a real podnetd instead of the engine; nil: none
@@ -92,6 +94,15 @@ func (w *world) view() (reconcile.View, error) {
 	if err != nil {
 		return reconcile.View{}, err
 	}
+	undone, err := w.engine.Undo(w.source, false)
+	if err != nil {
+		return reconcile.View{}, err
+	}
+	if over := w.trial != nil && w.trial.over; over != (undone != nil) {
+		return reconcile.View{}, fmt.Errorf("the trial was undone: %v, want %v", undone != nil, over)
+	} else if over {
+		w.rolledBack()
+	}
 	v := w.source.Judge(id)
 	if v.Topology == nil {
 		return reconcile.View{}, fmt.Errorf("no topology: %s", v.OnDisk.Message)
@@ -99,13 +110,12 @@ func (w *world) view() (reconcile.View, error) {
 	if want := w.follows(); v.OnDisk.Accepted != want {
 		return reconcile.View{}, fmt.Errorf("the file on disk is accepted: %v, want %v: %s", v.OnDisk.Accepted, want, v.OnDisk.Message)
 	}
-	view, err := w.engine.View(v.Topology, v.Previous)
+	view, err := w.engine.View(v.Topology, undone.Before(&v))
 	if err == nil {
 		err = w.source.Keep(&v)
 	}
 	if err == nil && v.OnDisk.Accepted {
-		inForce := w.wanted
-		w.inForce = &inForce
+		w.followed()
 	}
 	return view, err
 }
