@@ -156,7 +156,8 @@ func (d *Daemon) tidy() {
 // restore takes the times of conditions over from the daemon before.
 func (d *Daemon) restore() {
 	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
-		d.status = &NodeStatus{Conditions: s.Conditions}
+		d.status = newStatus()
+		d.status.Conditions = s.Conditions
 	}
 }
 

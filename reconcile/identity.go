@@ -17,9 +17,9 @@ type Identity struct {
 }
 
 // NoEntryError says that a topology has no entry for this node.
-type NoEntryError struct{ Message string }
+type NoEntryError struct{ File, Message, Remedy string }
 
-func (e *NoEntryError) Error() string { return e.Message }
+func (e *NoEntryError) Error() string { return e.File + " " + e.Message + " (" + e.Remedy + ")" }
 
 // Select finds the node's own entry: the one that the operator named; else the one named like the host, or like its first
 // label; else the only one whose ip is local. A name that says one entry and addresses that say another are an error,
@@ -29,7 +29,7 @@ func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 		if n := t.Node(id.Node); n != nil {
 			return n, nil
 		}
-		return nil, &NoEntryError{fmt.Sprintf("%s has no entry named %s (add one to nodes, or correct --node)", t.File, id.Node)}
+		return nil, &NoEntryError{t.File, "has no entry named " + id.Node, "add one to nodes, or correct --node"}
 	}
 	label, _, _ := strings.Cut(id.Hostname, ".")
 	named := t.Node(id.Hostname)
@@ -49,8 +49,8 @@ func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 		return nil, fmt.Errorf("this host has the addresses of %d entries, %s and %s among them: say which it is with --node",
 			len(local), local[0].Name, local[1].Name)
 	}
-	return nil, &NoEntryError{fmt.Sprintf("%s has no entry for this node: none is named %s and no entry's ip is on this host (add one to nodes, or say which with --node)",
-		t.File, id.Hostname)}
+	return nil, &NoEntryError{t.File, fmt.Sprintf("has no entry for this node: none is named %s and no entry's ip is on this host", id.Hostname),
+		"add one to nodes, or say which with --node"}
 }
 
 // local are the entries whose ip is on this host.

@@ -18,11 +18,11 @@ type PlanReport struct {
 	APIVersion string           `json:"apiVersion"`
 	Kind       string           `json:"kind"`
 	Node       string           `json:"node"`
-	InForce    *FileRef         `json:"inForce,omitempty"` // nil: there is none
+	InForce    FileRef          `json:"inForce"` // the zero FileRef: there is none
 	Proposed   FileRef          `json:"proposed"`
 	InSync     bool             `json:"inSync"`
 	Summary    Summary          `json:"summary"`
-	Guard      *Guard           `json:"guard,omitempty"` // nil: nothing to guard against, as in a teardown
+	Guard      *Guard           `json:"guard"` // nil: nothing to guard against, as in a teardown
 	Conflicts  []ConflictReport `json:"conflicts"`
 	Steps      []StepReport     `json:"steps"`
 	Errors     []string         `json:"errors,omitempty"` // what could not be read or done
@@ -41,19 +41,19 @@ type StepReport struct {
 	Op     string `json:"op"`
 	Kind   string `json:"kind"`
 	Name   string `json:"name"`
-	Peer   string `json:"peer,omitempty"`
+	Peer   string `json:"peer"`
 	Reason string `json:"reason"`
 	Cause  string `json:"cause"`
 	Impact Impact `json:"impact"`
-	Source string `json:"source,omitempty"` // FILE:LINE that asks for it; empty: no line does
-	Before string `json:"before,omitempty"`
-	After  string `json:"after,omitempty"`
+	Source string `json:"source"` // FILE:LINE that asks for it; empty: no line does
+	Before string `json:"before"`
+	After  string `json:"after"`
 	Result Result `json:"result"`
-	Error  string `json:"error,omitempty"`
+	Error  string `json:"error"`
 }
 
-// Report is the plan for other programs. inForce is where the topology in force is kept; nil: there is none.
-func (p *Plan) Report(inForce *FileRef) *PlanReport {
+// Report is the plan for other programs. inForce is where the topology in force is kept, if there is one.
+func (p *Plan) Report(inForce FileRef) *PlanReport {
 	peers := p.PeerChanges()
 	r := &PlanReport{
 		APIVersion: schema.APIVersion, Kind: "Plan", Node: p.Node.Name, InForce: inForce,

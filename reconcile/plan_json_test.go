@@ -20,7 +20,7 @@ func TestPlanFieldNames(t *testing.T) {
 		live.Conflicts = []state.Conflict{{Key: state.Link{Device: "cni0"}.Key(), Owner: "a bridge", Remedy: "ip link set cni0 group 7200"}}
 	})
 	p.Steps[0].Result, p.Steps[0].Err = Failed, errors.New("refused")
-	b, err := json.Marshal(p.Report(&FileRef{"/etc/podnet/topology.yaml", "sha256:1"}))
+	b, err := json.Marshal(p.Report(FileRef{"/etc/podnet/topology.yaml", "sha256:1"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestPlanFieldNames(t *testing.T) {
 		object any
 		names  []string
 	}{
-		{all, []string{"apiVersion", "conflicts", "inForce", "inSync", "kind", "node", "proposed", "steps", "summary"}},
+		{all, []string{"apiVersion", "conflicts", "guard", "inForce", "inSync", "kind", "node", "proposed", "steps", "summary"}},
 		{all["inForce"], []string{"digest", "path"}},
 		{all["proposed"], []string{"digest", "path"}},
 		{summary["peers"], []string{"added", "changed", "removed", "unchanged"}},
@@ -57,10 +57,29 @@ func TestPlanFieldNames(t *testing.T) {
 	}
 }
 
+// A field is there although it says nothing: a reader that wants it need not ask whether it is.
+func TestPlanFieldsOfFirstApply(t *testing.T) {
+	b, err := json.Marshal(plan(t, nil, topology(t, nil), nil).Report(FileRef{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		InForce map[string]any
+		Steps   []map[string]any
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"after", "before", "cause", "error", "impact", "kind", "name", "op", "peer", "reason", "result", "source"}
+	if d := cmp.Diff(names, slices.Sorted(maps.Keys(r.Steps[0]))); d != "" || len(r.InForce) != 2 {
+		t.Errorf("in force %v, -want +got:\n%s", r.InForce, d)
+	}
+}
+
 // Nothing to do is two empty lists, not null: readers count them.
 func TestPlanInSync(t *testing.T) {
 	same := topology(t, nil)
-	r := plan(t, same, same, nil).Report(nil)
+	r := plan(t, same, same, nil).Report(FileRef{})
 	if !r.InSync || r.Steps == nil || r.Conflicts == nil || r.Summary.Peers != (PeerCounts{Unchanged: 1}) {
 		t.Errorf("%+v", r)
 	}
@@ -94,7 +113,7 @@ func TestImpact(t *testing.T) {
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Errorf("-want +got:\n%s", d)
 			}
-			for _, s := range p.Report(nil).Steps {
+			for _, s := range p.Report(FileRef{}).Steps {
 				if s.Op == "update" && s.Before == s.After {
 					t.Errorf("%s %s: nothing says what changes: %s", s.Kind, s.Name, s.After)
 				}

@@ -6,20 +6,15 @@ import (
 	"os"
 	"time"
 
-	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 )
 
 // report is the pass's status with what the daemon knows beside it.
 func (d *Daemon) report(p *Pass) *NodeStatus {
 	s := p.Status(d.status)
-	s.Version, s.BootID = d.Version, d.bootID
-	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
+	d.sign(s)
 	if d.status != nil {
 		s.HealedTotal, s.LastHealed = d.status.HealedTotal, d.status.LastHealed
-	}
-	if s.HealedTotal == nil {
-		s.HealedTotal, s.LastHealed = map[string]int{}, []Healed{}
 	}
 	if d.healing && p.Plan != nil {
 		d.heal(s, p)
@@ -34,10 +29,16 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	return s
 }
 
+// sign says whose status it is.
+func (d *Daemon) sign(s *NodeStatus) {
+	s.Version, s.BootID = d.Version, d.bootID
+	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
+}
+
 // heal counts what others had changed and the pass has put right.
 func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 	const kept = 20
-	var healed []Healed
+	healed := []Healed{}
 	made := map[state.Key]bool{} // what is on it was not changed, but has gone with it
 	for _, step := range p.Plan.Steps {
 		if step.Cause != CauseDrift || step.Result != Done {
@@ -113,10 +114,11 @@ func (d *Daemon) progress() func(done, total int) {
 		last = time.Now()
 		d.Turned()
 		d.Log.Info("converging", "done", done, "total", total)
-		s := NodeStatus{APIVersion: schema.APIVersion, Kind: "NodeStatus"}
+		s := *newStatus()
 		if d.status != nil {
 			s = *d.status
 		}
+		d.sign(&s)
 		s.WrittenAt, s.Progress = last, &Progress{done, total}
 		if err := s.Write(d.Engine.Paths.Status); err != nil {
 			d.Log.Error("status not written", "error", err)

@@ -21,7 +21,7 @@ type NodeStatus struct {
 	BootID     string   `json:"bootID"`
 
 	WrittenAt time.Time      `json:"writtenAt"`
-	Daemon    *DaemonStatus  `json:"daemon,omitempty"` // nil: written by the command line, no daemon runs
+	Daemon    *DaemonStatus  `json:"daemon"` // nil: written by the command line, no daemon runs
 	Topology  TopologyStatus `json:"topology"`
 
 	InSync      bool               `json:"inSync"` // the kernel equals the topology in force
@@ -147,16 +147,21 @@ type Pass struct {
 	Contended int // objects that somebody else keeps changing
 }
 
+// newStatus says nothing yet: its lists are empty, not null, as readers count them.
+func newStatus() *NodeStatus {
+	return &NodeStatus{
+		APIVersion: schema.APIVersion, Kind: "NodeStatus", PodCIDRs: []string{}, Conditions: []Condition{},
+		Addresses: map[string]PoolUse{}, Resources: map[string]int{}, HealedTotal: map[string]int{}, LastHealed: []Healed{},
+	}
+}
+
 // Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the
 // times of the transitions.
 func (p *Pass) Status(before *NodeStatus) *NodeStatus {
-	s := &NodeStatus{
-		APIVersion: schema.APIVersion, Kind: "NodeStatus", WrittenAt: p.At.Add(p.Took),
-		Resources: map[string]int{}, Addresses: map[string]PoolUse{}, PodCIDRs: []string{},
-		HealedTotal: map[string]int{}, LastHealed: []Healed{},
-		LastPass: PassStatus{At: p.At, DurationSeconds: p.Took.Seconds()},
-		Topology: TopologyStatus{OnDisk: p.Verdict.OnDisk},
-	}
+	s := newStatus()
+	s.WrittenAt = p.At.Add(p.Took)
+	s.LastPass = PassStatus{At: p.At, DurationSeconds: p.Took.Seconds()}
+	s.Topology.OnDisk = p.Verdict.OnDisk
 	if v := p.Verdict; v.Topology != nil {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin, s.Topology.LoadedAt = v.Path, v.Topology.Digest, v.Origin, v.KeptAt
 	}

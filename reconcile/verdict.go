@@ -19,11 +19,11 @@ const (
 
 // OnDisk is what there is to say of the file that the operator writes.
 type OnDisk struct {
-	Digest   string `json:"digest,omitempty"` // empty: there is no file
+	Digest   string `json:"digest"` // empty: there is no file
 	Accepted bool   `json:"accepted"`
-	Reason   string `json:"reason,omitempty"`  // one word; empty if accepted
-	Message  string `json:"message,omitempty"` // a sentence with the line and what to do
-	Guard    *Guard `json:"-"`                 // what the guard says of a file that it has seen; nil: it has not
+	Reason   string `json:"reason"`  // one word; empty if accepted
+	Message  string `json:"message"` // a sentence with the line and what to do
+	Guard    *Guard `json:"-"`       // what the guard says of a file that it has seen; nil: it has not
 }
 
 // Verdict is which topology the node has to follow.

@@ -36,7 +36,7 @@ func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf
 // is raised if an entry is added. The error is an *Invalid or a *RefusedError; then nothing was allocated to anybody.
 func Allocate(file string, data []byte, ask Request) (*Allocation, error) {
 	d := readDocument(file, data)
-	if _, err := d.judge(data); err != nil && !d.awaitsFirst(ask) && !d.awaitsLast() {
+	if _, err := d.waiting(data); err != nil && !d.awaitsFirst(ask) {
 		return nil, err
 	}
 	takers, err := d.takers(ask)
@@ -61,8 +61,14 @@ func (d *document) awaitsFirst(ask Request) bool {
 	return !slices.ContainsFunc(d.faults, func(f found) bool { return f.Field != "nodes" && f.Field != "metadata.nodeCount" })
 }
 
-// awaitsLast: all that is wrong with the file is that its last entry has no podCIDRs yet.
-func (d *document) awaitsLast() bool { return d.unfinished && len(d.faults) == 1 }
+// waiting is judge, but takes a file whose last entry has no podCIDRs yet, if nothing else is wrong with it.
+func (d *document) waiting(data []byte) (*Topology, error) {
+	t, err := d.judge(data)
+	if d.unfinished && len(d.faults) == 1 {
+		return d.topology, nil
+	}
+	return t, err
+}
 
 // taker is an entry that gets podCIDRs.
 type taker struct {
@@ -143,9 +149,9 @@ func (d *document) exhausted(p *pool, given, wanted int) error {
 	return &RefusedError{said}
 }
 
-// outcome checks what was written: it must be valid, and say what the file said before and what was given, nothing else.
+// outcome checks what was written: it must be as valid as before, and say what the file said before and what was given, nothing else.
 func (d *document) outcome(text []byte, takers []taker) (*Allocation, error) {
-	t, err := Parse(d.topology.File, text)
+	t, err := readDocument(d.topology.File, text).waiting(text)
 	if bad, ok := errors.AsType[*Invalid](err); ok && bad.Faults[0].Field != "" {
 		return nil, refuse("%s: with it the file would not be valid: %s; nothing was written", d.topology.File, bad.Faults[0].sentence())
 	}

@@ -100,9 +100,9 @@ func (t *Topology) Line(field string) int { return t.lines[field] }
 type Fault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
-	Field   string `json:"field"`            // such as nodes[3].podCIDRs[0]; empty: the file as a whole
-	Message string `json:"message"`          // what is wrong
-	Remedy  string `json:"remedy,omitempty"` // what would be right
+	Field   string `json:"field"`   // such as nodes[3].podCIDRs[0]; empty: the file as a whole
+	Message string `json:"message"` // what is wrong
+	Remedy  string `json:"remedy"`  // what would be right; empty where the message says it
 
 	quote  string // the line in question, or the part of it around the fault
 	indent int    // columns of quote before the mark

@@ -90,6 +90,12 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
 	addGroup(root, "Many nodes:", c.fleet())
 	root.AddCommand(c.await(), c.version())
 	root.AddCommand(c.manual()...)
+	root.InitDefaultHelpCmd()
+	for _, verb := range root.Commands() {
+		if verb.Name() == "help" {
+			verb.Args = topic
+		}
+	}
 	return root
 }
 
@@ -103,6 +109,12 @@ func addGroup(root *cobra.Command, title string, verbs ...*cobra.Command) {
 		v.GroupID = title
 	}
 	root.AddCommand(verbs...)
+}
+
+// topic refuses help on a verb that does not exist, which cobra calls a success.
+func topic(cmd *cobra.Command, args []string) error {
+	_, _, err := cmd.Root().Find(args)
+	return err
 }
 
 // check looks at the flags that every verb has. A page is what fleet alone can write.

@@ -61,7 +61,7 @@ func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
 func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs bool) *reconcile.NodeStatus {
 	s := pass.Status(written)
 	s.Version, s.BootID = version, state.BootID()
-	if ref := n.inForce(); ref != nil {
+	if ref := n.inForce(); ref.Digest != "" {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
 		switch {
 		case n.verdict.Trial != nil:

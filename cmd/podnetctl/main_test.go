@@ -98,6 +98,8 @@ func TestOfflineVerbs(t *testing.T) {
 		{"version", []string{"version"}, "", 0, "podnetctl devel"},
 		{"completion", []string{"completion", "bash"}, "", 0, "podnetctl"},
 		{"help", nil, "", 0, "Exit codes"},
+		{"help on a verb", []string{"help", "validate"}, "", 0, "--against"},
+		{"help on no verb", []string{"help", "bogus"}, "", 2, "bogus"},
 		{"a digest that is none", []string{"status", "--digest", "4c1d"}, "", 2, "64 hex digits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,6 +148,14 @@ func TestValidationDocument(t *testing.T) {
 	}
 	if len(v.Errors) != 1 || v.Errors[0].Line != 10 || v.Errors[0].Column != 7 || v.Errors[0].Field != "nodes[1].ip" || v.Errors[0].Message == "" {
 		t.Errorf("errors %+v", v.Errors)
+	}
+	if got := podnetctl(valid, "validate", "--node", "node-x", "-o", "json", "-"); got.code != 1 ||
+		!strings.Contains(got.stdout, `"remedy": "add one to nodes, or correct --node"`) {
+		t.Errorf("a node that is not listed: exit code %d\n%s", got.code, got.stdout)
+	}
+	overlapping := strings.Replace(valid, "10.244.1.0/24", "10.244.0.0/23", 1)
+	if got := podnetctl(overlapping, "validate", "-o", "json", "-"); got.code != 1 || !strings.Contains(got.stdout, `"remedy": ""`) {
+		t.Errorf("a message that is remedy enough: exit code %d\n%s", got.code, got.stdout)
 	}
 	if got := podnetctl(valid, "validate", "-o", "json", "-"); got.code != 0 || !strings.Contains(got.stdout, `"errors": []`) {
 		t.Errorf("a valid file: exit code %d\n%s", got.code, got.stdout)

@@ -100,13 +100,13 @@ func (n *node) pods(t *schema.Topology) int {
 	return count
 }
 
-// inForce is where the topology in force is to be read: in place if it is the same there.
-func (n *node) inForce() *reconcile.FileRef {
+// inForce is where the topology in force is to be read: in place if it is the same there. The zero FileRef: nothing is in force.
+func (n *node) inForce() reconcile.FileRef {
 	previous := n.verdict.Previous
 	if previous == nil {
-		return nil
+		return reconcile.FileRef{}
 	}
-	ref := &reconcile.FileRef{Path: n.Paths.LastGood, Digest: previous.Digest}
+	ref := reconcile.FileRef{Path: n.Paths.LastGood, Digest: previous.Digest}
 	switch {
 	case n.verdict.OnDisk.Digest == previous.Digest:
 		ref.Path = n.Paths.Topology
@@ -119,7 +119,7 @@ func (n *node) inForce() *reconcile.FileRef {
 // fileInForce is the topology in force for a person; now is the time.
 func (n *node) fileInForce(now time.Time) screen.File {
 	ref := n.inForce()
-	if ref == nil {
+	if ref.Digest == "" {
 		return screen.File{}
 	}
 	return screen.File{Path: ref.Path, Digest: ref.Digest, Note: screen.Since(now.Sub(n.verdict.KeptAt))}

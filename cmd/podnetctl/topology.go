@@ -148,6 +148,6 @@ func unlisted(t *schema.Topology, err error) error {
 	if !errors.As(err, &none) {
 		return err
 	}
-	fault := schema.Fault{Line: max(1, t.Line("nodes")), Column: 1, Field: "nodes", Message: none.Message}
+	fault := schema.Fault{Line: max(1, t.Line("nodes")), Column: 1, Field: "nodes", Message: none.Message, Remedy: none.Remedy}
 	return &schema.Invalid{File: t.File, Faults: []schema.Fault{fault}, Warnings: t.Warnings, Nodes: len(t.Nodes)}
 }

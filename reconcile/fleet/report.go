@@ -142,7 +142,7 @@ func readPlan(r *Report, data []byte) error {
 func work(p *reconcile.PlanReport) string {
 	peers, n := p.Summary.Peers, p.Summary.Objects
 	objects := plural(n.Create+n.Update+n.Delete, "object")
-	if p.InForce == nil {
+	if p.InForce.Digest == "" {
 		return "first apply, " + objects
 	}
 	var parts []string

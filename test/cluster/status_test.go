@@ -58,6 +58,11 @@ func TestStatusJSON(t *testing.T) {
 			t.Errorf("%s: %v\n%s", source, err, text)
 			continue
 		}
+		for _, list := range []string{"podCIDRs", "lastHealed", "conditions"} {
+			if _, ok := raw[list].([]any); !ok {
+				t.Errorf("%s: %s is %v, not a list", source, list, raw[list])
+			}
+		}
 		for part, fields := range statusFields {
 			object := raw
 			if part != "" {
