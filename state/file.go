@@ -68,12 +68,14 @@ func openTemporary(path string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
 		same, own, err := whose(f)
+		if err == nil && own { // the lock of another user's may never be let go
+			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err == nil {
+				same, own, err = whose(f)
+			}
+		}
 		if err != nil {
-			return nil, errors.Join(err, f.Close())
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
 		if same && own {
 			return f, nil

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
-// What another user has put in the way, so as to own what is put in place, is not written into.
+// What another user has put in the way, so as to own what is put in place, is not written into, and its lock not waited for.
 func TestReplaceFileOwnsWhatItWrites(t *testing.T) {
 	dir := t.TempDir()
 	path, tmp, other := filepath.Join(dir, "bundle"), filepath.Join(dir, ".bundle.new"), filepath.Join(dir, "other")
@@ -33,9 +34,21 @@ func TestReplaceFileOwnsWhatItWrites(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		lock, err := os.Open(tmp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+			t.Fatal(err)
+		}
+		patience := time.AfterFunc(5*time.Second, func() { lock.Close() })
 		if err := ReplaceFile(path, []byte(name), 0o600); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		if !patience.Stop() {
+			t.Errorf("%s: waited for a lock that is not its own", name)
+		}
+		lock.Close()
 		info, err := os.Stat(path)
 		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 			t.Errorf("%s: %+v, %v", name, info, err)

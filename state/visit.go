@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,24 +51,25 @@ func (s Namespace) Do(f func() error) error {
 	if s.Path == "" {
 		return f()
 	}
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return err
-	}
-	defer home.Close()
 	there, err := os.Open(s.Path)
 	if err != nil {
 		return err
 	}
 	defer there.Close()
 	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer home.Close()
 	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter %s: %w", s.Path, err)
 	}
 	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return fmt.Errorf("leave %s: %w", s.Path, back) // the thread stays locked and ends with its goroutine
+		return errors.Join(err, fmt.Errorf("leave %s: %w", s.Path, back)) // the thread stays locked and ends with its goroutine
 	}
 	runtime.UnlockOSThread()
 	return err

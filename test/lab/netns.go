@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,23 +60,25 @@ func (ns *Namespace) Close() error {
 // Do calls f on a thread in the namespace. What f starts or opens is in the namespace too: a process, a socket, a file
 // of /proc/sys/net. f must not start goroutines that rely on it.
 func (ns *Namespace) Do(f func() error) error {
-	runtime.LockOSThread()
-	home, err := os.Open(threadNetns())
-	if err != nil {
-		return err
-	}
-	defer home.Close()
 	there, err := os.Open(ns.Path)
 	if err != nil {
 		return err
 	}
 	defer there.Close()
+	runtime.LockOSThread()
+	home, err := os.Open(threadNetns())
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer home.Close()
 	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
 		return fmt.Errorf("enter %s: %w", ns.Name, err)
 	}
 	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return fmt.Errorf("leave %s: %w", ns.Name, back) // the thread stays locked, and so dies with its goroutine
+		return errors.Join(err, fmt.Errorf("leave %s: %w", ns.Name, back)) // the thread stays locked, and so dies with its goroutine
 	}
 	runtime.UnlockOSThread()
 	return err
