@@ -4,5 +4,5 @@ import "slices"
 
 // cases are all promises, in the order of the table.
 func cases() []testCase {
-	return slices.Concat(shapeCases(), addressCases(), lifecycleCases(), checkCases(), poolCases(), firewallCases())
+	return slices.Concat(shapeCases(), routeCases(), addressCases(), ipamCases(), lifecycleCases(), checkCases(), poolCases(), firewallCases())
 }

@@ -28,6 +28,7 @@ func (h *host) faulty() map[string]struct {
 	return calls{
 		"a configuration that is no JSON":  {plugin(`{"cniVersion":`, append(all, "COMMAND=ADD")...), []int{6}},
 		"no CNI_NETNS":                     {plugin(good, "COMMAND=ADD", all[0], all[2], all[3]), []int{4}},
+		"a forbidden CNI_CONTAINERID":      {plugin(good, "COMMAND=ADD", "CONTAINERID=../x", all[1], all[2], all[3]), []int{4}},
 		"an unknown CNI_COMMAND":           {plugin(good, append(all, "COMMAND=JUMP")...), []int{4}},
 		"a range that is too small":        {range31, []int{7}},
 		"an exhausted range, its own code": {full, []int{11, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109}},
@@ -50,8 +51,8 @@ func errorVersion(h *host) error {
 		case what == "a configuration that is no JSON": // and so has no version
 		case !errors.As(c.err, &f):
 			errs = errors.Join(errs, fmt.Errorf("%s: %v", what, c.err))
-		case f.Garbled != "" || f.CNIVersion == "":
-			errs = errors.Join(errs, fmt.Errorf("%s: no cniVersion: %w", what, f))
+		case f.Garbled != "" || f.CNIVersion != h.version:
+			errs = errors.Join(errs, fmt.Errorf("%s: the cniVersion is %q, not %s: %w", what, f.CNIVersion, h.version, f))
 		}
 	}
 	return errs

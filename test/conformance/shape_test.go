@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +10,7 @@ import (
 // shapeCases are about what an ADD answers.
 func shapeCases() []testCase {
 	return []testCase{
-		{"VERSION names all versions of the specification", "", versionVerb},
+		{"VERSION names all versions of the specification, and the one it was asked in", "", versionVerb},
 		{"ADD answers in the version of the configuration, with ips[].version before 1.0 only", "", ipsByVersion},
 		{"ADD answers with fields of 1.1 in 1.1 only", "", fieldsByVersion},
 		{"ADD lists bridge, host end, pod end, and gives the addresses to the third", "", interfaceOrder},
@@ -39,6 +40,10 @@ func versionVerb(h *host) error {
 			if !strings.Contains(out, `"`+v+`"`) {
 				return fmt.Errorf("%s does not name %s: %s", plugin, v, out)
 			}
+		}
+		var answer struct{ CNIVersion string }
+		if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.CNIVersion != h.version {
+			return fmt.Errorf("%s was asked in %s and answers %s", plugin, h.version, out)
 		}
 	}
 	return nil
@@ -180,7 +185,11 @@ func configuredRoutes(h *host) error {
 func defaultRouteTwice(h *host) error {
 	p := h.Pod()
 	routes := []any{object{"dst": "0.0.0.0/0"}}
-	if _, err := h.Add(p, h.gateway(h.ranges(subnet4).With(object{"routes": routes}))); err != nil {
+	r, err := h.Add(p, h.gateway(h.ranges(subnet4).With(object{"routes": routes})))
+	if err != nil {
+		return err
+	}
+	if err := same("routes", r.RouteTexts(), "0.0.0.0/0 10.1.0.1"); err != nil {
 		return err
 	}
 	if n := strings.Count(h.MustIn(p.Namespace, "ip route"), "default via 10.1.0.1"); n != 1 {

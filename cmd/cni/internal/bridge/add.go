@@ -56,17 +56,28 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 	return connect(req, c, h, pod, &undo)
 }
 
-// connect is an ADD's work, in the order in which the cheap refusals come first.
+// connect is an ADD's work, in the order in which the cheap refusals come first. Another IPAM plugin is called when the pod
+// has its interface, which it may ask the network through, as dhcp does.
 func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespace, undo *rollback) (*current.Result, error) {
+	mac, err := c.podMAC(req)
+	if err != nil {
+		return nil, err
+	}
 	br, err := ensureBridge(h, c)
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVeth(req, c, br)
-	if err != nil {
-		return nil, err
-	}
+	v := newVeth(req, c, br, mac)
 	undo.push(func() error { return forgetMasquerade(req, c) }) // the last thing to do: when the lease has gone
+	var host *rtnl.Link
+	if c.delegates() {
+		if host, err = c.attach(req, h, v, pod, undo); err != nil {
+			return nil, err
+		}
+		if err := offerLink(h, v, pod, host.Parent); err != nil {
+			return nil, err
+		}
+	}
 	a, err := allocate(req, c)
 	if err != nil {
 		return nil, err
@@ -85,22 +96,13 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 	if err := ensureMasquerade(req, c, a); err != nil {
 		return nil, err
 	}
-	host, err := v.addOrReplace(req, h, pod)
-	if err != nil {
-		return nil, err
-	}
-	undo.push(func() error { return deleteVeth(h, host) })
-	if c.Podnet != nil && a.confirm != nil { // podnetd collects in its own network
-		if err := a.confirm(); err != nil {
+	if host == nil {
+		if host, err = c.attach(req, h, v, pod, undo); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.setVLANs(h, br, host.Index, c.VLANTrunk); err != nil {
-		return nil, err
-	}
-	if c.MACSpoofChk {
-		undo.push(func() error { return forgetGuard(req, c) })
-		if err := spoof.Guard(req.Network, v.name, v.peerMAC); err != nil {
+	if c.Podnet != nil && a.confirm != nil { // podnetd collects in its own network
+		if err := a.confirm(); err != nil {
 			return nil, err
 		}
 	}
@@ -114,6 +116,25 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		r.Interfaces = append(r.Interfaces, &current.Interface{Name: gateway.Name, Mac: gateway.MAC.String(), Mtu: gateway.MTU})
 	}
 	return r, nil
+}
+
+// attach makes the veth a port of the bridge that is all that the configuration asks of a port.
+func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns.Namespace, undo *rollback) (*rtnl.Link, error) {
+	host, err := v.addOrReplace(req, h, pod)
+	if err != nil {
+		return nil, err
+	}
+	undo.push(func() error { return deleteVeth(h, host) })
+	if err := c.setVLANs(h, v.bridge, host.Index, c.VLANTrunk); err != nil {
+		return nil, err
+	}
+	if c.MACSpoofChk {
+		undo.push(func() error { return forgetGuard(req, c) })
+		if err := spoof.Guard(req.Network, v.name, v.peerMAC); err != nil {
+			return nil, err
+		}
+	}
+	return host, nil
 }
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.

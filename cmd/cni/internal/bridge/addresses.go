@@ -64,17 +64,6 @@ func allocateElsewhere(req *protocol.Request, plugin string) (*addressing, error
 	return &addressing{addrs: addressesOf(r), routes: r.Routes, dns: r.DNS, undo: undo}, nil
 }
 
-// release gives the attachment's addresses back.
-func release(req *protocol.Request, c *config) error {
-	switch c.IPAM.Type {
-	case "":
-		return nil
-	case hostlocal.Type:
-		return hostlocal.Release(req)
-	}
-	return delegate.Del(req, c.IPAM.Type)
-}
-
 func addressesOf(r *current.Result) []address {
 	var addrs []address
 	for _, ip := range r.IPs {

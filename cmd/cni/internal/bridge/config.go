@@ -9,6 +9,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
@@ -70,6 +71,9 @@ func decode(req *protocol.Request) (*config, error) {
 }
 
 func (c *config) layer3() bool { return c.IPAM.Type != "" }
+
+// delegates says whether another plugin gives the addresses.
+func (c *config) delegates() bool { return c.layer3() && c.IPAM.Type != hostlocal.Type }
 
 // validate says what an ADD cannot do.
 func (c *config) validate() error {

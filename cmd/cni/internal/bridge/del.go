@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
@@ -12,7 +13,7 @@ import (
 )
 
 // del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
-// namespace, and again. The addresses are freed last: as long as the pod can use them nobody else may have them.
+// namespace, and again. Another IPAM plugin is called first: dhcp gives a lease back through the pod's interface.
 func del(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {
@@ -23,6 +24,15 @@ func del(req *protocol.Request) error {
 		return err
 	}
 	defer h.Close()
+	if c.delegates() {
+		err = delegate.Del(req, c.IPAM.Type)
+	}
+	return errors.Join(err, takeAway(req, c, h))
+}
+
+// takeAway removes what the attachment has. Its leases are freed last: as long as the pod can use them nobody else may
+// have them.
+func takeAway(req *protocol.Request, c *config, h *rtnl.Conn) error {
 	br, err := findBridge(h, c.Bridge)
 	if err != nil {
 		br = nil // without a bridge there is less to remove
@@ -36,8 +46,10 @@ func del(req *protocol.Request) error {
 	if err := forgetGuard(req, c); err != nil {
 		return err
 	}
-	if err := release(req, c); err != nil {
-		return err
+	if c.IPAM.Type == hostlocal.Type {
+		if err := hostlocal.Release(req); err != nil {
+			return err
+		}
 	}
 	return forgetMasquerade(req, c)
 }

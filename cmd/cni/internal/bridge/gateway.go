@@ -18,7 +18,7 @@ import (
 )
 
 // completeGateways fills in the gateways that IPAM left out and, for isDefaultGateway, a default route for each family
-// that has none. A default route without a gateway is one: it goes over the family's.
+// that has none, or the gateway of one that names none.
 func (a *addressing) completeGateways(c *config) {
 	if !c.IsGateway {
 		return
@@ -28,21 +28,27 @@ func (a *addressing) completeGateways(c *config) {
 		if !addr.gateway.IsValid() {
 			addr.gateway = addr.prefix.Masked().Addr().Next()
 		}
-		if c.IsDefaultGateway && !a.hasDefaultRoute(addr.gateway.Is4()) {
-			everything := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-			if addr.gateway.Is4() {
-				everything = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-			}
-			a.routes = append(a.routes, &types.Route{Dst: *ipNet(everything), GW: addr.gateway.AsSlice()})
+		if c.IsDefaultGateway {
+			a.completeDefaultRoute(addr.gateway)
 		}
 	}
 }
 
-func (a *addressing) hasDefaultRoute(is4 bool) bool {
-	return slices.ContainsFunc(a.routes, func(r *types.Route) bool {
-		dst := prefixOf(r.Dst)
-		return dst.Bits() == 0 && dst.Addr().Is4() == is4
-	})
+func (a *addressing) completeDefaultRoute(gateway netip.Addr) {
+	everything := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	if gateway.Is4() {
+		everything = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	}
+	for _, r := range a.routes {
+		if inMain := r.Table == nil || *r.Table == 0 || *r.Table == unix.RT_TABLE_MAIN; !inMain || prefixOf(r.Dst) != everything {
+			continue
+		}
+		if len(r.GW) == 0 && !onLink(r) {
+			r.GW = gateway.AsSlice()
+		}
+		return
+	}
+	a.routes = append(a.routes, &types.Route{Dst: *ipNet(everything), GW: gateway.AsSlice()})
 }
 
 // gatewayFor is the address that a route without one goes over: the first gateway of its family, if there is one.

@@ -147,17 +147,24 @@ func podSettings(ifname string, a *addressing) error {
 }
 
 func explainRoute(r rtnl.Route, err error) error {
+	if errors.Is(err, unix.EEXIST) {
+		return protocol.Errorf(protocol.CodeConfig, "route %s via %s: the pod has it already: remove it from ipam.routes, where it is twice, or from the other network",
+			r.Dst, r.Gateway)
+	}
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
 		return protocol.Errorf(protocol.CodeConfig, "route %s: the gateway %s is in none of the pod's networks: correct ipam.routes or the range's gateway", r.Dst, r.Gateway)
 	}
 	return fmt.Errorf("add route %s via %s in the pod: %w", r.Dst, r.Gateway, err)
 }
 
-// routeOf is one of IPAM's routes, over the family's gateway if it names none.
+// onLink says whether a route names a scope that no gateway is in.
+func onLink(r *types.Route) bool { return r.Scope != nil && *r.Scope >= unix.RT_SCOPE_LINK }
+
+// routeOf is one of IPAM's routes, over the family's gateway if it names none and is not to be on the link.
 func routeOf(r *types.Route, a *addressing, index int) rtnl.Route {
 	gateway, _ := netip.AddrFromSlice(r.GW)
 	route := rtnl.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
-	if !route.Gateway.IsValid() {
+	if !route.Gateway.IsValid() && !onLink(r) {
 		route.Gateway = a.gatewayFor(route.Dst.Addr().Is4())
 	}
 	if !route.Gateway.IsValid() && route.Dst.Addr().Is4() {

@@ -28,11 +28,7 @@ type veth struct {
 
 type portOptions struct{ hairpin, isolated bool }
 
-func newVeth(req *protocol.Request, c *config, br *rtnl.Link) (*veth, error) {
-	mac, err := c.podMAC(req)
-	if err != nil {
-		return nil, err
-	}
+func newVeth(req *protocol.Request, c *config, br *rtnl.Link, mac net.HardwareAddr) *veth {
 	v := &veth{
 		name: vethName(req), mac: randomMAC(), mtu: c.MTU, bridge: br,
 		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
@@ -40,7 +36,7 @@ func newVeth(req *protocol.Request, c *config, br *rtnl.Link) (*veth, error) {
 	if c.Podnet != nil {
 		v.group, v.alias = device.GroupPod, podAlias(req)
 	}
-	return v, nil
+	return v
 }
 
 // add makes the pair: the host's end up and a port of the bridge, the pod's end down in its namespace. One message does it

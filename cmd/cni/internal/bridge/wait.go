@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
@@ -63,6 +64,19 @@ func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) er
 		}
 		return up, nil
 	}, port+" and "+bridge+" do not come up")
+}
+
+// offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network for them.
+func offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index int) error {
+	p, err := dialPod(pod)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.Do(rtnl.SetUp(index)); err != nil {
+		return fmt.Errorf("set %s in the pod up: %w", v.peer, err)
+	}
+	return awaitLinks(h, v.name, v.bridge.Name)
 }
 
 // awaitAddresses waits until packets to the link's IPv6 addresses are taken: the kernel gets to that a while after it has

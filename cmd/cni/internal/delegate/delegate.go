@@ -6,13 +6,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/containernetworking/cni/pkg/types/create"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
@@ -23,13 +23,9 @@ func Add(req *protocol.Request, plugin string) (*current.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := create.CreateFromBytes(out)
+	result, err := protocol.ParseResult(out)
 	if err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "plugin %s: its result: %w", plugin, err)
-	}
-	result, err := current.NewResultFromResult(parsed)
-	if err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "plugin %s: its result: %w", plugin, err)
+		return nil, fmt.Errorf("plugin %s: its result: %w", plugin, err)
 	}
 	return result, nil
 }

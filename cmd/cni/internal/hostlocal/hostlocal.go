@@ -42,6 +42,9 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := protocol.CheckRoutes(f.routes); err != nil {
+		return nil, err
+	}
 	a := &Allocation{Routes: f.routes}
 	if a.DNS, err = readResolvConf(f.resolvConf); err != nil {
 		return nil, err

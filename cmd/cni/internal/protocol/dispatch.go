@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -61,7 +62,11 @@ func (v Verbs) run(req *Request, stdout io.Writer) error {
 	silent := map[string]func(*Request) error{"DEL": v.Del, "CHECK": v.Check, "STATUS": v.Status, "GC": v.GC}
 	switch req.Verb {
 	case "VERSION":
-		_, err := fmt.Fprintf(stdout, `{"cniVersion":"%s","supportedVersions":["%s"]}`+"\n", versions[len(versions)-1], strings.Join(versions, `","`))
+		asked := versions[len(versions)-1]
+		if slices.Contains(versions, req.Version) {
+			asked = req.Version
+		}
+		_, err := fmt.Fprintf(stdout, `{"cniVersion":"%s","supportedVersions":["%s"]}`+"\n", asked, strings.Join(versions, `","`))
 		return err
 	case "ADD":
 		result, err := v.Add(req)

@@ -33,6 +33,7 @@ func TestServe(t *testing.T) {
 	verbs := Verbs{Add: func(r *Request) (*current.Result, error) { return &current.Result{}, note(r) }, Del: note, Check: note, GC: note}
 	for _, c := range []struct{ env, stdin, want, called string }{
 		{"COMMAND=VERSION", "", `true {"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
+		{"COMMAND=VERSION", old, `true {"cniVersion":"0.3.1","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
 		{"COMMAND=ADD " + all, conf, `true {"cniVersion": "1.1.0"}`, "ADD net"},
 		{"COMMAND=DEL " + all, conf, "true ", "DEL net"},
 		{"COMMAND=DEL CONTAINERID=id IFNAME=eth0 PATH=/bin", conf, "true ", "DEL net"},
@@ -43,6 +44,7 @@ func TestServe(t *testing.T) {
 		{"COMMAND=STATUS PATH=/bin", conf, "true ", ""}, // the plugin has none
 		{"COMMAND=ADD CONTAINERID=id IFNAME=eth0", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"required env variables [CNI_NETNS,CNI_PATH] missing"}`, ""},
 		{"COMMAND=JUMP", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"unknown CNI_COMMAND: \"JUMP\""}`, ""},
+		{"COMMAND=JUMP", old, `false {"cniVersion":"0.3.1","code":4,"msg":"unknown CNI_COMMAND: \"JUMP\""}`, ""},
 		{"COMMAND=ADD " + all + " CONTAINERID=../x", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"invalid characters in CNI_CONTAINERID \"../x\""}`, ""},
 		{"COMMAND=ADD " + all + " IFNAME=sixteencharacter", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"CNI_IFNAME \"sixteencharacter\" is no interface name: at most 15 characters, no slash, colon or space"}`, ""},
 		{"COMMAND=ADD " + all, `{"cniVersion":"1.1.0"}`, `false {"cniVersion":"1.1.0","code":7,"msg":"the network configuration's name \"\" is missing or has invalid characters"}`, ""},

@@ -36,9 +36,11 @@ var variables = []struct {
 	{"CNI_ARGS", func(r *Request) *string { return &r.Args }, ""},
 }
 
-// readRequest is not more than one look at the environment and, for verbs that have one, at the configuration.
+// readRequest is not more than one look at the environment and at the configuration. That is read whatever the environment
+// lacks, as errors carry its cniVersion.
 func readRequest(getenv func(string) string, stdin io.Reader) (*Request, error) {
 	r := &Request{}
+	unreadable := r.readConfig(stdin)
 	var missing []string
 	for _, v := range variables {
 		value := getenv(v.name)
@@ -59,7 +61,10 @@ func readRequest(getenv func(string) string, stdin io.Reader) (*Request, error) 
 	if err := r.checkNames(); err != nil {
 		return r, err
 	}
-	return r, r.readConfig(stdin)
+	if unreadable != nil {
+		return r, unreadable
+	}
+	return r, r.checkConfig()
 }
 
 func (r *Request) checkNames() error {
@@ -86,6 +91,10 @@ func (r *Request) readConfig(stdin io.Reader) error {
 	if *o.err != nil {
 		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", *o.err)
 	}
+	return nil
+}
+
+func (r *Request) checkConfig() error {
 	if err := r.checkVersion(); err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func FuzzPrevResult(f *testing.F) {
 		result, err := r.PrevResult(json.RawMessage(raw))
 		var e *Error
 		switch {
-		case err != nil && (!errors.As(err, &e) || e.Code != CodeDecode || !strings.Contains(e.Msg, "prevResult")):
+		case err != nil && (!errors.As(err, &e) || e.Code != CodeDecode || !strings.Contains(err.Error(), "prevResult")):
 			t.Errorf("%v", err)
 		case err == nil && result != nil:
 			if err := printResult(&strings.Builder{}, result, r.Version); err != nil && !errors.As(err, &e) {

@@ -2,9 +2,11 @@ package protocol
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 
+	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/types/create"
 )
@@ -22,30 +24,54 @@ func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return nil, Errorf(CodeDecode, "prevResult: %w", err)
+	fields, err := readLists(raw)
+	if err != nil {
+		return nil, fmt.Errorf("prevResult: %w", err)
 	}
 	if fields == nil { // null
 		return nil, nil
 	}
-	if err := checkLists(fields); err != nil {
+	fields["cniVersion"] = json.RawMessage(`"` + r.Version + `"`)
+	if raw, err = json.Marshal(fields); err != nil {
+		return nil, Errorf(CodeDecode, "prevResult: %w", err)
+	}
+	result, err := convert(create.Create(r.Version, raw))
+	if err != nil {
+		return nil, fmt.Errorf("prevResult: %w", err)
+	}
+	return result, nil
+}
+
+// ParseResult reads what another plugin answered, in the version that it says.
+func ParseResult(raw []byte) (*current.Result, error) {
+	if _, err := readLists(raw); err != nil {
 		return nil, err
 	}
-	fields["cniVersion"] = json.RawMessage(`"` + r.Version + `"`)
-	raw, err := json.Marshal(fields)
+	result, err := convert(create.CreateFromBytes(raw))
 	if err != nil {
-		return nil, Errorf(CodeDecode, "prevResult: %w", err)
+		return nil, err
 	}
-	parsed, err := create.Create(r.Version, raw)
+	return result, CheckRoutes(result.Routes)
+}
+
+func convert(parsed types.Result, err error) (*current.Result, error) {
 	if err != nil {
-		return nil, Errorf(CodeDecode, "prevResult: %w", err)
+		return nil, Errorf(CodeDecode, "%w", err)
 	}
 	result, err := current.NewResultFromResult(parsed)
 	if err != nil {
-		return nil, Errorf(CodeDecode, "prevResult: %w", err)
+		return nil, Errorf(CodeDecode, "%w", err)
 	}
 	return result, nil
+}
+
+// readLists reads the fields of a result, nil for null.
+func readLists(raw []byte) (map[string]json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, Errorf(CodeDecode, "%w", err)
+	}
+	return fields, checkLists(fields)
 }
 
 // checkLists refuses a null among the objects of a result, which the library would follow. Names of fields are read without
@@ -57,11 +83,11 @@ func checkLists(fields map[string]json.RawMessage) error {
 		}
 		var list []json.RawMessage
 		if err := json.Unmarshal(raw, &list); err != nil {
-			return Errorf(CodeDecode, "prevResult: %s: %w", name, err)
+			return Errorf(CodeDecode, "%s: %w", name, err)
 		}
 		for i, element := range list {
 			if string(element) == "null" {
-				return Errorf(CodeDecode, "prevResult: %s[%d] is null", name, i)
+				return Errorf(CodeDecode, "%s[%d] is null", name, i)
 			}
 		}
 	}

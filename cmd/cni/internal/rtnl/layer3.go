@@ -90,11 +90,12 @@ type Route struct {
 	MTU, AdvMSS     int
 }
 
-// Put adds the route: EEXIST, ENETUNREACH, EHOSTUNREACH.
+// Put adds the route beside others to the same destination, over another link for example, where the kernel has the last one
+// go first for IPv4 and takes turns for IPv6: EEXIST, ENETUNREACH, EHOSTUNREACH.
 func (r Route) Put() *Message {
 	head := make([]byte, unix.SizeofRtMsg)
 	head[0], head[1], head[5], head[6], head[7] = family(r.Dst.Addr()), uint8(r.Dst.Bits()), unix.RTPROT_BOOT, r.Scope, unix.RTN_UNICAST
-	m := NewMessage(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, head)
+	m := NewMessage(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, head)
 	m.Bytes(unix.RTA_DST, r.Dst.Addr().AsSlice()).Uint32(unix.RTA_OIF, uint32(r.Index)).Uint32(unix.RTA_TABLE, uint32(r.table()))
 	if r.Gateway.IsValid() {
 		m.Bytes(unix.RTA_GATEWAY, r.Gateway.AsSlice())
@@ -122,7 +123,7 @@ func (r Route) table() int {
 	return r.Table
 }
 
-// HasRoute compares table, link, destination and gateway.
+// HasRoute compares table, link, destination, gateway and, if there is one, priority.
 func (c *Conn) HasRoute(want Route) (bool, error) {
 	head := make([]byte, unix.SizeofRtMsg)
 	head[0] = family(want.Dst.Addr())
@@ -146,9 +147,31 @@ func (r Route) matches(d []byte) bool {
 			dst = netip.IPv4Unspecified()
 		}
 	}
+	if netip.PrefixFrom(dst, int(d[1])) != r.Dst || number(attrs[unix.RTA_TABLE]) != r.table() ||
+		r.Priority != 0 && number(attrs[unix.RTA_PRIORITY]) != r.Priority {
+		return false
+	}
+	return r.hasHop(number(attrs[unix.RTA_OIF]), attrs) || r.hasHopOf(attrs[unix.RTA_MULTIPATH])
+}
+
+func (r Route) hasHop(index int, attrs map[uint16][]byte) bool {
 	gateway, _ := netip.AddrFromSlice(attrs[unix.RTA_GATEWAY])
-	return netip.PrefixFrom(dst, int(d[1])) == r.Dst && gateway == r.Gateway && number(attrs[unix.RTA_OIF]) == r.Index &&
-		number(attrs[unix.RTA_TABLE]) == r.table()
+	return index == r.Index && gateway == r.Gateway
+}
+
+// hasHopOf looks at the hops of several routes that the kernel has made one.
+func (r Route) hasHopOf(hops []byte) bool {
+	for len(hops) >= unix.SizeofRtNexthop {
+		size := int(native.Uint16(hops))
+		if size < unix.SizeofRtNexthop || size > len(hops) {
+			return false
+		}
+		if r.hasHop(int(native.Uint32(hops[4:])), Attributes(hops[unix.SizeofRtNexthop:size])) {
+			return true
+		}
+		hops = hops[min((size+3)&^3, len(hops)):]
+	}
+	return false
 }
 
 // SetNeighbour makes an entry or replaces one.
