@@ -39,6 +39,7 @@ type fight struct {
 	kind, name string
 	heals      []time.Time // within the window
 	due        time.Time   // when it may be put right; zero: it has not been seen to be wrong
+	held       bool        // back, by the last pass: the next one has to come when it is due
 	seen       bool        // to be wrong, by the pass under way
 	by         string      // who changed it last, as far as the kernel tells
 }
@@ -57,7 +58,7 @@ func (c *contention) hold(now time.Time, step *Step) error {
 	if f.due.IsZero() {
 		f.due = now.Add(f.delay())
 	}
-	if now.Before(f.due) {
+	if f.held = now.Before(f.due); f.held {
 		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name, len(f.heals), fightWindow, f.delay())
 	}
 	return nil
@@ -79,10 +80,10 @@ func (f *fight) forget(now time.Time) {
 	}
 }
 
-// next is how long it takes until something that was held back is due; false: nothing is.
+// next is how long it takes until something that was held back is due, which may be over; false: nothing was.
 func (c *contention) next(now time.Time) (wait time.Duration, is bool) {
 	for _, f := range c.fights {
-		if in := f.due.Sub(now); !f.due.IsZero() && in > 0 && (!is || in < wait) {
+		if in := max(0, f.due.Sub(now)); f.held && (!is || in < wait) {
 			wait, is = in, true
 		}
 	}
@@ -105,7 +106,7 @@ func (c *contention) healed(now time.Time, step *Step, by string) {
 		f = &fight{kind: step.Kind.String(), name: step.Object().Name()}
 		c.fights[step.Key()] = f
 	}
-	f.heals, f.due = append(f.heals, now), time.Time{}
+	f.heals, f.due, f.held = append(f.heals, now), time.Time{}, false
 	if by != "" {
 		f.by = by
 	}
@@ -119,7 +120,7 @@ func (c *contention) passed(now time.Time) {
 			delete(c.fights, k)
 		}
 		if !f.seen {
-			f.due = time.Time{}
+			f.due, f.held = time.Time{}, false
 		}
 		f.seen = false
 	}

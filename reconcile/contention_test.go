@@ -82,6 +82,31 @@ func TestContentionHoldsNothingElse(t *testing.T) {
 	}
 }
 
+// The loop may rest for longer than an object has to wait: then that is due at once. What was let through and failed is not
+// tried in a circle.
+func TestContentionDueDuringRest(t *testing.T) {
+	var c contention
+	now := time.Unix(0, 0)
+	for range fightHeals {
+		c.healed(now, lost(), "")
+	}
+	if c.hold(now, lost()) == nil {
+		t.Fatal("not held back")
+	}
+	c.passed(now)
+	now = now.Add(longestRest)
+	if wait, is := c.next(now); !is || wait != 0 {
+		t.Errorf("after the rest: due in %s, %v", wait, is)
+	}
+	if err := c.hold(now, lost()); err != nil {
+		t.Error(err)
+	}
+	c.passed(now)
+	if wait, is := c.next(now); is {
+		t.Errorf("what has failed is due again in %s", wait)
+	}
+}
+
 // A rest now and then is no storm: a first convergence has one.
 func TestStorm(t *testing.T) {
 	var c contention
