@@ -231,6 +231,42 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
+// The second look names everything that is undone or unseen and that nothing has accounted for, however much else went wrong.
+func TestLeftOver(t *testing.T) {
+	p := plan(t, nil, topology(t, nil), nil)
+	if err := p.Apply(&node{fail: map[string]bool{"cni0": true}}, nil); err == nil {
+		t.Fatal("no error")
+	}
+	again := plan(t, nil, topology(t, nil), func(live *state.Live) {
+		live.Unknown[state.KindChain] = errors.New("iptables-save: busy")
+		live.Links = want(t, topology(t, nil)).Links
+		live.Links.Add(state.Link{Device: "stray", Type: "bridge"}, state.OwnNode)
+		live.FDB = want(t, topology(t, nil)).FDB
+	})
+	again.Steps = append(again.Steps, &Step{Change: state.Change{Op: state.Create, Kind: state.KindLink, Want: state.Link{Device: "cni0"}}})
+	var got []string
+	for _, err := range p.leftOver(again) {
+		got = append(got, err.Error())
+	}
+	want := []string{
+		"iptables-save: busy",
+		"did not converge: delete link stray is still to be done",
+		"did not converge: create addr 10.244.0.0/32 is still to be done",
+		"did not converge: create link podnet.1 is still to be done",
+		"did not converge: create neigh 10.244.1.0 is still to be done",
+		"did not converge: create route 10.244.1.0/24 is still to be done",
+		"did not converge: create sysctl net/ipv4/ip_forward is still to be done",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	for _, s := range p.Steps {
+		if s.Kind == state.KindRoute && s.Result != Failed || s.Kind == state.KindFDB && s.Result != Done {
+			t.Errorf("%s %s is %s", s.Kind, s.Object().Name(), s.Result)
+		}
+	}
+}
+
 func TestCause(t *testing.T) {
 	before := topology(t, nil)
 	after := topology(t, func(t *schema.Topology) { t.Nodes[1].IP = netip.MustParseAddr("192.0.2.9") })

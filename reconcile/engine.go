@@ -1,12 +1,9 @@
 package reconcile
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"slices"
 
-	"github.com/hashicorp/go-multierror"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 )
@@ -150,104 +147,6 @@ func (v *View) addPorts(pods []string) {
 	case v.Before != nil:
 		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
 	}
-}
-
-// Converge makes the node what the view asks for and looks again at every kind that this may have touched: what is left
-// over is an error. The plan tells what became of each step; the error has everything that went wrong. The caller holds
-// the node's lock.
-func (e *Engine) Converge(v View) (*Plan, error) {
-	plan, err := e.Look(v)
-	if err != nil {
-		return nil, err
-	}
-	e.node.Care(v.Want, v.Facts) // what is about to be made is no news
-	if plan.InSync() {
-		return plan, nil
-	}
-	defer func() { e.node.Care(v.Want, v.Facts) }() // of new devices too
-	e.hold(plan)
-	var errs *multierror.Error
-	if err := plan.Apply(e.node, e.Progress); err != nil {
-		errs = multierror.Append(errs, err)
-	}
-	again, err := e.look(v, plan.touched())
-	if err != nil {
-		return plan, multierror.Append(errs, err)
-	}
-	plan.Conflicts = again.Conflicts
-	skipped := plan.skipped()
-	for _, s := range again.Steps {
-		err := fmt.Errorf("did not converge: %s %s %s is still to be done", s.Op, s.Kind, s.Object().Name())
-		plan.undo(s.Key(), err)
-		if errs == nil && !skipped[s.Key()] { // otherwise it is known why
-			errs = multierror.Append(errs, err)
-		}
-	}
-	if errs != nil {
-		errs.ErrorFormat = sentences
-	}
-	return plan, errs.ErrorOrNil()
-}
-
-// hold takes out of a plan what is not to be done yet; what needs that waits for it, as for anything that fails.
-func (e *Engine) hold(p *Plan) {
-	for _, s := range p.Steps {
-		if e.Hold == nil || s.Result != Planned {
-			continue
-		}
-		if s.Err = e.Hold(s); s.Err != nil {
-			s.Result, s.waiting = Skipped, true
-		}
-	}
-}
-
-// touched are the kinds of which something was done, or tried.
-func (p *Plan) touched() state.Kinds {
-	var kinds state.Kinds
-	for _, s := range p.Steps {
-		if s.Result != Skipped {
-			kinds = kinds.With(s.Kind)
-		}
-	}
-	return kinds
-}
-
-// skipped are the keys of what was left for later.
-func (p *Plan) skipped() map[state.Key]bool {
-	keys := map[state.Key]bool{}
-	for _, s := range p.Steps {
-		if s.Result == Skipped {
-			keys[s.Key()] = true
-		}
-	}
-	return keys
-}
-
-// sentences is how several errors read in one line of a log or status: the first few, and how many more there are.
-func sentences(errs []error) string {
-	const most = 3
-	text := ""
-	for i, err := range errs[:min(len(errs), most)] {
-		if i > 0 {
-			text += "; "
-		}
-		text += err.Error()
-	}
-	if len(errs) > most {
-		text += fmt.Sprintf("; and %d more", len(errs)-most)
-	}
-	return text
-}
-
-// Errors takes an error of Converge apart.
-func Errors(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if several := new(multierror.Error); errors.As(err, &several) {
-		return several.Errors
-	}
-	return []error{err}
 }
 
 // HoldConflist takes the conflist away if its bridge is missing: until the node's network is there again, the runtime has

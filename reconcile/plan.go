@@ -77,15 +77,6 @@ func (p *Plan) cause(s *Step) Cause {
 // InSync says that the node is as the topology asks, as far as it can be known.
 func (p *Plan) InSync() bool { return len(p.Steps) == 0 && len(p.Errors()) == 0 }
 
-// undo takes back that the steps of an object are done: a second look says otherwise.
-func (p *Plan) undo(k state.Key, err error) {
-	for _, s := range p.Steps {
-		if s.Result == Done && s.Key() == k {
-			s.Result, s.Err = Failed, err
-		}
-	}
-}
-
 // Errors says which kinds of objects could not be read, and why.
 func (p *Plan) Errors() []error {
 	var errs []error
