@@ -218,6 +218,33 @@ func TestForeignDeviceBlocks(t *testing.T) {
 	}
 }
 
+// A device stays, and what is on it, as long as a foreign one has the name of the device that is to take its place.
+func TestForeignSuccessor(t *testing.T) {
+	for _, c := range []struct {
+		name, new string
+		edit      func(*schema.Topology)
+	}{
+		{"tunnel", "pod0", func(t *schema.Topology) { t.Network.VXLAN.Name = "pod0" }},
+		{"bridge", "pods", func(t *schema.Topology) { t.Network.Bridge.Name = "pods" }},
+	} {
+		p := plan(t, topology(t, nil), topology(t, c.edit), func(live *state.Live) {
+			live.Conflicts = []state.Conflict{{Key: state.Link{Device: c.new}.Key(), Owner: "a device that podnet did not make", Blocks: true}}
+		})
+		n := &node{}
+		if err := p.Apply(n, nil); len(Errors(err)) != 1 {
+			t.Errorf("%s: errors %v", c.name, err)
+		}
+		for _, did := range n.did {
+			if strings.HasPrefix(did, "delete") {
+				t.Errorf("%s: did %s", c.name, did)
+			}
+		}
+		if p.InSync() {
+			t.Errorf("%s: in sync", c.name)
+		}
+	}
+}
+
 // A kind that cannot be read is left alone, and the conflist waits for it.
 func TestUnknownKind(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) { live.Unknown[state.KindChain] = errors.New("iptables-save: busy") })

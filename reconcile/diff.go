@@ -122,7 +122,8 @@ func (d *differ) displace(addrs []*Step) {
 	}
 }
 
-// block skips what a foreign object is in the way of, and what waits for that.
+// block skips what a foreign object is in the way of, and what waits for that. A device that another was to take the place of
+// stays meanwhile, with all that is on it.
 func (d *differ) block() {
 	blocked := map[state.Key]string{}
 	for _, c := range d.live.Conflicts {
@@ -133,8 +134,10 @@ func (d *differ) block() {
 	if len(blocked) == 0 {
 		return
 	}
+	kept := map[state.Key]bool{}
 	for _, s := range d.steps {
 		if s.Op == state.Delete {
+			d.keep(s, kept)
 			continue
 		}
 		why, is := blocked[s.Key()]
@@ -144,10 +147,35 @@ func (d *differ) block() {
 			}
 		}
 		if is {
-			s.Result, s.Err = Skipped, fmt.Errorf("%s %s: %s", s.Kind, s.Want.Name(), why)
+			s.skip(why)
 			blocked[s.Key()] = why
 		}
 	}
+}
+
+// keep skips the deletion of a device while its successor is blocked, whose step comes before, and of what is on it.
+func (d *differ) keep(s *Step, kept map[state.Key]bool) {
+	if s.waiting = kept[s.Have.Parent()]; !s.waiting {
+		old, is := s.Have.(state.Link)
+		if s.waiting = is && d.successorBlocked(old); !s.waiting {
+			return
+		}
+	}
+	kept[s.Key()] = true
+	s.skip("stays until the device that takes its place can be made")
+}
+
+func (d *differ) successorBlocked(old state.Link) bool {
+	for _, s := range d.steps {
+		if made, is := s.Want.(state.Link); is && s.Op == state.Create && s.Result == Skipped && made.Type == old.Type {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Step) skip(why string) {
+	s.Result, s.Err = Skipped, fmt.Errorf("%s %s: %s", s.Kind, s.Object().Name(), why)
 }
 
 func waitsFor(r state.Resource) string {
