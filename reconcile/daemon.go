@@ -95,9 +95,7 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
 		return nil, err
 	}
-	if r.files, err = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord()); err != nil {
-		return nil, err
-	}
+	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord())
 	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(beat), time.NewTicker(collect)
 	return r, nil
 }

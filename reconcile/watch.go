@@ -19,31 +19,38 @@ const (
 	poll   = 10 * time.Second      // file systems that announce nothing: NFS, FUSE, a directory that comes back
 )
 
-// WatchFiles pokes the returned channel when any of the paths may have changed: the file, a link or a directory on the way
-// to it. What an event says is not looked at further.
-func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) (<-chan struct{}, error) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
+// WatchFiles pokes the returned channel until ctx ends when any of the paths may have changed: the file, a link or a directory
+// on the way to it. What an event says is not looked at further. On a host that has no inotify instance to spare, as one with
+// many containers may, the files are polled, and the log says so.
+func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) <-chan struct{} {
+	f := &fileWatch{log: log, paths: paths, stamps: map[string]string{}, complained: map[string]bool{}}
+	var err error
+	if f.watcher, err = fsnotify.NewWatcher(); err != nil {
+		log.Warn("files are polled, not watched (raise it: sysctl fs.inotify.max_user_instances)", "error", err)
 	}
-	f := &fileWatch{log: log, paths: paths, watcher: w, stamps: map[string]string{}}
 	pokes := make(chan struct{}, 1)
 	f.arm()
 	f.changed()
 	go f.run(ctx, pokes)
-	return pokes, nil
+	return pokes
 }
 
 type fileWatch struct {
-	log     *slog.Logger
-	paths   []string
-	watcher *fsnotify.Watcher
-	names   map[string]bool   // every name on the way to a path: an event for another is none of ours
-	stamps  map[string]string // what the files looked like
+	log        *slog.Logger
+	paths      []string
+	watcher    *fsnotify.Watcher // nil: there is none to be had
+	names      map[string]bool   // every name on the way to a path: an event for another is none of ours
+	stamps     map[string]string // what the files looked like
+	complained map[string]bool   // of directories that cannot be watched
 }
 
 func (f *fileWatch) run(ctx context.Context, pokes chan<- struct{}) {
-	defer f.watcher.Close()
+	var events <-chan fsnotify.Event
+	var failures <-chan error
+	if f.watcher != nil {
+		defer f.watcher.Close()
+		events, failures = f.watcher.Events, f.watcher.Errors
+	}
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	var quiet <-chan time.Time
@@ -51,14 +58,14 @@ func (f *fileWatch) run(ctx context.Context, pokes chan<- struct{}) {
 		select {
 		case <-ctx.Done():
 			return
-		case e, ok := <-f.watcher.Events:
+		case e, ok := <-events:
 			if !ok {
 				return
 			}
 			if f.names[e.Name] && quiet == nil {
 				quiet = time.After(settle)
 			}
-		case err := <-f.watcher.Errors: // such as an overflow: anything may have changed
+		case err := <-failures: // such as an overflow: anything may have changed
 			f.log.Warn("file watch", "error", err)
 			quiet = time.After(settle)
 		case <-ticker.C:
@@ -103,6 +110,9 @@ func (f *fileWatch) arm() {
 		walk(p, names, dirs, 0)
 	}
 	f.names = names
+	if f.watcher == nil {
+		return
+	}
 	for _, d := range f.watcher.WatchList() {
 		if !dirs[d] {
 			_ = f.watcher.Remove(d) // it may be gone with the directory
@@ -110,7 +120,8 @@ func (f *fileWatch) arm() {
 		delete(dirs, d)
 	}
 	for d := range dirs {
-		if err := f.watcher.Add(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := f.watcher.Add(d); err != nil && !errors.Is(err, fs.ErrNotExist) && !f.complained[d] {
+			f.complained[d] = true // once: it is tried again at every poll
 			f.log.Warn("directory not watched, its files are polled", "directory", d, "error", err)
 		}
 	}

@@ -4,8 +4,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Each way in which a file can change is noticed by events: the deadline is far below the interval of the polling.
@@ -54,8 +57,7 @@ func TestWatchFiles(t *testing.T) {
 			}
 			must(t, os.Symlink("v1", filepath.Join(dir, "etc/podnet")))
 			path := filepath.Join(dir, "etc/podnet/topology.yaml")
-			pokes, err := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), path)
-			must(t, err)
+			pokes := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), path)
 			before, _ := os.ReadFile(path)
 			must(t, c.change(dir))
 			end := time.After(deadline)
@@ -73,11 +75,31 @@ func TestWatchFiles(t *testing.T) {
 	}
 }
 
+// A host without inotify instances gets its files polled.
+func TestFilesArePolled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "topology.yaml")
+	var limit unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: limit.Max})) // no file can be opened, such as an inotify instance
+	var said strings.Builder
+	pokes := WatchFiles(t.Context(), slog.New(slog.NewTextHandler(&said, nil)), path)
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	if !strings.Contains(said.String(), "polled") {
+		t.Errorf("said %q", &said)
+	}
+	must(t, os.WriteFile(path, nil, 0o644))
+	t.Parallel() // the others need not wait
+	select {
+	case <-pokes:
+	case <-time.After(3 * poll):
+		t.Error("not noticed")
+	}
+}
+
 // A change beside the files costs nothing.
 func TestWatchIgnoresNeighbours(t *testing.T) {
 	dir := t.TempDir()
-	pokes, err := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), filepath.Join(dir, "topology.yaml"))
-	must(t, err)
+	pokes := WatchFiles(t.Context(), slog.New(slog.DiscardHandler), filepath.Join(dir, "topology.yaml"))
 	must(t, os.WriteFile(filepath.Join(dir, "topology.yaml~"), nil, 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "4913"), nil, 0o644))
 	select {

@@ -24,10 +24,7 @@ const (
 func (c *cli) watch(ctx context.Context, n *node, digest string) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	files, err := reconcile.WatchFiles(ctx, slog.New(slog.DiscardHandler), n.Paths.Status, n.Paths.Topology)
-	if err != nil {
-		return err
-	}
+	files := reconcile.WatchFiles(ctx, slog.New(slog.DiscardHandler), n.Paths.Status, n.Paths.Topology)
 	kernel, err := n.engine.Live().Watch(ctx)
 	if err != nil {
 		return err
