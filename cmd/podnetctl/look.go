@@ -15,9 +15,14 @@ import (
 // patience is how many resyncs a daemon may let pass without a word.
 const patience = 3
 
-// look reads the files, the kernel and what the daemon wrote, and judges them.
+// look reads the files, the kernel and what the daemon wrote, and judges them. It may be called again: the host may have got
+// the address meanwhile that its entry is known by.
 func (n *node) look(digest string) (screen.Status, error) {
 	s := screen.Status{Now: time.Now(), DaemonRuns: reconcile.DaemonRuns(), Pods: -1}
+	var err error
+	if n.id, err = n.engine.Identity(); err != nil {
+		return s, err
+	}
 	n.verdict = n.source.Judge(n.id)
 	written, err := reconcile.ReadStatus(n.Paths.Status)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +55,7 @@ func (n *node) followed() *schema.Topology {
 }
 
 func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
-	view, err := n.engine.View(t, t)
+	view, err := n.engine.ViewAs(n.id, t, t)
 	if err != nil {
 		return nil, err
 	}

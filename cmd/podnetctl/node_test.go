@@ -198,6 +198,49 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// A host may get its address while status waits, and be known by that alone.
+func TestLookFindsItself(t *testing.T) {
+	h := newHost(t)
+	h.Write(strings.Replace(valid, "192.0.2.11", "192.0.2.111", 1))
+	err := h.Do(func() error {
+		n, err := (&cli{}).enter(reconcile.Settings{Paths: state.DefaultPaths(h.Root)})
+		if err != nil {
+			return err
+		}
+		defer n.close()
+		for _, c := range []struct{ change, reason string }{{"true", reconcile.ReasonNoEntry}, {"ip addr add 192.0.2.111/32 dev eth0", ""}} {
+			h.Sh(c.change)
+			s, err := n.look("")
+			if err != nil {
+				return err
+			}
+			if got := s.Topology.OnDisk.Reason; got != c.reason {
+				t.Errorf("after %s: %q, want %q", c.change, got, c.reason)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Peers that share no family with this node, and none at all.
+func TestExplainWithoutWays(t *testing.T) {
+	h := newHost(t)
+	apart := strings.NewReplacer(`"10.244.0.0/24", "fd00:10:244::/64"`, `"10.244.0.0/24"`, `"10.244.1.0/24", "fd00:10:244:1::/64"`, `"fd00:10:244:1::/64"`).Replace(valid)
+	h.runWith(apart, 0, "apply", "-")
+	if got := h.run(2, "explain", "node-b"); !strings.Contains(got.stderr, "node-b has no podCIDR of a family that node-a has") {
+		t.Errorf("a peer of another family:\n%s", got.stderr)
+	}
+	h.run(0, "explain", "--all")
+	h.run(0, "explain", "node-a")
+	alone := valid[:strings.Index(valid, "- name: node-b")]
+	h.runWith(alone, 0, "apply", "--allow-disruption", "-")
+	h.run(0, "explain", "--all")
+	h.run(0, "explain", "--all", "--probe")
+}
+
 func TestTeardown(t *testing.T) {
 	h := newHost(t)
 	bare := h.Network()

@@ -69,7 +69,11 @@ func (s *Site) Targets(text string) ([]Target, error) {
 	if len(n.PodCIDRs) == 0 {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so it has no pods (podnetctl allocate %s)", text, text)
 	}
-	return s.Gateways(n), nil
+	gateways := s.Gateways(n)
+	if len(gateways) == 0 {
+		return nil, fmt.Errorf("%s has no podCIDR of a family that %s has, so their pods do not reach each other (add one to either)", text, s.Node.Name)
+	}
+	return gateways, nil
 }
 
 // Gateways are the first host addresses of a node's podCIDRs of the families that this node speaks.
