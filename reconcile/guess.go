@@ -154,8 +154,9 @@ func sameChange(past Past, d disruption, _ *schema.Topology) string {
 		{"VTEP MAC", "the template probably sets or drops vtepMAC", 0},
 	}
 	for _, c := range d.changed {
+		difference := NodeDifference(c.before, c.now)
 		for i := range fields {
-			if strings.Contains(NodeDifference(c.before, c.now), fields[i].name+" ") {
+			if strings.Contains(difference, fields[i].name+" ") {
 				fields[i].n++
 			}
 		}

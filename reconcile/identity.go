@@ -55,9 +55,13 @@ func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 
 // local are the entries whose ip is on this host.
 func (id Identity) local(t *schema.Topology) []*schema.Node {
+	own := make(map[netip.Addr]bool, len(id.Addrs)) // of a host with service addresses there are thousands
+	for _, a := range id.Addrs {
+		own[a] = true
+	}
 	var out []*schema.Node
 	for i := range t.Nodes {
-		if slices.Contains(id.Addrs, t.Nodes[i].IP) {
+		if own[t.Nodes[i].IP] {
 			out = append(out, &t.Nodes[i])
 		}
 	}

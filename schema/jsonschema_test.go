@@ -62,8 +62,8 @@ func generate(t *testing.T) string {
 
 func TestJSONSchema(t *testing.T) {
 	golden(t, "topology.schema.json", generate(t))
-	if got, err := JSONSchema(); !*update && (err != nil || string(got) != generate(t)) {
-		t.Errorf("JSONSchema is not the generated one: %v", err)
+	if !*update && string(JSONSchema()) != generate(t) {
+		t.Errorf("JSONSchema is not the generated one")
 	}
 }
 

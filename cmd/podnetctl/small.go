@@ -15,11 +15,7 @@ func (c *cli) schema() *cobra.Command {
 		Example: "  podnetctl schema > topology.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			b, err := schema.JSONSchema()
-			if err != nil {
-				return err
-			}
-			_, err = c.out.Write(b)
+			_, err := c.out.Write(schema.JSONSchema())
 			return err
 		},
 	}

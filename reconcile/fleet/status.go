@@ -29,8 +29,9 @@ type Status struct {
 	MTUs      []MTU
 	Nodes     []Report // everybody; a missing one has what the topology says of it
 
-	names  []string // everybody, for Names
-	common string   // the digest that all should have
+	names  []string       // everybody
+	place  map[string]int // of each name in names
+	common string         // the digest that all should have
 }
 
 // Group is nodes that say the same.
@@ -65,7 +66,9 @@ func New(reports []Report, want Expectation) (*Status, error) {
 		s.Digest, s.Count = cmp.Or(s.Digest, want.Topology.Digest), len(want.Topology.Nodes)
 		s.order(want.Topology, byName)
 	}
-	for _, name := range s.names {
+	s.place = make(map[string]int, len(s.names))
+	for i, name := range s.names {
+		s.place[name] = i
 		s.add(byName[name])
 	}
 	slices.SortStableFunc(s.Groups, func(a, b Group) int { return len(b.Nodes) - len(a.Nodes) })
@@ -173,14 +176,10 @@ func (s *Status) Good() bool {
 
 // Names puts a list of nodes into words: runs of neighbours as a range. most bounds the runs; 0: all.
 func (s *Status) Names(nodes []string, most int) string {
-	place := make(map[string]int, len(s.names))
-	for i, name := range s.names {
-		place[name] = i
-	}
 	var runs []string
 	for i, shown := 0, 0; i < len(nodes); {
 		end := i + 1
-		for end < len(nodes) && place[nodes[end]] == place[nodes[end-1]]+1 {
+		for end < len(nodes) && s.place[nodes[end]] == s.place[nodes[end-1]]+1 {
 			end++
 		}
 		if most > 0 && len(runs) == most {
