@@ -1,7 +1,6 @@
 package ansible
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.RequirePrograms("podnetd", "podnetctl", "cni/bridge"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(lab.Isolate(m))
+	os.Exit(lab.Isolate(m, "podnetd", "podnetctl", "cni/bridge"))
 }
 
 func requireTools(t *testing.T) {

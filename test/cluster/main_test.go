@@ -3,7 +3,6 @@
 package cluster
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -11,11 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.RequirePrograms("podnetd", "podnetctl", "cni/bridge", "cni/host-local", "cni/loopback"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(lab.Isolate(m))
+	os.Exit(lab.Isolate(m, "podnetd", "podnetctl", "cni/bridge", "cni/host-local", "cni/loopback"))
 }
 
 // nodes makes a lab with nodes of these names and puts the lab's topology in place on each; nothing runs yet.

@@ -16,11 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.RequirePrograms("podnetd", "podnetctl"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(lab.Isolate(m))
+	os.Exit(lab.Isolate(m, "podnetd", "podnetctl"))
 }
 
 const endpoint = "http://" + lab.Gateway4 + ":2379"

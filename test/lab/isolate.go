@@ -35,17 +35,22 @@ var isolated bool
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 //
+// programs are those of podnet's that it takes, such as podnetd or cni/bridge: without one of them nothing is run.
 // The program executes itself anew in namespaces of its own (network, mounts, processes), whose first process is a
 // small init that has r run by a child. When that init ends, for whatever reason, the kernel kills what still runs in
 // there and takes namespaces and mounts away. It dies with this process, even if this one is killed with SIGKILL, so
 // there is no way to leave something behind. /run is a tmpfs of its own and os.TempDir lies in it; arguments,
 // environment, working directory and the rest of the file system are the caller's. Without root it takes a user
 // namespace.
-func Isolate(r Runner) int {
+func Isolate(r Runner, programs ...string) int {
 	switch os.Getenv(stageEnv) {
 	case "":
-		if slices.Contains(os.Args, "-test.fuzzworker") {
+		if fuzzWorker() {
 			break // started inside by the process that fuzzes, over descriptors that another init would not hand on
+		}
+		if err := RequirePrograms(programs...); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
 		return outside()
 	case "init":
@@ -59,6 +64,9 @@ func Isolate(r Runner) int {
 	isolated = true
 	return r.Run()
 }
+
+// fuzzWorker says that this process is one of those that try the inputs of a fuzz target.
+func fuzzWorker() bool { return slices.Contains(os.Args, "-test.fuzzworker") }
 
 // outside starts the init and stands in for it: signals go in, the exit code comes out.
 func outside() int {

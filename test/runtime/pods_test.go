@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,11 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.RequirePrograms("podnetd", "cni/bridge", "cni/host-local", "cni/loopback"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(lab.Isolate(m))
+	os.Exit(lab.Isolate(m, "podnetd", "cni/bridge", "cni/host-local", "cni/loopback"))
 }
 
 // Pods that containerd starts have addresses of both families, talk on one node and across nodes, their containers over

@@ -16,11 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := lab.RequirePrograms("podnetd", "podnetctl", "cni/bridge", "cni/host-local", "cni/loopback"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(lab.Isolate(m))
+	os.Exit(lab.Isolate(m, "podnetd", "podnetctl", "cni/bridge", "cni/host-local", "cni/loopback"))
 }
 
 // lengthy leaves a test to make e2e.
