@@ -145,3 +145,20 @@ func TestHostVeth(t *testing.T) {
 		t.Errorf("status: %d peers, %v", s.Peers, err)
 	}
 }
+
+// Pods that come and go are no damage: the daemon finds nothing to heal while they are made.
+func TestPodsAreNothingToHeal(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	for i := range 20 {
+		if err := n.Pod(fmt.Sprintf("pod-%d", i)).Del(); err != nil {
+			t.Error(err)
+		}
+	}
+	if out := n.Podnetctl("apply"); out.Code != 0 { // a pass more, behind all that the daemon has begun
+		t.Fatalf("apply: %+v", out)
+	}
+	if status, err := n.Status(); err != nil || status.Healed() != 0 {
+		t.Errorf("healed %d, %v: %v", status.Healed(), err, status.HealedTotal)
+	}
+}

@@ -70,7 +70,7 @@ func (v *veth) request(podFD int) *rtnl.Message {
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
 	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
 	m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
-	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge.Index)).Uint32(unix.IFLA_GROUP, v.group)
+	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge.Index))
 	if v.mtu > 0 {
 		m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
 	}
@@ -99,11 +99,12 @@ const (
 	addrGenModeNone = 1  // IN6_ADDR_GEN_MODE_NONE
 )
 
-// options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port.
+// options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port. The
+// group comes with them, for to podnetd it says that the port is a pod's, and a port without its options is one to heal.
 func (v *veth) options(ipv6 bool) *rtnl.Message {
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
 	if v.alias != "" {
-		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias))
+		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias)).Uint32(unix.IFLA_GROUP, v.group)
 	}
 	if ipv6 {
 		m.Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
