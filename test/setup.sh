@@ -2,7 +2,8 @@
 # Makes sure that the tools which builds, tests and the demo call are there: as root through apt, what is missing and
 # nothing else; as an ordinary user it says what is missing and how to get it. Does nothing if nothing is missing.
 # With the argument "runtime" or "e2e" also what a container runtime, another kernel, a booted systemd, Ansible, etcd and the checks
-# of packages and alert rules take, which need root anyway; with "e2e" a browser too.
+# of packages and alert rules take, which need root anyway; with "e2e" a browser too, and packages that only the tests' own
+# servers get, in bin/debs: on this machine they would take over the network, or have timers.
 set -euo pipefail
 
 # command, Debian package that has it
@@ -49,6 +50,8 @@ fi
 if [ "${1-}" = e2e ] && [ "$(id -u)" -eq 0 ]; then
     tools+='
 chromium        chromium
+lintian         lintian
+rpmlint         rpmlint
 '
 fi
 # ordinary users often have no sbin in their PATH
@@ -86,6 +89,19 @@ if [ ${#packages[@]} -gt 0 ]; then
     fi
     apt-get -qq update
     apt-get -qq install -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+fi
+
+debs=$(dirname "$0")/../bin/debs
+if [ "${1-}" = e2e ] && [ "$(id -u)" -eq 0 ] && [ ! -d "$debs" ]; then
+    echo "fetching with apt into bin/debs, installing nothing: network-manager dnf"
+    apt-get -qq update
+    for package in network-manager dnf; do
+        mkdir -p "$debs.new/$package/partial"
+        apt-get -qq install -y --no-install-recommends --download-only -o Dir::Cache::archives="$(realpath "$debs.new/$package")" \
+            "$package" </dev/null >/dev/null
+        rm -rf "$debs.new/$package"/{partial,lock}
+    done
+    mv "$debs.new" "$debs"
 fi
 
 # Go 1.21 and later fetch the toolchain that go.mod asks for; Debian 12's own 1.19 cannot.

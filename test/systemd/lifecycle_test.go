@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,10 @@ func TestNetworkdLeavesItAlone(t *testing.T) {
 	a.AwaitInForce()
 	state := a.State()
 	a.must("systemctl", "start", "systemd-networkd")
-	a.must("networkctl", "reload")
+	lab.Eventually(t, lab.Patience, "networkd answers", func() error { // it is started before it has its name on the bus
+		_, err := a.do("networkctl", "reload")
+		return err
+	})
 	a.must("networkctl", "reconfigure", "lo")
 	for _, link := range []string{lab.VXLAN, lab.Bridge} {
 		if out := a.must("networkctl", "--no-pager", "status", link); !strings.Contains(out, "(unmanaged)") {
@@ -80,4 +84,16 @@ func TestNetworkdLeavesItAlone(t *testing.T) {
 	if status, err := a.Status(); err != nil || status.Healed() != 0 {
 		t.Errorf("something had to be healed: %+v, %v", status, err)
 	}
+
+	// What our .network is for: without it the file above holds, and the pod is off its bridge. (The drop-in for networkd
+	// itself stays: without that the routes and rules of others go too, as the lab would find.)
+	a.must("rm", "/usr/lib/systemd/network/10-podnet.network")
+	a.must("systemctl", "restart", "systemd-networkd")
+	lab.Eventually(t, 2*lab.Patience, "networkd interferes without our .network", func() error {
+		status, err := a.Status()
+		if err == nil && status.Healed() == 0 {
+			err = fmt.Errorf("nothing had to be healed: %+v", status)
+		}
+		return err
+	})
 }
