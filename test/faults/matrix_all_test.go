@@ -72,7 +72,8 @@ func faultRow(t *testing.T, o operation) cells {
 			t.Fatalf("the state to begin with is another one:\n%v", err)
 		}
 		row[errno] = "ok"
-		if err := errors.Join(fails1(n, c, o, errno, before), heals(n, c, o, golden)); err != nil {
+		done, err := fails1(n, c, o, errno, before)
+		if err := errors.Join(err, heals(n, c, o, done, golden)); err != nil {
 			row[errno] = "FAIL"
 			t.Errorf("%s: %v", unix.ErrnoName(errno), err)
 		}
@@ -80,17 +81,25 @@ func faultRow(t *testing.T, o operation) cells {
 	return row
 }
 
-// fails1 runs the work with the fault and looks at what is said and what is there.
-func fails1(n *target, c change, o operation, errno syscall.Errno, before string) error {
+// fails1 runs the work with the fault and looks at what is said and what is there; done: the fault has passed, and the work
+// is done all the same.
+func fails1(n *target, c change, o operation, errno syscall.Errno, before string) (done bool, err error) {
 	f := fault{operation: o, errno: errno}
 	out, err := f.tracer().Run(n.Namespace, c.work(n))
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case f.count == 0:
-		return errors.New("the operation was never tried: there is nothing to fail")
+		return false, errors.New("the operation was never tried: there is nothing to fail")
 	case out.Code == 0 && f.passing():
-		return nil
+		return true, nil
+	}
+	return false, n.failed(o, errno, out, before)
+}
+
+// failed says what is wrong about the way in which a work has failed.
+func (n *target) failed(o operation, errno syscall.Errno, out tracer.Outcome, before string) error {
+	switch {
 	case out.Code != 1 && out.Code != 2:
 		return fmt.Errorf("exit code %d: %s", out.Code, out.Output)
 	case strings.Contains(out.Output, "panic") || strings.Contains(out.Output, "goroutine "):
@@ -159,7 +168,7 @@ func (n *target) reported(o operation) error {
 }
 
 // heals repeats the work without the fault, or what makes good for it.
-func heals(n *target, c change, o operation, golden string) error {
+func heals(n *target, c change, o operation, done bool, golden string) error {
 	again := func() error {
 		out, err := n.Run(n.t.Context(), c.work(n))
 		if err == nil && out.Code != 0 {
@@ -170,7 +179,7 @@ func heals(n *target, c change, o operation, golden string) error {
 	switch {
 	case o.work == confirming, o.work == rollingBack: // the trial may have ended all the same
 		again = func() error { return c.again(n) }
-	case o.work == trying && !o.early: // it has begun
+	case o.work == trying && (done || !o.early): // it has begun
 		again = func() error { return n.succeeds("apply") }
 	}
 	if err := again(); err != nil {
