@@ -22,7 +22,7 @@ type Server struct {
 	init    int // its process 1
 	nspawn  *exec.Cmd
 	console *os.File
-	groups  []string
+	groups  []*group
 	home    string // the Root that the lab gave it
 }
 
@@ -45,15 +45,18 @@ func (l *Lab) Boot(name string) *Server {
 	l.Helper()
 	s := &Server{Node: l.Node(name)}
 	s.home = s.Root
-	s.groups = s.cgroups()
+	s.group()
 	var err error
 	s.console, err = os.Create(filepath.Join(l.dir, name+".console"))
 	l.must(err)
 	// The shell enters the cgroups before it becomes nspawn: two systemds in one would stop each other's units.
-	script := `for g in "$@"; do mkdir -p "$g" && echo $$ >"$g/cgroup.procs" || exit 1; done
+	script := `for g in "$@"; do echo $$ >"$g/cgroup.procs" || exit 1; done
 		exec systemd-nspawn -q -b -D "$TREE" --machine="$NODE" --register=no --keep-unit --network-namespace-path="$NETNS" \
 			--capability=CAP_NET_ADMIN --console=pipe --timezone=off`
-	s.nspawn = exec.Command("sh", append([]string{"-c", script, "-"}, s.groups...)...)
+	s.nspawn = exec.Command("sh", "-c", script, "-")
+	for _, g := range s.groups {
+		s.nspawn.Args = append(s.nspawn.Args, g.path)
+	}
 	s.nspawn.Env = append(os.Environ(), "TREE="+Tree(l, name), "NODE="+name, "NETNS="+s.Namespace.Path)
 	s.nspawn.Stdout, s.nspawn.Stderr = s.console, s.console
 	l.must(s.nspawn.Start())
@@ -75,15 +78,17 @@ func (s *Server) Enter(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append(in, args...)...)
 }
 
-// cgroups are the directories that hold the server's processes, in each hierarchy that systemd uses.
-func (s *Server) cgroups() []string {
+// group makes the cgroups that hold the server's processes.
+func (s *Server) group() {
 	var id unix.Stat_t
 	s.lab.must(unix.Stat(s.Namespace.Path, &id)) // its namespace makes the name unique on the machine
-	name := fmt.Sprintf("podnet-test-%d", id.Ino)
-	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
-		return []string{filepath.Join("/sys/fs/cgroup", name)}
+	for _, parent := range groupParents() {
+		path := filepath.Join(parent, fmt.Sprint(groupName, id.Ino))
+		removeLeftGroups(parent)
+		g, err := newGroup(path)
+		s.lab.must(err)
+		s.groups = append(s.groups, g)
 	}
-	return []string{filepath.Join("/sys/fs/cgroup/systemd", name), filepath.Join("/sys/fs/cgroup/unified", name)}
 }
 
 // up finds process 1 and asks it whether the boot is complete.
@@ -118,6 +123,6 @@ func (s *Server) off() {
 	_ = s.nspawn.Wait()
 	s.console.Close()
 	for _, g := range s.groups {
-		_ = exec.Command("find", g, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+").Run() // empty now, or not: nothing to be done
+		g.remove()
 	}
 }
