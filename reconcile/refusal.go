@@ -37,7 +37,7 @@ func refusal(err error) (reason, message string) {
 	case errors.As(err, &refused):
 		return refused.Reason, err.Error()
 	case errors.Is(err, fs.ErrNotExist):
-		return ReasonMissing, err.Error() + " (put the topology there)"
+		return ReasonMissing, absence(err)
 	case errors.As(err, new(*fs.PathError)):
 		return ReasonUnreadable, err.Error() + " (it has to be a file that root can read)"
 	case errors.As(err, new(*schema.Invalid)):
@@ -46,4 +46,13 @@ func refusal(err error) (reason, message string) {
 		return ReasonNoEntry, err.Error()
 	}
 	return ReasonUnsure, err.Error()
+}
+
+// absence is the sentence for a file that is not there.
+func absence(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return "there is no " + file.Path + " (put the topology there)"
+	}
+	return err.Error() + " (put the topology there)"
 }

@@ -87,14 +87,15 @@ func (c *clash) add(with span) {
 func (r *reader) overlapFault(c *clash) {
 	e, pod := c.wrong.e, c.wrong.pod
 	with := c.with
-	var message string
+	var message, remedy string
 	if with.pod != nil {
 		message = fmt.Sprintf("%s overlaps %s of %s, line %d", pod.prefix, with.pod.prefix, with.e.title(), with.pod.at.Line)
 	} else {
 		message = fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(), with.e.ipAt.Line)
+		remedy = "a range in which no node has its ip"
 	}
 	if c.more > 0 {
 		message += fmt.Sprintf(", and %d more", c.more)
 	}
-	r.fault(pod.at, pod.field(e), message, "")
+	r.fault(pod.at, pod.field(e), message, remedy)
 }

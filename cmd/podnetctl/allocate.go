@@ -55,7 +55,7 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 	}
 	path, err := rewritable(name)
 	if err != nil {
-		return missing(err, name, s.Paths)
+		return unreadable(err, name, s.Paths)
 	}
 	unlock, err := reconcile.Lock(ctx, path, nil) // two at a time would hand out the same podCIDRs
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 func rewritable(name string) (string, error) {
 	path, err := filepath.EvalSymlinks(name)
 	if err != nil {
-		return "", err
+		return "", withRemedy(err, name)
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {

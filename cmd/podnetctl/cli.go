@@ -90,6 +90,7 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
 	addGroup(root, "Many nodes:", c.fleet())
 	root.AddCommand(c.await(), c.version())
 	root.AddCommand(c.manual()...)
+	explainMistakes(root)
 	root.InitDefaultHelpCmd()
 	for _, verb := range root.Commands() {
 		if verb.Name() == "help" {
@@ -115,6 +116,22 @@ func addGroup(root *cobra.Command, title string, verbs ...*cobra.Command) {
 func topic(cmd *cobra.Command, args []string) error {
 	_, _, err := cmd.Root().Find(args)
 	return err
+}
+
+// explainMistakes has what is wrong with a command line say what to write instead.
+func explainMistakes(root *cobra.Command) {
+	root.SetFlagErrorFunc(func(verb *cobra.Command, err error) error {
+		return fmt.Errorf("%w (%s --help lists the flags)", options.FlagError(err), verb.CommandPath())
+	})
+	for _, verb := range root.Commands() {
+		fits := verb.Args
+		verb.Args = func(verb *cobra.Command, args []string) error {
+			if fits == nil || fits(verb, args) == nil {
+				return nil
+			}
+			return fmt.Errorf("wrong number of arguments, %d: write %s", len(args), verb.UseLine())
+		}
+	}
 }
 
 // check looks at the flags that every verb has. A page is what fleet alone can write.

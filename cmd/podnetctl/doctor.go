@@ -82,7 +82,7 @@ func canBundle(path string) error {
 		return fmt.Errorf("%s is there already: name another file", path)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("--bundle %s: %w", path, err)
+		return fmt.Errorf("--bundle %s: %w (make the directory, or name another file)", path, err)
 	}
 	return nil
 }

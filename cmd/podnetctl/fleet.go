@@ -109,7 +109,7 @@ func reportFiles(args []string) ([]string, error) {
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w (name files, or directories of them, that podnetctl status -o json or diff -o json has printed)", err)
 		}
 		if !info.IsDir() {
 			files = append(files, arg)

@@ -80,7 +80,7 @@ func TestFleetAnswers(t *testing.T) {
 		{well + " " + empty + " " + bad, 2, "node-c.json is empty"},
 		{dir, 2, "holds no file that ends in .json"},
 		{dir + "/none", 2, "no such file"},
-		{"", 2, "at least 1"},
+		{"", 2, "write podnetctl fleet FILE|DIR..."},
 		{"-o html " + well, 0, "1 of 1 nodes in sync"},
 	} {
 		got := podnetctl("", append([]string{"fleet"}, strings.Fields(c.args)...)...)

@@ -113,7 +113,10 @@ func installPlugin(from, to string, force bool) (string, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
-	return pluginInstalled, state.ReplaceFile(to, data, 0o755)
+	if err := state.ReplaceFile(to, data, 0o755); err != nil {
+		return "", fmt.Errorf("%w (--cni-bin-dir is where the container runtime looks for plugins)", err)
+	}
+	return pluginInstalled, nil
 }
 
 // ours says whether a program was built from podnet's source.

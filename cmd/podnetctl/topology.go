@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"golang.org/x/sys/unix"
 )
 
 // stdin is the FILE that means standard input.
@@ -55,22 +56,40 @@ func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 		f.data, err = reconcile.ReadTopology(name)
 	}
 	if err != nil {
-		return f, missing(err, name, paths)
+		return f, unreadable(err, name, paths)
 	}
 	f.topology, err = parse(name, f.data)
 	return f, err
 }
 
-// missing tells whoever has no topology how to get one.
-func missing(err error, name string, paths state.Paths) error {
+// unreadable tells whoever has no topology, or none that can be read, how to get one.
+func unreadable(err error, name string, paths state.Paths) error {
 	path, bad := filepath.Abs(name)
 	if !errors.Is(err, fs.ErrNotExist) || bad != nil || path != paths.Topology {
-		return err
+		return withRemedy(err, name)
 	}
 	if _, kept := os.Stat(paths.LastGood); kept == nil {
 		return fmt.Errorf("no topology at %s (put it back, or go on with the last good one: podnetctl apply %s)", name, paths.LastGood)
 	}
-	return fmt.Errorf("no topology at %s (put it there, or say which: podnetctl apply FILE)", name)
+	return fmt.Errorf("no topology at %s (put it there, or name another file)", name)
+}
+
+// withRemedy says of a file that cannot be read what to do about it.
+func withRemedy(err error, name string) error {
+	var p *fs.PathError
+	if !errors.As(err, &p) {
+		return err
+	}
+	remedy := "is the disk in order?"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "name the topology file, or - for standard input"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "run it as root, or have the file readable"
+	case errors.Is(err, unix.EISDIR):
+		remedy = "name the file in it"
+	}
+	return fmt.Errorf("%s: %w (%s)", name, p.Err, remedy)
 }
 
 // Validation is what is wrong with a topology, for other programs.

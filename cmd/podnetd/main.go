@@ -83,7 +83,7 @@ func run(args []string) error {
 	if err := set.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return err
 	} else if err != nil {
-		return fmt.Errorf("%w (podnetd --help lists the flags)", err)
+		return fmt.Errorf("%w (podnetd --help lists the flags)", options.FlagError(err))
 	}
 	if f.showVersion {
 		fmt.Println("podnetd", version)

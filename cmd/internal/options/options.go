@@ -96,11 +96,20 @@ func (o *Options) fill(where string, lookup func(string) (string, bool)) error {
 		_, mayBeEmpty := f.Annotations[MayBeEmpty]
 		if is && (value != "" || mayBeEmpty) && !f.Changed && f.Name != "version" && f.Name != "help" {
 			if err := o.flags.Set(f.Name, value); err != nil {
-				errs = errors.Join(errs, fmt.Errorf("%s in %s: %w", name, where, err))
+				errs = errors.Join(errs, fmt.Errorf("%s in %s: %w", name, where, FlagError(err)))
 			}
 		}
 	})
 	return errs
+}
+
+// FlagError says what a flag can hold if it cannot hold a value: the flag package's own words are for Go programmers.
+func FlagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
+		return fmt.Errorf("--%s %q: write a duration such as 30s, 5m or 1h", invalid.GetFlag().Name, invalid.GetValue())
+	}
+	return err
 }
 
 // paths: a path that was given stands as it is; --root is in front of the defaults alone.
