@@ -25,6 +25,7 @@ func firewallCases() []testCase {
 	return append(all,
 		testCase{"portmap hands the previous result on", "", portmapPrevious},
 		testCase{"portmap: a host port that is taken is refused", "", hostPortTaken},
+		testCase{"portmap: conditions about the destination, with and without a hostIP", "", hostPortConditions},
 		testCase{"portmap: CHECK passes, and misses a rule", "0.4.0", portmapCheck},
 		testCase{"portmap: GC takes the rules of what is not valid away", "1.1.0", portmapGC},
 	)
@@ -134,6 +135,24 @@ func hostPort(h *host, backend string) error {
 		wrap("from the host's localhost", greets(h.Namespace, p, "127.0.0.1:8080")),
 		wrap("from the pod itself", greets(p.Namespace, p, "192.0.2.1:8080")),
 	)
+}
+
+func hostPortConditions(h *host) error {
+	out := h.outside()
+	p, conf, _ := h.mapped("iptables", 8080)
+	conf["conditionsV4"], conf["conditionsV6"] = []string{"!", "-d", "198.51.100.0/24"}, []string{"!", "-d", "fc00::/7"}
+	conf["runtimeConfig"] = object{"portMappings": []object{
+		{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 8081, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.1"},
+	}}
+	if _, err := h.Add(p, conf); err != nil {
+		return err
+	}
+	stop, err := greet(p)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return errors.Join(greets(out, p, "192.0.2.1:8080"), greets(out, p, "192.0.2.1:8081"))
 }
 
 func hostPortGone(h *host, backend string) error {

@@ -102,12 +102,13 @@ func (t *iptables) add(a *attachment) error {
 	return errors.Join(failed...)
 }
 
-// podLines are what is one pod's. The chain's line empties what an earlier attempt may have left in it.
+// podLines are what is one pod's. The chain's line empties what an earlier attempt may have left in it. Addresses are matched
+// in there only: the conditions, which come before, may match some too, and iptables takes an option once.
 func podLines(a *attachment, ipv6 bool) []string {
 	chain := chainOf(a.owner)
 	lines := []string{":" + chain + " - [0:0]"}
 	for _, f := range a.family(ipv6) {
-		lines = append(lines, fmt.Sprintf("-A %s%s %s -m comment --comment %s -j %s", topChain, quoted(a.conditions[ipv6]), f.matches(), quote(entryComment(a.owner, f.mapping)), chain))
+		lines = append(lines, fmt.Sprintf("-A %s%s %s -m comment --comment %s -j %s", topChain, quoted(a.conditions[ipv6]), f.port(), quote(entryComment(a.owner, f.mapping)), chain))
 	}
 	for _, r := range podRules(a, ipv6) {
 		lines = append(lines, fmt.Sprintf("-A %s %s -m comment --comment %s -j %s", chain, r.match, quote(r.comment), r.target))
@@ -130,9 +131,13 @@ func podRules(a *attachment, ipv6 bool) []podRule {
 	return rules
 }
 
+func (f forward) port() string {
+	return fmt.Sprintf("-p %s -m %s --dport %d", f.protocol, f.protocol, f.host.Port())
+}
+
 // matches are the options that a packet to the host's side has to match. ::1 is left out: no pod can answer it.
 func (f forward) matches() string {
-	match := fmt.Sprintf("-p %s -m %s --dport %d", f.protocol, f.protocol, f.host.Port())
+	match := f.port()
 	switch {
 	case !f.wild():
 		match += " -d " + f.host.Addr().String()
