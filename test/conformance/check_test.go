@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 )
 
 // checkCases are about CHECK, and about what a plugin refuses to read.
@@ -12,6 +13,7 @@ func checkCases() []testCase {
 		{"CHECK passes on layer 2 only", "0.4.0", checkLayerTwo},
 		{"CHECK passes while tcpdump listens on the bridge", "0.4.0", checkPromiscuous},
 		{"CHECK notices an address, a route, the interface or the bridge port that is gone", "0.4.0", checkNotices},
+		{"CHECK notices that the port's hairpin, isolation or state, or the rules of ipMasq, are not as asked for", "0.4.0", checkPort},
 		{"CHECK notices that the bridge lost the gateway address", "0.4.0", checkGateway},
 		{"CHECK without a previous result, or with a garbled one, is an error object", "0.4.0", checkPrevious},
 		{"CHECK is refused in 0.3.1", "", checkTooOld},
@@ -43,7 +45,7 @@ func checkPromiscuous(h *host) error {
 func checkNotices(h *host) error {
 	conf := h.gateway(h.ranges(subnet4, subnet6))
 	for _, damage := range []string{
-		"ip route del default", "ip -6 route del default", "ip addr flush dev eth0 scope global", "ip link set eth0 down", "ip link del eth0",
+		"ip route del default", "ip -6 route del default", "ip route del 10.1.0.0/24", "ip -6 route del fd00:1::/64", "ip addr flush dev eth0 scope global", "ip link set eth0 down", "ip link del eth0",
 	} {
 		p := h.Pod()
 		r := h.MustAdd(p, conf)
@@ -56,6 +58,26 @@ func checkNotices(h *host) error {
 	r := h.MustAdd(p, conf)
 	h.Must("ip link set " + r.Interfaces[1].Name + " nomaster")
 	return refused("CHECK without a port of the bridge", h.Check(p, conf, r), nil)
+}
+
+func checkPort(h *host) error {
+	asked := object{"hairpinMode": true, "portIsolation": true, "ipMasq": true, "ipMasqBackend": "iptables"}
+	conf := h.gateway(h.ranges(subnet4, subnet6)).With(asked)
+	for _, damage := range []string{
+		"bridge link set dev VETH hairpin off", "bridge link set dev VETH isolated off", "bridge link set dev VETH state 0",
+		"iptables -t nat -F", "ip6tables -t nat -F POSTROUTING",
+	} {
+		p := h.Pod()
+		r := h.MustAdd(p, conf)
+		if err := h.Check(p, conf, r); err != nil {
+			return err
+		}
+		h.Must(strings.ReplaceAll(damage, "VETH", r.Interfaces[1].Name))
+		if err := refused("CHECK after "+damage, h.Check(p, conf, r), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkGateway(h *host) error {

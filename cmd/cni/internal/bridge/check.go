@@ -10,10 +10,9 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
-	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -52,6 +51,9 @@ func check(req *protocol.Request) error {
 	var f findings
 	a := &addressing{addrs: addressesOf(prev), routes: prev.Routes}
 	if err := checkHost(&f, c, h, br, a); err != nil {
+		return err
+	}
+	if err := checkMasquerade(&f, req, c, prev, a); err != nil {
 		return err
 	}
 	if err := checkPod(&f, req, c, h, br, prev, a); err != nil {
@@ -119,83 +121,20 @@ func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressin
 	return nil
 }
 
-// checkPod looks at both ends of the veth, and at addresses and routes in the pod.
-func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, a *addressing) error {
-	pod, err := openPod(req)
-	if err != nil {
-		return err
-	}
-	defer pod.Close()
-	p, err := dialPod(pod)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	inside, err := p.LinkByName(req.IfName)
-	if errors.Is(err, rtnl.ErrNoLink) {
-		f.addf("the interface is gone")
+// checkMasquerade looks for the rules without which the pod reaches nobody outside. A pod that another plugin connected has
+// others.
+func checkMasquerade(f *findings, req *protocol.Request, c *config, prev *current.Result, a *addressing) error {
+	name := vethName(req)
+	if !c.masquerades() || !slices.ContainsFunc(prev.Interfaces, func(i *current.Interface) bool { return i.Name == name }) {
 		return nil
 	}
+	rules, err := masqueradeRules(req, c, a)
 	if err != nil {
 		return err
 	}
-	if err := checkEnds(f, req, c, h, br, pod, prev, inside); err != nil || c.DisableContainerInterface {
-		return err
+	there, err := masquerade.There(c.IPMasqBackend, req.Network, rules)
+	if err == nil && !there {
+		f.addf("the rules of ipMasq are gone")
 	}
-	if !inside.Up() {
-		f.addf("it is down")
-	}
-	return checkLayer3(f, p, inside, a)
-}
-
-// checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
-func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, prev *current.Result, inside *rtnl.Link) error {
-	mac := inside.MAC.String()
-	for _, in := range prev.Interfaces {
-		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
-			f.addf("its MAC address is %s, not %s", mac, in.Mac)
-		}
-	}
-	port, err := portOf(h, br, pod, inside)
-	if err == nil && port != nil && c.MACSpoofChk {
-		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
-		if err != nil {
-			return err
-		}
-		if !guarded {
-			f.addf("macspoofchk lets it send from any address")
-		}
-	}
-	switch {
-	case err != nil:
-		return err
-	case port == nil:
-		f.addf("it is not connected to the bridge %s", br.Name)
-	case !port.Up():
-		f.addf("the host's end %s is down (ip link set %s up)", port.Name, port.Name)
-	}
-	return nil
-}
-
-func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) error {
-	have, err := addrsOf(p, inside)
-	if err != nil {
-		return err
-	}
-	for _, addr := range a.addrs {
-		if !slices.Contains(have, addr.prefix) {
-			f.addf("the address %s is gone", addr.prefix)
-		}
-	}
-	for _, r := range a.routes {
-		want := routeOf(r, a, inside.Index)
-		there, err := p.HasRoute(want)
-		if err != nil {
-			return err
-		}
-		if !there {
-			f.addf("the route to %s via %s is gone", want.Dst, want.Gateway)
-		}
-	}
-	return nil
+	return err
 }

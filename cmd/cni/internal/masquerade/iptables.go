@@ -15,23 +15,29 @@ const postrouting = "POSTROUTING"
 // chainRules is how many rules a chain has.
 const chainRules = 2
 
-func (i iptables) ensure(network string, rules []Rule) error {
+func (i iptables) repairs(network string, rules []Rule) ([]repair, error) {
+	var all []repair
 	for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
 		mine := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return family(r.Source) != f })
 		if len(mine) == 0 {
 			continue
 		}
-		if err := i.ensureFamily(i.conn.IPTables(f, "nat"), network, mine); err != nil {
-			return err
+		table := i.conn.IPTables(f, "nat")
+		lines, err := missingLines(table, network, mine)
+		if err != nil {
+			return nil, err
+		}
+		if len(lines) > 0 {
+			all = append(all, func() error { return table.Restore(lines...) })
 		}
 	}
-	return nil
+	return all, nil
 }
 
-func (i iptables) ensureFamily(table *firewall.IPTables, network string, rules []Rule) error {
+func missingLines(table *firewall.IPTables, network string, rules []Rule) ([]string, error) {
 	jumps, err := table.Rules(postrouting)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var lines []string
 	seen := map[string]bool{}
@@ -41,7 +47,7 @@ func (i iptables) ensureFamily(table *firewall.IPTables, network string, rules [
 			seen[name] = true
 			content, err := table.Rules(name)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if len(content) != chainRules {
 				lines = append(lines, fillChain(name, r)...)
@@ -51,10 +57,7 @@ func (i iptables) ensureFamily(table *firewall.IPTables, network string, rules [
 			lines = append(lines, fmt.Sprintf("-A %s -s %s -m comment --comment %q -j %s", postrouting, r.Source, r.comment(network), name))
 		}
 	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return table.Restore(lines...)
+	return lines, nil
 }
 
 // fillChain makes the chain, or empties one that is not as it should be.

@@ -75,11 +75,13 @@ func multicast(p netip.Prefix) string {
 
 // backend keeps rules in one of the kernel's ways.
 type backend interface {
-	// ensure adds the rules that are missing, in one transaction.
-	ensure(network string, rules []Rule) error
+	// repairs are what adds the rules that are missing, each in one transaction; none are missing: none.
+	repairs(network string, rules []Rule) ([]repair, error)
 	// remove removes the network's rules that match says, by their comments, and what held only these.
 	remove(network string, match func(comment string) bool) error
 }
+
+type repair func() error
 
 // choose picks as the reference plugin does: iptables, unless only nft is there.
 func choose(name string, c *firewall.Conn) backend {
@@ -94,8 +96,24 @@ func choose(name string, c *firewall.Conn) backend {
 // Ensure makes the network's rules be there. The caller has made sure that they are wanted: by a lease.
 func Ensure(backendName, network string, rules []Rule) error {
 	return locked(func(c *firewall.Conn) error {
-		return choose(backendName, c).ensure(network, rules)
+		repairs, err := choose(backendName, c).repairs(network, rules)
+		for _, r := range repairs {
+			if err == nil {
+				err = r()
+			}
+		}
+		return err
 	})
+}
+
+// There says whether all of the rules are.
+func There(backendName, network string, rules []Rule) (there bool, err error) {
+	err = locked(func(c *firewall.Conn) error {
+		repairs, err := choose(backendName, c).repairs(network, rules)
+		there = len(repairs) == 0
+		return err
+	})
+	return there, err
 }
 
 // Remove removes rules of the network, whichever backend they are in: those of the owners that gone says, and if nobody

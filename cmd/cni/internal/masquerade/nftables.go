@@ -22,17 +22,21 @@ func rulesChain(network string) firewall.Chain {
 	return firewall.Chain{Family: firewall.Inet, Table: table(network), Name: "postrouting"}
 }
 
-func (n nftables) ensure(network string, rules []Rule) error {
+func (n nftables) repairs(network string, rules []Rule) ([]repair, error) {
 	have, err := n.conn.Rules(rulesChain(network))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool {
 		return slices.ContainsFunc(have, func(h firewall.Rule) bool { return h.Comment == r.comment(network) })
 	})
 	if len(missing) == 0 {
-		return nil
+		return nil, nil
 	}
+	return []repair{func() error { return firewall.Script(script(network, missing)) }}, nil
+}
+
+func script(network string, missing []Rule) string {
 	var b strings.Builder
 	name := table(network)
 	fmt.Fprintf(&b, "add table inet %s\nadd chain inet %s postrouting { type nat hook postrouting priority srcnat; }\n", name, name)
@@ -44,7 +48,7 @@ func (n nftables) ensure(network string, rules []Rule) error {
 		fmt.Fprintf(&b, "add rule inet %s postrouting %s saddr %s %s daddr != { %s, %s } masquerade comment %q\n",
 			name, ip, r.Source, ip, r.Within, multicast(r.Within), r.comment(network))
 	}
-	return firewall.Script(b.String())
+	return b.String()
 }
 
 func (n nftables) remove(network string, match func(string) bool) error {

@@ -185,6 +185,7 @@ func TestCheckFinds(t *testing.T) {
 		"ip link del br0":                                "the bridge br0 is gone",
 		"ip addr del 10.1.0.1/24 dev br0":                "lacks the gateway address 10.1.0.1/24",
 		"ip addr del fd00:1::1/64 dev br0":               "lacks the gateway address fd00:1::1/64",
+		"pod: ip route del 10.1.0.0/24":                  "the route to 10.1.0.0/24 is gone",
 		"ip link set VETH nomaster":                      "not connected to the bridge",
 		"ip link set VETH down":                          "the host's end",
 		"echo 0 >/proc/sys/net/ipv4/ip_forward":          "ip_forward is off",

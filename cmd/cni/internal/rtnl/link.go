@@ -25,7 +25,7 @@ type Link struct {
 	Alias     string
 	Promisc   bool
 
-	info []byte // what its kind has besides
+	info, port []byte // what its kind, and its being a port of a bridge, has besides
 }
 
 // Info is an attribute of its kind's, of IFLA_INFO_DATA; nil: it has none of this type.
@@ -206,7 +206,7 @@ func parseLink(b []byte) (*Link, error) {
 
 func (l *Link) readInfo(info []byte) {
 	l.Kind = text(attribute(info, infoKind))
-	l.info = attribute(info, infoData)
+	l.info, l.port = attribute(info, infoData), attribute(info, infoSlaveData)
 }
 
 func text(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }

@@ -1,0 +1,122 @@
+package bridge
+
+import (
+	"errors"
+	"slices"
+
+	current "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/cmd/cni/internal/spoof"
+)
+
+// checkPod looks at both ends of the veth, and at addresses and routes in the pod.
+func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, a *addressing) error {
+	pod, err := openPod(req)
+	if err != nil {
+		return err
+	}
+	defer pod.Close()
+	p, err := dialPod(pod)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	inside, err := p.LinkByName(req.IfName)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		f.addf("the interface is gone")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := checkEnds(f, req, c, h, br, pod, prev, inside); err != nil || c.DisableContainerInterface {
+		return err
+	}
+	if !inside.Up() {
+		f.addf("it is down")
+	}
+	return checkLayer3(f, p, inside, a)
+}
+
+// checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
+func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, prev *current.Result, inside *rtnl.Link) error {
+	mac := inside.MAC.String()
+	for _, in := range prev.Interfaces {
+		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
+			f.addf("its MAC address is %s, not %s", mac, in.Mac)
+		}
+	}
+	port, err := portOf(h, br, pod, inside)
+	if err == nil && port != nil && c.MACSpoofChk {
+		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
+		if err != nil {
+			return err
+		}
+		if !guarded {
+			f.addf("macspoofchk lets it send from any address")
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case port == nil:
+		f.addf("it is not connected to the bridge %s", br.Name)
+	case !port.Up():
+		f.addf("the host's end %s is down (ip link set %s up)", port.Name, port.Name)
+	default:
+		checkPort(f, c, port)
+	}
+	return nil
+}
+
+// checkPort looks at what the configuration asks of a port, and whether it passes packets.
+func checkPort(f *findings, c *config, port *rtnl.Link) {
+	p := port.Port()
+	if p.Blocked {
+		f.addf("the port %s of the bridge passes nothing (bridge link set dev %s state 3)", port.Name, port.Name)
+	}
+	if c.HairpinMode && !p.Hairpin {
+		f.addf("hairpinMode of %s is off (bridge link set dev %s hairpin on)", port.Name, port.Name)
+	}
+	if c.PortIsolation && !p.Isolated {
+		f.addf("portIsolation of %s is off (bridge link set dev %s isolated on)", port.Name, port.Name)
+	}
+}
+
+func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) error {
+	have, err := addrsOf(p, inside)
+	if err != nil {
+		return err
+	}
+	var wanted []rtnl.Route
+	for _, addr := range a.addrs {
+		if !slices.Contains(have, addr.prefix) {
+			f.addf("the address %s is gone", addr.prefix)
+		} else if network := addr.prefix.Masked(); !addr.prefix.IsSingleIP() { // which the kernel makes with the address
+			wanted = append(wanted, rtnl.Route{Dst: network, Index: inside.Index})
+		}
+	}
+	for _, r := range a.routes {
+		wanted = append(wanted, routeOf(r, a, inside.Index))
+	}
+	for _, want := range wanted {
+		there, err := p.HasRoute(want)
+		if err != nil {
+			return err
+		}
+		if !there {
+			f.addf("the route to %s%s is gone", want.Dst, via(want))
+		}
+	}
+	return nil
+}
+
+func via(r rtnl.Route) string {
+	if !r.Gateway.IsValid() {
+		return ""
+	}
+	return " via " + r.Gateway.String()
+}
