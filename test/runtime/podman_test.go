@@ -1,12 +1,14 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podnet/podnet/test/lab"
 )
@@ -48,7 +50,11 @@ func newPodman(t *testing.T, n *lab.Node) *podman {
 	must(t, err)
 	must(t, os.WriteFile(p.file("image.tar"), tarball, 0o644))
 	p.must("load", "--signature-policy", p.file("policy.json"), "-i", p.file("image.tar"))
-	t.Cleanup(func() { _, _ = p.do("rm", "-f", "-a", "-t", "0") }) // the process namespace takes what is left
+	t.Cleanup(func() {
+		if _, err := p.do("rm", "-f", "-a", "-t", "0"); err != nil {
+			t.Error(err)
+		}
+	})
 	return p
 }
 
@@ -59,7 +65,9 @@ func (p *podman) do(args ...string) (string, error) {
 	cmd := exec.Command("podman", append([]string{"--root", p.file("root"), "--runroot", p.file("run"), "--tmpdir", p.file("tmp"),
 		"--storage-driver", "vfs", "--network-config-dir", filepath.Dir(p.node.Path(lab.ConflistPath))}, args...)...)
 	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+p.file("containers.conf"))
-	out, err := p.node.Run(p.t.Context(), cmd)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own is over when it cleans up
+	defer cancel()
+	out, err := p.node.Run(ctx, cmd)
 	if err == nil && out.Code != 0 {
 		err = fmt.Errorf("podman %s: exit %d: %s%s", strings.Join(args, " "), out.Code, out.Stderr, out.Stdout)
 	}
