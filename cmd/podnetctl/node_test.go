@@ -146,6 +146,18 @@ func TestApplyBlocked(t *testing.T) {
 	h.run(0, "apply")
 }
 
+// What was done is said although the status cannot be written.
+func TestApplyWithoutStatus(t *testing.T) {
+	h := newHost(t)
+	if err := os.MkdirAll(h.Path(lab.StatusPath), 0o755); err != nil { // a directory in its place
+		t.Fatal(err)
+	}
+	got := h.runWith(valid, 2, "apply", "-")
+	if !strings.Contains(got.stdout, "in sync after") || !strings.Contains(got.stderr, lab.StatusPath) {
+		t.Errorf("apply says\n%s%s", got.stdout, got.stderr)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	h := newHost(t)
 	h.run(1, "status")

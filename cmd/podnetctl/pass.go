@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,22 +35,26 @@ func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge fu
 	if p.Plan == nil {
 		return p.Err
 	}
-	if err := n.report(&p); err != nil {
+	written := n.report(&p)
+	if err := errors.Join(c.showPass(n, &p, before), written); err != nil {
 		return err
 	}
+	if !p.InSync() {
+		return errNo
+	}
+	return nil
+}
+
+// showPass says what a pass has done. before is where the topology until then was kept.
+func (c *cli) showPass(n *node, p *reconcile.Pass, before reconcile.FileRef) error {
 	if c.json() {
 		r := p.Plan.Report(before)
 		r.Conclude(p.InSync(), p.Err)
-		err = c.writeJSON(r)
-	} else {
-		s := n.screen(p.Plan, false)
-		s.Applied, s.Daemon, s.Closing = true, "", n.outcome(&p)
-		err = screen.WritePlan(c.out, c.style(), s)
+		return c.writeJSON(r)
 	}
-	if err == nil && !p.InSync() {
-		err = errNo
-	}
-	return err
+	s := n.screen(p.Plan, false)
+	s.Applied, s.Daemon, s.Closing = true, "", n.outcome(p)
+	return screen.WritePlan(c.out, c.style(), s)
 }
 
 // report writes the node's status, unless that is a daemon's business.
