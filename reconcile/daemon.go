@@ -111,7 +111,7 @@ func (r *reasons) stop() {
 func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
 	var kernel, files <-chan struct{}
 	var held <-chan time.Time
-	rested, due := time.After(rest), d.source.Due()
+	rested, due := time.After(rest), d.source.due()
 	for {
 		d.Turned()
 		select {

@@ -23,23 +23,23 @@ type Guard struct {
 // with the topology in force; without one, with the peers in the kernel. witness may be nil: nobody knows of the kernel, and
 // pods count as present. The error says that the kernel could not be looked at.
 func Protect(witness Witness, own *schema.Node, inForce, next *schema.Topology) (Guard, error) {
-	var past Past
+	var was past
 	switch {
 	case inForce != nil:
-		past = PastOf(inForce, earlier(inForce, own))
+		was = pastOf(inForce, earlier(inForce, own))
 	case witness != nil && own != nil:
 		live, err := witness.Owned(state.KindLink, state.KindAddr, state.KindNeigh, state.KindFDB, state.KindRoute)
 		if err != nil {
 			return Guard{}, fmt.Errorf("no topology is in force, and the peers in the kernel cannot be looked at: %w", err)
 		}
-		past = PastInKernel(live, next, own)
+		was = pastInKernel(live, next, own)
 	}
 	pods := true
 	if witness != nil {
-		n, err := witness.Pods(past.Bridge)
+		n, err := witness.Pods(was.Bridge)
 		pods = err != nil || n > 0
 	}
-	return Examine(past, next, own, pods), nil
+	return examine(was, next, own, pods), nil
 }
 
 // earlier is the node's entry in an earlier topology, under whatever name it had there; nil: it had none.
@@ -58,8 +58,8 @@ func earlier(t *schema.Topology, own *schema.Node) *schema.Node {
 	return nil
 }
 
-// Past is what the guard compares a proposed topology with: what this node has followed until now.
-type Past struct {
+// past is what the guard compares a proposed topology with: what this node has followed until now.
+type past struct {
 	Name    string         // metadata.name; "": nobody knows
 	VXLAN   schema.VXLAN   // VNI 0: nobody knows
 	Bridge  string         // "": nobody knows
@@ -69,9 +69,9 @@ type Past struct {
 	Percent int            // of the peers may be disrupted
 }
 
-// PastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a peer.
-func PastOf(t *schema.Topology, own *schema.Node) Past {
-	p := Past{Name: t.Name, VXLAN: t.Network.VXLAN, Bridge: t.Network.Bridge.Name, Own: own, Percent: t.Safety.MaxDisruptedPeersPercent}
+// pastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a peer.
+func pastOf(t *schema.Topology, own *schema.Node) past {
+	p := past{Name: t.Name, VXLAN: t.Network.VXLAN, Bridge: t.Network.Bridge.Name, Own: own, Percent: t.Safety.MaxDisruptedPeersPercent}
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		p.Nodes = append(p.Nodes, n.Name)
@@ -82,21 +82,21 @@ func PastOf(t *schema.Topology, own *schema.Node) Past {
 	return p
 }
 
-// Examine compares a proposed topology with the past. own is this node's entry in it, nil for a cluster without a point of
+// examine compares a proposed topology with the past. own is this node's entry in it, nil for a cluster without a point of
 // view; pods says that pods of this node are present. The limit is the past's: a file cannot raise it for itself.
-func Examine(past Past, next *schema.Topology, own *schema.Node, pods bool) Guard {
-	d := past.disruption(next)
-	identity := past.identity(next, own, pods)
-	limit := (past.Percent*len(past.Peers) + 99) / 100
+func examine(was past, next *schema.Topology, own *schema.Node, pods bool) Guard {
+	d := was.disruption(next)
+	identity := was.identity(next, own, pods)
+	limit := (was.Percent*len(was.Peers) + 99) / 100
 	if len(identity) == 0 && d.count() <= limit {
-		said := fmt.Sprintf("%s (limit %d %%)", d.tally(len(past.Peers)), past.Percent)
+		said := fmt.Sprintf("%s (limit %d %%)", d.tally(len(was.Peers)), was.Percent)
 		return Guard{Passes: true, Message: said, Numbers: said}
 	}
 	numbers := identity
 	if d.count() > limit {
-		numbers = append(numbers, fmt.Sprintf("%s (limit %d)", d.sentence(len(past.Peers)), limit))
+		numbers = append(numbers, fmt.Sprintf("%s (limit %d)", d.sentence(len(was.Peers)), limit))
 	}
-	g := Guard{Numbers: strings.Join(numbers, "; "), Cause: guess(past, d, next), WaysOn: d.waysOn(len(identity) > 0)}
+	g := Guard{Numbers: strings.Join(numbers, "; "), Cause: guess(was, d, next), WaysOn: d.waysOn(len(identity) > 0)}
 	g.compose()
 	return g
 }
@@ -135,7 +135,7 @@ type disruption struct {
 // change is a peer whose objects change.
 type change struct{ before, now *schema.Node }
 
-func (p Past) disruption(next *schema.Topology) disruption {
+func (p past) disruption(next *schema.Topology) disruption {
 	now := make(map[string]*schema.Node, len(next.Nodes))
 	for i := range next.Nodes {
 		now[next.Nodes[i].Name] = &next.Nodes[i]
@@ -206,7 +206,7 @@ func (d disruption) waysOn(identity bool) string {
 
 // identity is what no file may change unasked, however few the peers: every node would have to follow at the same moment,
 // or pods of this node would lose their network.
-func (p Past) identity(next *schema.Topology, own *schema.Node, pods bool) []string {
+func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []string {
 	var changes []string
 	add := func(is bool, field string, before, now any, why string) {
 		if is {

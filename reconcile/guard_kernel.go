@@ -8,11 +8,11 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// PastInKernel is the past of a node that has lost the topology in force, told by what podnet's devices still hold. The
+// pastInKernel is the past of a node that has lost the topology in force, told by what podnet's devices still hold. The
 // kernel knows no names: a peer is named by the entry of next, or of its removedNodes, that has its VTEP MAC. Where the
 // kernel does not say, nothing has changed. own is this node's entry in next.
-func PastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) Past {
-	p := Past{Percent: next.Safety.MaxDisruptedPeersPercent, Own: &schema.Node{Name: own.Name}}
+func pastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) past {
+	p := past{Percent: next.Safety.MaxDisruptedPeersPercent, Own: &schema.Node{Name: own.Name}}
 	for _, l := range live.Links.Rows() {
 		switch {
 		case l.Type == "vxlan" && p.VXLAN.VNI == 0:

@@ -109,7 +109,7 @@ func TestGuard(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before, next := clusterOf(21, nil), clusterOf(21, c.edit)
 			own := &next.Nodes[0]
-			g := Examine(PastOf(before, earlier(before, own)), next, own, c.pods)
+			g := examine(pastOf(before, earlier(before, own)), next, own, c.pods)
 			if g.Passes != c.passes {
 				t.Errorf("passes: %v, want %v: %s", g.Passes, c.passes, g.Message)
 			}
@@ -130,7 +130,7 @@ func TestGuardLimit(t *testing.T) {
 		before := clusterOf(c.peers+1, func(t *schema.Topology) { t.Safety.MaxDisruptedPeersPercent = c.percent })
 		for gone := range c.peers + 1 {
 			next := clusterOf(c.peers+1-gone, nil)
-			if g := Examine(PastOf(before, &before.Nodes[0]), next, &next.Nodes[0], true); g.Passes != (gone <= c.may) {
+			if g := examine(pastOf(before, &before.Nodes[0]), next, &next.Nodes[0], true); g.Passes != (gone <= c.may) {
 				t.Errorf("%d of %d peers gone at %d %%: %+v", gone, c.peers, c.percent, g)
 			}
 		}
@@ -141,7 +141,7 @@ func TestGuardLimit(t *testing.T) {
 func TestGuardOfUnallocated(t *testing.T) {
 	before := clusterOf(10, eachPeer(func(n *schema.Node, _ int) { n.PodCIDRs = nil }))
 	for _, next := range []*schema.Topology{clusterOf(10, nil), clusterOf(1, nil)} {
-		if g := Examine(PastOf(before, &before.Nodes[0]), next, &next.Nodes[0], true); !g.Passes {
+		if g := examine(pastOf(before, &before.Nodes[0]), next, &next.Nodes[0], true); !g.Passes {
 			t.Errorf("%+v", g)
 		}
 	}
@@ -192,7 +192,7 @@ func TestGuardByKernel(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			next := clusterOf(21, c.edit)
 			own := &next.Nodes[0]
-			g := Examine(PastInKernel(kernelOf(t, clusterOf(21, nil)), next, own), next, own, true)
+			g := examine(pastInKernel(kernelOf(t, clusterOf(21, nil)), next, own), next, own, true)
 			if g.Passes != c.passes || !strings.Contains(g.Message, c.says) {
 				t.Errorf("passes %v, want %v and %q: %s", g.Passes, c.passes, c.says, g.Message)
 			}
@@ -215,10 +215,10 @@ func TestGuardByDamagedKernel(t *testing.T) {
 		}
 	}
 	own := &next.Nodes[0]
-	if g := Examine(PastInKernel(live, next, own), next, own, true); !g.Passes || !strings.Contains(g.Message, "1 of 20 peers disrupted") {
+	if g := examine(pastInKernel(live, next, own), next, own, true); !g.Passes || !strings.Contains(g.Message, "1 of 20 peers disrupted") {
 		t.Errorf("%+v", g)
 	}
-	if g := Examine(PastInKernel(&state.Live{}, next, own), next, own, true); !g.Passes || !strings.Contains(g.Message, "no peers yet") {
+	if g := examine(pastInKernel(&state.Live{}, next, own), next, own, true); !g.Passes || !strings.Contains(g.Message, "no peers yet") {
 		t.Errorf("nothing in the kernel: %+v", g)
 	}
 }

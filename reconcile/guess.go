@@ -11,11 +11,11 @@ import (
 
 // guess says what probably went wrong in a refused topology; "": nothing in particular. Each guess needs a pattern that
 // most of the disrupted peers follow, and the more specific come first.
-func guess(past Past, d disruption, next *schema.Topology) string {
-	for _, g := range []func(Past, disruption, *schema.Topology) string{
+func guess(was past, d disruption, next *schema.Topology) string {
+	for _, g := range []func(past, disruption, *schema.Topology) string{
 		otherCluster, renamed, cutOff, shifted, familyChanged, sameChange,
 	} {
-		if cause := g(past, d, next); cause != "" {
+		if cause := g(was, d, next); cause != "" {
 			return cause
 		}
 	}
@@ -25,16 +25,16 @@ func guess(past Past, d disruption, next *schema.Topology) string {
 // most: more than half, and not a lone one.
 func most(n, of int) bool { return n > 1 && 2*n > of }
 
-func otherCluster(past Past, d disruption, next *schema.Topology) string {
-	if past.Name != "" && past.Name != next.Name || len(d.leaving) > 1 && len(d.leaving) == len(past.Peers) && !sharesIP(past, next) {
+func otherCluster(was past, d disruption, next *schema.Topology) string {
+	if was.Name != "" && was.Name != next.Name || len(d.leaving) > 1 && len(d.leaving) == len(was.Peers) && !sharesIP(was, next) {
 		return "this is probably the file of another cluster"
 	}
 	return ""
 }
 
-func sharesIP(past Past, next *schema.Topology) bool {
+func sharesIP(was past, next *schema.Topology) bool {
 	there := ips(next)
-	for _, p := range past.Peers {
+	for _, p := range was.Peers {
 		if there[p.IP] != nil {
 			return true
 		}
@@ -51,7 +51,7 @@ func ips(t *schema.Topology) map[netip.Addr]*schema.Node {
 }
 
 // renamed: the addresses are still there, under other names.
-func renamed(_ Past, d disruption, next *schema.Topology) string {
+func renamed(_ past, d disruption, next *schema.Topology) string {
 	there := ips(next)
 	example, n := "", 0
 	for _, p := range d.leaving {
@@ -68,17 +68,17 @@ func renamed(_ Past, d disruption, next *schema.Topology) string {
 }
 
 // cutOff: what is there is as it was, and what is missing are the last entries.
-func cutOff(past Past, d disruption, next *schema.Topology) string {
+func cutOff(was past, d disruption, next *schema.Topology) string {
 	n := len(next.Nodes)
-	if len(d.leaving) == 0 || len(d.changed) > 0 || n >= len(past.Nodes) {
+	if len(d.leaving) == 0 || len(d.changed) > 0 || n >= len(was.Nodes) {
 		return ""
 	}
 	for i := range next.Nodes {
-		if next.Nodes[i].Name != past.Nodes[i] {
+		if next.Nodes[i].Name != was.Nodes[i] {
 			return ""
 		}
 	}
-	said := fmt.Sprintf("they are the last entries of the file in force, %d now and %d before: it was probably cut off", n, len(past.Nodes))
+	said := fmt.Sprintf("they are the last entries of the file in force, %d now and %d before: it was probably cut off", n, len(was.Nodes))
 	if next.Line("metadata.nodeCount") == 0 {
 		said += " (metadata.nodeCount would tell)"
 	}
@@ -86,10 +86,10 @@ func cutOff(past Past, d disruption, next *schema.Topology) string {
 }
 
 // shifted: peers have what others had before.
-func shifted(past Past, d disruption, _ *schema.Topology) string {
+func shifted(was past, d disruption, _ *schema.Topology) string {
 	owners := map[netip.Prefix]bool{}
 	addrs := map[netip.Addr]bool{}
-	for _, p := range past.Peers {
+	for _, p := range was.Peers {
 		addrs[p.IP] = true
 		for _, c := range p.PodCIDRs {
 			owners[c] = true
@@ -124,7 +124,7 @@ func taken(c change, owners map[netip.Prefix]bool) bool {
 }
 
 // familyChanged: the same ranges, but for those of one family.
-func familyChanged(_ Past, d disruption, _ *schema.Topology) string {
+func familyChanged(_ past, d disruption, _ *schema.Topology) string {
 	lost, gained := 0, 0
 	for _, c := range d.changed {
 		switch before, now := c.before.PodCIDRs, c.now.PodCIDRs; {
@@ -144,7 +144,7 @@ func familyChanged(_ Past, d disruption, _ *schema.Topology) string {
 }
 
 // sameChange: one field of nearly all.
-func sameChange(past Past, d disruption, _ *schema.Topology) string {
+func sameChange(was past, d disruption, _ *schema.Topology) string {
 	fields := []struct {
 		name, guess string
 		n           int
@@ -162,8 +162,8 @@ func sameChange(past Past, d disruption, _ *schema.Topology) string {
 		}
 	}
 	for _, f := range fields {
-		if most(f.n, len(past.Peers)) {
-			return fmt.Sprintf("the %s of %d of %d peers changes: %s", f.name, f.n, len(past.Peers), f.guess)
+		if most(f.n, len(was.Peers)) {
+			return fmt.Sprintf("the %s of %d of %d peers changes: %s", f.name, f.n, len(was.Peers), f.guess)
 		}
 	}
 	return ""

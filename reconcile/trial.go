@@ -76,8 +76,8 @@ func (s *Source) Trial() *Trial {
 // Left is how long a trial has still to go by this host's clock.
 func (s *Source) Left(t *Trial) time.Duration { return t.Left(s.clock()) }
 
-// Due fires when the trial that is under way is over; nil: there is none.
-func (s *Source) Due() <-chan time.Time {
+// due fires when the trial that is under way is over; nil: there is none.
+func (s *Source) due() <-chan time.Time {
 	t := s.Trial()
 	if t == nil {
 		return nil
