@@ -119,10 +119,11 @@ func (g Guard) For(file string) Guard {
 	return g
 }
 
-// blame takes a wrong nodeCount for the cause.
+// blame takes a wrong nodeCount for the cause; while it is wrong, no command accepts the file.
 func (g *Guard) blame(bad *schema.Invalid) {
 	f := bad.Faults[0]
 	g.Cause = f.Field + " " + f.Message
+	g.WaysOn = strings.Replace(g.WaysOn, "or if ", fmt.Sprintf("or, once nodeCount says %d, if ", bad.Nodes), 1)
 	g.compose()
 }
 

@@ -133,6 +133,7 @@ func TestJudgeTellsWhatIsMissing(t *testing.T) {
 	put(t, paths.Topology, strings.TrimSuffix(whole, nodeB+nodeC))
 	check(t, step{name: "cut", follows: "192.0.2.2", origin: OriginLastGood, reason: ReasonGuard, messages: []string{
 		"drops 2 of 2 peers, none named in removedNodes: b, c (limit 1)", "metadata.nodeCount says 3 nodes, the file holds 1: it was probably cut off",
+		"or, once nodeCount says 1, if they really leave",
 	}}, source.Judge(Identity{Node: "a"}))
 	if v := source.Overrule(Identity{Node: "a"}); v.OnDisk.Accepted {
 		t.Error("a file with the wrong nodeCount was accepted")

@@ -106,7 +106,7 @@ func sameRange(n int) string {
 func TestTooLarge(t *testing.T) {
 	data := append(bytes.Repeat([]byte("#\n"), MaxBytes/2), '\n')
 	got := faultsOf(t, data).Error()
-	if want := "topology.yaml:1:1: the file has 67108865 bytes (at most 64 MiB)"; got != want {
+	if want := "topology.yaml:1:1: the file is too large (at most 64 MiB)"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -14,7 +14,7 @@ const MaxBytes = 64 << 20
 // Characters that only some programs take for a line break are refused so that line numbers mean the same everywhere.
 func (r *reader) checkText(data []byte) bool {
 	if len(data) > MaxBytes {
-		r.faultAt(position{line: 1, column: 1}, "", fmt.Sprintf("the file has %d bytes", len(data)), "at most 64 MiB")
+		r.faultAt(position{line: 1, column: 1}, "", "the file is too large", "at most 64 MiB")
 		return false
 	}
 	if off, what := badCharacter(data); off >= 0 {

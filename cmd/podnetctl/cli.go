@@ -38,6 +38,7 @@ func run(args []string, p process) int {
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
+	checkArguments(root)
 	err := root.Execute()
 	var no *refusal
 	switch {
@@ -91,12 +92,6 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
 	root.AddCommand(c.await(), c.version())
 	root.AddCommand(c.manual()...)
 	explainMistakes(root)
-	root.InitDefaultHelpCmd()
-	for _, verb := range root.Commands() {
-		if verb.Name() == "help" {
-			verb.Args = topic
-		}
-	}
 	return root
 }
 
@@ -110,6 +105,20 @@ func addGroup(root *cobra.Command, title string, verbs ...*cobra.Command) {
 		v.GroupID = title
 	}
 	root.AddCommand(verbs...)
+}
+
+// checkArguments has cobra's own verbs refuse what they do not know. They take over the outputs that root has by then.
+func checkArguments(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, verb := range root.Commands() {
+		switch verb.Name() {
+		case "help":
+			verb.Args = topic
+		case "completion": // only what runs has its arguments checked
+			verb.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // topic refuses help on a verb that does not exist, which cobra calls a success.

@@ -16,7 +16,7 @@ import (
 )
 
 func (c *cli) fleet() *cobra.Command {
-	digest := ""
+	var expected digest
 	cmd := &cobra.Command{
 		Use:   "fleet FILE|DIR...",
 		Short: "Put together what many nodes say: statuses or plans, as a table or a page",
@@ -29,20 +29,16 @@ Exit codes: 0 everybody is there, in sync, and on the same, expected file; 1 not
 		Example: "  podnetctl fleet -f topology.yaml plans/\n  podnetctl fleet -f topology.yaml -o html statuses/ > fleet.html",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.runFleet(args, digest, func() bool { return cmd.Flags().Changed("topology") })
+			return c.runFleet(args, string(expected), func() bool { return cmd.Flags().Changed("topology") })
 		},
 	}
-	cmd.Flags().StringVar(&digest, "expect-digest", "", "the topology they should be on: a `SHA`-256, with or without sha256: (default: that of -f)")
+	cmd.Flags().Var(&expected, "expect-digest", "the topology they should be on: a `SHA`-256, with or without sha256: (default: that of -f)")
 	return cmd
 }
 
 // runFleet: hasTopology says, once the settings are resolved, whether anybody named a topology.
-func (c *cli) runFleet(args []string, digest string, hasTopology func() bool) error {
-	var want aggregate.Expectation
-	var err error
-	if want.Digest, err = fullDigest("--expect-digest", digest); err != nil {
-		return err
-	}
+func (c *cli) runFleet(args []string, expected string, hasTopology func() bool) error {
+	want := aggregate.Expectation{Digest: expected}
 	s, err := c.settings()
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func TestFleetAnswers(t *testing.T) {
 		{well, 0, "  1 node   IN SYNC      sha256:aaaaaaaaaaaa  node-a\n  0 nodes  missing                           all on sha256:aaaaaaaaaaaa"},
 		{"--expect-digest " + strings.Repeat("a", 64) + " " + well, 0, "IN SYNC"},
 		{"--expect-digest " + strings.Repeat("b", 64) + " " + well, 1, "another file than expected"},
-		{"--expect-digest bb " + well, 2, "--expect-digest bb: write the 64 hex digits"},
+		{"--expect-digest bb " + well, 2, `"bb" for "--expect-digest" flag: write the 64 hex digits`},
 		{well + " " + ill, 1, "           StaleTopology RemovalGuard: too many leave"},
 		{well + " " + ill, 1, "  2 MTUs   1450 on node-a; 1400 on node-b (large packets"},
 		{"-f " + bad + " " + well, 1, "nodes[1].ip"},

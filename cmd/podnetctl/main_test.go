@@ -99,9 +99,12 @@ func TestOfflineVerbs(t *testing.T) {
 		{"schema", []string{"schema"}, "", 0, `"$schema"`},
 		{"version", []string{"version"}, "", 0, "podnetctl devel"},
 		{"completion", []string{"completion", "bash"}, "", 0, "podnetctl"},
+		{"completion for no such shell", []string{"completion", "bogus"}, "", 2, "bogus"},
 		{"help", nil, "", 0, "Exit codes"},
 		{"help on a verb", []string{"help", "validate"}, "", 0, "--against"},
 		{"help on no verb", []string{"help", "bogus"}, "", 2, "bogus"},
+		{"a digest that a failed command printed", []string{"status", "--digest", ""}, "", 2, "64 hex digits"},
+		{"a digest that is expected and none", []string{"fleet", "--expect-digest", "", dir}, "", 2, "64 hex digits"},
 		{"a digest that is none", []string{"status", "--digest", "4c1d"}, "", 2, "64 hex digits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

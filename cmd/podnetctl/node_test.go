@@ -174,8 +174,8 @@ func TestStatus(t *testing.T) {
 	release()
 	defer h.daemon(time.Second)()
 	digest := lab.Digest(valid)
-	for _, d := range []string{"", digest, strings.TrimPrefix(digest, "sha256:")} {
-		if got := h.run(0, "status", "--digest", d); !strings.Contains(got.stdout, "IN SYNC   1 peer") {
+	for _, args := range [][]string{{"status"}, {"status", "--digest", digest}, {"status", "--digest", strings.TrimPrefix(digest, "sha256:")}} {
+		if got := h.run(0, args...); !strings.Contains(got.stdout, "IN SYNC   1 peer") {
 			t.Errorf("in sync:\n%s", got.stdout)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ const waitPause = 300 * time.Millisecond
 type statusFlags struct {
 	wait   time.Duration
 	watch  bool
-	digest string
+	digest digest
 }
 
 func (c *cli) status() *cobra.Command {
@@ -38,15 +39,12 @@ no trial is pending, and podnetd runs and its last pass is younger than three re
 	}
 	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait for the answer to be yes, at most so long")
 	cmd.Flags().BoolVar(&f.watch, "watch", false, "a live screen, until interrupted; without a terminal a line of JSON for each change")
-	cmd.Flags().StringVar(&f.digest, "digest", "", "the topology in force must be this one: a `SHA`-256, with or without sha256:")
+	cmd.Flags().Var(&f.digest, "digest", "the topology in force must be this one: a `SHA`-256, with or without sha256:")
 	return cmd
 }
 
 func (c *cli) runStatus(ctx context.Context, f statusFlags) error {
-	digest, err := fullDigest("--digest", f.digest)
-	if err != nil {
-		return err
-	}
+	digest := string(f.digest)
 	if f.watch && f.wait > 0 {
 		return fmt.Errorf("--watch and --wait exclude each other")
 	}
@@ -84,14 +82,21 @@ func (c *cli) showStatus(n *node, s screen.Status) error {
 	return err
 }
 
-// fullDigest checks a digest and puts sha256: in front of it: a prefix of one could match by accident.
-func fullDigest(flag, s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
+// digest is a flag's value: whole, with sha256: in front of it; "": the flag was not given. A prefix of one could match by
+// accident, and what is empty comes of a command that failed.
+type digest string
+
+// Set takes what sha256sum prints, with or without sha256: in front of it.
+func (d *digest) Set(s string) error {
 	hex := strings.TrimPrefix(s, "sha256:")
 	if len(hex) != 64 || strings.Trim(hex, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("%s %s: write the 64 hex digits that sha256sum prints", flag, s)
+		return errors.New("write the 64 hex digits that sha256sum prints")
 	}
-	return "sha256:" + hex, nil
+	*d = digest("sha256:" + hex)
+	return nil
 }
+
+func (d *digest) String() string { return string(*d) }
+
+// Type is what the flag's help calls its value.
+func (d *digest) Type() string { return "SHA" }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,8 +142,9 @@ func (v *statusView) details() []Row {
 	}
 	rows = append(rows, v.cni()...)
 	rows = append(rows, Row{Label: "Healed", Text: v.healed()})
+	said := []string{reconcile.Ready, reconcile.StaleTopology, reconcile.ConfirmPending} // by what is above, or among the answers
 	for _, c := range v.Conditions {
-		if c.Status == "True" && c.Type != reconcile.Ready && c.Type != reconcile.StaleTopology {
+		if c.Status == "True" && !slices.Contains(said, c.Type) {
 			rows = append(rows, Row{Label: c.Type, Text: c.Message, Bad: true})
 		}
 	}
