@@ -152,10 +152,48 @@ func TestLinks(t *testing.T) {
 	for _, page := range pages(t) {
 		data, err := os.ReadFile(filepath.Join(lab.SourceTree(), page))
 		must(t, err)
-		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`).FindAllStringSubmatch(string(data), -1) {
-			if _, err := os.Stat(filepath.Join(lab.SourceTree(), filepath.Dir(page), link[1])); err != nil {
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)#?([^)]*)\)`).FindAllStringSubmatch(string(data), -1) {
+			target := filepath.Join(lab.SourceTree(), filepath.Dir(page), link[1])
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: a link to %s: %v", page, link[1], err)
+			} else if link[2] != "" && !slices.Contains(anchors(t, target), link[2]) {
+				t.Errorf("%s: a link to %s: no heading is #%s", page, link[1], link[2])
 			}
 		}
+	}
+}
+
+// anchors are the headings of a page as links to them are written.
+func anchors(t *testing.T, page string) []string {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	must(t, err)
+	var all []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(data), -1) {
+		plain := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		all = append(all, strings.ReplaceAll(plain, " ", "-"))
+	}
+	return all
+}
+
+// The troubleshooting page knows whatever doctor can find.
+func TestFindings(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(lab.SourceTree(), "cmd/podnetctl/README.md"))
+	must(t, err)
+	files, err := filepath.Glob(filepath.Join(lab.SourceTree(), "reconcile/doctor/*.go"))
+	must(t, err)
+	seen := 0
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		must(t, err)
+		for _, id := range regexp.MustCompile(`"([a-z]+(?:-[a-z]+)+)", (?:Error|Warning|severity)`).FindAllStringSubmatch(string(source), -1) {
+			seen++
+			if !strings.Contains(string(page), "`"+id[1]+"`") {
+				t.Errorf("%s: the page does not know %s", file, id[1])
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("%d findings in doctor's source", seen)
 	}
 }
