@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
@@ -22,9 +21,6 @@ type Garbage struct {
 	Kept  []ipam.Lease // leases of other plugins, without a veth of podnet's: nobody can tell what they are for
 }
 
-// inFlight is how long an ADD may take from its lease to its veth. One that takes longer finds its lease gone and fails.
-const inFlight = time.Minute
-
 // Collect frees what the pods of podnet's own network have left behind. A pod is gone when its host veth is; one that is
 // being added is not gone.
 func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
@@ -38,7 +34,7 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 		return !exists, err
 	}
 	var failed error
-	g.Freed, failed = store.Collect(ctx, time.Now().Add(-inFlight), gone)
+	g.Freed, failed = store.Collect(ctx, gone, settled)
 	for l, err := range store.Leases() {
 		if err == nil && !l.Ours {
 			if is, err := gone(l.Owner); err == nil && is {

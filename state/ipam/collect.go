@@ -4,21 +4,24 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"time"
 )
 
-// Collect frees the leases that podnet's plugins made before a time and whose owner is gone, and returns them. gone is asked
-// with the store's lock held, just before the lease goes; it is also asked without, to find what to look at. Leases of
-// other plugins stay: nobody can tell what they are for.
-func (s *Store) Collect(ctx context.Context, before time.Time, gone func(Owner) (bool, error)) (freed []Lease, err error) {
+// Collect frees the leases that podnet's plugins made and whose owner is gone, and returns them. Of those that look so,
+// settled leaves out what an ADD that has not made its veth yet may have. gone is asked again with the store's lock held,
+// just before a lease goes. Leases of other plugins stay: nobody can tell what they are for.
+func (s *Store) Collect(ctx context.Context, gone func(Owner) (bool, error), settled func([]Lease) []Lease) (freed []Lease, err error) {
+	var found []Lease
 	for l, bad := range s.Leases() {
-		if err = errors.Join(err, bad); bad != nil {
-			continue
+		is := false
+		if bad == nil && l.Ours {
+			is, bad = gone(l.Owner)
 		}
-		is, bad := collectable(l, before, gone)
-		if is {
-			is, bad = s.collect(ctx, l.Addr, before, gone)
+		if err = errors.Join(err, bad); is {
+			found = append(found, l)
 		}
+	}
+	for _, l := range settled(found) {
+		is, bad := s.collect(ctx, l, gone)
 		if err = errors.Join(err, bad); is {
 			freed = append(freed, l)
 		}
@@ -26,24 +29,17 @@ func (s *Store) Collect(ctx context.Context, before time.Time, gone func(Owner) 
 	return freed, err
 }
 
-func collectable(l Lease, before time.Time, gone func(Owner) (bool, error)) (bool, error) {
-	if !l.Ours || !l.Since.Before(before) {
-		return false, nil
-	}
-	return gone(l.Owner)
-}
-
-// collect looks again with the lock held: an ADD may have taken the lease up in the meantime.
-func (s *Store) collect(ctx context.Context, a netip.Addr, before time.Time, gone func(Owner) (bool, error)) (freed bool, err error) {
+// collect looks again with the lock held: an ADD may have taken the lease up in the meantime, which renews it.
+func (s *Store) collect(ctx context.Context, found Lease, gone func(Owner) (bool, error)) (freed bool, err error) {
 	err = s.locked(ctx, func() error {
-		l, ok, err := s.lease(a)
-		if err != nil || !ok {
+		l, ok, err := s.lease(found.Addr)
+		if err != nil || !ok || !l.Ours || l.Owner != found.Owner || !l.Since.Equal(found.Since) {
 			return err
 		}
-		if is, err := collectable(l, before, gone); err != nil || !is {
+		if is, err := gone(l.Owner); err != nil || !is {
 			return err
 		}
-		_, err = s.release(l.Owner, []netip.Addr{a})
+		_, err = s.release(l.Owner, []netip.Addr{l.Addr})
 		freed = err == nil
 		return err
 	})
