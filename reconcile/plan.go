@@ -102,6 +102,15 @@ func (p *Plan) Peer(s *Step) (*schema.Node, *schema.Topology) {
 	return &t.Nodes[from], t
 }
 
+// Concerned is the peer whose object a conflict is about; nil: it is the node's own.
+func (p *Plan) Concerned(c state.Conflict) *schema.Node {
+	_, from, found := p.Want.Find(c.Key)
+	if !found || from == state.OwnNode {
+		return nil
+	}
+	return &p.Topology.Nodes[from]
+}
+
 // Count is the number of steps of an operation that are not skipped.
 func (p *Plan) Count(op state.Op) int {
 	n := 0

@@ -187,7 +187,11 @@ func (v *planView) conflicts() {
 	v.page.line("", span{"Conflict, left alone", bold})
 	var all []object
 	for _, c := range v.Conflicts {
-		all = append(all, object{mark: '!', kind: c.Key.Kind.String(), name: c.Object(), detail: c.Owner})
+		owner := c.Owner
+		if peer := v.Concerned(c); peer != nil {
+			owner += "; concerns " + peer.Name
+		}
+		all = append(all, object{mark: '!', kind: c.Key.Kind.String(), name: c.Object(), detail: owner})
 		if c.Remedy != "" {
 			all = append(all, object{detail: "           " + remedy(c.Remedy)})
 		}
