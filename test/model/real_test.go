@@ -76,6 +76,9 @@ func (w *world) eventReal() error {
 	case 5:
 		return w.tryReal()
 	default:
+		if err := w.pass(); err != nil { // the daemon knows the file that it stays with
+			return err
+		}
 		if err := w.bad(); err != nil {
 			return err
 		}
