@@ -25,12 +25,20 @@ func (h *host) faulty() map[string]struct {
 	h.first(small)
 	_, full := h.Add(h.Pod(), small)
 	_, range31 := h.Add(h.Pod(), h.gateway(h.ranges("10.1.0.0/31")))
+	_, slash := h.Add(h.Pod(), h.gateway(h.ranges(subnet4)).With(object{"bridge": "a/b"}))
+	_, tiny := h.Add(h.Pod(), h.gateway(h.ranges(subnet4)).With(object{"mtu": 20}))
+	_, tight := h.Add(h.Pod(), h.gateway(h.ranges(subnet6)).With(object{"mtu": 1279}))
+	_, zero := h.Add(h.Pod(), h.gateway(h.ranges(subnet4)).With(object{"runtimeConfig": object{"mac": "00:00:00:00:00:00"}}))
 	return calls{
 		"a configuration that is no JSON":  {plugin(`{"cniVersion":`, append(all, "COMMAND=ADD")...), []int{6}},
 		"no CNI_NETNS":                     {plugin(good, "COMMAND=ADD", all[0], all[2], all[3]), []int{4}},
 		"a forbidden CNI_CONTAINERID":      {plugin(good, "COMMAND=ADD", "CONTAINERID=../x", all[1], all[2], all[3]), []int{4}},
 		"an unknown CNI_COMMAND":           {plugin(good, append(all, "COMMAND=JUMP")...), []int{4}},
 		"a range that is too small":        {range31, []int{7}},
+		"a bridge with a slash":            {slash, []int{7}},
+		"an mtu that no link has":          {tiny, []int{7}},
+		"an mtu too small for IPv6":        {tight, []int{7}},
+		"a MAC address of zeros":           {zero, []int{7}},
 		"an exhausted range, its own code": {full, []int{11, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109}},
 	}
 }

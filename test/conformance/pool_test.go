@@ -8,6 +8,7 @@ import (
 // poolCases are about the verbs that look at a whole network.
 func poolCases() []testCase {
 	return []testCase{
+		{"STATUS fails, as an ADD does, where no lease can be kept or resolvConf is missing", "1.1.0", statusWithoutStore},
 		{"GC and STATUS are refused before 1.1", "", poolTooOld},
 		{"STATUS passes on a fresh node, whose bridge an ADD would make", "1.1.0", statusFresh},
 		{"STATUS fails with 50 or 51 when the pool is exhausted, and passes after a DEL", "1.1.0", statusExhausted},
@@ -146,4 +147,20 @@ func gcNetworks(h *host) error {
 		return h.GC(h.gateway(h.ranges(subnet4)))
 	})
 	return errors.Join(err, wrap("the other network's pod", p.Ping("10.1.0.1")))
+}
+
+func statusWithoutStore(h *host) error {
+	ipam := h.ranges(subnet4)
+	for what, bad := range map[string]object{
+		"a dataDir that is a file": {"dataDir": h.file("no-directory", "")}, "a resolvConf that is missing": {"resolvConf": h.Dir + "/absent"},
+	} {
+		for _, conf := range []object{h.gateway(ipam.With(bad)), h.local(ipam.With(bad))} {
+			_, err := h.Add(h.Pod(), conf)
+			err = errors.Join(refused("ADD with "+what, err, nil), refused("STATUS with "+what, h.CallNode("STATUS", conf), []int{50, 51}))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return h.CallNode("STATUS", h.gateway(ipam.With(object{"dataDir": h.Dir + "/not/there/yet"})))
 }

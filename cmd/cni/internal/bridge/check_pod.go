@@ -75,7 +75,7 @@ func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *
 // checkPort looks at what the configuration asks of a port, and whether it passes packets.
 func checkPort(f *findings, c *config, port *rtnl.Link) {
 	p := port.Port()
-	if p.Blocked {
+	if p.Blocked && port.OperUp() { // it is so of itself while the pod's end is down
 		f.addf("the port %s of the bridge passes nothing (bridge link set dev %s state 3)", port.Name, port.Name)
 	}
 	if c.HairpinMode && !p.Hairpin {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -82,10 +83,12 @@ func (c *config) validate() error {
 		return protocol.Errorf(protocol.CodeConfig, "hairpinMode and promiscMode exclude each other: set one of them")
 	case c.layer3() && c.DisableContainerInterface:
 		return protocol.Errorf(protocol.CodeConfig, "disableContainerInterface and ipam exclude each other: an interface that stays down has no address")
-	case c.MTU < 0 || c.MTU > 65535:
-		return protocol.Errorf(protocol.CodeConfig, "mtu %d is not between 0 and 65535", c.MTU)
+	case c.MTU != 0 && (c.MTU < 68 || c.MTU > 65535):
+		return protocol.Errorf(protocol.CodeConfig, "mtu %d is not between 68 and 65535, nor 0 for the kernel's", c.MTU)
 	case !slices.Contains([]string{"", masquerade.Auto, masquerade.IPTables, masquerade.NFTables}, c.IPMasqBackend):
 		return protocol.Errorf(protocol.CodeConfig, "ipMasqBackend %q is none of auto, iptables and nftables", c.IPMasqBackend)
+	case c.Bridge == "" || c.Bridge == "." || c.Bridge == ".." || strings.ContainsAny(c.Bridge, "/: \t\n\v\f\r"):
+		return protocol.Errorf(protocol.CodeConfig, "bridge %q is no interface name: no slash, colon or space", c.Bridge)
 	case len(c.Bridge) > 15:
 		return protocol.Errorf(protocol.CodeConfig, "bridge %q is longer than the 15 characters of an interface name", c.Bridge)
 	}

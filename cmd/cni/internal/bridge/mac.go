@@ -10,8 +10,8 @@ import (
 
 func parseMAC(text string) (net.HardwareAddr, error) {
 	mac, err := net.ParseMAC(text)
-	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
-		return nil, protocol.Errorf(protocol.CodeConfig, "%q is not the MAC address of an interface (six bytes, not multicast)", text)
+	if err != nil || len(mac) != 6 || mac[0]&1 != 0 || [6]byte(mac) == [6]byte{} {
+		return nil, protocol.Errorf(protocol.CodeConfig, "%q is not the MAC address of an interface (six bytes, not multicast, not all zero)", text)
 	}
 	return mac, nil
 }

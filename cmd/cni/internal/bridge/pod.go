@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
@@ -138,6 +139,9 @@ func podSettings(ifname string, a *addressing) error {
 		device.Setting{Path: conf + "disable_ipv6", Value: "0"}.Write(),
 		device.Setting{Path: conf + "keep_addr_on_down", Value: "1"}.Put(),
 	} {
+		if errors.Is(err, fs.ErrNotExist) {
+			return protocol.Errorf(protocol.CodeConfig, "%s can have no IPv6 address: its mtu is under 1280, or the kernel has no IPv6: %w", ifname, err)
+		}
 		if err != nil {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}

@@ -79,13 +79,18 @@ func readRange(o protocol.Object) (r rangeFile) {
 	return r
 }
 
-// store is the one of the request's network.
-func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
+// dir is where the leases of the request's network are.
+func (f *file) dir(req *protocol.Request) string {
 	dir := f.dataDir
 	if dir == "" {
 		dir = defaultDataDir
 	}
-	s, err := ipam.Open(filepath.Join(dir, req.Network))
+	return filepath.Join(dir, req.Network)
+}
+
+// store is the one of the request's network.
+func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
+	s, err := ipam.Open(f.dir(req))
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeIO, "lease store: %w", err)
 	}

@@ -1,7 +1,6 @@
 package hostlocal
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 
@@ -41,28 +40,6 @@ func check(req *protocol.Request) error {
 			req.ContainerID, req.IfName, req.Network)
 	}
 	return err
-}
-
-// Status says whether an ADD would get an address: from each range set, as it gets one of each.
-func Status(req *protocol.Request) error {
-	f, err := parse(req)
-	if err != nil {
-		return err
-	}
-	sets, err := f.sets()
-	if err != nil {
-		return err
-	}
-	s, err := f.store(req)
-	if err != nil {
-		return err
-	}
-	err = s.Room(newPatience(), sets)
-	if exhausted := new(ipam.ExhaustedError); errors.As(err, &exhausted) {
-		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: a larger range, or fewer pods on this node",
-			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased)
-	}
-	return storeError(err)
 }
 
 func gc(req *protocol.Request) error {

@@ -1,0 +1,70 @@
+package hostlocal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/ipam"
+)
+
+// Status says whether an ADD would get an address: from each range set, as it gets one of each.
+func Status(req *protocol.Request) error {
+	f, err := parse(req)
+	if err != nil {
+		return err
+	}
+	sets, err := f.sets()
+	if err != nil {
+		return err
+	}
+	if _, err := readResolvConf(f.resolvConf); err != nil {
+		return protocol.Errorf(protocol.CodeNotReady, "%w", err)
+	}
+	if err := writable(f.dir(req)); err != nil {
+		return protocol.Errorf(protocol.CodeNotReady, "no lease can be kept: %w", err)
+	}
+	s, err := f.store(req)
+	if err != nil {
+		return err
+	}
+	return notReady(req, s.Room(newPatience(), sets))
+}
+
+func notReady(req *protocol.Request, err error) error {
+	var exhausted *ipam.ExhaustedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exhausted):
+		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: a larger range, or fewer pods on this node",
+			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased)
+	case errors.Is(err, ipam.ErrBusy):
+		return storeError(err)
+	}
+	return protocol.Errorf(protocol.CodeNotReady, "lease store: %w", err)
+}
+
+// writable says why a directory cannot be written to, or be made if it is not there.
+func writable(dir string) error {
+	_, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		return writable(filepath.Dir(dir))
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", dir)
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return nil
+}
