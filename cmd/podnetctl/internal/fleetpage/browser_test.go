@@ -34,7 +34,7 @@ func TestInBrowser(t *testing.T) {
 	for _, c := range []struct {
 		nodes, width, height int
 		dark                 bool
-	}{{3, 1160, 900, false}, {3, 1160, 900, true}, {40, 1160, 1500, true}, {200, 1160, 2000, false}, {200, 1160, 2000, true}, {200, 420, 900, false}} {
+	}{{3, 1160, 900, false}, {3, 420, 1400, true}, {30, 1160, 1900, true}, {30, 420, 1600, false}, {300, 1160, 2600, false}, {300, 1160, 2600, true}, {300, 420, 1400, true}} {
 		theme := map[bool]string{false: "light", true: "dark"}[c.dark]
 		t.Run(fmt.Sprintf("%d-%s-%d", c.nodes, theme, c.width), func(t *testing.T) {
 			b := browserRun{t: t, program: browser, dark: c.dark, width: c.width, height: c.height}

@@ -27,7 +27,8 @@ type page struct {
 	Facts    []fact
 	Groups   []group
 	MTUs     []fact
-	Picture  picture
+	Pictures []picture // the same; the window's width chooses one
+	Use      bool      // some node says how many of its addresses are in use
 	Rows     []row
 	AsOf     string // of the newest status; "": plans have no time
 }
@@ -56,7 +57,8 @@ func Write(w io.Writer, s *fleet.Status, t *schema.Topology) error {
 	if err != nil {
 		return err
 	}
-	p := page{Status: s, Title: "podnet fleet", Good: s.Good(), Headline: headline(s), Facts: facts(s), Picture: draw(s)}
+	p := page{Status: s, Title: "podnet fleet", Good: s.Good(), Headline: headline(s), Facts: facts(s), Pictures: draw(s)}
+	p.Use = p.Pictures[0].Use
 	if t != nil {
 		p.Title = t.Name + " · podnet fleet"
 	}

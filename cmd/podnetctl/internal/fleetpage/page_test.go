@@ -30,7 +30,7 @@ func topology(t *testing.T, n int) *schema.Topology {
 	t.Helper()
 	text := "apiVersion: podnet.dev/v1alpha1\nkind: ClusterTopology\nmetadata: {name: lab}\nnodes:\n"
 	for i := range n {
-		text += fmt.Sprintf("- {name: %s, ip: 192.0.2.%d, podCIDRs: [10.244.%d.0/24, 'fd00:10:244:%x::/64']}\n", name(i), i+11, i, i+1)
+		text += fmt.Sprintf("- {name: %s, ip: 198.18.%d.%d, podCIDRs: [10.%d.%d.0/24, 'fd00:10:244:%x::/64']}\n", name(i), (i+11)>>8, (i+11)&255, 244+i>>8, i&255, i+1)
 	}
 	parsed, err := schema.Parse("topology.yaml", []byte(text))
 	if err != nil {
@@ -79,7 +79,7 @@ func TestPageStandsAlone(t *testing.T) {
 			t.Errorf("the page does not say %s", want)
 		}
 	}
-	if tiles := strings.Count(page, `<g class="tile`); tiles != 5 {
+	if tiles := strings.Count(page, `<g class="tile`); tiles != 2*5 {
 		t.Errorf("%d nodes are drawn", tiles)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type picture struct {
 	Width, Height, Trunk int
 	Detail               string // large, medium or small
+	Room                 string // wide or narrow: which window it is for
 	Tiles                []tile
 	Lines                []line
 	Use                  bool // some node says how many of its addresses are in use
@@ -47,6 +48,7 @@ type size struct {
 	detail        string
 	most          int // nodes; 0: any number
 	columns       int
+	narrow        int // columns where there is no room for those, as on a telephone
 	width, height int
 	letters       int // of a name
 	lines         int // of text below the name
@@ -54,9 +56,9 @@ type size struct {
 }
 
 var sizes = [...]size{
-	{"large", 12, 4, 220, 124, 19, 3, 40, 16},
-	{"medium", 60, 6, 150, 74, 14, 2, 36, 14},
-	{"small", 0, 10, 96, 50, 10, 1, 32, 11},
+	{"large", 12, 4, 2, 220, 124, 19, 3, 40, 16},
+	{"medium", 60, 6, 2, 150, 74, 14, 2, 36, 14},
+	{"small", 0, 10, 3, 96, 50, 10, 1, 32, 11},
 }
 
 const (
@@ -65,7 +67,8 @@ const (
 	hang   = 14 // from a row's line down to its nodes
 )
 
-func draw(s *fleet.Status) picture {
+// draw draws it twice: for a wide window and for a narrow one.
+func draw(s *fleet.Status) []picture {
 	z := sizes[len(sizes)-1]
 	for _, candidate := range sizes {
 		if len(s.Nodes) <= candidate.most {
@@ -73,11 +76,20 @@ func draw(s *fleet.Status) picture {
 			break
 		}
 	}
-	columns := min(z.columns, len(s.Nodes))
+	wide, narrow := z.draw(s, z.columns), z.draw(s, z.narrow)
+	wide.Room, narrow.Room = "wide", "narrow"
+	return []picture{wide, narrow}
+}
+
+func (z size) draw(s *fleet.Status, columns int) picture {
+	columns = min(columns, len(s.Nodes))
 	rows := (len(s.Nodes) + columns - 1) / columns
 	pitch := z.height + hang + gap
 	p := picture{Width: margin + columns*(z.width+gap), Height: rows*pitch + gap, Trunk: margin / 2, Detail: z.detail}
 	p.Lines = append(p.Lines, line{p.Trunk, gap, p.Trunk, (rows-1)*pitch + gap})
+	if rows == 1 {
+		p.Trunk = margin + z.width/2 // there is none: the line begins above the first node
+	}
 	for row := range rows {
 		y := row*pitch + gap
 		inRow := min(columns, len(s.Nodes)-row*columns)

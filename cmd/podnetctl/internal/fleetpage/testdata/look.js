@@ -9,7 +9,8 @@ const contrast = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => 
 // The ink of a line of text: its box less the leading above and below the letters.
 const ink = e => { const r = e.getBoundingClientRect(), h = r.height; return { left: r.left, right: r.right, top: r.top + h * 0.2, bottom: r.bottom - h * 0.15 }; };
 
-const tiles = [...document.querySelectorAll("g.tile")];
+const shown = e => e.getClientRects().length > 0; // of the two pictures one
+const tiles = [...document.querySelectorAll("g.tile")].filter(shown);
 for (const tile of tiles) {
   const name = tile.querySelector(".name").textContent, box = tile.querySelector("rect.box");
   const ground = getComputedStyle(box).fill, bounds = box.getBoundingClientRect();
@@ -30,7 +31,9 @@ for (const e of document.querySelectorAll("h1, .headline, dt, dd, td, th, .legen
   if (contrast(getComputedStyle(e).color, page.backgroundColor) < 4.5) faults.push(`${e.textContent} can hardly be read`);
 if (document.documentElement.scrollWidth > innerWidth) faults.push(`the page is ${document.documentElement.scrollWidth} wide, the window ${innerWidth}`);
 for (const entry of performance.getEntriesByType("resource")) faults.push(`fetched ${entry.name}`);
-const bars = document.querySelectorAll("rect.bar").length;
+const pixels = tiles.map(t => parseFloat(getComputedStyle(t.querySelector(".name")).fontSize) * t.getScreenCTM().a);
+if (Math.min(...pixels) < 9) faults.push(`names are drawn ${Math.min(...pixels)} pixels high`);
+const bars = [...document.querySelectorAll("rect.bar")].filter(shown).length;
 const out = document.createElement("pre");
 out.id = "looks";
 out.textContent = JSON.stringify({ Tiles: tiles.length, Bars: bars, Faults: [...new Set(faults)].slice(0, 20), Colours: colours });
