@@ -2,6 +2,8 @@ package monitoring
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,6 +86,27 @@ func TestEveryAlertIsTested(t *testing.T) {
 			t.Errorf("%s lacks a summary or a description", a.Alert)
 		}
 	}
+}
+
+// Prometheus itself reads each query of the dashboard, as the rule that it takes to check it.
+func TestQueriesAreWellFormed(t *testing.T) {
+	variables := strings.NewReplacer("$__rate_interval", "5m", "$job", "podnet", "$instance", ".*")
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	for _, p := range panels(t) {
+		for _, target := range p.Targets {
+			rules = append(rules, rule{fmt.Sprintf("query_%d", len(rules)), variables.Replace(target.Expr)})
+		}
+	}
+	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboard", "rules": rules}}})
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := errors.Join(err, os.WriteFile(path, text, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "", "check", "rules", path)
 }
 
 // panel is a part of the dashboard.
