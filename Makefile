@@ -42,7 +42,7 @@ bin/nfpm-$(NFPM):
 	@mv bin/nfpm.new/nfpm $@ && rmdir bin/nfpm.new
 
 e2e: setup-e2e build reference package ## under containerd through CRI, podman, libcni and systemd; Ansible's rollouts; packages; the fleet's page in a browser
-	PODNET_E2E=1 PODNET_ANSIBLE=full go test -count=1 -v -timeout 20m ./test/runtime ./test/systemd ./test/ansible ./cmd/podnetctl/internal/fleetpage
+	PODNET_E2E=1 PODNET_ANSIBLE=full go test -count=1 -v -timeout 20m ./test/runtime ./test/systemd ./test/ansible ./test/package ./cmd/podnetctl/internal/fleetpage
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

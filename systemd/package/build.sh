@@ -21,6 +21,12 @@ gzip -9n "$out"/man/man*/*
 for shell in bash zsh fish; do
     bin/podnetctl completion "$shell" >"$out/completion/podnetctl.$shell"
 done
+# Debian's changelog: the newest commits. The whole story is in the repository.
+{
+    printf 'podnet (%s-1) unstable; urgency=medium\n\n' "$PODNET_VERSION"
+    git log -20 --format='  * %s' | fold -s -w 76 | sed 's/^\([^ ]\)/    \1/; s/ *$//'
+    printf '\n -- The podnet authors <podnet@localhost>  %s\n' "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
+} | gzip -9n >"$out/changelog.gz"
 for packager in deb rpm; do
     "$NFPM" package --config systemd/package/nfpm.yaml --packager "$packager" --target "$out/" >/dev/null
 done

@@ -157,7 +157,14 @@ func TestRPMLife(t *testing.T) {
 	m.use()
 	m.run("systemctl", "enable", "podnetd.service")
 
-	rpm("-U", "--force", first) // as an upgrade: the old one's scripts run too
+	next, err := lab.Repackage("rpm", "9999", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rpm("-U", m.take(next))
+	if out := m.run("rpm", "-q", "--qf", "%{VERSION}", "podnet"); out != "9999" {
+		t.Errorf("after the upgrade: %s", out)
+	}
 	m.holds(defaults, edited)
 	m.has(true, "/etc/systemd/system/multi-user.target.wants/podnetd.service", "/usr/bin/podnetd", topologyFile, lastGood, lease)
 

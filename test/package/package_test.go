@@ -72,8 +72,8 @@ func TestContents(t *testing.T) {
 		"/usr/lib/systemd/networkd.conf.d/50-podnet.conf": file, "/usr/lib/systemd/network/10-podnet.network": file,
 		"/usr/lib/systemd/network/10-podnet.link": file, "/usr/lib/NetworkManager/conf.d/50-podnet.conf": file,
 		"/etc/iproute2/rt_protos.d/podnet.conf": file, "/etc/podnet": "drwxr-xr-x",
-		"/usr/share/doc/podnet/examples/full.yaml": file, "/usr/share/doc/podnet/copyright": file,
-		"/usr/share/doc/podnet/README.md": file, "/usr/share/doc/podnet/examples/quickstart/README.md": file,
+		"/usr/share/doc/podnet/examples/full.yaml": file,
+		"/usr/share/doc/podnet/README.md":          file, "/usr/share/doc/podnet/examples/quickstart/README.md": file,
 		"/usr/share/doc/podnet/cmd/podnetctl/README.md": file, "/usr/share/doc/podnet/state/README.md": file,
 		"/usr/share/doc/podnet/reconcile/README.md": file, "/usr/share/doc/podnet/systemd/README.md": file,
 		"/usr/share/man/man5/podnet-topology.5.gz": file, "/usr/share/man/man8/podnetd.8.gz": file,
@@ -81,9 +81,18 @@ func TestContents(t *testing.T) {
 		"/usr/share/bash-completion/completions/podnetctl":    file,
 		"/usr/share/fish/vendor_completions.d/podnetctl.fish": file,
 	}
-	for _, suffix := range []string{"deb", "rpm"} {
+	own := map[string][]string{
+		"deb": {"/usr/share/doc/podnet/copyright", "/usr/share/doc/podnet/changelog.Debian.gz", "/usr/share/zsh/vendor-completions/_podnetctl"},
+		"rpm": {"/usr/share/licenses/podnet/LICENSE", "/usr/share/zsh/site-functions/_podnetctl"},
+	}
+	for suffix, also := range own {
 		t.Run(suffix, func(t *testing.T) {
 			have := files(t, made(t, lab.SourceTree(), suffix))
+			for _, name := range also {
+				if have[name] != file {
+					t.Errorf("%s is %q, want %q", name, have[name], file)
+				}
+			}
 			for name, mode := range want {
 				if have[name] != mode {
 					t.Errorf("%s is %q, want %q", name, have[name], mode)
