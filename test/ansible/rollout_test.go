@@ -55,8 +55,8 @@ func TestRollout(t *testing.T) {
 
 	s.vars["node-b"] = ""
 	s.play("allocate.yml").fails("node-b", "podnet_ip", "not set")
-	s.vars["node-b"] = "192.0.2.300/24"
-	s.play("rollout.yml").fails("node-b: podnet_ip is", "write the node's underlay address, such as 192.0.2.11, into the inventory").changes(0)
+	s.vars["node-b"] = "192.0.2.300"
+	s.play("rollout.yml").fails("node-b: podnet_ip is", "write its underlay address, such as 192.0.2.11, into the inventory").changes(0)
 	delete(s.vars, "node-b")
 	s.untouched(a, b)
 
