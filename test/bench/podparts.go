@@ -31,12 +31,14 @@ func (b bench) parts(h host, add time.Duration) {
 		defer h.Vanish(p)
 		return s.veth(p.Path)
 	})
+	processor := b.median(1, func() (time.Duration, error) { return h.processor(h.Pod()) })
 	lease := b.median(1, leased(filepath.Join(h.Dir, "parts")))
 	b.alone("  of an ADD, floor: starting an empty static Go program", ms(empty))
 	b.alone("  of an ADD, floor: one RTM_NEWLINK of a veth pair into a pod", ms(link))
 	b.alone("  of an ADD: starting the plugin (VERSION), beyond that", ms(version-empty))
 	b.alone("  of an ADD: the lease of two addresses (no fsync)", ms(lease))
 	b.alone("  of an ADD: the rest (port, addresses, routes, settings, exit)", ms(add-version-link-lease))
+	b.alone("  of an ADD: processor time of all its threads", ms(processor))
 	b.ratio("  an ADD, by the floor", ms(add), ms(empty+link), float64(add)/float64(empty+link), 0)
 }
 
@@ -56,6 +58,15 @@ func (h host) started(cmd *exec.Cmd) (time.Duration, error) {
 	begin := time.Now()
 	_, err := h.Finish(cmd)
 	return time.Since(begin), err
+}
+
+// processor is what an ADD has of the processors: about as long as it takes if it waits for nothing.
+func (h host) processor(p *cnihost.Pod) (time.Duration, error) {
+	defer h.Vanish(p)
+	cmd := h.Verb("ADD", p, h.conf)
+	_, err := h.Finish(cmd)
+	h.MustDel(p, h.conf)
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
 }
 
 // emptyProgram builds it.

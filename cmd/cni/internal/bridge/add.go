@@ -161,20 +161,23 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 	return end.announce(v.peerMAC)
 }
 
-// awaitAddresses waits for the pod's addresses and its gateways'. Where duplicates are looked for, the pod's have been waited
-// for already, and the gateways' are not, as pods never have.
+// awaitAddresses waits for the gateways' addresses, which are there unless this pod is the first, and for the pod's, which the
+// kernel has got to meanwhile more often than not. Where duplicates are looked for, the pod's have been waited for already,
+// and the gateways' are not, as pods never have.
 func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a *addressing) error {
 	if c.EnableDAD {
 		return nil
 	}
-	if err := awaitAddresses(end.Conn, end.name, end.index, a.hosts()); err != nil || !c.IsGateway {
-		return err
+	if c.IsGateway {
+		var addrs []netip.Addr
+		for _, g := range a.gateways() {
+			addrs = append(addrs, g.Addr())
+		}
+		if err := awaitAddresses(h, gateway.Name, gateway.Index, addrs); err != nil {
+			return err
+		}
 	}
-	var addrs []netip.Addr
-	for _, g := range a.gateways() {
-		addrs = append(addrs, g.Addr())
-	}
-	return awaitAddresses(h, gateway.Name, gateway.Index, addrs)
+	return awaitAddresses(end.Conn, end.name, end.index, a.hosts())
 }
 
 func (a *addressing) hosts() []netip.Addr {

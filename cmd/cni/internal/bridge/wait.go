@@ -105,13 +105,19 @@ func awaitAddresses(h *rtnl.Conn, link string, index int, addrs []netip.Addr) er
 // poll asks until the answer is yes, less and less often.
 func poll(timeout time.Duration, done func() (bool, error), otherwise string) error {
 	deadline := time.Now().Add(timeout)
-	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		if ok, err := done(); err != nil || ok {
 			return err
 		}
 		if time.Now().After(deadline) {
 			return protocol.Errorf(protocol.CodeTryLater, "%s after %s", otherwise, timeout)
 		}
-		time.Sleep(pause)
+		sleep(pause)
 	}
+}
+
+// sleep is time.Sleep for microseconds: the runtime's timers would set up its poller, which counts in milliseconds.
+func sleep(d time.Duration) {
+	t := unix.NsecToTimespec(d.Nanoseconds())
+	_ = unix.Nanosleep(&t, nil) // interrupted by a signal: poll asks that much earlier
 }
