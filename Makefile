@@ -71,9 +71,9 @@ faults: setup build fuzz ## kill -9 at every call, every errno, cut files, clock
 fuzz: ## each fuzz target for some seconds
 	@test/fuzz.sh 5
 
-race: ## the race detector: in the packages that have goroutines, and in a podnetd under random events
+race: ## the race detector: in the packages that have goroutines, and in podnetd and podnetctl under random events
 	@mkdir -p bin/race
-	CGO_ENABLED=1 go build -race -buildvcs=false -o bin/race/ ./cmd/podnetd
+	CGO_ENABLED=1 go build -race -buildvcs=false -o bin/race/ ./cmd/podnetd ./cmd/podnetctl
 	GORACE=halt_on_error=1 PODNET_BIN=$(CURDIR)/bin/race go test -count=1 -run '^TestRealSequences$$' ./test/model -args -sequences 200
 	CGO_ENABLED=1 go test -race -count=1 ./reconcile ./state/...
 
