@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
@@ -21,23 +23,32 @@ type Garbage struct {
 	Kept  []ipam.Lease // leases of other plugins, without a veth of podnet's: nobody can tell what they are for
 }
 
-// Collect frees what the pods of podnet's own network have left behind. A pod is gone when its host veth is; one that is
-// being added is not gone.
+// inFlight is how long an ADD may take from its lease to the pod's address where nothing tells whether one is under way: when
+// host-local gave the lease to another bridge plugin than podnet's.
+const inFlight = time.Minute
+
+// Collect frees what the pods of podnet's own network have left behind. A pod that is being added is not gone.
 func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	var g Garbage
 	store, err := ipam.Open(filepath.Join(n.paths.IPAMDataDir, network))
 	if err != nil {
 		return g, err
 	}
-	gone := func(o ipam.Owner) (bool, error) {
-		exists, err := n.PodExists(network, o.ContainerID, o.IfName)
-		return !exists, err
-	}
+	gone := n.Gone(network)
 	var failed error
-	g.Freed, failed = store.Collect(ctx, gone, settled)
+	g.Freed, failed = store.Collect(ctx, func(l ipam.Lease) (bool, error) {
+		if l.Bound {
+			exists, err := n.podExists(network, l.Owner)
+			return !exists, err
+		}
+		if time.Since(l.Since) < inFlight {
+			return false, nil
+		}
+		return gone(l.Owner)
+	})
 	for l, err := range store.Leases() {
 		if err == nil && !l.Ours {
-			if is, err := gone(l.Owner); err == nil && is {
+			if exists, err := n.podExists(network, l.Owner); err == nil && !exists {
 				g.Kept = append(g.Kept, l)
 			}
 		}
@@ -46,9 +57,43 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	return g, errors.Join(failed, err)
 }
 
-// PodExists asks the kernel for the host veth of an attachment to podnet's own network.
-func (n *Node) PodExists(network, containerID, ifname string) (bool, error) {
-	_, err := n.handle.LinkByName(device.VethName(network, containerID, ifname))
+// Gone tells which attachments to podnet's own network have no pod any more: no host veth of podnet's name for it, and no
+// port of the bridge that leads to its address, as podnet's conflist runs on other bridge plugins too. What it is asked
+// about must have been there before the first question.
+func (n *Node) Gone(network string) func(ipam.Owner) (bool, error) {
+	connected := sync.OnceValues(func() (map[ipam.Owner]bool, error) { return n.connected(network) })
+	return func(o ipam.Owner) (bool, error) {
+		if exists, err := n.podExists(network, o); exists || err != nil {
+			return false, err
+		}
+		alive, err := connected()
+		return err == nil && !alive[o], err
+	}
+}
+
+func (n *Node) connected(network string) (map[ipam.Owner]bool, error) {
+	if err := n.readLinks(); err != nil {
+		return nil, err
+	}
+	alive := map[ipam.Owner]bool{}
+	for _, l := range n.links {
+		if l.Type() != "bridge" {
+			continue
+		}
+		pods, err := n.PodList(network, l.Attrs().Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			alive[p.Owner] = alive[p.Owner] || p.Veth.Device != ""
+		}
+	}
+	return alive, nil
+}
+
+// podExists asks the kernel for the host veth of an attachment to podnet's own network.
+func (n *Node) podExists(network string, o ipam.Owner) (bool, error) {
+	_, err := n.handle.LinkByName(device.VethName(network, o.ContainerID, o.IfName))
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		return false, nil
 	}

@@ -3,17 +3,17 @@ package state_test
 import (
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
 )
 
-// Only what is podnet's, without a host veth and not being added goes, however young: leases of live pods, of pods being added
-// and of other plugins stay, and so does every veth that is not marked as leaving.
+// Only what is podnet's, without a host veth and not being added goes: leases of live pods, of another bridge plugin's too, of
+// pods that may be being added and of other plugins stay, and so does every veth that is not marked as leaving.
 func TestCollect(t *testing.T) {
 	node, paths := host(t)
 	dir := filepath.Join(paths.IPAMDataDir, "podnet")
@@ -27,24 +27,29 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := map[string]string{}
-	for _, id := range []string{"alive", "gone", "young"} {
+	old := time.Now().Add(-time.Hour)
+	for _, id := range []string{"alive", "gone", "elsewhere", "young"} {
 		grants, err := store.Reserve(t.Context(), ipam.Owner{ContainerID: id, IfName: "eth0"}, sets)
 		if err != nil {
 			t.Fatal(err)
 		}
 		at[id] = grants[0].Addr.Addr().String()
+		if id == "young" {
+			continue
+		}
+		if err := os.Chtimes(filepath.Join(dir, at[id]), old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	at["other"] = "10.244.0.200"
 	if err := os.WriteFile(filepath.Join(dir, at["other"]), []byte("other\r\neth0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	adding := exec.Command("sleep", "60") // stands in for the plugin
-	adding.Env = []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=young"}
-	if err := adding.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := func() { _ = adding.Process.Kill(); _ = adding.Wait() }
-	defer ended()
+	run(t, "ip link add cni0 type bridge")
+	run(t, "ip netns add elsewhere")
+	defer run(t, "ip netns del elsewhere")
+	run(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
+	run(t, "ip -n elsewhere addr add "+at["elsewhere"]+"/24 dev eth0")
 	run(t, "ip link add "+device.VethName("podnet", "alive", "eth0")+" group 7201 type veth peer name p0")
 	for _, leaving := range []string{"l1", "l2", "l3"} {
 		run(t, "ip link add "+leaving+" group 7202 type veth peer name peer-"+leaving)
@@ -68,8 +73,9 @@ func TestCollect(t *testing.T) {
 	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed)+g.Veths != 0 {
 		t.Errorf("again: %+v, %v", g, err)
 	}
-	ended()
-	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 || g.Freed[0].Owner.ContainerID != "young" {
-		t.Errorf("after the plugin was killed: %+v, %v", g, err)
+	run(t, "ip link del veth1234abcd")
+	g, err = node.Collect(t.Context(), "podnet")
+	if err != nil || len(g.Freed) != 1 || g.Freed[0].Owner.ContainerID != "elsewhere" {
+		t.Errorf("without the other plugin's pod: %+v, %v", g, err)
 	}
 }

@@ -6,22 +6,18 @@ import (
 	"net/netip"
 )
 
-// Collect frees the leases that podnet's plugins made and whose owner is gone, and returns them. Of those that look so,
-// settled leaves out what an ADD that has not made its veth yet may have. gone is asked again with the store's lock held,
-// just before a lease goes. Leases of other plugins stay: nobody can tell what they are for.
-func (s *Store) Collect(ctx context.Context, gone func(Owner) (bool, error), settled func([]Lease) []Lease) (freed []Lease, err error) {
-	var found []Lease
+// Collect frees the leases that podnet's plugins made and whose owner is gone, and returns them. Those that an ADD is still
+// holding stay, see Bound, and so do those of other plugins: nobody can tell what they are for. gone is asked with the
+// store's lock held, just before the lease goes; it is also asked without, to find what to look at.
+func (s *Store) Collect(ctx context.Context, gone func(Lease) (bool, error)) (freed []Lease, err error) {
 	for l, bad := range s.Leases() {
 		is := false
 		if bad == nil && l.Ours {
-			is, bad = gone(l.Owner)
+			is, bad = gone(l)
 		}
-		if err = errors.Join(err, bad); is {
-			found = append(found, l)
+		if is {
+			is, bad = s.collect(ctx, l.Addr, gone)
 		}
-	}
-	for _, l := range settled(found) {
-		is, bad := s.collect(ctx, l, gone)
 		if err = errors.Join(err, bad); is {
 			freed = append(freed, l)
 		}
@@ -29,17 +25,21 @@ func (s *Store) Collect(ctx context.Context, gone func(Owner) (bool, error), set
 	return freed, err
 }
 
-// collect looks again with the lock held: an ADD may have taken the lease up in the meantime, which renews it.
-func (s *Store) collect(ctx context.Context, found Lease, gone func(Owner) (bool, error)) (freed bool, err error) {
+// collect looks again with the lock held, which keeps an ADD from taking the lease up meanwhile. First whether one is holding
+// it: when that ends the pod has its veth, and is not gone.
+func (s *Store) collect(ctx context.Context, a netip.Addr, gone func(Lease) (bool, error)) (freed bool, err error) {
 	err = s.locked(ctx, func() error {
-		l, ok, err := s.lease(found.Addr)
-		if err != nil || !ok || !l.Ours || l.Owner != found.Owner || !l.Since.Equal(found.Since) {
+		l, ok, err := s.lease(a)
+		if err != nil || !ok || !l.Ours {
 			return err
 		}
-		if is, err := gone(l.Owner); err != nil || !is {
+		if held, err := s.isHeld(a); err != nil || held {
 			return err
 		}
-		_, err = s.release(l.Owner, []netip.Addr{l.Addr})
+		if is, err := gone(l); err != nil || !is {
+			return err
+		}
+		_, err = s.release(l.Owner, []netip.Addr{a})
 		freed = err == nil
 		return err
 	})

@@ -1,54 +1,81 @@
 package ipam
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 )
 
-// Collect frees what is podnet's own, settled and gone, and nothing that lacks one of the three.
+// Collect frees what is podnet's own, gone and not held, and nothing that lacks one of the three. A process holds what it has
+// reserved as Bound until it ends, what it had before included.
 func TestCollect(t *testing.T) {
 	s := open(t, t.TempDir())
-	sets := []Set{set(t, "10.1.0.0/24")}
-	for _, id := range []string{"gone", "alive", "young", "returns", "again"} {
+	sets := []Set{set(t, "10.0.0.0/22"), set(t, "fd00::/64")}
+	for _, id := range []string{"gone", "alive", "returns", "again"} {
 		if _, err := s.Reserve(t.Context(), Owner{id, "eth0"}, sets); err != nil {
 			t.Fatal(err)
 		}
 	}
-	foreign := filepath.Join(s.dir, "10.1.0.77")
+	foreign := filepath.Join(s.dir, "10.0.0.77")
 	if err := os.WriteFile(foreign, []byte("gone-foreign\r\neth0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	ended := []func(){adding(t, s.dir, "young"), adding(t, s.dir, "again")}
 	asked := map[string]int{}
-	freed, err := s.Collect(t.Context(), func(o Owner) (bool, error) {
-		asked[o.ContainerID]++
-		if o.ContainerID == "returns" { // its veth appears between the two questions
-			return asked["returns"] == 1, nil
+	collect := func() (freed []string) {
+		t.Helper()
+		leases, err := s.Collect(t.Context(), func(l Lease) (bool, error) {
+			id := l.Owner.ContainerID
+			asked[id+l.Addr.String()]++
+			if id == "returns" { // its veth appears between the two questions
+				return asked[id+l.Addr.String()] == 1, nil
+			}
+			return id != "alive", nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		return o.ContainerID != "alive", nil
-	}, func(found []Lease) []Lease {
-		if _, err := s.Reserve(t.Context(), Owner{"again", "eth0"}, sets); err != nil { // an ADD begins
-			t.Fatal(err)
+		for _, l := range leases {
+			freed = append(freed, l.Owner.ContainerID)
 		}
-		return slices.DeleteFunc(found, func(l Lease) bool { return l.Owner.ContainerID == "young" })
-	})
-	if err != nil || len(freed) != 1 || freed[0].Owner.ContainerID != "gone" {
-		t.Errorf("freed %+v, %v", freed, err)
+		slices.Sort(freed)
+		return freed
 	}
-	left := map[string]bool{}
+	check(t, fmt.Sprint(collect()), "[gone gone]")
+	for _, end := range ended {
+		end()
+	}
+	check(t, fmt.Sprint(collect()), "[again again young young]")
 	for l := range s.Leases() {
-		left[l.Owner.ContainerID] = true
-	}
-	for _, id := range []string{"alive", "young", "returns", "again", "gone-foreign"} {
-		if !left[id] {
-			t.Errorf("%s has lost its lease", id)
+		if id := l.Owner.ContainerID; id != "alive" && id != "returns" && id != "gone-foreign" {
+			t.Errorf("the lease of %s was reported freed and is there", id)
 		}
 	}
-	if left["gone"] {
-		t.Error("a lease was reported freed and is there")
+	check(t, fmt.Sprint(len(leases(t, s))), "5")
+}
+
+// adding starts a process that reserves as Bound, and returns when it has; ended kills it.
+func adding(t *testing.T, dir, id string) (ended func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s%s %s", workerEnv, addingJob, id, dir))
+	_, err := cmd.StdinPipe() // open until the process has ended
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err, err2, cmd.Start()); err != nil {
+		t.Fatal(err)
 	}
+	ended = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	t.Cleanup(ended)
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return ended
 }
 
 // An ADD that is repeated takes its old lease up again: from then on it is not old.

@@ -1,7 +1,7 @@
 // Package ipam is the lease store: which container has which address on this node. It writes the directory of the
 // host-local plugin byte for byte, so that either plugin can go on in the other's directory and other tools can read it:
 //
-//	<dir>/<address>           the lease: container id, CR LF, interface name
+//	<dir>/<address>           the lease: container id, CR LF, interface name; flock, held by an ADD that has to make its veth yet
 //	<dir>/last_reserved_ip.N  the address that range set N gave last
 //	<dir>/lock                flock, held for every operation
 //

@@ -28,9 +28,12 @@ const podWord = "pod="
 
 // Writers of leases. Only what podnet wrote may ever be taken away without being asked.
 const (
-	byPodnet = "podnet"
-	byOther  = "other" // found in the directory: the reference plugin's, most likely
+	byPodnet = "podnet"        // host-local, for whichever plugin has called it
+	byBridge = "podnet-bridge" // the bridge plugin itself
+	byOther  = "other"         // found in the directory: the reference plugin's, most likely
 )
+
+func (e entry) ours() bool { return e.writer == byPodnet || e.writer == byBridge }
 
 func (e entry) target() string {
 	words := []string{e.writer}

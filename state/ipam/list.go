@@ -14,6 +14,7 @@ type Lease struct {
 	Addr  netip.Addr
 	Owner Owner
 	Ours  bool      // podnet's plugins wrote it
+	Bound bool      // the bridge plugin did, see Bound
 	Since time.Time // when the lease was made
 	Pod   string    // as the runtime calls it, such as default/web; "": it did not say
 }
@@ -72,5 +73,5 @@ func (s *Store) lease(a netip.Addr) (Lease, bool, error) {
 		return Lease{}, false, nil
 	}
 	e, err := s.entryOf(o.key())
-	return Lease{a, o, e.writer == byPodnet, info.ModTime(), e.pod}, true, err
+	return Lease{a, o, e.ours(), e.writer == byBridge, info.ModTime(), e.pod}, true, err
 }

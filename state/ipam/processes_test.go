@@ -3,6 +3,7 @@ package ipam
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 
 const perWorker = 40
 
+// addingJob begins the name of a worker that reserves once, as Bound, and waits for the end of its input.
+const addingJob = "adding-"
+
 // work reserves perWorker addresses, releases every other one, and prints those that it keeps.
 func work(job string) {
 	name, dir, _ := strings.Cut(job, " ")
@@ -39,6 +43,15 @@ func work(job string) {
 	s, err := Open(dir)
 	if err != nil {
 		panic(err)
+	}
+	if id, is := strings.CutPrefix(name, addingJob); is {
+		grants, err := s.Bound().Reserve(context.Background(), Owner{id, "eth0"}, sets)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(grants)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
 	}
 	for i := range perWorker {
 		o := Owner{fmt.Sprintf("%s-%d", name, i), "eth0"}

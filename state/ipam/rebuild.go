@@ -61,7 +61,7 @@ func (s *Store) refresh(o Owner, addrs []netip.Addr) error {
 func (s *Store) reclaim() error {
 	return s.entries(func(key string) error {
 		e, err := s.entryOf(key)
-		if err != nil || e.writer != byPodnet {
+		if err != nil || !e.ours() {
 			return err
 		}
 		for _, a := range e.addrs {

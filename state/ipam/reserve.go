@@ -147,7 +147,7 @@ func grant(a netip.Addr, r Range, fresh bool) Grant {
 
 // commit writes the index entry, then the leases, then what was given last.
 func (s *Store) commit(o Owner, have entry, grants []Grant) error {
-	e := entry{byPodnet, slices.Clone(have.addrs), s.pod}
+	e := entry{s.writer(), slices.Clone(have.addrs), s.pod}
 	if len(have.addrs) > 0 {
 		e.writer = have.writer
 	}
@@ -162,21 +162,23 @@ func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 		}
 	}
 	for i, g := range grants {
-		if !g.Fresh {
-			if err := s.renew(g.Addr.Addr()); err != nil {
-				return err
-			}
-			continue
-		}
-		err := s.addLease(g.Addr.Addr(), o)
-		if err == nil {
-			err = s.setPrevious(i, g.Addr.Addr())
-		}
-		if err != nil {
+		if err := s.give(i, g, o); err != nil {
 			return errors.Join(fmt.Errorf("lease %s: %w", g.Addr.Addr(), err), s.undo(o, have, grants[:i+1]))
 		}
 	}
 	return nil
+}
+
+// give makes the lease of set i's grant, or renews it.
+func (s *Store) give(i int, g Grant, o Owner) error {
+	a := g.Addr.Addr()
+	if !g.Fresh {
+		return errors.Join(s.renew(a), s.hold(a))
+	}
+	if err := s.addLease(a, o); err != nil {
+		return err
+	}
+	return errors.Join(s.setPrevious(i, a), s.hold(a))
 }
 
 // undo takes back what a failed commit gave.

@@ -15,6 +15,7 @@ type Store struct {
 	dir    string
 	bootID string // "" if it cannot be read
 	pod    string // see Named
+	bound  bool   // see Bound
 }
 
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
@@ -29,6 +30,21 @@ func (s *Store) Named(pod string) *Store {
 		named.pod = pod
 	}
 	return &named
+}
+
+// Bound is the store for the bridge plugin, which makes the pod's veth itself before its process ends. Until then the process
+// holds what it reserves, so that Collect can tell a pod that is being added from one whose ADD was killed.
+func (s *Store) Bound() *Store {
+	bound := *s
+	bound.bound = true
+	return &bound
+}
+
+func (s *Store) writer() string {
+	if s.bound {
+		return byBridge
+	}
+	return byPodnet
 }
 
 // BootKnown says whether this boot of the machine can be told from others. If it cannot, leases of earlier boots stay.

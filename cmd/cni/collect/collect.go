@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/portmap"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/ipam"
 )
 
 // Garbage is what there was.
@@ -18,15 +19,15 @@ type Garbage struct {
 // Len is the number of things that were freed.
 func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
-// Run frees the leases, host veths and port mappings of a network whose pod is gone: when its host veth is. What cannot be
-// freed does not keep the rest from it.
+// Run frees the leases, host veths and port mappings of a network whose pod is gone. What cannot be freed does not keep the
+// rest from it.
 func Run(ctx context.Context, node *state.Node, network string) (Garbage, error) {
 	var g Garbage
 	var err, err2 error
 	g.Garbage, err = node.Collect(ctx, network)
+	gone := node.Gone(network)
 	g.Mappings, err2 = portmap.Collect(network, func(containerID, ifname string) (bool, error) {
-		exists, err := node.PodExists(network, containerID, ifname)
-		return !exists, err
+		return gone(ipam.Owner{ContainerID: containerID, IfName: ifname})
 	})
 	return g, errors.Join(err, err2)
 }

@@ -101,11 +101,6 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 			return nil, err
 		}
 	}
-	if c.Podnet != nil && a.confirm != nil { // podnetd collects in its own network
-		if err := a.confirm(); err != nil {
-			return nil, err
-		}
-	}
 	if !c.DisableContainerInterface {
 		if err := c.startPod(req, h, br, gateway, host, v, pod, a, undo); err != nil {
 			return nil, err

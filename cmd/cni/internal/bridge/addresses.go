@@ -18,8 +18,6 @@ type addressing struct {
 	routes []*types.Route
 	dns    types.DNS
 	undo   func() error
-
-	confirm func() error // that the addresses are still the pod's; nil: nobody else could take them
 }
 
 type address struct {
@@ -43,7 +41,7 @@ func allocateHere(req *protocol.Request) (*addressing, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }, confirm: func() error { return got.Confirm(req) }}
+	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }}
 	for _, g := range got.Grants {
 		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
 	}

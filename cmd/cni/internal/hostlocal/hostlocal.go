@@ -15,17 +15,22 @@ type Allocation struct {
 	Grants []ipam.Grant
 	Routes []*types.Route
 	DNS    types.DNS
-
-	store *ipam.Store
 }
 
 func owner(req *protocol.Request) ipam.Owner {
 	return ipam.Owner{ContainerID: req.ContainerID, IfName: req.IfName}
 }
 
-// Allocate gives the attachment an address of each range set, the same again if it has them. args are the CNI_ARGS that
-// the calling plugin knows besides IP.
+// Allocate gives the attachment an address of each range set, the same again if it has them, to a plugin that makes the pod's
+// veth in this process: the leases are bound to it. args are the CNI_ARGS that the calling plugin knows besides IP.
 func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
+	return allocate(req, (*ipam.Store).Bound, args...)
+}
+
+// unbound is for a plugin that ends when it has answered.
+func unbound(s *ipam.Store) *ipam.Store { return s }
+
+func allocate(req *protocol.Request, binding func(*ipam.Store) *ipam.Store, args ...string) (*Allocation, error) {
 	f, err := parse(req)
 	if err != nil {
 		return nil, err
@@ -53,8 +58,7 @@ func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.store = s.Named(podName(values))
-	a.Grants, err = a.store.Reserve(newPatience(), owner(req), sets, wanted...)
+	a.Grants, err = binding(s.Named(podName(values))).Reserve(newPatience(), owner(req), sets, wanted...)
 	return a, storeError(err)
 }
 
@@ -68,21 +72,6 @@ func podName(args map[string]string) string {
 		return args["NOMAD_NAMESPACE"] + "/" + args["NOMAD_JOB_ID"] + "/" + group
 	}
 	return ""
-}
-
-// Confirm is an error if a lease is no longer the attachment's. Once the host veth is there, nobody collects its leases as
-// those of a pod that is gone; an ADD that was held up for long before may have lost them.
-func (a *Allocation) Confirm(req *protocol.Request) error {
-	for _, g := range a.Grants {
-		is, err := a.store.Holds(owner(req), g.Addr.Addr())
-		if err == nil && !is {
-			err = protocol.Errorf(protocol.CodeTryLater, "the lease of %s was collected meanwhile, because this ADD took so long", g.Addr.Addr())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Undo frees what this Allocate gave, and not what the attachment had before.

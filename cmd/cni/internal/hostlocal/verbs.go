@@ -16,7 +16,7 @@ func Verbs() protocol.Verbs {
 }
 
 func add(req *protocol.Request) (*current.Result, error) {
-	a, err := Allocate(req)
+	a, err := allocate(req, unbound)
 	if err != nil {
 		return nil, err
 	}

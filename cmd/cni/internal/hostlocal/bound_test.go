@@ -1,0 +1,31 @@
+package hostlocal
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+)
+
+// The bridge plugin's leases are bound to its process; those of the stand-alone plugin, which ends before there is a veth, are
+// not.
+func TestBound(t *testing.T) {
+	conf := fmt.Sprintf(`{"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"10.1.0.0/24"}]]}}`, t.TempDir())
+	req := protocol.Request{Config: []byte(conf), Network: "net", ContainerID: "within", IfName: "eth0"}
+	if _, err := Allocate(&req); err != nil {
+		t.Fatal(err)
+	}
+	req.ContainerID = "alone"
+	if _, err := add(&req); err != nil {
+		t.Fatal(err)
+	}
+	leases, err := Leases(&req)
+	if err != nil || len(leases) != 2 {
+		t.Fatal(leases, err)
+	}
+	for _, l := range leases {
+		if !l.Ours || l.Bound != (l.Owner.ContainerID == "within") {
+			t.Errorf("%+v", l)
+		}
+	}
+}
