@@ -20,14 +20,10 @@ const (
 )
 
 // WatchFiles pokes the returned channel until ctx ends when any of the paths may have changed: the file, a link or a directory
-// on the way to it. What an event says is not looked at further. On a host that has no inotify instance to spare, as one with
-// many containers may, the files are polled, and the log says so.
+// on the way to it. What an event says is not looked at further. As long as the host has no inotify instance to spare, as one
+// with many containers may not, the files are polled, and the log says so.
 func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) <-chan struct{} {
 	f := &fileWatch{log: log, paths: paths, stamps: map[string]string{}, complained: map[string]bool{}}
-	var err error
-	if f.watcher, err = fsnotify.NewWatcher(); err != nil {
-		log.Warn("files are polled, not watched (raise it: sysctl fs.inotify.max_user_instances)", "error", err)
-	}
 	pokes := make(chan struct{}, 1)
 	f.arm()
 	f.changed()
@@ -38,23 +34,27 @@ func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) <-chan s
 type fileWatch struct {
 	log        *slog.Logger
 	paths      []string
-	watcher    *fsnotify.Watcher // nil: there is none to be had
+	watcher    *fsnotify.Watcher // nil: there is none to be had yet
 	names      map[string]bool   // every name on the way to a path: an event for another is none of ours
 	stamps     map[string]string // what the files looked like
-	complained map[string]bool   // of directories that cannot be watched
+	complained map[string]bool   // of directories that cannot be watched; "": of all
 }
 
 func (f *fileWatch) run(ctx context.Context, pokes chan<- struct{}) {
-	var events <-chan fsnotify.Event
-	var failures <-chan error
-	if f.watcher != nil {
-		defer f.watcher.Close()
-		events, failures = f.watcher.Events, f.watcher.Errors
-	}
+	defer func() {
+		if f.watcher != nil {
+			f.watcher.Close()
+		}
+	}()
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	var quiet <-chan time.Time
 	for {
+		var events <-chan fsnotify.Event
+		var failures <-chan error
+		if f.watcher != nil {
+			events, failures = f.watcher.Events, f.watcher.Errors
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -110,7 +110,7 @@ func (f *fileWatch) arm() {
 		walk(p, names, dirs, 0)
 	}
 	f.names = names
-	if f.watcher == nil {
+	if !f.open() {
 		return
 	}
 	for _, d := range f.watcher.WatchList() {
@@ -125,6 +125,23 @@ func (f *fileWatch) arm() {
 			f.log.Warn("directory not watched, its files are polled", "directory", d, "error", err)
 		}
 	}
+}
+
+// open makes the watcher if there is none; it is tried again at every poll.
+func (f *fileWatch) open() bool {
+	if f.watcher != nil {
+		return true
+	}
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		f.watcher = w
+		return true
+	}
+	if !f.complained[""] {
+		f.complained[""] = true
+		f.log.Warn("files are polled, not watched, until there is an inotify instance to spare (sysctl fs.inotify.max_user_instances is how many a user can have)", "error", err)
+	}
+	return false
 }
 
 // walk notes each name on the way to path and the directory that holds it, through symbolic links.
