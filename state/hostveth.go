@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -120,7 +121,9 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 		}
 	})
 	if err == nil && end.Device != "" {
-		end.Addrs, err = n.addrsIn(v)
+		if end.Addrs, err = n.addrsIn(v); errors.Is(err, unix.EINVAL) { // the namespace has gone since
+			return PodEnd{}, nil
+		}
 	}
 	if err != nil {
 		return end, fmt.Errorf("look at the pod behind %s: %w", v.Device, err)
