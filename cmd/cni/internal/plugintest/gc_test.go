@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -168,11 +167,7 @@ func TestBusyStore(t *testing.T) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	h.fails(h.ipam("two", "1.0.0", "", ranges4).with("ADD"), 11, "locked by another process", "fuser")
-	if took := time.Since(begin); took < 9*time.Second || took > 20*time.Second {
-		t.Errorf("gave up after %s", took)
-	}
 	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2")
 }
 
