@@ -1,10 +1,13 @@
 package state
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,6 +133,42 @@ func TestListenerRests(t *testing.T) {
 	}
 	if debt, pause = rest(40*ms, time.Second, 1*ms); debt != 8*ms || pause != 0 {
 		t.Errorf("and much later: debt %s, pause %s", debt, pause)
+	}
+}
+
+// A socket that overran keeps nothing more until it is empty, and says so only once, at first: what is lost after that is
+// looked for when it is empty.
+func TestLostAfterOverrun(t *testing.T) {
+	node := apart(t)
+	sh(t, "ip link add eth0 type veth peer name eth1")
+	sh(t, "ip link set eth0 up")
+	node.Care(&Set{}, Facts{Underlay: "eth1"})
+	news, err := subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_IPV4_ROUTE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer news.Close()
+	var batch strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&batch, "route add 198.18.%d.%d dev eth0\n", i/250, i%250)
+	}
+	storm := filepath.Join(t.TempDir(), "storm")
+	if err := os.WriteFile(storm, []byte(batch.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sh(t, "ip -batch "+storm)
+	l := &listener{node: node, buf: make([]byte, announcement)}
+	var looks []bool
+	for taken := true; taken; {
+		var concerned bool
+		if concerned, taken, err = l.drain(int(news.Fd())); err != nil {
+			t.Fatal(err)
+		}
+		looks = append(looks, concerned)
+	}
+	n := len(looks)
+	if n < 3 || !looks[0] || slices.Contains(looks[1:n-2], true) || !looks[n-2] || looks[n-1] {
+		t.Errorf("a look at the overrun, one when the socket is empty, and no other: %v", looks)
 	}
 }
 

@@ -34,7 +34,8 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 			return nil, err
 		}
 		context.AfterFunc(ctx, func() { f.Close() })
-		go n.listen(ctx, f, s.protocol == unix.NETLINK_NETFILTER, pokes)
+		l := &listener{node: n, nftables: s.protocol == unix.NETLINK_NETFILTER, buf: make([]byte, announcement)}
+		go l.listen(ctx, f, pokes)
 	}
 	return pokes, nil
 }
@@ -78,14 +79,21 @@ func rest(debt, gone, spent time.Duration) (newDebt, pause time.Duration) {
 	return 0, debt
 }
 
+// listener reads what one socket announces.
+type listener struct {
+	node     *Node
+	nftables bool
+	buf      []byte
+	lost     bool // announcements, since the socket was last empty: until then the kernel drops all, and has said so once
+}
+
 // listen reads until the file is closed. It takes in all that has been announced before it pokes: a convergence of many
 // peers announces each of its own changes, and a pass for each of them would never end.
-func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- struct{}) {
+func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return
 	}
-	buf := make([]byte, announcement)
 	var debt time.Duration
 	last := time.Now()
 	for {
@@ -94,7 +102,7 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 		var begin time.Time
 		err := conn.Read(func(fd uintptr) bool {
 			begin = time.Now()
-			concerned, taken, gone = n.drain(int(fd), buf, all)
+			concerned, taken, gone = l.drain(int(fd))
 			return taken // or wait for the next one
 		})
 		if err != nil || gone != nil || ctx.Err() != nil {
@@ -120,20 +128,23 @@ func (n *Node) listen(ctx context.Context, f *os.File, all bool, pokes chan<- st
 	}
 }
 
-// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, like any other.
-func (n *Node) drain(fd int, buf []byte, all bool) (concerned, taken bool, err error) {
+// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, like any other, and
+// once more when the socket is empty, up to which nothing was kept.
+func (l *listener) drain(fd int) (concerned, taken bool, err error) {
 	for got := range drainAtOnce {
-		size, err := unix.Read(fd, buf)
+		size, err := unix.Read(fd, l.buf)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			return concerned, got > 0, nil
+			concerned, taken = concerned || l.lost, l.lost || got > 0
+			l.lost = false
+			return concerned, taken, nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS):
-			n.overruns.Add(1)
-			concerned = true
+			l.node.overruns.Add(1)
+			concerned, l.lost = true, true
 		case err != nil:
 			return concerned, true, err
-		case n.concerns(buf[:size], all):
+		case l.node.concerns(l.buf[:size], l.nftables):
 			concerned = true
 		}
 	}
