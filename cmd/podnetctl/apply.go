@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/spf13/cobra"
@@ -34,15 +35,10 @@ Exit codes: 0 the node is in sync; 1 it is not, or the file was refused; 2 an er
   podnetctl apply --confirm 2m topology.yaml && ping -c 3 node-b && podnetctl confirm
   podnetctl apply --allow-disruption`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("confirm") && f.confirm < time.Second {
-				return fmt.Errorf("--confirm %s: at least 1s", f.confirm)
-			}
-			return c.runApply(args, f)
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return c.runApply(args, f) },
 	}
 	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "do it whatever the guard says; without FILE: accept the refused file in place")
-	cmd.Flags().DurationVar(&f.confirm, "confirm", 0, "on trial: undo it after so long unless podnetctl confirm comes before")
+	options.Duration(cmd.Flags(), &f.confirm, "confirm", 0, time.Second, "on trial: undo it after so long unless podnetctl confirm comes before")
 	return cmd
 }
 

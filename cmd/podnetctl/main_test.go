@@ -90,6 +90,8 @@ func TestOfflineVerbs(t *testing.T) {
 		{"two files", []string{"validate", good, bad}, "", 2, "write podnetctl validate [FILE|-]"},
 		{"no such flag", []string{"validate", "--bogus"}, "", 2, "--bogus (podnetctl validate --help"},
 		{"no such duration", []string{"status", "--wait", "soon"}, "", 2, "write a duration such as 30s"},
+		{"a negative duration", []string{"status", "--wait", "-1s"}, "", 2, `--wait "-1s": at least 0s`},
+		{"a trial of no time", []string{"apply", "--confirm", "0", good}, "", 2, `--confirm "0": at least 1s`},
 		{"no such verb", []string{"bogus"}, "", 2, "bogus"},
 		{"no such output", []string{"version", "-o", "xml"}, "", 2, "text or json"},
 		{"no such colour", []string{"version", "--color", "blue"}, "", 2, "never"},

@@ -66,7 +66,7 @@ func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 		fmt.Printf("%s\n\nUsage:\n  podnetd [flags]\n\nFlags:\n%s", usage, set.FlagUsagesWrapped(helpWidth))
 	}
 	shared := options.Register(set, "")
-	set.DurationVar(&f.resync, "resync", 30*time.Second, "how often to compare even if nothing seems to have changed")
+	options.Duration(set, &f.resync, "resync", 30*time.Second, time.Second, "how often to compare even if nothing seems to have changed")
 	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", "`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere")
 	set.StringVar(&f.pprofAddr, "pprof-addr", "", "`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere")
 	set.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
@@ -95,9 +95,6 @@ func run(args []string) error {
 	settings, err := shared.Resolve(os.LookupEnv)
 	if err != nil {
 		return err
-	}
-	if f.resync < time.Second {
-		return fmt.Errorf("--resync %s: at least 1s", f.resync)
 	}
 	log, err := newLog(f.logFormat, f.logLevel)
 	if err != nil {

@@ -107,7 +107,7 @@ func (o *Options) fill(where string, lookup func(string) (string, bool)) error {
 func FlagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
-		return fmt.Errorf("--%s %q: write a duration such as 30s, 5m or 1h", invalid.GetFlag().Name, invalid.GetValue())
+		return fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
 	}
 	return err
 }

@@ -1,10 +1,12 @@
 package options
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/podnet/podnet/reconcile"
@@ -101,6 +103,32 @@ func TestEmptyValue(t *testing.T) {
 	_, err := o.Resolve(func(name string) (string, bool) { return "", name == "PODNET_ADDR" })
 	if err != nil || *addr != "" {
 		t.Errorf("addr is %q, %v", *addr, err)
+	}
+}
+
+// A duration that is too short is refused wherever it was written, and says where.
+func TestDuration(t *testing.T) {
+	for _, c := range []struct {
+		args, env, err string
+		want           time.Duration
+	}{
+		{"", "", "<nil>", 30 * time.Second},
+		{"--resync=1s", "", "<nil>", time.Second},
+		{"--resync=-1s", "", `--resync "-1s": at least 1s`, 30 * time.Second},
+		{"--resync=soon", "", `--resync "soon": write a duration such as 30s, 5m or 1h`, 30 * time.Second},
+		{"", "999ms", `PODNET_RESYNC in the environment: --resync "999ms": at least 1s`, 30 * time.Second},
+	} {
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		o := Register(flags, "")
+		var resync time.Duration
+		Duration(flags, &resync, "resync", 30*time.Second, time.Second, "")
+		err := FlagError(flags.Parse(append([]string{"--root", t.TempDir()}, strings.Fields(c.args)...)))
+		if err == nil {
+			_, err = o.Resolve(func(name string) (string, bool) { return c.env, name == "PODNET_RESYNC" })
+		}
+		if fmt.Sprint(err) != c.err || resync != c.want {
+			t.Errorf("%q, %q in the environment: %s, %v; want %s, %s", c.args, c.env, resync, err, c.want, c.err)
+		}
 	}
 }
 
