@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/schema"
@@ -150,10 +151,12 @@ func (d *desired) masquerade(p netip.Prefix) string {
 		multicast = netip.MustParsePrefix("224.0.0.0/4")
 	}
 	rules := []string{fmt.Sprintf("! -s %s -j RETURN", p)}
-	for _, dst := range append(append(d.t.Network.ClusterCIDRs[:len(d.t.Network.ClusterCIDRs):len(d.t.Network.ClusterCIDRs)],
-		d.t.Network.Masquerade.NonMasqueradeCIDRs...), multicast) {
+	listed := map[netip.Prefix]bool{} // a range that is named twice is one rule
+	for _, dst := range slices.Concat(d.t.Network.ClusterCIDRs, d.t.Network.Masquerade.NonMasqueradeCIDRs, []netip.Prefix{multicast}) {
+		again := listed[dst]
+		listed[dst] = true
 		switch {
-		case dst.Addr().Is4() != p.Addr().Is4():
+		case again || dst.Addr().Is4() != p.Addr().Is4():
 		case dst.Bits() == 0: // iptables-save leaves it out
 			rules = append(rules, "-j RETURN")
 		default:

@@ -2,7 +2,9 @@ package state_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +98,18 @@ conflist 10-podnet.conflist mtu 1450 subnets 10.244.1.0/24,fd00:10:244:1::/64
 `
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// A range that the file names twice, in one list or in both, is one rule.
+func TestRangeNamedTwice(t *testing.T) {
+	topology := load(t, "../examples/dual-stack.yaml")
+	once := text(desired(t, topology, "node-b", ethernet, state.DefaultPaths("")))
+	n := &topology.Network
+	n.Masquerade.NonMasqueradeCIDRs = append(slices.Clone(n.ClusterCIDRs), netip.MustParsePrefix("224.0.0.0/4"))
+	n.ClusterCIDRs = append(n.ClusterCIDRs, n.ClusterCIDRs...)
+	if d := cmp.Diff(once, text(desired(t, topology, "node-b", ethernet, state.DefaultPaths("")))); d != "" {
+		t.Errorf("-named once +named again:\n%s", d)
 	}
 }
 
