@@ -103,19 +103,23 @@ func (v *HostVeth) decodePort(info []byte) {
 	})
 }
 
-// End reads the pod's end of a veth through the number that the kernel gives its namespace here.
+// ErrGone says that a pod has gone since its host veth was listed.
+var ErrGone = errors.New("the pod has gone in the meantime")
+
+// End reads the pod's end of a veth through the number that the kernel gives its namespace here. It may be ErrGone.
 func (n *Node) End(v HostVeth) (PodEnd, error) {
 	var end PodEnd
 	if v.namespace < 0 || v.peer == 0 {
 		return end, nil
 	}
+	var unseen error
 	err := n.rtnl.ask(1, func(_ int, buf []byte) []byte {
 		m := n.rtnl.begin(buf, unix.RTM_GETLINK, 0)
 		m.ifInfo(v.peer)
 		m.attr32(unix.IFLA_TARGET_NETNSID, uint32(v.namespace))
 		return m.end()
 	}, func(_ int, body []byte, err error) {
-		if err == nil {
+		if unseen = err; err == nil {
 			d := n.decodeVeth(body)
 			end.Device, end.Up, end.MTU = d.Device, d.Up, d.MTU
 		}
@@ -125,11 +129,17 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 			return PodEnd{}, nil
 		}
 	}
+	if vanished(err) || vanished(unseen) {
+		err = ErrGone
+	}
 	if err != nil {
 		return end, fmt.Errorf("look at the pod behind %s: %w", v.Device, err)
 	}
 	return end, nil
 }
+
+// vanished: neither the link nor the number of its namespace means anything to the kernel any more.
+func vanished(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) }
 
 func (m *message) ifInfo(index int) {
 	m.raw(0, 0, 0, 0)

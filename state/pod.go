@@ -2,6 +2,7 @@ package state
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -14,20 +15,25 @@ import (
 
 // Pod is one attachment to podnet's network on this node, as far as its lease and its host veth tell.
 type Pod struct {
-	Owner  ipam.Owner // zero: a port of the bridge that no lease belongs to
-	Name   string     // as the runtime calls it, such as default/web; "": it did not say
-	Addrs  []netip.Addr
-	Leased bool
-	Ours   bool // podnet's plugins wrote the lease
-	Veth   HostVeth
-	Since  time.Time // when its lease was made; zero: it has none
+	Owner    ipam.Owner // zero: a port of the bridge that no lease belongs to
+	Name     string     // as the runtime calls it, such as default/web; "": it did not say
+	Addrs    []netip.Addr
+	Leased   bool
+	Unleased []netip.Addr // what a pod with a lease has besides, wherever it comes from
+	Ours     bool         // podnet's plugins wrote the lease
+	Veth     HostVeth
+	Since    time.Time // when its lease was made; zero: it has none
 }
 
 // PodList joins the leases of a network with the host veths, in the order of the addresses. It takes no lock, so a pod that
-// comes or goes at this moment may be half there.
+// comes or goes at this moment may be half there, or not at all.
 func (n *Node) PodList(network, bridge string) ([]Pod, error) {
-	l := podList{node: n, network: network, byOwner: map[ipam.Owner]*Pod{}}
-	if err := l.leases(filepath.Join(n.paths.IPAMDataDir, network)); err != nil {
+	store, err := ipam.Open(filepath.Join(n.paths.IPAMDataDir, network))
+	if err != nil {
+		return nil, err
+	}
+	l := newPodList(n, network, store)
+	if err := l.leases(); err != nil {
 		return nil, err
 	}
 	veths, err := n.HostVeths(bridge)
@@ -45,19 +51,22 @@ func (n *Node) PodList(network, bridge string) ([]Pod, error) {
 type podList struct {
 	node    *Node
 	network string
+	store   *ipam.Store
 	pods    []*Pod
 	byOwner map[ipam.Owner]*Pod
 	byVeth  map[string]*Pod
 	byAddr  map[netip.Addr]*Pod
 }
 
-func (l *podList) leases(dir string) error {
-	store, err := ipam.Open(dir)
-	if err != nil {
-		return err
+func newPodList(n *Node, network string, store *ipam.Store) *podList {
+	return &podList{
+		node: n, network: network, store: store,
+		byOwner: map[ipam.Owner]*Pod{}, byVeth: map[string]*Pod{}, byAddr: map[netip.Addr]*Pod{},
 	}
-	l.byVeth, l.byAddr = map[string]*Pod{}, map[netip.Addr]*Pod{}
-	for lease, err := range store.Leases() {
+}
+
+func (l *podList) leases() error {
+	for lease, err := range l.store.Leases() {
 		if err != nil {
 			return err
 		}
@@ -74,29 +83,66 @@ func (l *podList) leases(dir string) error {
 	return nil
 }
 
-// veth finds the pod of a host veth: by podnet's name for it, else by the addresses in the pod, as the reference plugin's
-// veths have random names. One that nobody has a lease for is a pod without.
+// veth adds a host veth, and what is at its other end. A pod that has gone since the veths were listed is left out.
 func (l *podList) veth(v HostVeth) error {
-	if p := l.byVeth[v.Device]; p != nil {
-		p.Veth = v
+	end, err := l.node.End(v)
+	if errors.Is(err, ErrGone) {
+		gone := l.byVeth[v.Device]
+		l.pods = slices.DeleteFunc(l.pods, func(p *Pod) bool { return p == gone })
 		return nil
 	}
-	end, err := l.node.End(v)
 	if err != nil {
 		return err
 	}
+	p := l.podOf(v, end)
+	if p == nil {
+		l.pods = append(l.pods, unknown(v, end, l.network))
+		return nil
+	}
+	p.Veth = v
+	p.Unleased, err = l.unleased(p, end)
+	return err
+}
+
+// podOf finds the pod of a host veth: by podnet's name for it, else by the addresses in the pod, as the reference plugin's
+// veths have random names. nil: nobody has a lease for it.
+func (l *podList) podOf(v HostVeth, end PodEnd) *Pod {
+	if p := l.byVeth[v.Device]; p != nil {
+		return p
+	}
 	for _, a := range end.Addrs {
 		if p := l.byAddr[a.Addr()]; p != nil && p.Veth.Device == "" {
-			p.Veth = v
-			return nil
+			return p
 		}
 	}
-	p := &Pod{Veth: v, Owner: ownerOf(v.Alias, l.network)}
+	return nil
+}
+
+// unknown is a pod without a lease.
+func unknown(v HostVeth, end PodEnd, network string) *Pod {
+	p := &Pod{Veth: v, Owner: ownerOf(v.Alias, network)}
 	for _, a := range end.Addrs {
 		p.Addrs = append(p.Addrs, a.Addr())
 	}
-	l.pods = append(l.pods, p)
-	return nil
+	return p
+}
+
+// unleased are the addresses at the pod's end that it has no lease of, now: one that comes may have got it since the leases
+// were read.
+func (l *podList) unleased(p *Pod, end PodEnd) (addrs []netip.Addr, err error) {
+	for _, a := range end.Addrs {
+		if slices.Contains(p.Addrs, a.Addr()) {
+			continue
+		}
+		holds, err := l.store.Holds(p.Owner, a.Addr())
+		if err != nil {
+			return nil, err
+		}
+		if !holds {
+			addrs = append(addrs, a.Addr())
+		}
+	}
+	return addrs, nil
 }
 
 // ownerOf reads podnet's alias of a host veth.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,10 +65,13 @@ func (c *cli) runPods() error {
 		return err
 	}
 	list := PodList{APIVersion: schema.APIVersion, Kind: "PodList", Pods: []pod{}}
-	if own, err := n.id.Select(t); err == nil {
-		list.Node = own.Name
+	own, err := n.id.Select(t)
+	if err != nil {
+		own = &schema.Node{} // the pods are there all the same
 	}
+	list.Node = own.Name
 	for _, p := range found {
+		p.Unleased = within(own.PodCIDRs, p.Unleased)
 		list.Pods = append(list.Pods, podOf(p, t.Network.Bridge.Name))
 	}
 	if c.json() {
@@ -75,12 +80,21 @@ func (c *cli) runPods() error {
 	return screen.WritePods(c.out, c.style(), rowsOf(list.Pods, time.Now()))
 }
 
+// within are the addresses that are of a podCIDR: another pod may get them.
+func within(podCIDRs []netip.Prefix, addrs []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(addrs, func(a netip.Addr) bool {
+		return !slices.ContainsFunc(podCIDRs, func(p netip.Prefix) bool { return p.Contains(a) })
+	})
+}
+
 func podOf(p state.Pod, bridge string) pod {
 	out := pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
 	if namespace, name, named := strings.Cut(p.Name, "/"); named {
 		out.Namespace, out.Name = namespace, name
 	}
-	for _, a := range p.Addrs {
+	addrs := slices.Concat(p.Addrs, p.Unleased)
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	for _, a := range addrs {
 		out.Addresses = append(out.Addresses, a.String())
 	}
 	if !p.Since.IsZero() {
@@ -99,6 +113,8 @@ func trouble(p state.Pod, bridge string) string {
 		return "its host veth is missing: it has ended, or cannot talk to anybody (podnetctl gc frees its addresses)"
 	case !p.Leased:
 		return "it has no lease: another pod may get its address (delete it, and have it made anew)"
+	case len(p.Unleased) > 0:
+		return fmt.Sprintf("it has no lease of %s: another pod may get that address (delete the pod, and have it made anew)", p.Unleased[0])
 	case v.Bridge == "" && v.Group == device.GroupPod:
 		return fmt.Sprintf("%s is no port of %s (podnetctl apply)", v.Device, bridge)
 	case v.Bridge != bridge:

@@ -37,6 +37,12 @@ func (s *Store) ownerOf(a netip.Addr) (Owner, bool, error) {
 	return o, ok, nil
 }
 
+// Holds says whether the owner has the lease of an address right now. It takes no lock.
+func (s *Store) Holds(o Owner, a netip.Addr) (bool, error) {
+	have, ok, err := s.ownerOf(a)
+	return ok && have == o, err
+}
+
 // addLease makes a lease that exists whole or not at all: the file gets its name when its content is written. It is not
 // synced: a lease is worth nothing after the crash of the machine, as no pod outlives that.
 func (s *Store) addLease(a netip.Addr, o Owner) error {

@@ -74,6 +74,26 @@ func TestPods(t *testing.T) {
 			}
 		}
 	})
+	t.Run("without one of its leases", func(t *testing.T) {
+		if _, err := s.web.Exec("ip", "addr", "add", "198.51.100.7/32", "dev", "eth0"); err != nil { // nobody else can get that
+			t.Fatal(err)
+		}
+		lease := s.a.Path("/var/lib/cni/networks/podnet/")
+		for _, a := range s.web.Addrs() {
+			if p := s.pods().Pods[0]; p.Trouble != "" {
+				t.Errorf("with both: %+v", p)
+			}
+			if err := os.Rename(lease+"/"+a.String(), lease+"/kept"+a.String()); err != nil {
+				t.Fatal(err)
+			}
+			if p := s.pods().Pods[0]; !strings.Contains(p.Trouble, "no lease of "+a.String()) || !slices.Equal(p.Addresses, []string{s.web.Addr4(), s.web.Addr6()}) {
+				t.Errorf("without that of %s: %+v", a, p)
+			}
+			if err := os.Rename(lease+"/kept"+a.String(), lease+"/"+a.String()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 	t.Run("of another plugin, without its veth", func(t *testing.T) {
 		lease := s.a.Path("/var/lib/cni/networks/podnet/10.244.0.99")
 		if err := os.WriteFile(lease, []byte("foreign\r\neth0"), 0o600); err != nil {
