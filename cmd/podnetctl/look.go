@@ -18,7 +18,8 @@ const patience = 3
 // look reads the files, the kernel and what the daemon wrote, and judges them. It may be called again: the host may have got
 // the address meanwhile that its entry is known by.
 func (n *node) look(digest string) (screen.Status, error) {
-	s := screen.Status{Now: time.Now(), DaemonRuns: reconcile.DaemonRuns(), Pods: -1}
+	now := time.Now()
+	s := screen.Status{Now: now, NoDaemon: n.daemon(now), Pods: -1}
 	var err error
 	if n.id, err = n.engine.Identity(); err != nil {
 		return s, err
@@ -38,7 +39,7 @@ func (n *node) look(digest string) (screen.Status, error) {
 		s.Tunnel = t.Network.VXLAN
 	}
 	pass.Took = time.Since(s.Now)
-	s.NodeStatus = n.merge(&pass, written, s.DaemonRuns)
+	s.NodeStatus = n.merge(&pass, written, s.NoDaemon == "")
 	s.Answer = n.answer(&pass, s, digest)
 	if pass.Plan != nil {
 		s.Facts = pass.Plan.Facts
@@ -131,8 +132,8 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	}
 	ready := s.Condition(reconcile.Ready)
 	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps) == 0, "not ready: %s", ready.Message)
-	no(!s.DaemonRuns, "podnetd does not run: nothing heals this node")
-	no(s.DaemonRuns && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
+	no(s.NoDaemon != "", "podnetd does not run: nothing heals this node")
+	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why
 }

@@ -134,7 +134,7 @@ func (n *node) daemon(now time.Time) string {
 	s, err := reconcile.ReadStatus(n.Paths.Status)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "NOT RUNNING since boot: " + heals
+		return "NOT RUNNING since boot or teardown: " + heals
 	case err != nil || s.Daemon == nil || s.BootID != state.BootID():
 		return "NOT RUNNING: " + heals
 	}

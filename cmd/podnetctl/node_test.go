@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,11 @@ func TestStatus(t *testing.T) {
 		t.Errorf("with a daemon that is stuck:\n%s", got.stdout)
 	}
 	release()
+	for verb, code := range map[string]int{"status": 1, "diff": 0} {
+		if got := h.run(code, verb); !regexp.MustCompile(`(?m)^Daemon    NOT RUNNING since [-0-9: ]+Z: `).MatchString(got.stdout) {
+			t.Errorf("%s after it was stopped:\n%s", verb, got.stdout)
+		}
+	}
 	defer h.daemon(time.Second)()
 	digest := lab.Digest(valid)
 	for _, args := range [][]string{{"status"}, {"status", "--digest", digest}, {"status", "--digest", strings.TrimPrefix(digest, "sha256:")}} {
@@ -253,12 +259,18 @@ func TestExplainWithoutWays(t *testing.T) {
 	h.run(0, "explain", "--all", "--probe")
 }
 
+// mentions: a screen has the words, whatever its line breaks.
+func mentions(screen, words string) bool {
+	return strings.Contains(strings.Join(strings.Fields(screen), " "), words)
+}
+
 func TestTeardown(t *testing.T) {
 	h := newHost(t)
 	bare := h.Network()
 	h.runWith(valid, 0, "apply", "-")
 	applied := h.State()
-	if got := h.run(0, "teardown", "--dry-run"); !strings.Contains(got.stdout, "Nothing changed.") {
+	directories := h.Path("/var/lib/podnet") + ", " + h.Path("/run/podnet")
+	if got := h.run(0, "teardown", "--dry-run"); !strings.Contains(got.stdout, "Nothing changed.") || !mentions(got.stdout, "to remove: "+directories) {
 		t.Errorf("a dry run says\n%s", got.stdout)
 	}
 	release := h.daemon(0)
@@ -274,8 +286,8 @@ func TestTeardown(t *testing.T) {
 	}
 
 	h.Sh("ip link add vethdead0001 group 7201 type veth peer name vethdead0002")
-	if got := h.run(0, "teardown", "--force"); !strings.Contains(got.stdout, "net/ipv4/ip_forward") {
-		t.Errorf("teardown does not say what stays:\n%s", got.stdout)
+	if got := h.run(0, "teardown", "--force"); !strings.Contains(got.stdout, "net/ipv4/ip_forward") || !mentions(got.stdout, "removed: "+directories) {
+		t.Errorf("teardown does not say what stays, or what files go:\n%s", got.stdout)
 	}
 	if err := lab.SameState(bare, h.Network()); err != nil {
 		t.Errorf("something is left:\n%v", err)
@@ -283,6 +295,11 @@ func TestTeardown(t *testing.T) {
 	for path, kept := range map[string]bool{lab.TopologyPath: true, "/var/lib/podnet": false, "/run/podnet": false, lab.ConflistPath: false} {
 		if _, err := os.Stat(h.Path(path)); (err == nil) != kept {
 			t.Errorf("%s: kept %v, want %v", path, err == nil, kept)
+		}
+	}
+	for _, args := range [][]string{{"teardown", "--dry-run"}, {"teardown"}} { // what has gone is not removed again
+		if got := h.run(0, args...); !mentions(got.stdout, "Files none to remove") {
+			t.Errorf("%v once more says\n%s", args, got.stdout)
 		}
 	}
 	if k := kind(t, h.run(0, "teardown", "-o", "json").stdout); k != "Plan" {

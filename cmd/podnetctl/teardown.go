@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -39,19 +41,19 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	}
 	defer n.close()
 	view := n.bare()
+	end := ending{planned: dryRun, pods: n.podNames(view.Topology), directories: n.directories()} // the lock makes one
 	if dryRun {
 		plan, err := n.engine.Look(view)
 		if err != nil {
 			return err
 		}
-		return c.showTeardown(n, plan, nil, ending{planned: true, pods: n.podNames(view.Topology)})
+		return c.showTeardown(n, plan, nil, end)
 	}
 	if reconcile.DaemonRuns() {
 		return &refusal{"podnetd runs in this network namespace and would put everything back: systemctl disable --now podnetd, then podnetctl teardown"}
 	}
-	names := n.podNames(view.Topology)
 	if pods := n.pods(view.Topology); pods != 0 && !force {
-		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(names))}
+		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(end.pods))}
 	}
 	unlock, err := c.lock(n)
 	if err != nil {
@@ -62,13 +64,22 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if plan == nil {
 		return err
 	}
-	return c.showTeardown(n, plan, err, ending{pods: names})
+	return c.showTeardown(n, plan, err, end)
 }
 
 // ending is what else there is to say of a teardown.
 type ending struct {
-	planned bool
-	pods    []string // that lose their network
+	planned     bool
+	pods        []string // that lose their network
+	directories []string // of podnet's own, that there are
+}
+
+// directories are podnet's own as far as they exist.
+func (n *node) directories() []string {
+	return slices.DeleteFunc([]string{n.Paths.StateDir, n.Paths.RunDir}, func(dir string) bool {
+		_, err := os.Lstat(dir)
+		return errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // listed puts names below a sentence.
@@ -134,7 +145,7 @@ func (c *cli) showTeardown(n *node, plan *reconcile.Plan, failed error, o ending
 	} else {
 		err = screen.WriteTeardown(c.out, c.style(), screen.Teardown{
 			Plan: plan, Pods: n.pods(plan.Topology), Names: o.pods, Planned: o.planned, Err: failed,
-			Directories: []string{n.Paths.StateDir, n.Paths.RunDir}, Stays: n.stays(),
+			Directories: o.directories, Stays: n.stays(),
 		})
 	}
 	switch {

@@ -16,12 +16,12 @@ import (
 // Status is what status shows.
 type Status struct {
 	*reconcile.NodeStatus
-	Now        time.Time
-	Answer     []string // why the answer is no, the gravest first; nothing: it is yes
-	DaemonRuns bool
-	Pods       int // below 0: nobody knows
-	Facts      state.Facts
-	Tunnel     schema.VXLAN
+	Now      time.Time
+	Answer   []string // why the answer is no, the gravest first; nothing: it is yes
+	NoDaemon string   // that none runs, and since when; "": one does
+	Pods     int      // below 0: nobody knows
+	Facts    state.Facts
+	Tunnel   schema.VXLAN
 
 	TopologyPath   string // where the operator writes
 	ConflistPath   string
@@ -170,8 +170,8 @@ func (v *statusView) topology() string {
 
 func (v *statusView) daemon() Row {
 	switch {
-	case !v.DaemonRuns:
-		return Row{Label: "Daemon", Text: "NOT RUNNING: nothing heals this (journalctl -u podnetd)", Bad: true}
+	case v.NoDaemon != "":
+		return Row{Label: "Daemon", Text: v.NoDaemon, Bad: true}
 	case v.Daemon == nil:
 		return Row{Label: "Daemon", Text: "runs, and has not finished a pass yet", Bad: true}
 	}

@@ -28,7 +28,7 @@ func healthy() Status {
 			LastHealed: []reconcile.Healed{{At: now.Add(-57 * time.Minute), Op: "create", Kind: "route", Name: "10.244.42.0/24"}},
 			Conditions: []reconcile.Condition{{Type: reconcile.Ready, Status: "True"}, {Type: reconcile.StaleTopology, Status: "False"}},
 		},
-		Now: now, DaemonRuns: true, Pods: 31, Facts: state.Facts{Underlay: "eno1", UnderlayMTU: 1500},
+		Now: now, Pods: 31, Facts: state.Facts{Underlay: "eno1", UnderlayMTU: 1500},
 		Tunnel:       schema.VXLAN{Name: "podnet.1", VNI: 1, Port: 8472},
 		TopologyPath: inPlace, ConflistPath: "/etc/cni/net.d/10-podnet.conflist", FirstConflist: "10-podnet.conflist",
 	}
@@ -52,7 +52,7 @@ func refused() Status {
 
 func unattended() Status {
 	s := healthy()
-	s.DaemonRuns, s.Daemon = false, nil
+	s.NoDaemon, s.Daemon = "NOT RUNNING since 02:09:17Z: nothing heals this (journalctl -u podnetd)", nil
 	s.Answer = []string{"podnetd does not run: nothing heals this node"}
 	s.FirstConflist, s.PluginsMissing = "05-other.conf", []string{"portmap"}
 	return s
@@ -72,7 +72,8 @@ func TestStatusScreens(t *testing.T) {
 	for name, s := range map[string]Status{
 		"status": healthy(), "status-refused": refused(), "status-unattended": unattended(), "status-drift": drifting(),
 		"status-nothing": {NodeStatus: &reconcile.NodeStatus{}, Pods: -1, ConflistPath: "/etc/cni/net.d/10-podnet.conflist",
-			Answer: []string{"no topology at /etc/podnet/topology.yaml (put it there)"}},
+			NoDaemon: "NOT RUNNING since boot or teardown: nothing heals this (journalctl -u podnetd)",
+			Answer:   []string{"no topology at /etc/podnet/topology.yaml (put it there)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer

@@ -15,8 +15,8 @@ type Teardown struct {
 	Names       []string // of pods that lose their network
 	Planned     bool     // nothing has been done
 	Err         error
-	Directories []string
-	Stays       string // host-wide sysctls
+	Directories []string // of podnet's own, that there are or were
+	Stays       string   // host-wide sysctls
 }
 
 // WriteTeardown writes the screen of teardown.
@@ -45,6 +45,8 @@ func WriteTeardown(w io.Writer, style Style, t Teardown) error {
 	}
 	files := strings.Join(t.Directories, ", ")
 	switch {
+	case len(t.Directories) == 0:
+		p.row("Files", "none to remove")
 	case t.Planned:
 		p.row("Files", "to remove: %s", files)
 	case t.Err == nil:
