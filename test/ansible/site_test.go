@@ -142,11 +142,14 @@ func (r *run) succeeds() *run {
 	return r
 }
 
-// fails wants it to have failed, with these words among what it said.
+// fails wants it to have failed, with these words among what it said, which nobody has to find in a line of JSON.
 func (r *run) fails(words ...string) *run {
 	r.t.Helper()
 	if r.code == 0 {
 		r.t.Fatalf("it succeeded:\n%s", r.said)
+	}
+	if strings.Contains(r.said, "=> {") {
+		r.t.Errorf("it failed in JSON:\n%s", r.said)
 	}
 	return r.says(words...)
 }
