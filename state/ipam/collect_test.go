@@ -99,3 +99,18 @@ func TestReserveAgainMakesALeaseYoung(t *testing.T) {
 		}
 	}
 }
+
+// A lease that the bridge plugin made is not its own any more when host-local takes it up again for another one, which may
+// make the pod's veth after its process has ended.
+func TestReserveAgainUnbinds(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, c := range []struct {
+		store *Store
+		want  string
+	}{{s.Bound(), "true,true"}, {s.Bound(), "true,true"}, {s, "true,false"}, {s.Bound(), "true,false"}} {
+		reserve(c.store, owner(1), []Set{set(t, "10.0.0.0/24")})
+		for l := range s.Leases() {
+			check(t, fmt.Sprintf("%t,%t", l.Ours, l.Bound), c.want)
+		}
+	}
+}

@@ -148,7 +148,8 @@ func grant(a netip.Addr, r Range, fresh bool) Grant {
 // commit writes the index entry, then the leases, then what was given last.
 func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 	e := entry{s.writer(), slices.Clone(have.addrs), s.pod}
-	if len(have.addrs) > 0 {
+	unbinds := have.writer == byBridge && !s.bound
+	if len(have.addrs) > 0 && !unbinds {
 		e.writer = have.writer
 	}
 	for _, g := range grants {
@@ -156,7 +157,7 @@ func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 			e.addrs = append(e.addrs, g.Addr.Addr())
 		}
 	}
-	if len(e.addrs) > len(have.addrs) {
+	if len(e.addrs) > len(have.addrs) || unbinds {
 		if err := s.putEntry(o.key(), e); err != nil {
 			return err
 		}
