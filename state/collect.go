@@ -34,17 +34,14 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	if err != nil {
 		return g, err
 	}
-	gone := n.Gone(network)
+	absent := n.absent(network)
 	var failed error
 	g.Freed, failed = store.Collect(ctx, func(l ipam.Lease) (bool, error) {
-		if l.Bound {
-			exists, err := n.podExists(network, l.Owner)
-			return !exists, err
-		}
-		if time.Since(l.Since) < inFlight {
+		if !l.Bound && time.Since(l.Since) < inFlight {
 			return false, nil
 		}
-		return gone(l.Owner)
+		is, sure, err := absent(l.Owner)
+		return is && (sure || l.Bound), err
 	})
 	for l, err := range store.Leases() {
 		if err == nil && !l.Ours {
@@ -58,37 +55,63 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 }
 
 // Gone tells which attachments to podnet's own network have no pod any more: no host veth of podnet's name for it, and no
-// port of the bridge that leads to its address, as podnet's conflist runs on other bridge plugins too. What it is asked
-// about must have been there before the first question.
+// port of a bridge that leads to its address, as podnet's conflist runs on other bridge plugins too. As long as a port of
+// podnet's bridge leads to a pod without an address, which may be any's, none has gone. What it is asked about must have been
+// there before the first question.
 func (n *Node) Gone(network string) func(ipam.Owner) (bool, error) {
-	connected := sync.OnceValues(func() (map[ipam.Owner]bool, error) { return n.connected(network) })
+	absent := n.absent(network)
 	return func(o ipam.Owner) (bool, error) {
-		if exists, err := n.podExists(network, o); exists || err != nil {
-			return false, err
-		}
-		alive, err := connected()
-		return err == nil && !alive[o], err
+		is, sure, err := absent(o)
+		return is && sure, err
 	}
 }
 
-func (n *Node) connected(network string) (map[ipam.Owner]bool, error) {
-	if err := n.readLinks(); err != nil {
-		return nil, err
+// absent says whether nothing of an attachment is to be seen, and whether that says for sure that its pod has gone.
+func (n *Node) absent(network string) func(ipam.Owner) (is, sure bool, err error) {
+	type view struct {
+		alive  map[ipam.Owner]bool
+		silent bool
 	}
-	alive := map[ipam.Owner]bool{}
+	connected := sync.OnceValues(func() (v view, err error) {
+		v.alive, v.silent, err = n.connected(network)
+		return v, err
+	})
+	return func(o ipam.Owner) (is, sure bool, err error) {
+		if exists, err := n.podExists(network, o); exists || err != nil {
+			return false, true, err
+		}
+		v, err := connected()
+		return err == nil && !v.alive[o], !v.silent, err
+	}
+}
+
+// connected are the attachments that the bridges of this host lead to; silent: a port of podnet's leads to a pod that has no
+// address, or does not let it be seen. On other bridges that is nobody of podnet's network.
+func (n *Node) connected(network string) (alive map[ipam.Owner]bool, silent bool, err error) {
+	if err := n.readLinks(); err != nil {
+		return nil, false, err
+	}
+	alive = map[ipam.Owner]bool{}
 	for _, l := range n.links {
 		if l.Type() != "bridge" {
 			continue
 		}
 		pods, err := n.PodList(network, l.Attrs().Name)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		ours := l.Attrs().Group == device.GroupDevice
 		for _, p := range pods {
 			alive[p.Owner] = alive[p.Owner] || p.Veth.Device != ""
+			silent = silent || ours && p.silent()
 		}
 	}
-	return alive, nil
+	return alive, silent, nil
+}
+
+// silent: its port leads to a pod that cannot be told from any other.
+func (p *Pod) silent() bool {
+	return p.Owner == (ipam.Owner{}) && len(p.Addrs) == 0 && p.Veth.namespace >= 0
 }
 
 // podExists asks the kernel for the host veth of an attachment to podnet's own network.

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -77,5 +78,89 @@ func TestCollect(t *testing.T) {
 	g, err = node.Collect(t.Context(), "podnet")
 	if err != nil || len(g.Freed) != 1 || g.Freed[0].Owner.ContainerID != "elsewhere" {
 		t.Errorf("without the other plugin's pod: %+v, %v", g, err)
+	}
+}
+
+// A lease that the bridge plugin made once may be of a pod that another one has connected since, with the same address: a
+// container that is started again keeps its id, and may ask for its address.
+func TestCollectSparesAPodThatAnotherPluginConnectedAgain(t *testing.T) {
+	node, paths := host(t)
+	dir := filepath.Join(paths.IPAMDataDir, "podnet")
+	addr := reserveOld(t, dir, "again")
+	bindLeases(t, dir)
+	connectForeign(t, addr+"/24")
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
+		t.Errorf("%+v, %v", g, err)
+	}
+	run(t, "ip -n elsewhere addr flush dev eth0")
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
+		t.Errorf("without the address: %+v, %v", g, err)
+	}
+}
+
+// A port that leads to a pod without an address may be that of any lease that another bridge plugin asked for: a pod may take
+// its address away for a while, or for good to give it to a virtual machine.
+func TestCollectSparesWhatAPodWithoutAddressMayHave(t *testing.T) {
+	node, paths := host(t)
+	reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "silent")
+	connectForeign(t, "")
+	run(t, "ip -n elsewhere link set eth0 up") // a link-local address is none
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
+		t.Errorf("%+v, %v", g, err)
+	}
+	run(t, "ip link del veth1234abcd")
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
+		t.Errorf("without the pod: %+v, %v", g, err)
+	}
+}
+
+// reserveOld makes a lease that is older than any ADD takes.
+func reserveOld(t *testing.T, dir, id string) (addr string) {
+	t.Helper()
+	store, err := ipam.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets, err := ipam.Normalize([]ipam.Set{{ipam.Range{Subnet: netip.MustParsePrefix("10.244.0.0/24")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants, err := store.Reserve(t.Context(), ipam.Owner{ContainerID: id, IfName: "eth0"}, sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = grants[0].Addr.Addr().String()
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, addr), old, old); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// bindLeases has the index say that all leases are of bridge plugins, which have ended.
+func bindLeases(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := filepath.Glob(filepath.Join(dir, ".podnet/owners/*"))
+	if err != nil || len(entries) == 0 {
+		t.Fatal(entries, err)
+	}
+	for _, e := range entries {
+		target, err := os.Readlink(e)
+		_, rest, _ := strings.Cut(target, " ")
+		if err := errors.Join(err, os.Remove(e), os.Symlink("podnet-bridge "+rest, e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// connectForeign connects a namespace to a bridge as other plugins do.
+func connectForeign(t *testing.T, addr string) {
+	t.Helper()
+	run(t, "ip link add cni0 group 7200 type bridge")
+	run(t, "ip netns add elsewhere")
+	t.Cleanup(func() { run(t, "ip netns del elsewhere") })
+	run(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
+	if addr != "" {
+		run(t, "ip -n elsewhere addr add "+addr+" dev eth0")
 	}
 }
