@@ -30,6 +30,7 @@ func (n *Node) Care(want *Set, facts Facts) {
 			in.indices[int32(i)], in.devices[i] = true, name
 		}
 	}
+	n.filter.care(&want.Routes) // first: what is judged by the new interest must have passed
 	n.interest.Store(in)
 }
 

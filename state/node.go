@@ -29,6 +29,7 @@ type Node struct {
 	bases baseChains
 
 	interest atomic.Pointer[interest] // of the watch
+	filter   watchFilter              // of the watch too
 	lastRead readGeneration           // of nftables
 	overruns atomic.Uint64
 	authors  authors

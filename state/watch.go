@@ -34,6 +34,9 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 			return nil, err
 		}
 		context.AfterFunc(ctx, func() { f.Close() })
+		if s.protocol == unix.NETLINK_ROUTE {
+			n.filter.add(f)
+		}
 		l := &listener{node: n, nftables: s.protocol == unix.NETLINK_NETFILTER, buf: make([]byte, announcement)}
 		go l.listen(ctx, f, pokes)
 	}
