@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/podnet/podnet/cmd/cni/collect"
@@ -59,6 +60,9 @@ func (c *cli) runGC(ctx context.Context) error {
 	if n.verdict.Topology == nil {
 		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
 	}
+	if err := n.atHome(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
 	network := n.verdict.Topology.Network.CNI.Name
@@ -70,6 +74,19 @@ func (c *cli) runGC(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(err, writeGarbage(c.out, network, n.Paths, g))
+}
+
+// atHome refuses a network namespace that is not this node's, such as a pod's: from there every pod seems to be gone.
+func (n *node) atHome() error {
+	own, err := n.id.Select(n.verdict.Topology)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(n.id.Addrs, own.IP) {
+		return fmt.Errorf("%s, the address of %s, is on no link here, and without the node's links every pod seems to be gone: "+
+			"put it back, or leave this network namespace (nsenter -t 1 -n podnetctl gc)", own.IP, own.Name)
+	}
+	return nil
 }
 
 func collected(network string, g collect.Garbage) Collected {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +69,23 @@ func TestCollectGarbage(t *testing.T) {
 		})
 	}
 	if err := alive.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// gc in a pod's namespace, where somebody may have gone to look around, sees no pod's veth and frees nothing.
+func TestCollectElsewhere(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	p := n.NewPod("alive")
+	if _, err := p.Add(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.Run(t.Context(), exec.Command(lab.Program("podnetctl"), "--root", n.Root, "--node", n.Host, "gc"))
+	if err != nil || out.Code != 2 || !strings.Contains(out.Stderr, "is on no link here") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if err := p.Check(); err != nil {
 		t.Error(err)
 	}
 }
