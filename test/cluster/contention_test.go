@@ -31,28 +31,44 @@ func TestContention(t *testing.T) {
 	lab.Eventually(t, lab.Patience, "healed after the fight", func() error { return n.CheckPeers(topology) })
 }
 
-// A storm of other programs' routes keeps the daemon to its share of the machine, and from nothing that it has to heal.
+// A storm of other programs' routes keeps the daemon to its share of the machine, and from nothing that it has to heal. One
+// within the range of the peers' podCIDRs is read, as far as that share goes; of one beside it nothing is.
 func TestStormIsHeldOff(t *testing.T) {
-	l, topology := cluster(t, "node-a", "node-b")
+	l, topology := cluster(t, "node-a", "node-b", "node-c") // both peers' podCIDRs are in 10.244.0.0/22
 	n := l.Nodes[0]
-	d := n.Restart()
+	for _, c := range []struct {
+		prefix string
+		share  float64
+	}{
+		{"10.244.3", 0.35}, // a fifth, and the credit for a burst
+		{"198.18.3", 0.05},
+	} {
+		t.Run(c.prefix, func(t *testing.T) {
+			d := n.Restart()
+			file := n.Path("storm")
+			if err := os.WriteFile(file, []byte(foreignRoutes(c.prefix, 20000)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			before, begin := d.CPU(t), time.Now()
+			for time.Since(begin) < 4*time.Second {
+				n.Sh("ip -batch " + file)
+			}
+			share := (d.CPU(t) - before).Seconds() / time.Since(begin).Seconds()
+			t.Logf("podnetd took %.2f of a core", share)
+			if share > c.share {
+				t.Errorf("podnetd took %.2f of a core", share)
+			}
+			n.Sh("ip route del 10.244.1.0/24")
+			lab.Eventually(t, lab.Patience, "healed after the storm", func() error { return n.CheckPeers(topology) })
+		})
+	}
+}
+
+// foreignRoutes makes and deletes so many routes within a /24, as ip -batch has it.
+func foreignRoutes(prefix string, count int) string {
 	var batch strings.Builder
-	for i := range 20000 {
-		fmt.Fprintf(&batch, "route add 198.18.%d.%d/32 dev eth0\nroute del 198.18.%d.%d/32 dev eth0\n", i/250, i%250, i/250, i%250)
+	for i := range count {
+		fmt.Fprintf(&batch, "route add %s.%d/32 dev eth0\nroute del %s.%d/32 dev eth0\n", prefix, i%250, prefix, i%250)
 	}
-	file := n.Path("storm")
-	if err := os.WriteFile(file, []byte(batch.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	before, begin := d.CPU(t), time.Now()
-	for time.Since(begin) < 4*time.Second {
-		n.Sh("ip -batch " + file)
-	}
-	share := (d.CPU(t) - before).Seconds() / time.Since(begin).Seconds()
-	t.Logf("podnetd took %.2f of a core", share)
-	if share > 0.35 { // a fifth, and the credit for a burst
-		t.Errorf("podnetd took %.2f of a core", share)
-	}
-	n.Sh("ip route del 10.244.1.0/24")
-	lab.Eventually(t, lab.Patience, "healed after the storm", func() error { return n.CheckPeers(topology) })
+	return batch.String()
 }
