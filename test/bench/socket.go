@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -123,10 +124,10 @@ func (s *socket) await(each func(syscall.NetlinkMessage) (done bool)) (time.Time
 	}
 }
 
-// drain throws away what has been announced so far.
+// drain throws away what has been announced so far, and that it was more than the buffer holds.
 func (s *socket) drain() {
 	for {
-		if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err != nil {
+		if _, _, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_DONTWAIT); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return
 		}
 	}
