@@ -9,7 +9,9 @@ import (
 // What the daemon may cost: a burst of passes follows events at once, a storm is held to a fifth of a core.
 const (
 	pace  = 5 // time that has to go by for each unit of processor time
-	burst = 400 * time.Millisecond
+	burst = 200 * time.Millisecond
+	// A rest pays off a part of what is owed beyond that: what breaks after a costly pass need not wait for all of it.
+	part = 3
 	// However much was spent, as in a first convergence: what breaks is seen to within a second.
 	longestRest = 800 * time.Millisecond
 )
@@ -27,9 +29,9 @@ func (b *budget) forgive(spent time.Duration) { b.spent = spent }
 // spend notes how much processor time has been spent since the beginning, and returns how long to rest before the next
 // pass.
 func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {
-	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*(spent-b.spent), burst+longestRest)
+	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*(spent-b.spent), burst+part*longestRest)
 	b.at, b.spent = now, spent
-	return max(0, b.debt-burst)
+	return max(0, b.debt-burst) / part
 }
 
 // processorTime is what this process and the programs that it has waited for have had of the processor so far. A pass that

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/podnet/podnet/state"
@@ -12,12 +13,17 @@ import (
 // over is an error. The plan tells what became of each step; the error has everything that went wrong. The caller holds
 // the node's lock.
 func (e *Engine) Converge(v View) (*Plan, error) {
-	plan, err := e.Look(v)
+	kinds := state.AllKinds
+	if e.settled == v.Want {
+		kinds &^= v.Untouched
+	}
+	plan, err := e.look(v, kinds)
 	if err != nil {
 		return nil, err
 	}
 	e.node.Care(v.Want, v.Facts) // what is about to be made is no news
 	if plan.InSync() {
+		e.settled = v.Want
 		return plan, nil
 	}
 	defer func() { e.node.Care(v.Want, v.Facts) }() // of new devices too
@@ -30,7 +36,13 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 	}
 	plan.Conflicts = again.Conflicts
 	failed = multierror.Append(failed, plan.leftOver(again)...)
-	return plan, failed.ErrorOrNil()
+	if err := failed.ErrorOrNil(); err != nil {
+		return plan, err
+	}
+	if !slices.ContainsFunc(plan.Steps, func(s *Step) bool { return s.Result != Done }) {
+		e.settled = v.Want
+	}
+	return plan, nil
 }
 
 // leftOver is what a second look finds still to be done, or cannot see, although nothing has said so: neither the step itself
