@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 )
 
 // Verbs are what a plugin does. One that is nil succeeds without doing anything.
@@ -28,10 +29,18 @@ func Main(plugin, version string, verbs Verbs) {
 		return
 	}
 	ok := false
-	onWideStack(func() { ok = serve(os.Getenv, os.Stdin, os.Stdout, verbs) })
+	onWideStack(func() { ok = serve(os.Getenv, input(), os.Stdout, verbs) })
 	if !ok {
 		os.Exit(1)
 	}
+}
+
+// input is standard input; nothing if that is a terminal, where somebody asks for the version and waits for the answer.
+func input() io.Reader {
+	if _, err := unix.IoctlGetTermios(unix.Stdin, unix.TCGETS); err == nil {
+		return strings.NewReader("")
+	}
+	return os.Stdin
 }
 
 // onWideStack calls f on a stack that is as large as any plugin's gets. The runtime would double it again and again, each
