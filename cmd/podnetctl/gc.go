@@ -82,12 +82,15 @@ func (n *node) atHome() error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(n.id.Addrs, own.IP) {
+	if !n.has(own) {
 		return fmt.Errorf("%s, the address of %s, is on no link here, and without the node's links every pod seems to be gone: "+
 			"put it back, or leave this network namespace (nsenter -t 1 -n podnetctl gc)", own.IP, own.Name)
 	}
 	return nil
 }
+
+// has says whether the node's address is on a link of this network namespace.
+func (n *node) has(own *schema.Node) bool { return slices.Contains(n.id.Addrs, own.IP) }
 
 func collected(network string, g collect.Garbage) Collected {
 	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, g.Mappings, leases(g.Kept)}

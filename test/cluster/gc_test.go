@@ -73,17 +73,27 @@ func TestCollectGarbage(t *testing.T) {
 	}
 }
 
-// gc in a pod's namespace, where somebody may have gone to look around, sees no pod's veth and frees nothing.
-func TestCollectElsewhere(t *testing.T) {
+// In a pod's namespace, where somebody may have gone to look around, gc sees no pod's veth, and teardown no daemon: both refuse.
+func TestElsewhere(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]
 	p := n.NewPod("alive")
 	if _, err := p.Add(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := p.Run(t.Context(), exec.Command(lab.Program("podnetctl"), "--root", n.Root, "--node", n.Host, "gc"))
-	if err != nil || out.Code != 2 || !strings.Contains(out.Stderr, "is on no link here") {
-		t.Errorf("%+v, %v", out, err)
+	before := n.State()
+	for verb, c := range map[string]struct {
+		code int
+		says string
+	}{"gc": {2, "is on no link here"}, "teardown": {1, "is in this network namespace"}} {
+		out, err := p.Run(t.Context(), exec.Command(lab.Program("podnetctl"), "--root", n.Root, "--node", n.Host, verb))
+		if err != nil || out.Code != c.code || !strings.Contains(out.Stderr, c.says) {
+			t.Errorf("%s: %+v, %v", verb, out, err)
+		}
+	}
+	unchanged(t, n, before, "podnetctl in a pod's namespace")
+	if _, err := n.ReadFile("/var/lib/podnet/last-good.yaml"); err != nil {
+		t.Error(err)
 	}
 	if err := p.Check(); err != nil {
 		t.Error(err)
