@@ -17,11 +17,11 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 	if e.settled == v.Want {
 		kinds &^= v.Untouched
 	}
+	e.node.Care(v.Want, v.Facts) // before the look, so that nothing falls in between; and what is about to be made is no news
 	plan, err := e.look(v, kinds)
 	if err != nil {
 		return nil, err
 	}
-	e.node.Care(v.Want, v.Facts) // what is about to be made is no news
 	if plan.InSync() {
 		e.settled = v.Want
 		return plan, nil
