@@ -73,7 +73,7 @@ func (h host) wave(parallel int) (time.Duration, error) {
 		begin := time.Now()
 		for _, p := range pods {
 			go func() {
-				_, _, err := h.timed("ADD", p, h.conf)
+				_, err := h.timed("ADD", p, h.conf)
 				failed <- err
 			}()
 		}
@@ -153,9 +153,9 @@ func (h host) mapped() (add, del time.Duration) {
 		}},
 		"prevResult": rawJSON(result.Raw),
 	}
-	add, _, err := h.timed("ADD", p, conf)
+	add, err := h.timed("ADD", p, conf)
 	if err == nil {
-		del, _, err = h.timed("DEL", p, conf)
+		del, err = h.timed("DEL", p, conf)
 	}
 	if err != nil {
 		h.TB.Fatalf("portmap of %s: %v", h.Plugins, err)

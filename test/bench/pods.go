@@ -45,21 +45,19 @@ func (b bench) host(plugins string, fields cnihost.Object) host {
 type took struct{ ours, theirs []time.Duration }
 
 // timed is one verb of one pod, from the exec of the plugin to its end.
-func (h host) timed(verb string, p *cnihost.Pod, conf cnihost.Object) (time.Duration, string, error) {
-	cmd := h.Verb(verb, p, conf)
-	begin := time.Now()
-	out, err := h.Finish(cmd)
-	return time.Since(begin), out, err
+func (h host) timed(verb string, p *cnihost.Pod, conf cnihost.Object) (time.Duration, error) {
+	took, _, err := h.Timed(h.Verb(verb, p, conf))
+	return took, err
 }
 
 // cycle adds and deletes one pod.
 func (h host) cycle() (add, del time.Duration, err error) {
 	p := h.Pod()
 	defer h.Vanish(p)
-	if add, _, err = h.timed("ADD", p, h.conf); err != nil {
+	if add, err = h.timed("ADD", p, h.conf); err != nil {
 		return 0, 0, err
 	}
-	del, _, err = h.timed("DEL", p, h.conf)
+	del, err = h.timed("DEL", p, h.conf)
 	return add, del, err
 }
 
@@ -122,7 +120,7 @@ func (b bench) masquerading() {
 	first, firstDel, err := r.oneByOne()
 	b.must(err)
 	for _, side := range []host{r.ours, r.theirs} {
-		_, _, err := side.timed("ADD", side.Pod(), side.conf) // it stays
+		_, err := side.timed("ADD", side.Pod(), side.conf) // it stays
 		b.must(err)
 	}
 	if !masqueraded(r.ours) {
