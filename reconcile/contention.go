@@ -17,10 +17,10 @@ const (
 	mostDelay  = 800 * time.Millisecond
 )
 
-// What counts as a storm: passes that are held back again and again.
+// What counts as a storm: passes that are held back, one right after the other, for some time.
 const (
-	stormRests = 5
-	stormLull  = 2 * time.Second // without a rest it is over, or has not begun
+	stormTime = time.Second
+	stormLull = 500 * time.Millisecond // after a rest, without another: it is over, or has not begun
 )
 
 // contention remembers which objects somebody else keeps changing, and puts them right ever more slowly: a fight at full
@@ -29,8 +29,8 @@ type contention struct {
 	fights map[state.Key]*fight
 	by     string // who changed anything last, as far as the kernel tells
 
-	rests      int // of the storm, or of what may become one
-	rested     time.Time
+	stormBegan time.Time // or what may become one
+	restEnds   time.Time
 	lastStormy time.Time
 }
 
@@ -126,13 +126,12 @@ func (c *contention) passed(now time.Time) {
 	}
 }
 
-// rest notes that the next pass is held back, because passes have taken more than their share.
-func (c *contention) rest(now time.Time) {
-	if now.Sub(c.rested) > stormLull {
-		c.rests = 0
+// rest notes that the next pass is held back for so long, because passes have taken more than their share.
+func (c *contention) rest(now time.Time, lasts time.Duration) {
+	if now.Sub(c.restEnds) > stormLull {
+		c.stormBegan = now
 	}
-	c.rested = now
-	if c.rests++; c.rests >= stormRests {
+	if c.restEnds = now.Add(lasts); c.restEnds.Sub(c.stormBegan) >= stormTime {
 		c.lastStormy = now
 	}
 }

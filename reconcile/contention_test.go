@@ -107,23 +107,27 @@ func TestContentionDueDuringRest(t *testing.T) {
 	}
 }
 
-// A rest now and then is no storm: a first convergence has one.
+// A rest now and then is no storm, as a first convergence has one, nor are some in a row, as a restart among much else.
 func TestStorm(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
 	stormy := func() bool { return c.condition(now).Reason == "Storm" }
+	const rest = 90 * time.Millisecond
+	rests := func(count int) {
+		for range count {
+			c.rest(now, rest)
+			now = now.Add(rest + 10*time.Millisecond)
+		}
+	}
 	for range 20 {
-		c.rest(now)
-		now = now.Add(stormLull + time.Second)
+		rests(9)
+		now = now.Add(stormLull)
 	}
-	if stormy() {
-		t.Error("single rests are called a storm")
+	c.rest(now, longestRest)
+	if now = now.Add(longestRest + stormLull + 1); stormy() {
+		t.Error("some rests are called a storm")
 	}
-	for range stormRests {
-		now = now.Add(time.Second)
-		c.rest(now)
-	}
-	if !stormy() {
+	if rests(12); !stormy() {
 		t.Error("a storm is not noticed")
 	}
 	if now = now.Add(fightWindow); stormy() {

@@ -76,7 +76,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		}
 		rest := spent.spend(time.Now(), processorTime())
 		if rest > 0 {
-			d.fights.rest(time.Now())
+			d.fights.rest(time.Now(), rest)
 		}
 		if !d.await(ctx, r, rest) {
 			return nil
