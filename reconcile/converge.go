@@ -3,7 +3,6 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/podnet/podnet/state"
@@ -13,17 +12,12 @@ import (
 // over is an error. The plan tells what became of each step; the error has everything that went wrong. The caller holds
 // the node's lock.
 func (e *Engine) Converge(v View) (*Plan, error) {
-	kinds := state.AllKinds
-	if e.settled == v.Want {
-		kinds &^= v.Untouched
-	}
 	e.node.Care(v.Want, v.Facts) // before the look, so that nothing falls in between; and what is about to be made is no news
-	plan, err := e.look(v, kinds)
+	plan, err := e.Look(v)
 	if err != nil {
 		return nil, err
 	}
 	if plan.InSync() {
-		e.settled = v.Want
 		return plan, nil
 	}
 	defer func() { e.node.Care(v.Want, v.Facts) }() // of new devices too
@@ -36,13 +30,7 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 	}
 	plan.Conflicts = again.Conflicts
 	failed = multierror.Append(failed, plan.leftOver(again)...)
-	if err := failed.ErrorOrNil(); err != nil {
-		return plan, err
-	}
-	if !slices.ContainsFunc(plan.Steps, func(s *Step) bool { return s.Result != Done }) {
-		e.settled = v.Want
-	}
-	return plan, nil
+	return plan, failed.ErrorOrNil()
 }
 
 // leftOver is what a second look finds still to be done, or cannot see, although nothing has said so: neither the step itself

@@ -36,7 +36,6 @@ type Daemon struct {
 	collecting atomic.Bool
 	fights     contention
 	litter     bool // something has left much garbage
-	whole      bool // the next look is at everything: its reason is another than the kernel's announcements
 	excused    bool // what the last pass has cost does not count
 	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
@@ -49,7 +48,6 @@ const (
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	d.source, d.started, d.litter = NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
-	d.whole = true
 	d.bootID = state.BootID()
 	d.restore()
 	d.Engine.Progress = d.progress()
@@ -121,26 +119,26 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 			return false
 		case <-r.alive.C:
 			d.tidy()
-			continue
 		case <-r.garbage.C:
 			d.collect(ctx)
-			continue
 		case <-rested:
 			kernel, files = r.kernel, r.files
 			if wait, is := d.fights.next(time.Now()); is {
 				held = time.After(wait)
 			}
-			continue
+		case <-r.now:
+			return true
+		case <-due:
+			return true
 		case <-kernel:
 			return true
-		case <-r.now:
-		case <-due:
 		case <-files:
+			return true
 		case <-held:
+			return true
 		case <-r.resync.C:
+			return true
 		}
-		d.whole = true
-		return true
 	}
 }
 
@@ -238,10 +236,6 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 		return nil, err
 	}
 	d.network = v.Topology.Network.CNI.Name
-	if !d.whole {
-		view.Untouched = state.AllKinds &^ d.Engine.Live().News()
-	}
-	d.whole = false
 	plan, err := d.Engine.Converge(view)
 	return plan, cmp.Or(err, left)
 }

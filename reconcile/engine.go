@@ -23,9 +23,7 @@ type Engine struct {
 	Hold func(*Step) error
 
 	node *state.Node
-	// settled is the Want that the last Converge has left the node in sync with; nil: it has not, or there was a look since.
-	settled *state.Set
-	sets    [2]cachedSet // of the topology in force and of the one before
+	sets [2]cachedSet // of the topology in force and of the one before
 }
 
 // cachedSet is what a topology asks for: made once for each change of the file or of the host.
@@ -131,7 +129,6 @@ func (e *Engine) Look(v View) (*Plan, error) { return e.look(v, state.AllKinds) 
 
 // look compares some kinds; of the others it takes what the last look has seen.
 func (e *Engine) look(v View, kinds state.Kinds) (*Plan, error) {
-	e.settled = nil
 	live, err := e.node.LiveAgain(v.Want, kinds)
 	if err != nil {
 		return nil, err

@@ -36,9 +36,6 @@ type View struct {
 	Before  *state.Set       // what InForce asks for: nil if there is none, Want itself if it is the same
 
 	Guard *Guard // its verdict on Topology; nil: it was not asked
-
-	// Untouched are kinds that nothing has happened to since Converge left the node in sync with the same Want.
-	Untouched state.Kinds
 }
 
 // NewPlan compares what a topology asks for with the live node.

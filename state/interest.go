@@ -58,24 +58,6 @@ func (in *interest) message(typ uint16, body []byte) bool {
 	return true
 }
 
-// announced are the kinds that may have changed by an announcement that is news: an entry of a peer's takes nothing else
-// along, while a device, an address or a setting may take anything.
-func announced(typ uint16, body []byte) Kinds {
-	var none Kinds
-	switch typ {
-	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
-		if len(body) >= ndmLen && body[0] == unix.AF_BRIDGE {
-			return none.With(KindFDB)
-		}
-		return none.With(KindNeigh)
-	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-		if len(body) >= rtmLen && body[1] != 0 && body[5] != unix.RTPROT_KERNEL { // not what the underlay may be found by
-			return none.With(KindRoute)
-		}
-	}
-	return AllKinds
-}
-
 func (in *interest) link(body []byte) bool {
 	if len(body) < ifInfoLen || body[0] == unix.AF_BRIDGE {
 		return false // a port's state

@@ -30,7 +30,6 @@ type Node struct {
 
 	interest atomic.Pointer[interest] // of the watch
 	filter   watchFilter              // of the watch too
-	news     atomic.Uint32            // Kinds that it has heard of since News was asked
 	lastRead readGeneration           // of nftables
 	overruns atomic.Uint64
 	authors  authors

@@ -11,7 +11,7 @@ import (
 )
 
 // Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
-// routes, neighbours, FDB, forwarding settings, nftables. A poke stands for any number of changes; News says of what.
+// routes, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
 // Until it is taken nothing more is read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too.
 // The sockets belong to the calling thread's network namespace and go with ctx.
 func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
@@ -100,8 +100,7 @@ func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}
 	var debt time.Duration
 	last := time.Now()
 	for {
-		var concerned Kinds
-		var taken bool
+		var concerned, taken bool
 		var gone error
 		var begin time.Time
 		err := conn.Read(func(fd uintptr) bool {
@@ -114,8 +113,7 @@ func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}
 		}
 		var pause time.Duration
 		debt, pause = rest(debt, begin.Sub(last), time.Since(begin))
-		if last = time.Now(); concerned != 0 {
-			l.node.news.Or(uint32(concerned))
+		if last = time.Now(); concerned {
 			select {
 			case pokes <- struct{}{}:
 			case <-ctx.Done():
@@ -133,55 +131,47 @@ func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}
 	}
 }
 
-// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, and once more when
-// the socket is empty, up to which nothing was kept.
-func (l *listener) drain(fd int) (concerned Kinds, taken bool, err error) {
+// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, like any other, and
+// once more when the socket is empty, up to which nothing was kept.
+func (l *listener) drain(fd int) (concerned, taken bool, err error) {
 	for got := range drainAtOnce {
 		size, err := unix.Read(fd, l.buf)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			if taken = l.lost || got > 0; l.lost {
-				concerned, l.lost = AllKinds, false
-			}
+			concerned, taken = concerned || l.lost, l.lost || got > 0
+			l.lost = false
 			return concerned, taken, nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS):
 			l.node.overruns.Add(1)
-			concerned, l.lost = AllKinds, true
+			concerned, l.lost = true, true
 		case err != nil:
 			return concerned, true, err
-		default:
-			concerned |= l.node.concerns(l.buf[:size], l.nftables)
+		case l.node.concerns(l.buf[:size], l.nftables):
+			concerned = true
 		}
 	}
 	return concerned, true, nil // of a storm there is always more
 }
 
-// News are the kinds that may have changed since News was last asked, by what the kernel has announced: whatever else may
-// have changed as well has announced itself otherwise, or does not. It may be asked on any goroutine, before a look.
-func (n *Node) News() Kinds { return Kinds(n.news.Swap(0)) }
-
 // Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be asked on any goroutine.
 func (n *Node) Overruns() uint64 { return n.overruns.Load() }
 
-// concerns are the kinds of which, by a datagram, something of podnet's, or in its way, may not be as it should be.
-func (n *Node) concerns(b []byte, nftables bool) Kinds {
+// concerns says whether a datagram may be about something of podnet's, or in its way, that is not as it should be.
+func (n *Node) concerns(b []byte, nftables bool) bool {
 	in := n.interest.Load()
-	if in == nil {
-		return AllKinds
-	}
-	var concerned Kinds
+	concerned := in == nil
 	for len(b) >= unix.NLMSG_HDRLEN {
 		size := int(native.Uint32(b))
 		if size < unix.NLMSG_HDRLEN || size > len(b) {
-			return AllKinds
+			return true
 		}
 		typ, body := native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]
 		switch {
-		case nftables && n.ruled(typ, body):
-			concerned |= Kinds(0).With(KindChain)
-		case !nftables && !n.authors.own[native.Uint32(b[12:])] && in.message(typ, body):
-			concerned |= announced(typ, body)
+		case nftables:
+			concerned = n.ruled(typ, body) || concerned
+		case in != nil && !n.authors.own[native.Uint32(b[12:])] && in.message(typ, body):
+			concerned = true
 			n.attribute(typ, native.Uint32(b[12:]), body)
 		}
 		b = b[min(align(size), len(b)):]
