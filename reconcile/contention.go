@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -32,6 +33,9 @@ type contention struct {
 	stormBegan time.Time // or what may become one
 	restEnds   time.Time
 	lastStormy time.Time
+
+	flooded time.Time // when others last changed routes of their own by the thousand
+	floodBy string
 }
 
 // fight is the history of one object that was put right.
@@ -136,6 +140,9 @@ func (c *contention) rest(now time.Time, lasts time.Duration) {
 	}
 }
 
+// flood takes over who floods the host with routes of their own, and since when they have not.
+func (c *contention) flood(at time.Time, by state.Author) { c.flooded, c.floodBy = at, by.String() }
+
 // worst is the object that was put right most often lately; nil: there is no fight.
 func (c *contention) worst() *fight {
 	var worst *fight
@@ -167,7 +174,11 @@ func (c *contention) condition(now time.Time) Condition {
 	}
 	if !c.lastStormy.IsZero() && now.Sub(c.lastStormy) < fightWindow {
 		return condition(Contention, true, "Storm", fmt.Sprintf(
-			"so much of podnet's is being changed%s that looking at it is held to a fifth of a core (ip monitor shows what)", lastChangedBy(c.by)))
+			"so much is being changed%s that looking at it is held to a fifth of a core (ip monitor shows what)", lastChangedBy(cmp.Or(c.by, c.floodBy))))
+	}
+	if !c.flooded.IsZero() && now.Sub(c.flooded) < fightWindow {
+		return condition(Contention, true, "Storm", fmt.Sprintf(
+			"other programs' routes are being changed by ten thousand a second and more%s: podnet leaves them alone (ip monitor route shows them)", lastChangedBy(c.floodBy)))
 	}
 	return condition(Contention, false, "None", "")
 }

@@ -48,22 +48,31 @@ const (
 	mostPID      = 1 << 22 // PID_MAX_LIMIT
 )
 
-// note takes the id of the socket that a change came by. That of a process's first socket is the process's, of a further one
-// a number that no process has and that tells nothing.
+// note remembers whose socket a change came by.
 func (a *authors) note(k Key, socket uint32) {
-	if socket > mostPID || int(socket) == os.Getpid() {
+	now := time.Now()
+	by := authorOf(socket, now)
+	if by.PID == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
 	if len(a.by) >= mostAuthors && now.Sub(a.swept) > sweepPause {
 		maps.DeleteFunc(a.by, func(_ Key, old Author) bool { return now.Sub(old.at) > authorMemory })
 		a.swept = now
 	}
 	if _, known := a.by[k]; known || len(a.by) < mostAuthors {
-		a.by[k] = Author{int(socket), programName(socket), now}
+		a.by[k] = by
 	}
+}
+
+// authorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
+// that no process has and that tells nothing; nor is this process an author.
+func authorOf(socket uint32, now time.Time) Author {
+	if socket == 0 || socket > mostPID || int(socket) == os.Getpid() {
+		return Author{}
+	}
+	return Author{int(socket), programName(socket), now}
 }
 
 func programName(pid uint32) string {

@@ -10,6 +10,7 @@ import (
 type interest struct {
 	want    *Set // its indices are there
 	overlap overlaps
+	cover   cover // of the wanted routes
 	names   map[string]bool
 	indices map[int32]bool
 	devices map[int]string
@@ -21,7 +22,7 @@ func (in *interest) device(index int) string { return in.devices[index] }
 // devices, and of the underlay.
 func (n *Node) Care(want *Set, facts Facts) {
 	want.index()
-	in := &interest{want, newOverlaps(want), map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int]string{}}
+	in := &interest{want, newOverlaps(want), coverOf(&want.Routes), map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int]string{}}
 	for _, l := range want.Links.Rows() {
 		in.names[l.Device] = true
 	}
@@ -30,7 +31,7 @@ func (n *Node) Care(want *Set, facts Facts) {
 			in.indices[int32(i)], in.devices[i] = true, name
 		}
 	}
-	n.filter.care(&want.Routes) // first: what is judged by the new interest must have passed
+	n.filter.care(in.cover) // first: what is judged by the new interest must have passed
 	n.interest.Store(in)
 }
 

@@ -30,7 +30,8 @@ type Node struct {
 
 	interest atomic.Pointer[interest] // of the watch
 	filter   watchFilter              // of the watch too
-	lastRead readGeneration           // of nftables
+	flood    flood
+	lastRead readGeneration // of nftables
 	overruns atomic.Uint64
 	authors  authors
 }
@@ -59,7 +60,7 @@ func Open(paths Paths) (*Node, error) {
 	if err != nil {
 		nft = nil
 	}
-	n := &Node{paths: paths, handle: handle, rtnl: conn, nft: nft, rules: map[uint8]ruleCache{}}
+	n := &Node{paths: paths, handle: handle, rtnl: conn, nft: nft, rules: map[uint8]ruleCache{}, filter: watchFilter{sample: sampled}}
 	n.authors.by, n.authors.own = map[Key]Author{}, map[uint32]bool{conn.id: true}
 	return n, nil
 }

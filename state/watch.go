@@ -170,9 +170,13 @@ func (n *Node) concerns(b []byte, nftables bool) bool {
 		switch {
 		case nftables:
 			concerned = n.ruled(typ, body) || concerned
-		case in != nil && !n.authors.own[native.Uint32(b[12:])] && in.message(typ, body):
+		case in == nil || n.authors.own[native.Uint32(b[12:])]:
+		case in.message(typ, body):
 			concerned = true
 			n.attribute(typ, native.Uint32(b[12:]), body)
+		default:
+			changes := in.foreign(typ, body)
+			concerned = changes > 0 && n.flood.note(time.Now(), changes, native.Uint32(b[12:])) || concerned
 		}
 		b = b[min(align(size), len(b)):]
 	}

@@ -13,8 +13,10 @@ import (
 )
 
 // watchFilter keeps from the watch, in the kernel, announcements of routes that interest.route would surely call no news:
-// the storm of a routing daemon is then neither queued nor read. It is only a sieve; what passes is judged as ever.
+// the storm of a routing daemon is then neither queued nor read, but for a sample by which it is noticed. It is only a sieve;
+// what passes is judged as ever.
 type watchFilter struct {
+	sample  uint32 // of so many routes outside of the cover one passes, a power of two; 0: none does
 	sockets []syscall.RawConn
 	cover   cover
 	program unix.SockFprog // zero: nothing is cared for yet
@@ -31,13 +33,13 @@ func (f *watchFilter) add(socket *os.File) {
 	}
 }
 
-// care lets pass what may concern wanted routes from now on. It is asked on every pass, and changes a socket only if it has to.
-func (f *watchFilter) care(want *Table[Route]) {
-	c := coverOf(want)
+// care lets pass what may concern routes within the cover from now on. It is asked on every pass, and changes a socket only if
+// it has to.
+func (f *watchFilter) care(c cover) {
 	if c == f.cover && f.program.Filter != nil {
 		return
 	}
-	f.cover, f.program = c, c.program()
+	f.cover, f.program = c, c.program(f.sample)
 	f.sockets = slices.DeleteFunc(f.sockets, func(s syscall.RawConn) bool { return !f.attach(s) })
 }
 
@@ -50,6 +52,9 @@ func (f *watchFilter) attach(socket syscall.RawConn) bool {
 		}
 	}) == nil
 }
+
+// sampled is the watch's sample.
+const sampled = 256
 
 func coverOf(want *Table[Route]) (c cover) {
 	for i := range want.rows {
@@ -79,10 +84,13 @@ const (
 	drop = 0
 )
 
-// program drops a datagram that is one message of a route, and this of another table than main, or another program's and
-// outside of the cover. Loads are big-endian, as addresses are; what the kernel writes in the machine's order is compared
+// holds says whether an address is of the cover.
+func (c cover) holds(a netip.Addr) bool { return c[0].Contains(a) || c[1].Contains(a) }
+
+// program drops a datagram that is one message of a route, and this of another table than main, or, but for a sample, another
+// program's and outside of the cover. Loads are big-endian, as addresses are; what the kernel writes in the machine's order is compared
 // with what that looks like.
-func (c cover) program() unix.SockFprog {
+func (c cover) program(sample uint32) unix.SockFprog {
 	const rtm = unix.NLMSG_HDRLEN // where struct rtmsg starts
 	var p program
 	p.add(bpf.LoadExtension{Num: bpf.ExtLen}, bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: rtm + rtmLen, SkipTrue: 1}).end(pass)
@@ -94,7 +102,7 @@ func (c cover) program() unix.SockFprog {
 	p.add(bpf.LoadAbsolute{Off: rtm, Size: 1})
 	for i, ip := range []struct{ family, size uint32 }{{unix.AF_INET, net.IPv4len}, {unix.AF_INET6, net.IPv6len}} {
 		var inside program
-		inside.destination(ip.size, rtm+rtmLen).within(c[i])
+		inside.destination(ip.size, rtm+rtmLen).within(c[i], sample)
 		p.add(bpf.JumpIf{Cond: bpf.JumpEqual, Val: ip.family, SkipFalse: uint8(len(inside))}).add(inside...)
 	}
 	return p.end(pass).assemble()
@@ -139,19 +147,29 @@ func (p *program) destination(size, attributes uint32) *program {
 	return p.add(bpf.TAX{}, bpf.LoadIndirect{Off: 0, Size: 2}).unless(pass, wire16(uint16(unix.SizeofRtAttr+size)))
 }
 
-// within drops a route whose destination, at X, is outside of the cover, and passes any other.
-func (p *program) within(cover netip.Prefix) {
+// within drops a route whose destination, at X, is outside of the cover, but for a sample, and passes any other.
+func (p *program) within(cover netip.Prefix, sample uint32) {
+	var outside program
+	outside.dropMost(sample)
 	if !cover.IsValid() {
-		p.end(drop)
+		p.add(outside...)
 		return
 	}
 	addr := cover.Addr().AsSlice()
 	mask := net.CIDRMask(cover.Bits(), 8*len(addr))
 	for i := 0; 8*i < cover.Bits(); i += 4 {
 		word, bits := binary.BigEndian.Uint32(addr[i:]), binary.BigEndian.Uint32(mask[i:])
-		p.add(bpf.LoadIndirect{Off: unix.SizeofRtAttr + uint32(i), Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: bits}).unless(drop, word)
+		p.add(bpf.LoadIndirect{Off: unix.SizeofRtAttr + uint32(i), Size: 4}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: bits})
+		p.add(bpf.JumpIf{Cond: bpf.JumpEqual, Val: word, SkipTrue: uint8(len(outside))}).add(outside...)
 	}
 	p.end(pass)
+}
+
+func (p *program) dropMost(sample uint32) {
+	if sample > 0 {
+		p.add(bpf.LoadExtension{Num: bpf.ExtRand}, bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: sample - 1, SkipTrue: 1}).end(pass)
+	}
+	p.end(drop)
 }
 
 // wire16 is a number of the machine's order of bytes as a filter loads it.

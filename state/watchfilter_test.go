@@ -57,6 +57,7 @@ func TestFilterPassesNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, sieved := routeSocket(t), routeSocket(t)
+	node.filter.sample = 0 // none by chance
 	node.filter.add(sieved)
 	care := func(dsts ...string) func() { return func() { node.Care(wanting(dsts...), Facts{Underlay: "eth0"}) } }
 	const via4, via6 = " via 192.0.2.1 dev eth0 proto bird", " via 2001:db8::1 dev eth0 proto bird"
@@ -164,7 +165,7 @@ func datagrams(t *testing.T, f *os.File) (all [][]byte) {
 }
 
 // The storm of a routing daemon overruns a socket, but not the watch's, whether that was there before the interest or not:
-// nothing of it is queued.
+// hardly anything of it is queued. It is noticed all the same.
 func TestFilterHoldsStormOff(t *testing.T) {
 	node := apart(t)
 	sh(t, "ip link add eth0 type veth peer name eth1")
@@ -198,8 +199,8 @@ func TestFilterHoldsStormOff(t *testing.T) {
 		t.Fatalf("%d announcements are no storm", len(all))
 	}
 	for name, f := range map[string]*os.File{"early": early, "late": late} {
-		if n := len(datagrams(t, f)); n != 0 {
-			t.Errorf("%d announcements arrived at the %s socket", n, name)
+		if n := len(datagrams(t, f)); n == 0 || n > 2000 {
+			t.Errorf("%d announcements of 20000 arrived at the %s socket", n, name)
 		}
 	}
 	watches := map[string]<-chan struct{}{"before": before, "after": after}
@@ -216,6 +217,34 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	if n := node.Overruns(); n != 0 {
 		t.Errorf("%d overruns of the watch", n)
 	}
+	if at, by := node.Flood(); at.IsZero() || by.Name != "ip" && by.Name != "" { // it has ended
+		t.Errorf("a flood at %v by %v", at, by)
+	}
+}
+
+// A flood begins when there are ten thousand changes within a second, whoever makes them, and once.
+func TestFlood(t *testing.T) {
+	var f flood
+	now := time.Unix(0, 0)
+	count := func(times, changes int, pause time.Duration) (begun int) {
+		for range times {
+			if f.note(now, changes, 7); f.seen.Equal(now) {
+				begun++
+			}
+			now = now.Add(pause)
+		}
+		return begun
+	}
+	if n := count(1000, sampled, 27*time.Millisecond); n != 0 {
+		t.Errorf("9,500 changes a second are called a flood %d times", n)
+	}
+	now = now.Add(time.Minute)
+	if n := count(40, sampled, time.Millisecond); n != 1 {
+		t.Errorf("10,240 changes are called a flood %d times", n)
+	}
+	if f.note(now, sampled, 7) {
+		t.Error("it begins again while it lasts")
+	}
 }
 
 // A socket that has been closed is forgotten, one that is still there is filtered anew, and only if that changes something.
@@ -227,12 +256,12 @@ func TestFilterForgetsClosedSockets(t *testing.T) {
 	f.add(b)
 	left := f.sockets[1]
 	a.Close()
-	f.care(&wanting("10.244.1.0/24").Routes)
+	f.care(coverOf(&wanting("10.244.1.0/24").Routes))
 	if len(f.sockets) != 1 || f.sockets[0] != left {
 		t.Errorf("%d sockets", len(f.sockets))
 	}
 	program := f.program
-	f.care(&wanting("10.244.1.0/24").Routes)
+	f.care(coverOf(&wanting("10.244.1.0/24").Routes))
 	if f.program != program {
 		t.Error("a new filter for what is wanted as before")
 	}
@@ -245,7 +274,7 @@ func TestRefusedFilter(t *testing.T) {
 	socket := routeSocket(t)
 	f.add(socket)
 	for metric, refused := range []bool{false, true} {
-		f.care(&wanting("10.244.1.0/24").Routes)
+		f.care(coverOf(&wanting("10.244.1.0/24").Routes))
 		if refused {
 			f.program.Len = 0
 			f.attach(f.sockets[0])
@@ -271,14 +300,15 @@ func TestFilterAgreesWithInterest(t *testing.T) {
 	}
 	for i, want := range wants {
 		want.index()
-		in := &interest{want: want, overlap: newOverlaps(want), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
+		in := &interest{want: want, overlap: newOverlaps(want), cover: coverOf(&want.Routes), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
 		node := &Node{}
 		node.interest.Store(in)
-		node.filter.care(&want.Routes)
+		node.filter.care(coverOf(&want.Routes))
 		through := filtered(t, &node.filter)
 		r := rand.New(rand.NewPCG(1, uint64(i)))
 		dropped := 0
 		for range 20000 {
+			node.flood.changes = 0
 			b, foreign := announce(r, want, node.filter.cover)
 			switch passed := through(b); {
 			case !passed && node.concerns(b, false):

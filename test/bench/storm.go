@@ -31,20 +31,26 @@ func (b bench) storms() {
 	u, healed, err := s.foreign(b.stormRoutes)
 	b.must(err)
 	b.stormRows(fmt.Sprintf("%d foreign route changes in %s", b.stormRoutes, u.took.Round(10*time.Millisecond)), u, healed)
+	b.reported(n, "other programs' routes")
 
 	time.Sleep(2 * time.Second) // the first storm's debt is paid
 	u, healed, err = s.adversary(b.storm)
 	b.must(err)
 	b.stormRows(fmt.Sprintf("a route of podnet's deleted every 10 ms for %s", b.storm), u, healed)
-	status, err := n.Status()
-	b.must(err)
-	c := status.Condition("Contention")
-	named := c.Status == "True" && strings.Contains(c.Message, s.route.made) && strings.Contains(c.Message, "last changed by")
-	b.line("  Contention in the status, with the author", fmt.Sprint(named), "", "", "true", b.verdict(named))
-	b.Logf("      %s %s: %s", c.Status, c.Reason, c.Message)
+	b.reported(n, s.route.made)
 	b.must(complete(n, t))
 	n.Stop()
 	b.drop(n)
+}
+
+// reported: the status says what is fought over, and by whom.
+func (b bench) reported(n *lab.Node, what string) {
+	status, err := n.Status()
+	b.must(err)
+	c := status.Condition("Contention")
+	named := c.Status == "True" && strings.Contains(c.Message, what) && strings.Contains(c.Message, "last changed by")
+	b.line("  Contention in the status, with the author", fmt.Sprint(named), "", "", "true", b.verdict(named))
+	b.Logf("      %s %s: %s", c.Status, c.Reason, c.Message)
 }
 
 func (b bench) stormRows(what string, u stormUsage, healed time.Duration) {
