@@ -18,9 +18,9 @@ const (
 	mostDelay  = 800 * time.Millisecond
 )
 
-// What counts as a storm: passes that are held back, one right after the other, for some time.
+// What counts as a storm: passes that are held back, one right after the other, for most of some time.
 const (
-	stormTime = time.Second
+	stormTime = 2 * time.Second
 	stormLull = 500 * time.Millisecond // after a rest, without another: it is over, or has not begun
 )
 
@@ -31,6 +31,7 @@ type contention struct {
 	by     string // who changed anything last, as far as the kernel tells
 
 	stormBegan time.Time // or what may become one
+	rested     time.Duration
 	restEnds   time.Time
 	lastStormy time.Time
 
@@ -133,9 +134,11 @@ func (c *contention) passed(now time.Time) {
 // rest notes that the next pass is held back for so long, because passes have taken more than their share.
 func (c *contention) rest(now time.Time, lasts time.Duration) {
 	if now.Sub(c.restEnds) > stormLull {
-		c.stormBegan = now
+		c.stormBegan, c.rested = now, 0
 	}
-	if c.restEnds = now.Add(lasts); c.restEnds.Sub(c.stormBegan) >= stormTime {
+	c.rested += lasts
+	c.restEnds = now.Add(lasts)
+	if took := c.restEnds.Sub(c.stormBegan); took >= stormTime && 2*c.rested > took {
 		c.lastStormy = now
 	}
 }

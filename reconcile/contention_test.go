@@ -107,27 +107,29 @@ func TestContentionDueDuringRest(t *testing.T) {
 	}
 }
 
-// A rest now and then is no storm, as a first convergence has one, nor are some in a row, as a restart among much else.
+// A rest now and then is no storm, as a first convergence has one, nor are some in a row, nor short ones among other changes.
 func TestStorm(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
 	stormy := func() bool { return c.condition(now).Reason == "Storm" }
-	const rest = 90 * time.Millisecond
-	rests := func(count int) {
+	rests := func(count int, rest, pause time.Duration) {
 		for range count {
 			c.rest(now, rest)
-			now = now.Add(rest + 10*time.Millisecond)
+			now = now.Add(rest + pause)
 		}
 	}
+	const ms = time.Millisecond
 	for range 20 {
-		rests(9)
+		rests(19, 90*ms, 10*ms)
 		now = now.Add(stormLull)
 	}
-	c.rest(now, longestRest)
-	if now = now.Add(longestRest + stormLull + 1); stormy() {
+	rests(2, longestRest, 10*ms)
+	now = now.Add(stormLull)
+	rests(100, 20*ms, 80*ms)
+	if now = now.Add(stormLull + 1); stormy() {
 		t.Error("some rests are called a storm")
 	}
-	if rests(12); !stormy() {
+	if rests(25, 90*ms, 10*ms); !stormy() {
 		t.Error("a storm is not noticed")
 	}
 	if now = now.Add(fightWindow); stormy() {

@@ -103,7 +103,7 @@ func TestNodeUnderItsUnit(t *testing.T) {
 		"the chains gone":            "iptables -t nat -F PODNET-MASQUERADE",
 		"forwarding off":             "echo 0 >/proc/sys/net/ipv4/ip_forward",
 		"the conflist gone":          "rm " + lab.ConflistPath,
-		"its directory made anew":    "rm -rf /etc/cni/net.d && mkdir /etc/cni/net.d",
+		"its directory made anew":    "rm -rf /etc/cni/net.d && mkdir -p /etc/cni/net.d",
 		"its parent made anew":       "rm -rf /etc/cni && mkdir -p /etc/cni/net.d",
 		"its parent gone":            "rm -rf /etc/cni",
 		"the topology's dir renamed": "mv /etc/podnet /etc/podnet.old && mv /etc/podnet.old /etc/podnet",
