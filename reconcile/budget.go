@@ -9,7 +9,7 @@ import (
 // What the daemon may cost: a burst of passes follows events at once, a storm is held to a fifth of a core.
 const (
 	pace  = 5 // time that has to go by for each unit of processor time
-	burst = 200 * time.Millisecond
+	burst = 300 * time.Millisecond
 	// A rest pays off a part of what is owed beyond that: what breaks after a costly pass need not wait for all of it.
 	part = 3
 	// However much was spent, as in a first convergence: what breaks is seen to within a second.

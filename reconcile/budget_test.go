@@ -13,7 +13,7 @@ func TestBudget(t *testing.T) {
 		now, busy = now.Add(took), busy+took
 		return b.spend(now, busy)
 	}
-	for range 4 {
+	for range 6 {
 		if rest := pass(took); rest != 0 {
 			t.Fatalf("a short burst has to rest %s", rest)
 		}
