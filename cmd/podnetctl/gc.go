@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/podnet/podnet/cmd/cni/collect"
@@ -60,8 +60,8 @@ func (c *cli) runGC(ctx context.Context) error {
 	if n.verdict.Topology == nil {
 		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
 	}
-	if err := n.atHome(); err != nil {
-		return err
+	if where, err := n.elsewhere(n.bare()); where != "" || err != nil {
+		return cmp.Or(err, fmt.Errorf("%s, and from here every pod seems to be gone: leave it (nsenter -t 1 -n podnetctl gc)", where))
 	}
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
@@ -75,22 +75,6 @@ func (c *cli) runGC(ctx context.Context) error {
 	}
 	return errors.Join(err, writeGarbage(c.out, network, n.Paths, g))
 }
-
-// atHome refuses a network namespace that is not this node's, such as a pod's: from there every pod seems to be gone.
-func (n *node) atHome() error {
-	own, err := n.id.Select(n.verdict.Topology)
-	if err != nil {
-		return err
-	}
-	if !n.has(own) {
-		return fmt.Errorf("%s, the address of %s, is on no link here, and without the node's links every pod seems to be gone: "+
-			"put it back, or leave this network namespace (nsenter -t 1 -n podnetctl gc)", own.IP, own.Name)
-	}
-	return nil
-}
-
-// has says whether the node's address is on a link of this network namespace.
-func (n *node) has(own *schema.Node) bool { return slices.Contains(n.id.Addrs, own.IP) }
 
 func collected(network string, g collect.Garbage) Collected {
 	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, g.Mappings, leases(g.Kept)}

@@ -52,8 +52,8 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if reconcile.DaemonRuns() {
 		return &refusal{"podnetd runs in this network namespace and would put everything back: systemctl disable --now podnetd, then podnetctl teardown"}
 	}
-	if err := n.strange(view); err != nil && !force {
-		return err
+	if where, err := n.elsewhere(view); !force && (err != nil || where != "") {
+		return cmp.Or(err, error(&refusal{where + ": leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force"}))
 	}
 	if pods := n.pods(view.Topology); pods != 0 && !force {
 		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(end.pods))}
@@ -70,22 +70,18 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	return c.showTeardown(n, plan, err, end)
 }
 
-// strange refuses a network namespace that has neither the node's address nor a device of podnet's, such as a pod's: the
-// directories are those of a node that is alive elsewhere.
-func (n *node) strange(view reconcile.View) error {
+// elsewhere says that the network namespace has neither the node's address nor a device of podnet's, such as a pod's: the
+// directories are those of a node that is alive in another. "": it is the node's, as far as can be told.
+func (n *node) elsewhere(view reconcile.View) (string, error) {
 	own := view.Node
-	if !own.IP.IsValid() || n.has(own) { // without a topology nobody knows its address
-		return nil
+	if !own.IP.IsValid() || slices.Contains(n.id.Addrs, own.IP) { // without a topology nobody knows its address
+		return "", nil
 	}
 	plan, err := n.engine.Look(view)
-	if err != nil {
-		return err
+	if err != nil || slices.ContainsFunc(plan.Steps, func(s *reconcile.Step) bool { return s.Kind == state.KindLink }) {
+		return "", err
 	}
-	if slices.ContainsFunc(plan.Steps, func(s *reconcile.Step) bool { return s.Kind == state.KindLink }) {
-		return nil
-	}
-	return &refusal{fmt.Sprintf("neither %s, the address of %s, nor a device of podnet's is in this network namespace: leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force",
-		own.IP, own.Name)}
+	return fmt.Sprintf("neither %s, the address of %s, nor a device of podnet's is in this network namespace", own.IP, own.Name), nil
 }
 
 // ending is what else there is to say of a teardown.
