@@ -181,7 +181,7 @@ func (c *contention) condition(now time.Time) Condition {
 	}
 	if !c.flooded.IsZero() && now.Sub(c.flooded) < fightWindow {
 		return condition(Contention, true, "Storm", fmt.Sprintf(
-			"other programs' routes are being changed by ten thousand a second and more%s: podnet leaves them alone (ip monitor route shows them)", lastChangedBy(c.floodBy)))
+			"other programs' routes are being changed by thousands a second%s: podnet leaves them alone (ip monitor route shows them)", lastChangedBy(c.floodBy)))
 	}
 	return condition(Contention, false, "None", "")
 }

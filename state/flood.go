@@ -20,7 +20,7 @@ type flood struct {
 
 // What counts as a flood.
 const (
-	floodChanges = 10000
+	floodChanges = 5000
 	floodTime    = time.Second
 )
 
@@ -41,7 +41,7 @@ func (f *flood) note(now time.Time, changes int, socket uint32) bool {
 	return begins
 }
 
-// Flood is when other programs last changed routes by ten thousand a second, and which, as far as the kernel tells; the zero
+// Flood is when other programs last changed routes by thousands a second, and which, as far as the kernel tells; the zero
 // Time: never. It may be asked on any goroutine.
 func (n *Node) Flood() (time.Time, Author) {
 	n.flood.mu.Lock()

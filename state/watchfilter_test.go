@@ -222,7 +222,7 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	}
 }
 
-// A flood begins when there are ten thousand changes within a second, whoever makes them, and once.
+// A flood begins when there are five thousand changes within a second, whoever makes them, and once.
 func TestFlood(t *testing.T) {
 	var f flood
 	now := time.Unix(0, 0)
@@ -235,12 +235,12 @@ func TestFlood(t *testing.T) {
 		}
 		return begun
 	}
-	if n := count(1000, sampled, 27*time.Millisecond); n != 0 {
-		t.Errorf("9,500 changes a second are called a flood %d times", n)
+	if n := count(1000, sampled, 54*time.Millisecond); n != 0 {
+		t.Errorf("4,800 changes a second are called a flood %d times", n)
 	}
 	now = now.Add(time.Minute)
-	if n := count(40, sampled, time.Millisecond); n != 1 {
-		t.Errorf("10,240 changes are called a flood %d times", n)
+	if n := count(20, sampled, time.Millisecond); n != 1 {
+		t.Errorf("5,120 changes are called a flood %d times", n)
 	}
 	if f.note(now, sampled, 7) {
 		t.Error("it begins again while it lasts")
