@@ -170,7 +170,7 @@ func TestMarks(t *testing.T) {
 
 // An ADD that was killed, or repeated: the second builds the same attachment again, with the same address.
 func TestRepeatedAdd(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t).withoutDAD()
 	a, b := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true`, ranges46)
 	first := h.must(on(a, conf).with("ADD"))

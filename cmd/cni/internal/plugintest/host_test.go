@@ -32,6 +32,12 @@ func newHost(t *testing.T) *host {
 	return &host{l.Node("n"), t}
 }
 
+// withoutDAD has bridges get their link-local routes with their carrier, instead of in the middle of what is compared.
+func (h *host) withoutDAD() *host {
+	h.SetSysctl("net/ipv6/conf/default/accept_dad", "0")
+	return h
+}
+
 // leases is the directory that configurations name as dataDir.
 func (h *host) leases() string { return h.Path("/leases") }
 
