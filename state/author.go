@@ -50,18 +50,17 @@ const (
 
 // note remembers whose socket a change came by.
 func (a *authors) note(k Key, socket uint32) {
-	now := time.Now()
-	by := authorOf(socket, now)
-	if by.PID == 0 {
-		return
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := time.Now()
 	if len(a.by) >= mostAuthors && now.Sub(a.swept) > sweepPause {
 		maps.DeleteFunc(a.by, func(_ Key, old Author) bool { return now.Sub(old.at) > authorMemory })
 		a.swept = now
 	}
-	if _, known := a.by[k]; known || len(a.by) < mostAuthors {
+	if _, known := a.by[k]; !known && len(a.by) >= mostAuthors {
+		return
+	}
+	if by := authorOf(socket, now); by.PID != 0 {
 		a.by[k] = by
 	}
 }

@@ -73,11 +73,9 @@ func (t traffic) sources() []netip.Prefix {
 	if exact := schema.Aggregate(all); len(exact) <= fewRanges {
 		return exact
 	}
-	around := all[0]
+	var around netip.Prefix
 	for _, p := range all {
-		for !around.Contains(p.Addr()) {
-			around, _ = around.Addr().Prefix(around.Bits() - 1) // ends at 0 bits, which contain all
-		}
+		around = join(around, p)
 	}
 	return []netip.Prefix{around}
 }

@@ -22,7 +22,12 @@ func (in *interest) device(index int) string { return in.devices[index] }
 // devices, and of the underlay.
 func (n *Node) Care(want *Set, facts Facts) {
 	want.index()
-	in := &interest{want, newOverlaps(want), coverOf(&want.Routes), map[string]bool{facts.Underlay: true}, map[int32]bool{}, map[int]string{}}
+	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{}, devices: map[int]string{}}
+	if last := n.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
+		in.overlap, in.cover = last.overlap, last.cover
+	} else {
+		in.overlap, in.cover = newOverlaps(want), coverOf(&want.Routes)
+	}
 	for _, l := range want.Links.Rows() {
 		in.names[l.Device] = true
 	}

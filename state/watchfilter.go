@@ -78,18 +78,18 @@ func join(a, b netip.Prefix) netip.Prefix {
 	return a
 }
 
+// holds says whether an address is of the cover.
+func (c cover) holds(a netip.Addr) bool { return c[0].Contains(a) || c[1].Contains(a) }
+
 // What a program returns is how many bytes of the datagram are kept.
 const (
 	pass = 1<<32 - 1
 	drop = 0
 )
 
-// holds says whether an address is of the cover.
-func (c cover) holds(a netip.Addr) bool { return c[0].Contains(a) || c[1].Contains(a) }
-
 // program drops a datagram that is one message of a route, and this of another table than main, or, but for a sample, another
-// program's and outside of the cover. Loads are big-endian, as addresses are; what the kernel writes in the machine's order is compared
-// with what that looks like.
+// program's and outside of the cover. Loads are big-endian, as addresses are; what the kernel writes in the machine's order is
+// compared with what that looks like.
 func (c cover) program(sample uint32) unix.SockFprog {
 	const rtm = unix.NLMSG_HDRLEN // where struct rtmsg starts
 	var p program

@@ -1,16 +1,12 @@
 package cluster
 
 import (
-	"encoding/json"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/test/lab"
 	"github.com/podnet/podnet/test/tracer"
 )
 
@@ -37,7 +33,11 @@ func TestCollectDuringAdd(t *testing.T) {
 			}
 			return tracer.Verdict{Kill: c.kill}
 		}}
-		out, err := adding.Run(n.Namespace, bridgeAdd(t, n, n.NewPod(strings.ReplaceAll(c.name, " ", "-"))))
+		bridge, err := n.NewPod(strings.ReplaceAll(c.name, " ", "-")).FirstAdd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := adding.Run(n.Namespace, bridge)
 		if err != nil || asked != 1 || out.Killed != c.kill || !c.kill && out.Code != 0 {
 			t.Errorf("an ADD that %s: asked %d times, %+v, %v", c.name, asked, out, err)
 		}
@@ -49,30 +49,4 @@ func TestCollectDuringAdd(t *testing.T) {
 
 func makesLink(m tracer.Message) bool {
 	return m.Protocol == unix.NETLINK_ROUTE && m.Type == unix.RTM_NEWLINK && m.Flags&unix.NLM_F_CREATE != 0
-}
-
-// bridgeAdd is the first plugin of the node's conflist as a runtime executes it.
-func bridgeAdd(t *testing.T, n *lab.Node, p *lab.Pod) *exec.Cmd {
-	t.Helper()
-	text, err := n.ReadFile("/etc/cni/net.d/10-podnet.conflist")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list struct {
-		CNIVersion, Name string
-		Plugins          []map[string]any
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		t.Fatal(err)
-	}
-	conf := list.Plugins[0]
-	conf["name"], conf["cniVersion"] = list.Name, list.CNIVersion
-	stdin, err := json.Marshal(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(lab.Program("cni/bridge"))
-	cmd.Stdin = strings.NewReader(string(stdin))
-	cmd.Env = append(os.Environ(), "CNI_COMMAND=ADD", "CNI_PATH="+lab.Program("cni"), "CNI_CONTAINERID="+p.ID, "CNI_NETNS="+p.Path, "CNI_IFNAME=eth0")
-	return cmd
 }

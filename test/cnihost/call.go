@@ -42,6 +42,11 @@ func (h *Host) Finish(cmd *exec.Cmd) (string, error) {
 	if err != nil {
 		h.TB.Fatalf("%v", err)
 	}
+	return said(out)
+}
+
+// said is what a plugin printed; an error is a *Fault.
+func said(out lab.Output) (string, error) {
 	if out.Code == 0 {
 		return out.Stdout, nil
 	}

@@ -40,11 +40,8 @@ func (h *Host) Timed(cmd *exec.Cmd) (time.Duration, string, error) {
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		h.TB.Fatalf("%v", err)
 	}
-	out := lab.Output{Stdout: h.written(files[1]), Stderr: h.written(files[2]), Code: cmd.ProcessState.ExitCode()}
-	if out.Code == 0 {
-		return took, out.Stdout, nil
-	}
-	return took, out.Stdout, newFault(out)
+	out, err := said(lab.Output{Stdout: h.written(files[1]), Stderr: h.written(files[2]), Code: cmd.ProcessState.ExitCode()})
+	return took, out, err
 }
 
 func (h *Host) memory() *os.File {

@@ -87,6 +87,22 @@ type conflist struct {
 	Plugins     []map[string]any `json:"plugins"`
 }
 
+// version is the highest that the list speaks.
+func (l conflist) version() string {
+	return slices.MaxFunc(append(l.CNIVersions, l.CNIVersion), strings.Compare)
+}
+
+// FirstAdd is the ADD of the conflist's first plugin alone, not begun.
+func (p *Pod) FirstAdd() (*exec.Cmd, error) {
+	list, err := p.Node.readConflist()
+	if err != nil {
+		return nil, err
+	}
+	conf := list.Plugins[0]
+	conf["name"], conf["cniVersion"] = list.Name, list.version()
+	return p.Node.execution("ADD", p, podInterface, conf)
+}
+
 // chain does for one verb what libcni does: each plugin in turn, DEL in reverse, with the name, the highest version of
 // the list and the result so far put into its configuration.
 func (n *Node) chain(verb string, p *Pod, extra map[string]any) (json.RawMessage, error) {
@@ -94,7 +110,6 @@ func (n *Node) chain(verb string, p *Pod, extra map[string]any) (json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	version := slices.MaxFunc(append(list.CNIVersions, list.CNIVersion), strings.Compare)
 	plugins := slices.Clone(list.Plugins)
 	if verb == "DEL" {
 		slices.Reverse(plugins)
@@ -104,7 +119,7 @@ func (n *Node) chain(verb string, p *Pod, extra map[string]any) (json.RawMessage
 		result = p.result
 	}
 	for _, conf := range plugins {
-		conf["name"], conf["cniVersion"] = list.Name, version
+		conf["name"], conf["cniVersion"] = list.Name, list.version()
 		if result != nil {
 			conf["prevResult"] = result
 		}
@@ -158,28 +173,37 @@ func ReferencePlugins() (string, error) {
 	return dir, nil
 }
 
-// plugin executes one plugin.
-func (n *Node) plugin(verb string, p *Pod, ifname string, conf map[string]any) (json.RawMessage, error) {
+// execution is one of a plugin, not begun.
+func (n *Node) execution(verb string, p *Pod, ifname string, conf map[string]any) (*exec.Cmd, error) {
 	kind, _ := conf["type"].(string)
-	path := filepath.Join(n.cniPath(), kind)
 	stdin, err := json.Marshal(conf)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
-	defer cancel()
-	cmd := exec.Command(path)
+	cmd := exec.Command(filepath.Join(n.cniPath(), kind))
 	cmd.Stdin = strings.NewReader(string(stdin))
 	cmd.Env = append(os.Environ(), "CNI_COMMAND="+verb, "CNI_PATH="+n.cniPath())
 	if p != nil {
 		cmd.Env = append(cmd.Env, "CNI_CONTAINERID="+p.ID, "CNI_NETNS="+p.Path, "CNI_IFNAME="+ifname,
 			"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME="+p.PodName)
 	}
+	return cmd, nil
+}
+
+// plugin executes one plugin.
+func (n *Node) plugin(verb string, p *Pod, ifname string, conf map[string]any) (json.RawMessage, error) {
+	cmd, err := n.execution(verb, p, ifname, conf)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
 	out, err := n.Run(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
 	if out.Code != 0 {
+		kind, _ := conf["type"].(string)
 		fault := &CNIError{Plugin: kind, Verb: verb}
 		if err := json.Unmarshal([]byte(out.Stdout), fault); err != nil {
 			return nil, fmt.Errorf("plugin %s: %s: exit code %d: %s%s", kind, verb, out.Code, out.Stdout, out.Stderr)
