@@ -120,6 +120,8 @@ func (c *Conn) receive(from uint32, f func(reply)) error {
 	return nil
 }
 
+var errUnsteady = errors.New("the rules change too fast to be read")
+
 // dump calls f with the attributes of every object that a request lists. What does not exist has none. f is called anew from
 // the beginning, after restart, if the kernel says that the list changed meanwhile.
 func (c *Conn) dump(kind uint16, family Family, body attrs, restart func(), f func([]byte)) error {
@@ -133,7 +135,7 @@ func (c *Conn) dump(kind uint16, family Family, body attrs, restart func(), f fu
 			return err
 		}
 	}
-	return errors.New("the rules change too fast to be read")
+	return errUnsteady
 }
 
 func (c *Conn) dumpOnce(kind uint16, family Family, body attrs, f func([]byte)) (consistent bool, err error) {

@@ -148,6 +148,41 @@ func TestManyElements(t *testing.T) {
 	}
 }
 
+// A dump during which the kernel put its hash table in another order is told from a whole one.
+func TestTornDump(t *testing.T) {
+	message := func(last ...byte) []byte {
+		var list attrs
+		for _, b := range last {
+			var data, key, element attrs
+			data.bytes(unix.NFTA_DATA_VALUE, []byte{10, 1, 0, b})
+			key.nest(unix.NFTA_SET_ELEM_KEY, data)
+			element.nest(unix.NFTA_LIST_ELEM, key)
+			list = append(list, element...)
+		}
+		var m attrs
+		m.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, list)
+		return m
+	}
+	for _, c := range []struct {
+		name     string
+		messages [][]byte
+		whole    bool
+	}{
+		{"no element", nil, true},
+		{"each once", [][]byte{message(1, 2), message(3)}, true},
+		{"one again in the next message", [][]byte{message(1, 2), message(2)}, false},
+		{"one again in the same message", [][]byte{message(1, 1)}, false},
+	} {
+		l := listing{seen: map[string]bool{}}
+		for _, m := range c.messages {
+			l.add(m)
+		}
+		if l.whole() != c.whole {
+			t.Errorf("%s: whole is %t of %v", c.name, l.whole(), l.elements)
+		}
+	}
+}
+
 // Either kind of iptables is told from the program's name, read, and cleaned.
 func TestIPTables(t *testing.T) {
 	for _, kind := range []string{"nft", "legacy"} {

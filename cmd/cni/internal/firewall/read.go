@@ -114,17 +114,37 @@ func (c *Conn) Elements(set Set) ([]Element, error) {
 	var body attrs
 	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, set.Table)
 	body.string(unix.NFTA_SET_ELEM_LIST_SET, set.Name)
-	var elements []Element
-	err := c.dump(subsystem|unix.NFT_MSG_GETSETELEM, set.Family, body, func() { elements = nil }, func(b []byte) {
-		for _, e := range each(find(b, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
-			elements = append(elements, parseElement(e))
+	for range dumpRetries {
+		var l listing
+		err := c.dump(subsystem|unix.NFT_MSG_GETSETELEM, set.Family, body, func() { l = listing{seen: map[string]bool{}} }, func(b []byte) { l.add(b) })
+		if err != nil {
+			return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, err)
 		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, err)
+		if l.whole() {
+			return l.elements, nil
+		}
 	}
-	return elements, nil
+	return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, errUnsteady)
 }
+
+// listing gathers the elements that the messages of one dump name.
+//
+// The kernel goes on from message to message by a count of elements, and does not say that it has put its hash table in
+// another order meanwhile, as it does a moment after many were added: some come twice then, and as many never.
+type listing struct {
+	elements []Element
+	seen     map[string]bool // as the kernel encodes them
+}
+
+func (l *listing) add(message []byte) {
+	for _, e := range each(find(message, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+		l.elements = append(l.elements, parseElement(e))
+		l.seen[string(e)] = true
+	}
+}
+
+// whole says that none came twice, and so that none is missing.
+func (l *listing) whole() bool { return len(l.seen) == len(l.elements) }
 
 // parseElement copies: the buffer that b is part of is used again.
 func parseElement(b []byte) Element {
