@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +13,10 @@ import (
 
 // runDir is where a lab keeps everything: a tmpfs that vanishes with the mount namespace.
 const (
-	runDir   = "/run"
-	netnsDir = runDir + "/netns" // where `ip -n NAME` and `nsenter --net=` look
-	tempDir  = runDir + "/tmp"
+	runDir    = "/run"
+	shadowDir = runDir + "/shadow"
+	netnsDir  = runDir + "/netns" // where `ip -n NAME` and `nsenter --net=` look
+	tempDir   = runDir + "/tmp"
 )
 
 // initMain is process 1: it prepares the mounts, has a child run the tests, and reaps every orphan until that child
@@ -54,8 +56,11 @@ func initMain() int {
 }
 
 // prepare makes the mounts private, then gives this process namespace its own /proc and a /run that starts empty: no
-// name of the host's namespaces, no xtables lock shared with anyone, nothing to clean up.
+// name of the host's namespaces, no xtables lock shared with anyone, nothing to clean up. What tools write to the machine's
+// own directories vanishes as well.
 func prepare() error {
+	_, err := os.Stat(shadowDir)
+	nested := err == nil // in a lab's view already, and two views upon another are as many as the kernel allows
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr
@@ -74,8 +79,32 @@ func prepare() error {
 			return err
 		}
 	}
+	if !nested {
+		if err := shadow("/etc", "/usr", "/var", "/opt"); err != nil {
+			return err
+		}
+	}
 	if err := loopbackUp(); err != nil {
 		return fmt.Errorf("set lo up: %w", err)
+	}
+	return nil
+}
+
+// shadow covers directories of the machine with views that take what is written to them along when they vanish: containerd
+// and podman keep files below /var whatever they are told, and rpmlint unpacks packages to where their paths point. One
+// that the caller works in, or may not write to, stays as it is.
+func shadow(dirs ...string) error {
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if unix.Access(dir, unix.W_OK) != nil || strings.HasPrefix(here, dir+"/") {
+			continue
+		}
+		if err := overlay(dir, filepath.Join(shadowDir, dir), dir); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
@@ -30,6 +32,25 @@ func TestIsolated(t *testing.T) {
 	}
 	if links := strings.Count(string(data), ":"); links != 1 {
 		t.Errorf("%d links, want lo alone:\n%s", links, data)
+	}
+}
+
+// What a tool writes to the machine's directories is seen in the lab, and not on the machine.
+func TestMachineStaysAsItIs(t *testing.T) {
+	if unix.Access("/etc", unix.W_OK) != nil {
+		t.Skip("this needs root: an ordinary user writes nothing there")
+	}
+	tree := Tree(t, "node-a") // made of the machine's own
+	for _, path := range []string{"/etc/left-by-lab", "/usr/bin/left-by-lab", "/var/lib/left-by-lab", "/opt/left-by-lab"} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(tree + path); !os.IsNotExist(err) {
+			t.Errorf("%s is on the machine: %v", path, err)
+		}
 	}
 }
 

@@ -22,10 +22,10 @@ func Tree(t TB, hostname string) string {
 	}
 	dir, err := os.MkdirTemp(tempDir, "tree")
 	if err == nil {
-		err = overlay(dir)
+		err = overlay("/", dir, filepath.Join(dir, "tree"))
 	}
 	if err != nil {
-		t.Fatalf("a copy-on-write view of the machine: %v", err)
+		t.Fatalf("%v", err)
 	}
 	tree := filepath.Join(dir, "tree")
 	t.Cleanup(func() {
@@ -48,13 +48,16 @@ func Tree(t TB, hostname string) string {
 	return tree
 }
 
-// overlay mounts / read-only below dir/upper at dir/tree. What is mounted on / stays out.
-func overlay(dir string) error {
-	for _, d := range []string{"upper", "work", "tree"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+// overlay mounts a view of lower at target. What is written there goes to dir; what is mounted in lower stays out.
+func overlay(lower, dir, target string) error {
+	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+	for _, d := range []string{upper, work, target} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err
 		}
 	}
-	options := fmt.Sprintf("lowerdir=/,upperdir=%[1]s/upper,workdir=%[1]s/work", dir)
-	return unix.Mount("overlay", filepath.Join(dir, "tree"), "overlay", 0, options)
+	if err := unix.Mount("overlay", target, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)); err != nil {
+		return fmt.Errorf("mount a copy-on-write view of %s: %w", lower, err)
+	}
+	return nil
 }
