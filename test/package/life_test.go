@@ -40,7 +40,7 @@ func (m *machine) at(path string) string { return filepath.Join(m.root, path) }
 // run runs a command on it; the test ends if it fails.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
-	return output(m.t, append([]string{"chroot", m.root, "env", "-u", "TMPDIR"}, args...)...)
+	return output(m.t, append([]string{"chroot", m.root, "env", "-u", "TMPDIR", "HOME=/root"}, args...)...)
 }
 
 // take copies a package to it and returns its path there.

@@ -40,7 +40,9 @@ func TestPackageLint(t *testing.T) {
 	for program, suffix := range map[string]string{"lintian": "deb", "rpmlint": "rpm"} {
 		t.Run(program, func(t *testing.T) {
 			requires(t, program, program)
-			out, _ := exec.Command(program, made(t, lab.SourceTree(), suffix)).CombinedOutput() // what it says counts
+			cmd := exec.Command(program, made(t, lab.SourceTree(), suffix))
+			cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+			out, _ := cmd.CombinedOutput() // what it says counts
 			found := regexp.MustCompile(`(?m)^podnet(?:\.[a-z0-9_]+)?: [EW]: (\S+).*$|^[EW]: podnet: (\S+).*$`).FindAllStringSubmatch(string(out), -1)
 			if len(found) == 0 {
 				t.Fatalf("it says nothing of the package:\n%s", out)

@@ -34,7 +34,9 @@ func requires(t *testing.T, program, remedy string) {
 // output is what a command prints; the test ends if it fails.
 func output(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir()) // rpm keeps a database there
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -71,7 +71,9 @@ func (b browserRun) run(page string, flags ...string) []byte {
 	scheme := map[bool]string{true: "0", false: "1"}[b.dark]
 	args := append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir=" + filepath.Join(dir, "profile"),
 		"--blink-settings=preferredColorScheme=" + scheme, fmt.Sprintf("--window-size=%d,%d", b.width, b.height)}, flags...)
-	out, err := exec.CommandContext(b.t.Context(), b.program, append(args, "file://"+file)...).Output()
+	cmd := exec.CommandContext(b.t.Context(), b.program, append(args, "file://"+file)...)
+	cmd.Env = append(os.Environ(), "HOME="+dir)
+	out, err := cmd.Output()
 	if err != nil {
 		b.t.Fatalf("%v: %s", err, err.(*exec.ExitError).Stderr)
 	}
