@@ -5,6 +5,7 @@ package device
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 )
 
 // Marks of ownership: podnet changes and deletes only what carries one of these.
@@ -18,8 +19,19 @@ const (
 // an interrupted one left.
 func VethName(network, containerID, ifname string) string {
 	sum := sha256.Sum256([]byte(PodAlias(network, containerID, ifname)))
-	return "veth" + hex.EncodeToString(sum[:])[:11]
+	return vethPrefix + hex.EncodeToString(sum[:])[:vethDigits]
 }
+
+// IsVethName says whether VethName can have given this name. The reference plugin's have eight digits, of chance.
+func IsVethName(name string) bool {
+	digits, ok := strings.CutPrefix(name, vethPrefix)
+	return ok && len(digits) == vethDigits && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+const (
+	vethPrefix = "veth"
+	vethDigits = 11
+)
 
 // PodAlias is the interface alias that tells a host veth's pod without entering its namespace.
 func PodAlias(network, containerID, ifname string) string {

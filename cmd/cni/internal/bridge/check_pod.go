@@ -49,7 +49,7 @@ func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *
 			f.addf("its MAC address is %s, not %s", mac, in.Mac)
 		}
 	}
-	port, err := portOf(h, br, pod, inside)
+	port, err := portOf(req, h, br, pod, inside)
 	if err == nil && port != nil && c.MACSpoofChk {
 		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
 		if err != nil {

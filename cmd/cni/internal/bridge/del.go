@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
+	"github.com/podnet/podnet/state/device"
 )
 
 // del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
@@ -120,11 +121,12 @@ func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, e
 	if err != nil {
 		return nil, err
 	}
-	return portOf(h, br, pod, inside)
+	return portOf(req, h, br, pod, inside)
 }
 
-// portOf returns the other end of a pod's link if it is a port of the bridge, else nil.
-func portOf(h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, inside *rtnl.Link) (*rtnl.Link, error) {
+// portOf returns the other end of a pod's link if it is a port of the bridge, else nil. One that is named for another
+// attachment is that one's, as after an ADD that was refused because the interface was there.
+func portOf(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, inside *rtnl.Link) (*rtnl.Link, error) {
 	if inside.Parent == 0 {
 		return nil, nil
 	}
@@ -134,6 +136,9 @@ func portOf(h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, inside *rtnl.Link
 	}
 	if err != nil {
 		return nil, err
+	}
+	if host.Name != vethName(req) && device.IsVethName(host.Name) {
+		return nil, nil
 	}
 	if paired, err := pairs(h, pod, host, inside); err != nil || !paired || host.Master != br.Index {
 		return nil, err

@@ -47,7 +47,7 @@ func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Na
 		}
 	}
 	if inside != nil && !paired {
-		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that this network did not make): use another CNI_IFNAME, or remove it first",
+		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that is not this attachment's): use another CNI_IFNAME, or remove it first",
 			v.peer, pod.Path, inside.Kind)
 	}
 	return deleteVeth(h, host)

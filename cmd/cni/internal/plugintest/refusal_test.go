@@ -133,6 +133,33 @@ func TestDelLeavesAnothersPort(t *testing.T) {
 	}
 }
 
+// The DEL that follows an ADD which was refused because the interface is there takes nothing from the pod that has it,
+// whatever the network is named.
+func TestDelAfterRefusedAdd(t *testing.T) {
+	for name, extra := range map[string]string{"marked": `"isGateway":true,"podnet":{}`, "unmarked": `"isGateway":true`} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			p := h.NewPod("a")
+			conf := h.conf(extra, ranges4)
+			h.must(on(p, conf).with("ADD"))
+			second := call{id: "second", netns: p.Path, ifname: "eth0", conf: conf}
+			h.fails(second.with("ADD"), 102, "eth0 exists")
+			before := h.state()
+			h.must(second.with("DEL"))
+			second.conf = strings.Replace(conf, `"name":"net"`, `"name":"other"`, 1)
+			if second.conf == conf {
+				t.Fatalf("no name in %s", conf)
+			}
+			h.must(second.with("DEL"))
+			same(t, "host", h.state(), before)
+			if err := p.Ping("10.1.0.1"); err != nil {
+				t.Error(err)
+			}
+			h.must(on(p, conf).with("DEL"))
+		})
+	}
+}
+
 // What the kernel refuses when the veth is there already, here an alias that is too long, takes the veth along.
 func TestRefusedOptionsLeaveNoVeth(t *testing.T) {
 	h := newHost(t)
