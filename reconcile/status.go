@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -119,10 +120,22 @@ func ReadStatus(path string) (*NodeStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := new(NodeStatus)
-	if err := json.Unmarshal(b, s); err != nil {
+	s, err := DecodeStatus(b)
+	if err != nil {
 		return nil, fmt.Errorf("%s is no status: %w (the next pass replaces it: podnetctl apply)", path, err)
 	}
+	return s, nil
+}
+
+// DecodeStatus decodes a status, perhaps of a newer podnet: fields and types of conditions that this one does not know are
+// not there for it, because it cannot know what they ask of anybody.
+func DecodeStatus(b []byte) (*NodeStatus, error) {
+	s := new(NodeStatus)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, err
+	}
+	known := []string{Ready, Degraded, StaleTopology, Foreign, Contention, ConfirmPending}
+	s.Conditions = slices.DeleteFunc(s.Conditions, func(c Condition) bool { return !slices.Contains(known, c.Type) })
 	return s, nil
 }
 

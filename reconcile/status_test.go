@@ -21,3 +21,11 @@ func TestNewStatusHasItsLists(t *testing.T) {
 		}
 	}
 }
+
+// A newer podnetd may say more than this program knows, which must not count for or against the node.
+func TestDecodeNewerStatus(t *testing.T) {
+	s, err := DecodeStatus([]byte(`{"node":"node-a","news":{"a":1},"conditions":[{"type":"NodeDrained","status":"True"},{"type":"Ready","status":"True"}]}`))
+	if err != nil || s.Node != "node-a" || len(s.Conditions) != 1 || s.Conditions[0].Type != Ready {
+		t.Errorf("%v, %+v", err, s)
+	}
+}

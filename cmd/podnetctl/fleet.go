@@ -50,7 +50,7 @@ func (c *cli) runFleet(args []string, expected string, hasTopology func() bool) 
 		}
 		want.Topology = f.topology
 	}
-	reports, err := readReports(args)
+	reports, err := readReports(args, want.Topology != nil)
 	if err != nil {
 		return err
 	}
@@ -77,9 +77,10 @@ func (c *cli) showFleet(s *aggregate.Status, want aggregate.Expectation) error {
 	return screen.WriteFleet(c.out, c.style(), s)
 }
 
-// readReports reads every file, and says of all of them that are none.
-func readReports(args []string) ([]aggregate.Report, error) {
-	files, err := reportFiles(args)
+// readReports reads every file, and says of all of them that are none. mayBeNone: somebody knows which nodes there should be,
+// and an empty directory says that they are missing.
+func readReports(args []string, mayBeNone bool) ([]aggregate.Report, error) {
+	files, err := reportFiles(args, mayBeNone)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func readReports(args []string) ([]aggregate.Report, error) {
 }
 
 // reportFiles puts in the place of a directory its files that end in .json.
-func reportFiles(args []string) ([]string, error) {
+func reportFiles(args []string, mayBeNone bool) ([]string, error) {
 	var files []string
 	for _, arg := range args {
 		info, err := os.Stat(arg)
@@ -115,8 +116,8 @@ func reportFiles(args []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("%s holds no file that ends in .json", arg)
+		if len(found) == 0 && !mayBeNone {
+			return nil, fmt.Errorf("%s holds no file that ends in .json (-f names the topology, and its nodes are missing then)", arg)
 		}
 		files = append(files, found...)
 	}

@@ -65,11 +65,20 @@ func TestFleetAnswers(t *testing.T) {
 		"topology":{"digest":%q,"onDisk":{"accepted":false,"reason":"RemovalGuard","message":"too many leave"}},"inSync":true}`, digest))
 	empty := write(t, dir+"/c/node-c.json", "\n")
 	bad := write(t, dir+"/bad.yaml", invalid)
+	file, none := write(t, dir+"/topology.yaml", valid), t.TempDir()
 	for _, c := range []struct {
 		args string
 		code int
 		says string
 	}{
+		{none, 2, "holds no file that ends in .json"},
+		{"-f " + file + " " + none, 1, "2 nodes  missing                           node-a, node-b"},
+		{"-f " + file + " -o json " + none, 1, `"missing": [
+    "node-a",
+    "node-b"
+  ]`},
+		{"-f " + file + " -o html " + none, 1, "0 of 2 nodes in sync, 2 missing"},
+		{"-f " + file + " " + well + " " + none, 1, "missing                           node-b"},
 		{well, 0, "  1 node   IN SYNC      sha256:aaaaaaaaaaaa  node-a\n  0 nodes  missing                           all on sha256:aaaaaaaaaaaa"},
 		{"--expect-digest " + strings.Repeat("a", 64) + " " + well, 0, "IN SYNC"},
 		{"--expect-digest " + strings.Repeat("b", 64) + " " + well, 1, "another file than expected"},

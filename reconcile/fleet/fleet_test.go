@@ -66,6 +66,7 @@ func TestReadStatus(t *testing.T) {
 		"a condition":           {[]string{`"type":"Other","status":"False"`, `"type":"Contention","status":"True","reason":"Fight","message":"m"`}, "Contention Fight", "m"},
 		"a harmless conflict":   {[]string{`"type":"Other","status":"False"`, `"type":"Conflict","status":"True"`}, "", ""},
 		"a harmful conflict":    {[]string{`"type":"Other","status":"False"`, `"type":"Conflict","status":"True","reason":"R"`, `"inSync":true`, `"inSync":false`}, "Conflict R", ""},
+		"a condition of others": {[]string{`"type":"Other","status":"False"`, `"type":"NodeDrained","status":"True","reason":"R"`}, "", ""},
 		"drift without a cause": {[]string{`"inSync":true`, `"inSync":false`}, "the kernel is not as the topology asks", ""},
 		"no daemon":             {[]string{`"daemon":{"pid":1},`, ""}, "podnetd does not run", ""},
 	} {

@@ -74,13 +74,13 @@ func Read(file string, data []byte) (Report, error) {
 }
 
 func readStatus(r *Report, data []byte) error {
-	var s reconcile.NodeStatus
-	if err := json.Unmarshal(data, &s); err != nil {
+	s, err := reconcile.DecodeStatus(data)
+	if err != nil {
 		return err
 	}
 	r.Digest, r.IP, r.PodCIDRs, r.MTU = s.Topology.Digest, s.IP, s.PodCIDRs, s.MTU
 	r.Addresses, r.WrittenAt = s.Addresses, s.WrittenAt
-	if r.Reason, r.Detail = trouble(&s); r.Reason != "" {
+	if r.Reason, r.Detail = trouble(s); r.Reason != "" {
 		r.Verdict = NotInSync
 	}
 	return nil

@@ -50,12 +50,16 @@ type MTU struct {
 	Nodes []string `json:"nodes"`
 }
 
-// New puts reports together. The error is about reports that do not fit: two of one node, statuses among plans, none.
+// New puts reports together. The error is about reports that do not fit: two of one node, statuses among plans,
+// none although nobody knows who is missing.
 func New(reports []Report, want Expectation) (*Status, error) {
+	if len(reports) == 0 && want.Topology == nil {
+		return nil, errors.New("no reports (podnetctl status -o json, or podnetctl diff -o json, of each node in a file of its own)")
+	}
 	if err := consistent(reports); err != nil {
 		return nil, err
 	}
-	s := &Status{Plans: reports[0].Plan, Digest: want.Digest}
+	s := &Status{Plans: len(reports) > 0 && reports[0].Plan, Digest: want.Digest}
 	byName := map[string]Report{}
 	for _, r := range reports {
 		byName[r.Node] = r
@@ -80,9 +84,6 @@ func New(reports []Report, want Expectation) (*Status, error) {
 }
 
 func consistent(reports []Report) error {
-	if len(reports) == 0 {
-		return errors.New("no reports (podnetctl status -o json, or podnetctl diff -o json, of each node in a file of its own)")
-	}
 	files := map[string]string{}
 	for _, r := range reports {
 		if first, twice := files[r.Node]; twice {
