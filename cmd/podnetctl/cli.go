@@ -78,13 +78,15 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
   podnetctl explain --all --probe      whether it reaches its peers`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd.Name()) },
+		RunE:              withoutVerb,
 	}
 	shared := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	c.shared = options.Register(shared, "f")
 	root.PersistentFlags().AddFlagSet(shared)
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "text", "`FORMAT`: text or json; of fleet also html")
 	root.PersistentFlags().StringVar(&c.color, "color", "auto", "`WHEN`: auto, always or never")
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth)))
+	root.SetUsageTemplate(strings.NewReplacer("FlagUsages", fmt.Sprint("FlagUsagesWrapped ", helpWidth),
+		"{{if .Runnable}}", "{{if and .Runnable .HasParent}}").Replace(root.UsageTemplate()))
 	addGroup(root, "A topology file:", c.validate(), c.allocate(), c.render(), c.schema())
 	addGroup(root, "This node, to look at:", c.status(), c.diff(), c.explain(), c.pods(), c.doctor())
 	addGroup(root, "This node, to change:", c.apply(), c.confirm(), c.rollback(), c.install(), c.gc(), c.teardown())
@@ -93,6 +95,18 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
 	root.AddCommand(c.manual()...)
 	explainMistakes(root)
 	return root
+}
+
+// withoutVerb shows the help to whoever says nothing at all. Flags without a verb, and a verb where it counts as none, are
+// mistakes: a script must not take the help for an answer.
+func withoutVerb(root *cobra.Command, args []string) error {
+	if len(args) == 0 && root.Flags().NFlag() == 0 {
+		return root.Help()
+	}
+	if len(args) > 0 && args[0] != "" {
+		return fmt.Errorf("%q comes behind --: write podnetctl %s (podnetctl --help lists the commands)", args[0], args[0])
+	}
+	return errors.New("no command: write podnetctl COMMAND (podnetctl --help lists them)")
 }
 
 // helpWidth is that of the other screens, columns.

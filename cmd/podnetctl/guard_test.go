@@ -34,7 +34,7 @@ func TestValidateAgainst(t *testing.T) {
 		{"half", before, cut, 1, "Guard     REFUSES: drops 10 of 19 peers, none named in removedNodes: node-k .. node-t (limit 2)", ""},
 		{"all shifted", before, write(t, dir+"/shifted.yaml", fleet(20, 1)), 1, "this node", ""},
 		{"nothing to compare with", dir + "/none.yaml", cut, 0, "0 errors", "there is no " + dir + "/none.yaml"},
-		{"something else to compare with", write(t, dir+"/torn.yaml", "nodes: ["), cut, 0, "0 errors", "torn.yaml:"},
+		{"something else to compare with", write(t, dir+"/torn.yaml", "nodes: ["), cut, 0, "0 errors", "the guard did not run: "},
 		{"an invalid file", before, write(t, dir+"/bad.yaml", invalid), 1, "192.0.2.300", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,6 +43,15 @@ func TestValidateAgainst(t *testing.T) {
 				t.Errorf("exit code %d, want %d:\n%s%s", got.code, c.code, got.stdout, got.stderr)
 			}
 		})
+	}
+	if got := podnetctl(fleet(20, 0), "validate", "--against", "-", cut); got.code != 1 || !strings.Contains(got.stdout, "REFUSES") || got.stderr != "" {
+		t.Errorf("against standard input: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	for _, args := range [][]string{{"-"}, {"-f", "-"}} {
+		got := podnetctl(fleet(20, 0), append([]string{"validate", "--against", "-"}, args...)...)
+		if got.code != 2 || got.stdout != "" || !strings.Contains(got.stderr, "both standard input") {
+			t.Errorf("standard input against itself: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
+		}
 	}
 	var v Validation
 	got := podnetctl("", "validate", "-o", "json", "--against", before, cut)

@@ -31,8 +31,13 @@ func (c *cli) given(args []string) (reconcile.Settings, file, error) {
 	if err != nil {
 		return s, file{}, err
 	}
-	f, err := c.read(append(args, c.topologyName(s.Paths))[0], s.Paths, schema.Parse)
+	f, err := c.read(c.fileName(args, s.Paths), s.Paths, schema.Parse)
 	return s, f, err
+}
+
+// fileName is the FILE argument, or the topology in place.
+func (c *cli) fileName(args []string, paths state.Paths) string {
+	return append(args, c.topologyName(paths))[0]
 }
 
 // topologyName is the topology in place as it is called on the command line.
@@ -50,16 +55,19 @@ type parser func(file string, data []byte) (*schema.Topology, error)
 func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 	f := file{name: name}
 	var err error
-	if name == stdin {
-		f.data, err = io.ReadAll(io.LimitReader(c.in, schema.MaxBytes+1))
-	} else {
-		f.data, err = reconcile.ReadTopology(name)
-	}
-	if err != nil {
+	if f.data, err = c.content(name); err != nil {
 		return f, unreadable(err, name, paths)
 	}
 	f.topology, err = parse(name, f.data)
 	return f, err
+}
+
+// content is what a file holds, or standard input, as far as a topology can be long.
+func (c *cli) content(name string) ([]byte, error) {
+	if name == stdin {
+		return io.ReadAll(io.LimitReader(c.in, schema.MaxBytes+1))
+	}
+	return reconcile.ReadTopology(name)
 }
 
 // unreadable tells whoever has no topology, or none that can be read, how to get one.

@@ -27,12 +27,20 @@ Exit codes: 0 valid, and the guard lets it pass; 1 not so; 2 an error.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.runValidate(args, against) },
 	}
-	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with the topology in this `FILE`")
+	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with the topology in this `FILE` (- is standard input)")
 	return cmd
 }
 
 func (c *cli) runValidate(args []string, against string) error {
-	s, f, err := c.given(args)
+	s, err := c.settings()
+	if err != nil {
+		return err
+	}
+	name := c.fileName(args, s.Paths)
+	if name == stdin && against == stdin {
+		return errors.New("FILE and --against are both standard input, which can be read once: name one of them as a file")
+	}
+	f, err := c.read(name, s.Paths, schema.Parse)
 	if err != nil {
 		return c.invalid(err)
 	}
@@ -69,22 +77,23 @@ func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {
 }
 
 // against is the guard's verdict on t, in which own is this node's entry, after the topology of another file; nil, and a note,
-// if there is none to compare with. A file that is no topology was never in force.
+// if there is none to compare with. A file that is no topology was never in force, and its repair has to pass.
 func (c *cli) against(path string, own *schema.Node, t *schema.Topology) (*reconcile.Guard, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := reconcile.ReadTopology(path)
+	data, err := c.content(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(c.err, "podnetctl: note: there is no %s, so there is nothing for the guard to compare with\n", path)
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, withRemedy(err, path)
 	}
 	before, err := schema.Parse(path, data)
 	if err != nil {
-		fmt.Fprintf(c.err, "podnetctl: note: nothing for the guard to compare with: %v\n", err)
+		fmt.Fprintf(c.err, "podnetctl: note: the guard did not run: what it was to compare with is no valid topology, so no node follows that, "+
+			"and what repairs it has to pass (each node's own guard compares with what is in force there): %v\n", err)
 		return nil, nil
 	}
 	guard, err := reconcile.Protect(nil, own, before, t)
