@@ -163,8 +163,11 @@ func (e *examination) files() {
 	paths := []string{p.Topology, p.Defaults, p.LastGood, p.Conflist, filepath.Dir(p.Conflist)}
 	for _, name := range plugins() {
 		path := filepath.Join(p.PluginDir, name)
-		if _, err := os.Stat(path); err != nil {
+		switch info, err := os.Stat(path); {
+		case err != nil:
 			e.facts.Missing = append(e.facts.Missing, name)
+		case !executable(info):
+			e.facts.Locked = append(e.facts.Locked, path)
 		}
 		paths = append(paths, path)
 	}

@@ -29,13 +29,21 @@ func (h host) examined(code int) []doctor.Finding {
 	return report.Findings
 }
 
+// installPlugins puts programs of another make where the runtime looks.
+func (h host) installPlugins() {
+	h.t.Helper()
+	for _, name := range plugins() {
+		if err := os.Chmod(write(h.t, h.Path("/opt/cni/bin/"+name), "#!"), 0o755); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
 // sound is a host on which doctor finds nothing: in place, and the tunnel's port closed to strangers.
 func sound(t *testing.T) host {
 	t.Helper()
 	h := newHost(t)
-	for _, name := range plugins() {
-		write(t, h.Path("/opt/cni/bin/"+name), "#!")
-	}
+	h.installPlugins()
 	h.Write(valid)
 	h.runWith("", 0, "apply")
 	h.Sh("iptables -I INPUT -p udp --dport 8472 -j DROP")
@@ -129,6 +137,7 @@ func TestDoctor(t *testing.T) {
 		{"udev gives every link a MAC", "mac-address-policy", doctor.Error, file("/etc/systemd/network/00-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=random\n")},
 		{"udev gives other's devices a MAC", "mac-address-policy", doctor.Warning, file("/etc/systemd/network/99-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=persistent\n")},
 		{"NetworkManager", "networkmanager-manages", doctor.Warning, unit(manager)},
+		{"a plugin that nobody may execute", "plugin-not-executable", doctor.Error, mode("/opt/cni/bin/portmap", 0o644)},
 		{"a topology that others can write", "file-writable", doctor.Warning, mode(lab.TopologyPath, 0o666)},
 		{"a directory that others can write", "file-writable", doctor.Warning, mode("/etc/cni/net.d", 0o777)},
 		{"a last good topology that others can write", "file-writable", doctor.Warning, mode(lab.LastGoodPath, 0o646)},
@@ -166,9 +175,7 @@ func TestDoctor(t *testing.T) {
 // Without a topology, with one that is not valid, and without root doctor looks at what it can, and says what it cannot.
 func TestDoctorInTheDark(t *testing.T) {
 	h := newHost(t)
-	for _, name := range plugins() {
-		write(t, h.Path("/opt/cni/bin/"+name), "#!")
-	}
+	h.installPlugins()
 	h.WriteFile("/etc/cni/net.d/05-other.conflist", "{}")
 	got := h.run(1, "doctor")
 	for _, want := range []string{"conflist-order", "05-other.conflist", "Not seen", "topology.yaml"} {

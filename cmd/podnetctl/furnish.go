@@ -15,15 +15,7 @@ import (
 // furnish adds what only a person reads: what surrounds podnet, and what is in a refused file.
 func (n *node) furnish(s *screen.Status) {
 	s.ConflistPath, s.FirstConflist = n.Paths.Conflist, firstConflist(filepath.Dir(n.Paths.Conflist))
-	for _, name := range plugins() {
-		path := filepath.Join(n.Paths.PluginDir, name)
-		switch _, err := os.Stat(path); {
-		case err != nil:
-			s.PluginsMissing = append(s.PluginsMissing, name)
-		case !ours(path):
-			s.PluginsForeign = append(s.PluginsForeign, name)
-		}
-	}
+	s.Plugins = n.plugins.look(n.Paths.PluginDir)
 	s.TopologyPath = n.Paths.Topology
 	if t := n.verdict.Previous; t != nil {
 		s.InForceNodes = len(t.Nodes)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,9 +16,6 @@ import (
 
 // packaged is where packages put the plugins.
 const packaged = "/usr/lib/podnet/cni"
-
-// plugins are those that podnet brings.
-func plugins() []string { return []string{"bridge", "host-local", "loopback", "portmap"} }
 
 // Installed is what install did, for other programs.
 type Installed struct {
@@ -41,9 +37,10 @@ func (c *cli) install() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put the CNI plugins into the container runtime's directory",
-		Long: `install copies podnet's CNI plugins into --cni-bin-dir, each by a rename. A file of the same name
-that is not podnet's is left and reported, unless --force says otherwise: podnet's conflist runs
-on the reference plugins too.`,
+		Long: `install copies podnet's CNI plugins into --cni-bin-dir, each by a rename, and replaces one of
+podnet's that is another or cannot be executed. A file of the same name that is not podnet's is
+left and reported, unless --force says otherwise: podnet's conflist runs on the reference plugins
+too.`,
 		Example: `  podnetctl install
   podnetctl install --cni-bin-dir /usr/libexec/cni`,
 		Args: cobra.NoArgs,
@@ -105,10 +102,11 @@ func installPlugin(from, to string, force bool) (string, error) {
 		return "", err
 	}
 	have, err := os.ReadFile(to)
+	same := err == nil && string(have) == string(data)
 	switch {
-	case err == nil && string(have) == string(data):
+	case same && runs(to):
 		return pluginUnchanged, nil
-	case err == nil && !force && !ours(to):
+	case err == nil && !same && !force && !ours(to):
 		return pluginForeign, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", err
@@ -119,13 +117,11 @@ func installPlugin(from, to string, force bool) (string, error) {
 	return pluginInstalled, nil
 }
 
-// ours says whether a program was built from podnet's source.
-func ours(path string) bool {
-	info, err := buildinfo.ReadFile(path)
-	return err == nil && (info.Main.Path == module || strings.HasPrefix(info.Path, module+"/"))
+// runs says that the runtime can execute a file, which a copy by hand or a chmod may have taken away.
+func runs(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && executable(info)
 }
-
-const module = "github.com/podnet/podnet"
 
 // bundled is the directory with podnet's plugins: where packages put them, or beside podnetctl in an unpacked build.
 func bundled() (string, error) {

@@ -250,6 +250,13 @@ func TestInstallPlugin(t *testing.T) {
 			}
 		})
 	}
+	if err := os.Chmod(to, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := installPlugin(from, to, false)
+	if info, bad := os.Stat(to); got != pluginInstalled || err != nil || bad != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("one that nobody may execute: %q, %v, %v", got, err, info.Mode())
+	}
 	if got, err := installPlugin(dir+"/from/none", to, false); err != nil || got != "" {
 		t.Errorf("one that podnet does not bring: %q, %v", got, err)
 	}

@@ -21,6 +21,7 @@ type node struct {
 	source  *reconcile.Source
 	id      reconcile.Identity
 	verdict reconcile.Verdict // of the files as they were when it was opened
+	plugins pluginPrograms
 }
 
 // open opens this node for a verb, if this process may look at all of it.
@@ -37,7 +38,7 @@ func (c *cli) open(verb string) (*node, error) {
 
 // enter opens this node whatever this process may look at.
 func (c *cli) enter(s reconcile.Settings) (*node, error) {
-	n := &node{Settings: s}
+	n := &node{Settings: s, plugins: pluginPrograms{}}
 	var err error
 	if n.engine, err = reconcile.Open(s); err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ type Facts struct {
 	Other     []state.OtherRules
 	Invalid   string   // why the topology on disk is not followed; "": it is, or there is none
 	Missing   []string // plugins
+	Locked    []string // paths of plugins that nobody may execute
 }
 
 // Check is every finding, errors first.

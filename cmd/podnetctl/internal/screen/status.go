@@ -23,14 +23,21 @@ type Status struct {
 	Facts    state.Facts
 	Tunnel   schema.VXLAN
 
-	TopologyPath   string // where the operator writes
-	ConflistPath   string
-	FirstConflist  string // the name of the one that a runtime takes; "": there is none
-	PluginsMissing []string
-	PluginsForeign []string
-	InForceNodes   int
-	OnDiskNodes    int // of a refused file
-	OnDiskWritten  time.Time
+	TopologyPath  string // where the operator writes
+	ConflistPath  string
+	FirstConflist string // the name of the one that a runtime takes; "": there is none
+	Plugins       Plugins
+	InForceNodes  int
+	OnDiskNodes   int // of a refused file
+	OnDiskWritten time.Time
+}
+
+// Plugins are those that podnet's conflist needs, in the runtime's directory.
+type Plugins struct {
+	Missing  []string // names
+	Locked   []string // paths of those that nobody may execute
+	Foreign  []string // names of those of another make
+	Versions []string // of podnet's, each once
 }
 
 // WriteStatus writes the screen of status.
@@ -221,16 +228,28 @@ func (v *statusView) cni() []Row {
 	case v.FirstConflist != name:
 		conflist.Text, conflist.Bad = fmt.Sprintf("%s comes before %s in %s: the runtime takes that", v.FirstConflist, name, dir), true
 	}
-	switch {
-	case len(v.PluginsMissing) > 0:
-		conflist.Text += fmt.Sprintf("; plugins missing: %s (podnetctl install)", strings.Join(v.PluginsMissing, ", "))
-		conflist.Bad = true
-	case len(v.PluginsForeign) > 0:
-		conflist.Text += "; plugins of another make: " + strings.Join(v.PluginsForeign, ", ")
-	default:
-		conflist.Text += "; plugins podnet's"
-	}
+	plugins, bad := v.plugins()
+	conflist.Text += "; " + plugins
+	conflist.Bad = conflist.Bad || bad
 	return []Row{conflist}
+}
+
+// plugins says first what keeps pods from starting.
+func (v *statusView) plugins() (said string, bad bool) {
+	p := v.Plugins
+	switch {
+	case len(p.Missing) > 0:
+		return fmt.Sprintf("plugins missing: %s (podnetctl install)", strings.Join(p.Missing, ", ")), true
+	case len(p.Locked) > 0:
+		return "plugins that cannot be executed: chmod a+x " + strings.Join(p.Locked, " "), true
+	case len(p.Foreign) > 0:
+		return "plugins of another make: " + strings.Join(p.Foreign, ", "), false
+	case len(p.Versions) == 0:
+		return "plugins podnet's", false
+	case len(p.Versions) > 1:
+		return fmt.Sprintf("plugins of several versions: podnet %s (podnetctl install)", strings.Join(p.Versions, ", ")), false
+	}
+	return "plugins podnet " + p.Versions[0], false
 }
 
 func (v *statusView) healed() string {

@@ -31,6 +31,7 @@ func healthy() Status {
 		Now: now, Pods: 31, Facts: state.Facts{Underlay: "eno1", UnderlayMTU: 1500},
 		Tunnel:       schema.VXLAN{Name: "podnet.1", VNI: 1, Port: 8472},
 		TopologyPath: inPlace, ConflistPath: "/etc/cni/net.d/10-podnet.conflist", FirstConflist: "10-podnet.conflist",
+		Plugins: Plugins{Versions: []string{"1.0.2"}},
 	}
 }
 
@@ -54,7 +55,7 @@ func unattended() Status {
 	s := healthy()
 	s.NoDaemon, s.Daemon = "NOT RUNNING since 02:09:17Z: nothing heals this (journalctl -u podnetd)", nil
 	s.Answer = []string{"podnetd does not run: nothing heals this node"}
-	s.FirstConflist, s.PluginsMissing = "05-other.conf", []string{"portmap"}
+	s.FirstConflist, s.Plugins.Missing = "05-other.conf", []string{"portmap"}
 	return s
 }
 
@@ -63,7 +64,7 @@ func drifting() Status {
 	s.InSync = false
 	s.Answer = []string{"2 objects are not as the topology in force asks (podnetctl diff)", "podnetd runs, but its last pass is not of the last 3 resyncs"}
 	s.LastPass.Created, s.LastPass.Failed = 1, 2
-	s.PluginsForeign = []string{"bridge"}
+	s.Plugins.Foreign = []string{"bridge"}
 	s.Conditions = append(s.Conditions, reconcile.Condition{Type: reconcile.Degraded, Status: "True", Message: "create route 10.244.42.0/24: no buffer space available"})
 	return s
 }
@@ -83,6 +84,21 @@ func TestStatusScreens(t *testing.T) {
 			golden(t, name, b.String())
 			checkLines(t, b.String())
 		})
+	}
+}
+
+func TestPlugins(t *testing.T) {
+	for want, p := range map[string]Plugins{
+		"plugins podnet 1.0.2": {Versions: []string{"1.0.2"}},
+		"plugins podnet's":     {},
+		"plugins of several versions: podnet 1.0.1, 1.0.2 (podnetctl install)": {Versions: []string{"1.0.1", "1.0.2"}},
+		"plugins that cannot be executed: chmod a+x /opt/cni/bin/bridge /opt/cni/bin/portmap": {
+			Locked: []string{"/opt/cni/bin/bridge", "/opt/cni/bin/portmap"}, Foreign: []string{"loopback"}, Versions: []string{"1.0.2"}},
+	} {
+		got, bad := (&statusView{Status: Status{Plugins: p}}).plugins()
+		if got != want || bad != (len(p.Locked) > 0) {
+			t.Errorf("%q, bad %v; want %q", got, bad, want)
+		}
 	}
 }
 
