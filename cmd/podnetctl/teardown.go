@@ -23,7 +23,9 @@ func (c *cli) teardown() *cobra.Command {
 		Short: "Remove everything that podnet owns on this node, and nothing else",
 		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, and /var/lib/podnet and
 /run/podnet. The topology, the plugins, the address leases and host-wide sysctls stay. It refuses
-while a daemon runs, and without --force while pods are present.`,
+while a daemon runs, and without --force while pods are present; --dry-run says that too.
+
+Exit codes: 0 done, or with --dry-run it would be; 1 refused, or not all is removed; 2 an error.`,
 		Example: `  podnetctl teardown --dry-run
   systemctl disable --now podnetd && podnetctl teardown`,
 		Args: cobra.NoArgs,
@@ -42,21 +44,16 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	defer n.close()
 	view := n.bare()
 	end := ending{planned: dryRun, pods: n.podNames(view.Topology), directories: n.directories()} // the lock makes one
+	refused := n.refuseTeardown(view, force, end.pods)
 	if dryRun {
 		plan, err := n.engine.Look(view)
 		if err != nil {
 			return err
 		}
-		return c.showTeardown(n, plan, nil, end)
+		return cmp.Or(c.showTeardown(n, plan, nil, end), refused)
 	}
-	if reconcile.DaemonRuns() {
-		return &refusal{"podnetd runs in this network namespace and would put everything back: systemctl disable --now podnetd, then podnetctl teardown"}
-	}
-	if where, err := n.elsewhere(view); !force && (err != nil || where != "") {
-		return cmp.Or(err, error(&refusal{where + ": leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force"}))
-	}
-	if pods := n.pods(view.Topology); pods != 0 && !force {
-		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(pods), listed(end.pods))}
+	if refused != nil {
+		return refused
 	}
 	unlock, err := c.lock(n)
 	if err != nil {
@@ -68,6 +65,24 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 		return err
 	}
 	return c.showTeardown(n, plan, err, end)
+}
+
+// refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of those that are present.
+func (n *node) refuseTeardown(view reconcile.View, force bool, pods []string) error {
+	if reconcile.DaemonRuns() {
+		return &refusal{"podnetd runs in this network namespace and would put everything back, so teardown refuses, with --force too: " +
+			"systemctl disable --now podnetd, then podnetctl teardown"}
+	}
+	if force {
+		return nil
+	}
+	if where, err := n.elsewhere(view); err != nil || where != "" {
+		return cmp.Or(err, error(&refusal{where + ": leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force"}))
+	}
+	if count := n.pods(view.Topology); count != 0 {
+		return &refusal{fmt.Sprintf("%s on podnet's network would lose it: drain the node first, or podnetctl teardown --force%s", screen.Pods(count), listed(pods))}
+	}
+	return nil
 }
 
 // elsewhere says that the network namespace has neither the node's address nor a device of podnet's, such as a pod's: the
