@@ -38,3 +38,14 @@ func TestHoldDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Only who has the lock counts, not who waits for it, or has another sort of lock.
+func TestLockHolder(t *testing.T) {
+	const locks = "1: POSIX  ADVISORY  WRITE 811 00:1a:1043 0 EOF\n2: FLOCK  ADVISORY  WRITE 812 00:1a:1043 0 EOF\n" +
+		"2: -> FLOCK  ADVISORY  WRITE 977 00:1a:1043 0 EOF\n3: FLOCK  ADVISORY  WRITE 813 00:1b:1043 0 EOF\n"
+	for file, want := range map[string]string{"00:1a:1043": "812", "00:1b:1043": "813", "00:1a:104": ""} {
+		if got := lockHolder([]byte(locks), file); got != want {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+}

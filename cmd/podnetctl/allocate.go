@@ -57,7 +57,7 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 	if err != nil {
 		return unreadable(err, name, s.Paths)
 	}
-	unlock, err := reconcile.Lock(ctx, path, nil) // two at a time would hand out the same podCIDRs
+	unlock, err := reconcile.Lock(ctx, path, c.waiting(path)) // two at a time would hand out the same podCIDRs
 	if err != nil {
 		return err
 	}
