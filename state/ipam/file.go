@@ -12,9 +12,10 @@ import (
 // The store reads and writes small files, several in each call of a plugin. Package os would offer each to the runtime's
 // poller first, which takes five more system calls and, where the poller takes it, a thread.
 
-// readFile is the content of a file of less than 4 KiB, which all of the store's are.
+// readFile is the content of a file of less than 4 KiB, which all of the store's are. What somebody else has put in a file's
+// place is an error, or empty, and nothing to wait for.
 func readFile(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}

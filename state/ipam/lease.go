@@ -12,9 +12,9 @@ import (
 
 func (s *Store) leasePath(a netip.Addr) string { return filepath.Join(s.dir, a.String()) }
 
-// leased says whether an address has a lease, whoever's.
+// leased says whether an address has a lease, whoever's, or anything else that keeps a lease from being made.
 func (s *Store) leased(a netip.Addr) (bool, error) {
-	switch err := unix.Access(s.leasePath(a), unix.F_OK); err {
+	switch err := unix.Lstat(s.leasePath(a), new(unix.Stat_t)); err {
 	case nil:
 		return true, nil
 	case unix.ENOENT:
@@ -24,17 +24,29 @@ func (s *Store) leased(a netip.Addr) (bool, error) {
 	}
 }
 
-// ownerOf reads a lease; false if there is none, or none with an owner.
+// ownerOf reads a lease; false if there is none, or none with an owner, as where a directory has its name.
 func (s *Store) ownerOf(a netip.Addr) (Owner, bool, error) {
 	content, err := readFile(s.leasePath(a))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Owner{}, false, nil
 	}
 	if err != nil {
+		if is, err := s.isFile(a); err == nil && !is {
+			return Owner{}, false, nil
+		}
 		return Owner{}, false, err
 	}
 	o, ok := parseOwner(string(content))
 	return o, ok, nil
+}
+
+// isFile says whether what has the name of an address's lease can be one.
+func (s *Store) isFile(a netip.Addr) (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(s.leasePath(a), &st); err != nil && err != unix.ENOENT {
+		return false, fmt.Errorf("lease %s: %w", s.leasePath(a), err)
+	}
+	return st.Mode&unix.S_IFMT == unix.S_IFREG, nil
 }
 
 // Holds says whether the owner has the lease of an address right now. It takes no lock.

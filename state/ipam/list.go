@@ -27,7 +27,7 @@ const chunk = 1024
 func (s *Store) Leases() iter.Seq2[Lease, error] {
 	return func(yield func(Lease, error) bool) {
 		d, err := os.Open(s.dir)
-		if errors.Is(err, os.ErrNotExist) {
+		if isAbsent(err) {
 			return
 		}
 		if err != nil {
@@ -69,8 +69,11 @@ func (s *Store) lease(a netip.Addr) (Lease, bool, error) {
 		return Lease{}, false, err
 	}
 	info, err := os.Stat(s.leasePath(a))
-	if err != nil {
+	if errors.Is(err, os.ErrNotExist) {
 		return Lease{}, false, nil
+	}
+	if err != nil {
+		return Lease{}, false, err
 	}
 	e, err := s.entryOf(o.key())
 	return Lease{a, o, e.ours(), e.writer == byBridge, info.ModTime(), e.pod}, true, err

@@ -8,7 +8,8 @@ import (
 )
 
 // rebuild reads all leases and makes the index agree with them: owners it did not know are added, entries without a lease
-// go, and so do lease files without an owner, which a plugin left that was killed between making and writing them.
+// go, and so do lease files without an owner, which a plugin left that was killed between making and writing them. What is no
+// file stays, and keeps its address from being given.
 func (s *Store) rebuild() error {
 	found := map[Owner][]netip.Addr{}
 	err := s.scan(func(a netip.Addr) error {
@@ -17,6 +18,9 @@ func (s *Store) rebuild() error {
 			return err
 		}
 		if !ok {
+			if is, err := s.isFile(a); err != nil || !is {
+				return err
+			}
 			return remove(s.leasePath(a))
 		}
 		found[o] = append(found[o], a)

@@ -9,8 +9,8 @@ import (
 
 // Release frees the addresses of an owner, or only those named. One that has none is no error. It returns what it freed.
 func (s *Store) Release(ctx context.Context, o Owner, only ...netip.Addr) ([]netip.Addr, error) {
-	if !s.exists() {
-		return nil, nil
+	if there, err := s.exists(); err != nil || !there {
+		return nil, err
 	}
 	var freed []netip.Addr
 	err := s.locked(ctx, func() (err error) {
@@ -42,8 +42,8 @@ func (s *Store) release(o Owner, only []netip.Addr) (freed []netip.Addr, err err
 
 // Lookup returns the addresses of an owner, none if it has none.
 func (s *Store) Lookup(ctx context.Context, o Owner) ([]netip.Addr, error) {
-	if !s.exists() {
-		return nil, nil
+	if there, err := s.exists(); err != nil || !there {
+		return nil, err
 	}
 	var addrs []netip.Addr
 	err := s.locked(ctx, func() error {

@@ -103,7 +103,10 @@ func (s *Store) chooseWanted(set Set, want netip.Addr) (Grant, error) {
 		return Grant{}, err
 	}
 	if taken {
-		o, _, _ := s.ownerOf(want) // only for the message
+		o, ok, _ := s.ownerOf(want) // only for the message
+		if !ok {
+			return Grant{}, &UnavailableError{want, fmt.Sprintf("%s is in the way and is no lease: remove it", s.leasePath(want))}
+		}
 		return Grant{}, &UnavailableError{want, fmt.Sprintf("container %s (%s) has it", o.ContainerID, o.IfName)}
 	}
 	return grant(want, r, true), nil

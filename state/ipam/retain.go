@@ -5,8 +5,8 @@ import "context"
 // Retain frees the leases of all owners but the valid ones, whoever wrote them, and returns what it freed. It is for a
 // caller that knows of every owner of this network.
 func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lease, err error) {
-	if !s.exists() {
-		return nil, nil
+	if there, err := s.exists(); err != nil || !there {
+		return nil, err
 	}
 	err = s.locked(ctx, func() error {
 		for l, err := range s.Leases() {
@@ -31,8 +31,8 @@ func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lea
 
 // Room says whether each set has an address for another owner: ExhaustedError. It gives none.
 func (s *Store) Room(ctx context.Context, sets []Set) error {
-	if !s.exists() {
-		return nil
+	if there, err := s.exists(); err != nil || !there {
+		return err
 	}
 	return s.locked(ctx, func() error {
 		for i, set := range sets {
@@ -46,8 +46,8 @@ func (s *Store) Room(ctx context.Context, sets []Set) error {
 
 // InUse says whether there is any lease. Its cost does not grow with their number.
 func (s *Store) InUse(ctx context.Context) (used bool, err error) {
-	if !s.exists() {
-		return false, nil
+	if there, err := s.exists(); err != nil || !there {
+		return false, err
 	}
 	err = s.locked(ctx, func() error {
 		used, err = s.anyEntry()

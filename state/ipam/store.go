@@ -3,10 +3,13 @@ package ipam
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 // Store is the leases of one network on this node. Its methods may be called by any number of processes at once. Each
@@ -91,11 +94,18 @@ func (s *Store) settle() error {
 	return s.writeRecord(record{recordVersion, s.bootID})
 }
 
-// exists says whether the store was ever made.
-func (s *Store) exists() bool {
+// exists says whether the store was ever made. That nobody can tell is an error: a lease that is there must not be taken for
+// released.
+func (s *Store) exists() (bool, error) {
 	_, err := os.Stat(s.dir)
-	return err == nil
+	if isAbsent(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
+
+// isAbsent says whether an error is that there is no such thing, nor can be.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) }
 
 // create makes the directory; what is in it is made under the lock.
 func (s *Store) create() error { return os.MkdirAll(filepath.Clean(s.dir), 0o755) }

@@ -267,7 +267,8 @@ func leases(t *testing.T, s *Store) map[string]string {
 func TestNoStore(t *testing.T) {
 	s := open(t, t.TempDir()+"/none")
 	freed, err := s.Release(context.Background(), owner(1))
-	check(t, fmt.Sprint(freed, err, len(leases(t, s)), s.exists()), "[] <nil> 0 false")
+	exists, failed := s.exists()
+	check(t, fmt.Sprint(freed, err, len(leases(t, s)), exists, failed), "[] <nil> 0 false <nil>")
 }
 
 func TestBusy(t *testing.T) {
