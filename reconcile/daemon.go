@@ -77,6 +77,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 			d.fights.rest(time.Now(), rest)
 		}
 		if !d.await(ctx, r, rest) {
+			d.end()
 			return nil
 		}
 	}
@@ -151,11 +152,23 @@ func (d *Daemon) tidy() {
 	d.litter = false
 }
 
-// restore takes the times of conditions over from the daemon before.
+// restore takes the times of conditions over from the daemon before, and what it has healed.
 func (d *Daemon) restore() {
 	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
 		d.status = newStatus()
-		d.status.Conditions = s.Conditions
+		d.status.Conditions, d.status.LastHealed = s.Conditions, append(d.status.LastHealed, s.LastHealed...)
+	}
+}
+
+// end dates the last status: since then nothing heals the node.
+func (d *Daemon) end() {
+	if d.status == nil || d.status.Daemon == nil {
+		return // no pass has ended
+	}
+	s := *d.status
+	s.WrittenAt = time.Now()
+	if err := s.Write(d.Engine.Paths.Status); err != nil {
+		d.Log.Error("status not written", "error", err)
 	}
 }
 

@@ -68,6 +68,9 @@ func (n *node) report(p *reconcile.Pass) error {
 	}
 	s := p.Status(before)
 	s.Version, s.BootID = version, state.BootID()
+	if before != nil && before.BootID == s.BootID {
+		s.LastHealed = append(s.LastHealed, before.LastHealed...)
+	}
 	return s.Write(n.Paths.Status)
 }
 

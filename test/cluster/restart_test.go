@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podnet/podnet/test/lab"
 )
@@ -58,6 +60,37 @@ func TestChangesWhileDown(t *testing.T) {
 	n.AwaitInForce()
 	if err := n.CheckPeers(next); err != nil {
 		t.Error(err)
+	}
+}
+
+// What podnetd has healed is known after its end, a pass of the command line and a restart; and so is when it ended.
+func TestEndIsKnown(t *testing.T) {
+	l, _ := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	n.Sh("ip route del " + lab.PodCIDR4(1))
+	healed := func() error {
+		s, err := n.Status()
+		if err == nil && (len(s.LastHealed) == 0 || s.LastHealed[0].Name != lab.PodCIDR4(1)) {
+			err = fmt.Errorf("healed %v", s.LastHealed)
+		}
+		return err
+	}
+	lab.Eventually(t, lab.Patience, "the route healed", healed)
+	before := time.Now()
+	n.Stop()
+	if s, err := n.Status(); err != nil || s.WrittenAt.Before(before) {
+		t.Errorf("%v: the status is of %s, and podnetd ended after %s", err, s.WrittenAt, before)
+	}
+	exits(t, n.Podnetctl("apply"), 0, "apply without podnetd")
+	if err := healed(); err != nil {
+		t.Errorf("after apply: %v", err)
+	}
+	n.Start()
+	if err := healed(); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+	if s, err := n.Status(); err != nil || s.Healed() != 0 {
+		t.Errorf("%v: %v healed since the start", err, s.HealedTotal)
 	}
 }
 

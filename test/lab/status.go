@@ -34,7 +34,9 @@ type Status struct {
 		Created, Updated, Deleted, Failed int
 	}
 	HealedTotal map[string]int
+	LastHealed  []struct{ Kind, Name string }
 	Conditions  []Condition
+	WrittenAt   time.Time
 }
 
 // Condition is one entry of a status' conditions.
