@@ -28,7 +28,8 @@ func Protect(witness Witness, own *schema.Node, inForce, next *schema.Topology) 
 	case inForce != nil:
 		was = pastOf(inForce, earlier(inForce, own))
 	case witness != nil && own != nil:
-		live, err := witness.Owned(state.KindLink, state.KindAddr, state.KindNeigh, state.KindFDB, state.KindRoute)
+		live, err := witness.Owned(state.KindLink, state.KindAddr, state.KindNeigh, state.KindFDB, state.KindRoute,
+			state.KindConflist)
 		if err != nil {
 			return Guard{}, fmt.Errorf("no topology is in force, and the peers in the kernel cannot be looked at: %w", err)
 		}
@@ -63,6 +64,7 @@ type past struct {
 	Name    string         // metadata.name; "": nobody knows
 	VXLAN   schema.VXLAN   // VNI 0: nobody knows
 	Bridge  string         // "": nobody knows
+	CNI     string         // the network's name; "": nobody knows
 	Own     *schema.Node   // this node's entry; nil: nobody knows
 	Nodes   []string       // every name there was, in the order of the file
 	Peers   []*schema.Node // the other entries that have podCIDRs
@@ -71,7 +73,8 @@ type past struct {
 
 // pastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a peer.
 func pastOf(t *schema.Topology, own *schema.Node) past {
-	p := past{Name: t.Name, VXLAN: t.Network.VXLAN, Bridge: t.Network.Bridge.Name, Own: own, Percent: t.Safety.MaxDisruptedPeersPercent}
+	p := past{Name: t.Name, VXLAN: t.Network.VXLAN, Bridge: t.Network.Bridge.Name, CNI: t.Network.CNI.Name, Own: own,
+		Percent: t.Safety.MaxDisruptedPeersPercent}
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		p.Nodes = append(p.Nodes, n.Name)
@@ -206,7 +209,8 @@ func (d disruption) waysOn(identity bool) string {
 }
 
 // identity is what no file may change unasked, however few the peers: every node would have to follow at the same moment,
-// or pods of this node would lose their network.
+// or pods of this node would lose their network. To them network.cni.name is as much as the bridge: it is the directory of
+// their leases, and under another one their addresses are free.
 func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []string {
 	var changes []string
 	add := func(is bool, field string, before, now any, why string) {
@@ -220,6 +224,9 @@ func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []str
 	add(p.VXLAN.VNI != 0 && p.VXLAN.VNI != vxlan.VNI, "network.vxlan.vni", p.VXLAN.VNI, vxlan.VNI, everywhere)
 	add(p.VXLAN.VNI != 0 && p.VXLAN.Port != vxlan.Port, "network.vxlan.port", p.VXLAN.Port, vxlan.Port, everywhere)
 	add(pods && p.Bridge != "" && p.Bridge != bridge, "network.bridge.name", p.Bridge, bridge, ", and pods of this node hang on "+p.Bridge)
+	cni := next.Network.CNI.Name
+	add(pods && p.CNI != "" && p.CNI != cni, "network.cni.name", p.CNI, cni,
+		", and the addresses of this node's pods, which are leased under "+p.CNI+", would be given out again")
 	if p.Own != nil && own != nil {
 		add(pods && len(p.Own.PodCIDRs) > 0 && !slices.Equal(p.Own.PodCIDRs, own.PodCIDRs), "podCIDRs of "+own.Name+", this node,",
 			prefixes(p.Own), prefixes(own), ", and it has pods with addresses of the old range")

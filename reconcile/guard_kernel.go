@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -8,7 +9,7 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// pastInKernel is the past of a node that has lost the topology in force, told by what podnet's devices still hold. The
+// pastInKernel is the past of a node that has lost the topology in force, told by what podnet's devices and conflist still hold. The
 // kernel knows no names: a peer is named by the entry of next, or of its removedNodes, that has its VTEP MAC. Where the
 // kernel does not say, nothing has changed. own is this node's entry in next.
 func pastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) past {
@@ -20,6 +21,9 @@ func pastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) pas
 		case l.Type == "bridge" && p.Bridge == "":
 			p.Bridge = l.Device
 		}
+	}
+	for _, c := range live.Conflists.Rows() {
+		p.CNI = cmp.Or(p.CNI, c.Network())
 	}
 	gateways := map[bool][]netip.Prefix{}
 	for _, a := range live.Addrs.Rows() {

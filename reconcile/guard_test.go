@@ -94,6 +94,9 @@ func TestGuard(t *testing.T) {
 		{"port", func(t *schema.Topology) { t.Network.VXLAN.Port = 4789 }, false, false, []string{"network.vxlan.port changes from 8472 to 4789"}},
 		{"bridge under pods", func(t *schema.Topology) { t.Network.Bridge.Name = "cni1" }, true, false, []string{"network.bridge.name changes from cni0 to cni1", "pods"}},
 		{"bridge without pods", func(t *schema.Topology) { t.Network.Bridge.Name = "cni1" }, false, true, nil},
+		{"cni.name under pods", func(t *schema.Topology) { t.Network.CNI.Name = "other" }, true, false,
+			[]string{"network.cni.name changes from podnet to other", "leased under podnet", "given out again"}},
+		{"cni.name without pods", func(t *schema.Topology) { t.Network.CNI.Name = "other" }, false, true, nil},
 		{"own podCIDRs under pods", func(t *schema.Topology) { t.Nodes[0].PodCIDRs = []netip.Prefix{prefix("10.244.77.0/24")} }, true, false,
 			[]string{"podCIDRs of n1, this node, changes from 10.244.0.0/24,fd00:10:244:1::/64 to 10.244.77.0/24"}},
 		{"own podCIDRs without pods", func(t *schema.Topology) { t.Nodes[0].PodCIDRs = []netip.Prefix{prefix("10.244.77.0/24")} }, false, true, nil},
@@ -188,6 +191,7 @@ func TestGuardByKernel(t *testing.T) {
 		{"own podCIDRs", func(t *schema.Topology) { t.Nodes[0].PodCIDRs = t.Nodes[0].PodCIDRs[:1] }, false, "podCIDRs of n1, this node,"},
 		{"vni", func(t *schema.Topology) { t.Network.VXLAN.VNI = 9 }, false, "vni"},
 		{"bridge", func(t *schema.Topology) { t.Network.Bridge.Name = "br9" }, false, "bridge.name"},
+		{"cni.name", func(t *schema.Topology) { t.Network.CNI.Name = "other" }, false, "cni.name changes from podnet to other"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			next := clusterOf(21, c.edit)

@@ -28,6 +28,10 @@ func (p *Plan) Impact(s *Step) Impact {
 		return ImpactPartition
 	case state.KindAddr:
 		return p.deviceImpact(s.Have.(state.Addr).Device)
+	case state.KindConflist:
+		if s.Op == state.Update && s.Have.(state.Conflist).Network() != s.Want.(state.Conflist).Network() {
+			return ImpactPodLoss // addresses of pods are given out again
+		}
 	case state.KindChain:
 		if s.Op == state.Delete {
 			return ImpactPartition

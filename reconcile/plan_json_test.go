@@ -97,6 +97,7 @@ func TestImpact(t *testing.T) {
 			map[string]Impact{"link": ImpactBrief, "addr": ImpactNone, "neigh": ImpactNone, "fdb": ImpactNone, "route": ImpactNone}},
 		{"another bridge", func(t *schema.Topology) { t.Network.Bridge.Name = "cni9" },
 			map[string]Impact{"link": ImpactPodLoss, "addr": ImpactPodLoss, "chain": ImpactNone, "conflist": ImpactNone}},
+		{"another name of the network", func(t *schema.Topology) { t.Network.CNI.Name = "other" }, map[string]Impact{"conflist": ImpactPodLoss}},
 		{"a peer gone", func(t *schema.Topology) { t.Nodes = t.Nodes[:1] },
 			map[string]Impact{"neigh": ImpactPartition, "fdb": ImpactPartition, "route": ImpactPartition}},
 		{"its own address", func(t *schema.Topology) { t.Nodes[0].IP = netip.MustParseAddr("192.0.2.9") }, map[string]Impact{"link": ImpactPartition}},

@@ -89,6 +89,23 @@ func (s *Source) due() <-chan time.Time {
 // ErrNothingBefore says that there is nothing that a trial could go back to.
 var ErrNothingBefore = errors.New("there is nothing to go back to: podnet's objects are on this node, and no topology is in force (apply it without --confirm)")
 
+// Irreversible refuses, with an error that is a *Refused, to try what a trial could not undo: before is what it would go back
+// to, nil if that is nothing. Pods that start under another name of the network have their leases there, and the name before
+// would give their addresses out again; no guard could help, because the way back has to be open.
+func Irreversible(before, next *schema.Topology) error {
+	if before == nil || before.Network.CNI.Name == next.Network.CNI.Name {
+		return nil
+	}
+	was, is := before.Network.CNI.Name, next.Network.CNI.Name
+	g := Guard{
+		Numbers: fmt.Sprintf("network.cni.name changes from %s to %s, which no trial can undo: the addresses of pods that start"+
+			" during it are leased under %s, and would be given out again under %s", was, is, is, was),
+		WaysOn: "try the rest of the file without this, or while the node has no pods, and for good:  podnetctl apply",
+	}
+	g.compose()
+	return &Refused{g, ReasonGuard}
+}
+
 // Begin puts a topology on trial: what comes next is that the caller puts its file in place. v is the verdict until now;
 // its topology, unless it is the very one to be tried, becomes the last good one, as it is what the trial goes back to. The
 // caller holds the node's lock.
@@ -100,6 +117,11 @@ func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error)
 	}
 	t := &Trial{
 		Digest: digest, Bare: before.Topology == nil, BootID: at.BootID, Deadline: at.Since + d, Until: time.Now().Add(d).UTC().Round(time.Second),
+	}
+	if next := s.parse(s.paths.Topology, content{data, digest}).topology; next != nil {
+		if err := Irreversible(before.Topology, next); err != nil {
+			return nil, err
+		}
 	}
 	if t.Bare {
 		if live, err := s.witness.Owned(state.KindLink); err != nil || live.Links.Len() > 0 {

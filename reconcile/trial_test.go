@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -252,6 +253,26 @@ func TestTrialAfter(t *testing.T) {
 		n.follows("192.0.2.2", OriginFile, "")
 		n.holds(fileP, fileP)
 	})
+}
+
+// What pods get under another name of the network would be given out again under the one that comes back.
+func TestTrialOfAnotherNetworkName(t *testing.T) {
+	n := newFiles(t)
+	n.put(fileP)
+	n.pass()
+	v := n.source.Judge(Identity{Node: "a"})
+	renamed := strings.Replace(fileT, "\nnodes:", "\nnetwork: {cni: {name: other}}\nnodes:", 1)
+	_, err := n.source.Begin(&v, []byte(renamed), time.Minute)
+	if refused := new(Refused); !errors.As(err, &refused) || !strings.Contains(refused.Guard.Message, "from podnet to other") {
+		t.Errorf("error %v", err)
+	}
+	n.holds(fileP, fileP)
+	n.put("-")
+	put(t, n.paths.LastGood, "-")
+	v = n.source.Judge(Identity{Node: "a"})
+	if _, err := n.source.Begin(&v, []byte(renamed), time.Minute); err != nil { // nothing comes back
+		t.Error(err)
+	}
 }
 
 // A process that dies between two writes leaves a state from which the next one comes to the old topology or the new one.

@@ -38,6 +38,15 @@ func (c Conflist) Attrs() string {
 	return fmt.Sprintf("mtu %d subnets %s", bridge.MTU, strings.Join(subnets, ","))
 }
 
+// Network is the name under which the plugins keep the leases; "": that cannot be read.
+func (c Conflist) Network() string {
+	var list ConfigList
+	if json.Unmarshal([]byte(c.Content), &list) != nil {
+		return ""
+	}
+	return list.Name
+}
+
 // bridge is the entry of the bridge plugin.
 func (c Conflist) bridge() (BridgeConfig, error) {
 	var list struct{ Plugins []BridgeConfig }

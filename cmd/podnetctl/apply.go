@@ -101,7 +101,10 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 	inForce := n.verdict.Previous
 	trial := flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest)
 	if trial {
-		if err := c.try(n, f, flags.confirm); err != nil {
+		var refused *reconcile.Refused
+		if err := c.try(n, f, flags.confirm); errors.As(err, &refused) {
+			return c.refused(f, refused.Guard, !given)
+		} else if err != nil {
 			return err
 		}
 	} else if given || flags.allow {

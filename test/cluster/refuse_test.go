@@ -26,6 +26,35 @@ func TestNoEntryForThisNode(t *testing.T) {
 	unchanged(t, n, before, "a file without its entry")
 }
 
+// Under another name of the network there are no leases: the next pod would get the address of one that is there.
+func TestAnotherNetworkNameUnderPods(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	n.Start()
+	n.AwaitInForce()
+	pod := n.Pod("web")
+	before := n.State()
+	topology.Extra = []string{"network: {cni: {name: other}}"}
+	n.Write(topology.String())
+	if c := stale(t, n, topology.String()); c.Reason != "RemovalGuard" || !strings.Contains(c.Message, "network.cni.name changes from podnet to other") {
+		t.Errorf("condition %+v", c)
+	}
+	for _, verb := range []string{"diff", "apply"} {
+		out := n.Podnetctl(verb)
+		exits(t, out, 1, verb)
+		if !strings.Contains(out.Stdout, "network.cni.name changes from podnet to other") {
+			t.Errorf("%s says\n%s", verb, out.Stdout)
+		}
+	}
+	if out := n.Podnetctl("diff"); !strings.Contains(out.Stdout, "1 local pod: addresses given out again") {
+		t.Errorf("diff says\n%s", out.Stdout)
+	}
+	unchanged(t, n, before, "a file that renames the network")
+	if got := n.Pod("db").Addr4(); got == pod.Addr4() {
+		t.Errorf("two pods have the address %s", got)
+	}
+}
+
 // A node whose address is not there yet says so, has all that does not depend on it, and is ready when it comes.
 func TestNodeIPNotOnHost(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")

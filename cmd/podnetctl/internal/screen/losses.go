@@ -78,6 +78,10 @@ func (v *planView) loseOwn(l *losses, s *reconcile.Step) {
 		if v.Impact(s) == reconcile.ImpactPodLoss && !l.pods && v.given.Pods != 0 {
 			l.local("%s: lose their gateway %s", v.localPods(), have.Prefix.Addr())
 		}
+	case state.Conflist:
+		if v.Impact(s) == reconcile.ImpactPodLoss && v.given.Pods != 0 {
+			l.local("%s: addresses given out again, their leases are under %s", v.localPods(), have.Network())
+		}
 	case state.Chain:
 		if have.Table == "nat" && v.given.Pods != 0 {
 			l.local("%s: no longer masqueraded (IPv%d)", v.localPods(), have.Family)
