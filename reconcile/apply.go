@@ -115,7 +115,7 @@ func (a *applier) waits(s *Step) error {
 		return errors.New(waitsFor(s.Want))
 	}
 	if s.Kind == state.KindConflist && a.own != nil {
-		return errors.New("waits for the node's own network, so that no pod starts on half of it")
+		return errors.New(waitsForOwn)
 	}
 	return nil
 }

@@ -200,6 +200,11 @@ func TestForeignDeviceBlocks(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) {
 		live.Conflicts = []state.Conflict{{Key: state.Link{Device: "cni0"}.Key(), Owner: "a bridge that podnet did not make", Blocks: true}}
 	})
+	for _, s := range p.Steps { // said before anything is done
+		if s.Kind == state.KindConflist && s.Result != Skipped {
+			t.Errorf("the conflist is %s before the application", s.Result)
+		}
+	}
 	n := &node{}
 	err := p.Apply(n, nil)
 	if got := len(Errors(err)); got != 1 {

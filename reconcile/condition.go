@@ -9,7 +9,7 @@ import (
 
 // conditions say in sentences what an operator may have to know.
 func (p *Pass) conditions(before *NodeStatus) []Condition {
-	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial()}
+	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial(), unwatched()}
 	for i := range all {
 		all[i] = since(all[i], p.At, before)
 	}
@@ -89,16 +89,22 @@ func (p *Pass) degraded() Condition {
 		return condition(Degraded, true, "PassFailed", sentences(Errors(p.Err)))
 	case p.Plan != nil && !p.Plan.Facts.IPLocal:
 		return condition(Degraded, true, "NodeIPMissing", p.ipMissing())
+	case p.Plan != nil && !p.InSync():
+		return condition(Degraded, true, "NotConverged", p.Plan.Left())
 	}
 	return condition(Degraded, false, "Converged", "")
 }
 
 // stale: the file on disk is not the one in force.
 func (p *Pass) stale() Condition {
-	if v := p.Verdict; !v.OnDisk.Accepted && (v.Topology != nil || v.OnDisk.Reason == ReasonGuard) {
-		return condition(StaleTopology, true, p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message)
+	switch v := p.Verdict; {
+	case v.OnDisk.Accepted:
+		return condition(StaleTopology, false, "InForce", "")
+	case v.Topology == nil && v.OnDisk.Reason == ReasonMissing:
+		return condition(StaleTopology, false, ReasonMissing, v.OnDisk.Message)
+	default:
+		return condition(StaleTopology, true, v.OnDisk.Reason, v.OnDisk.Message)
 	}
-	return condition(StaleTopology, false, "InForce", "")
 }
 
 // foreign: somebody else's objects are in the way.
@@ -112,6 +118,11 @@ func (p *Pass) foreign() Condition {
 		message += fmt.Sprintf("; and %d more (podnetctl diff)", n-1)
 	}
 	return condition(Foreign, true, "ForeignObject", message)
+}
+
+// unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.
+func unwatched() Condition {
+	return Condition{Type: Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
 }
 
 // trial: what is in force stays only if somebody says so. The message does not count the seconds, so that it stays the same.

@@ -128,10 +128,10 @@ func (d *differ) block() {
 	blocked := map[state.Key]string{}
 	for _, c := range d.live.Conflicts {
 		if c.Blocks {
-			blocked[c.Key] = c.Owner + " is in its place"
+			blocked[c.Key] = "in its place is " + c.Owner
 		}
 	}
-	if len(blocked) == 0 {
+	if len(blocked) == 0 && !d.ownUnknown() {
 		return
 	}
 	kept := map[state.Key]bool{}
@@ -151,7 +151,35 @@ func (d *differ) block() {
 			blocked[s.Key()] = why
 		}
 	}
+	d.holdConflist()
 }
+
+// ownUnknown says that some part of the node itself could not be looked at.
+func (d *differ) ownUnknown() bool {
+	for k, err := range d.live.Unknown {
+		if err != nil && state.Kind(k).Own() {
+			return true
+		}
+	}
+	return false
+}
+
+// holdConflist has the conflist wait if a part of the node itself cannot be made.
+func (d *differ) holdConflist() {
+	wanting := d.ownUnknown()
+	for _, s := range d.steps {
+		wanting = wanting || s.Kind.Own() && s.Result == Skipped
+	}
+	for _, s := range d.steps {
+		if wanting && s.Kind == state.KindConflist && s.Op != state.Delete && s.Result == Planned {
+			s.waiting = true
+			s.skip(waitsForOwn)
+		}
+	}
+}
+
+// waitsForOwn is why there is no conflist while a part of the node itself is missing.
+const waitsForOwn = "waits for the node's own network, so that no pod starts on half of it"
 
 // keep skips the deletion of a device while its successor is blocked, whose step comes before, and of what is on it.
 func (d *differ) keep(s *Step, kept map[state.Key]bool) {

@@ -103,7 +103,7 @@ func (p *Plan) fieldChange(f field) *FieldChange {
 	}
 	c := &FieldChange{Field: f.path, Before: abbreviated(before), After: abbreviated(after), Line: line}
 	if c.Before == c.After {
-		c.After = "others"
+		c.After = "as many others"
 	}
 	return c
 }
@@ -112,7 +112,7 @@ func (p *Plan) fieldChange(f field) *FieldChange {
 func abbreviated(value string) string {
 	const most = 2
 	if n := strings.Count(value, ",") + 1; n > most {
-		return fmt.Sprintf("%d of them", n)
+		return fmt.Sprintf("%d entries", n)
 	}
 	return value
 }

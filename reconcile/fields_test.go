@@ -30,10 +30,10 @@ nodes:
 		return topology
 	}
 	changes, _ := plan(t, parse(before), parse(after), nil).FieldChanges()
-	if len(changes) != 1 || changes[0].Before != "8 of them" || changes[0].After != "9 of them" || changes[0].Line != 5 {
+	if len(changes) != 1 || changes[0].Before != "8 entries" || changes[0].After != "9 entries" || changes[0].Line != 5 {
 		t.Errorf("%+v", changes)
 	}
-	if changes, _ = plan(t, parse(before), parse(moved), nil).FieldChanges(); len(changes) != 1 || changes[0].Before != "8 of them" || changes[0].After != "others" {
+	if changes, _ = plan(t, parse(before), parse(moved), nil).FieldChanges(); len(changes) != 1 || changes[0].Before != "8 entries" || changes[0].After != "as many others" {
 		t.Errorf("as many others: %+v", changes)
 	}
 }

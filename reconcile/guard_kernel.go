@@ -32,16 +32,30 @@ func pastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) pas
 		}
 	}
 	p.Own.PodCIDRs = ranges(gateways, own.PodCIDRs)
-	p.Peers = peersInKernel(live, next, own)
+	p.Peers = peersInKernel(live, next, own).peers
 	return p
 }
 
-// peersInKernel are those that have an FDB entry.
-func peersInKernel(live *state.Live, next *schema.Topology, own *schema.Node) []*schema.Node {
+// kernelPeers are the peers that have an FDB entry, ordered by ip, and whose each object is.
+type kernelPeers struct {
+	peers []*schema.Node
+	of    map[state.Key]*schema.Node
+}
+
+// callByIP names those that the kernel alone knows.
+func (k kernelPeers) callByIP() kernelPeers {
+	for _, p := range k.peers {
+		p.Name = title(p)
+	}
+	return k
+}
+
+func peersInKernel(live *state.Live, next *schema.Topology, own *schema.Node) kernelPeers {
 	entries, names := byMAC(next)
-	carried := carriedRanges(live)
+	macs := neighbourMACs(live)
+	carried := carriedRanges(live, macs)
 	var peers []*schema.Node
-	at := map[state.MAC]*schema.Node{}
+	at, of := map[state.MAC]*schema.Node{}, map[state.Key]*schema.Node{}
 	for _, e := range live.FDB.Rows() {
 		entry := entries[e.MAC]
 		switch {
@@ -60,7 +74,21 @@ func peersInKernel(live *state.Live, next *schema.Topology, own *schema.Node) []
 		at[e.MAC], peers = peer, append(peers, peer)
 	}
 	slices.SortFunc(peers, func(a, b *schema.Node) int { return a.IP.Compare(b.IP) })
-	return peers
+	belongs := func(key state.Key, mac state.MAC) {
+		if peer := at[mac]; peer != nil {
+			of[key] = peer
+		}
+	}
+	for _, e := range live.FDB.Rows() {
+		belongs(e.Key(), e.MAC)
+	}
+	for _, n := range live.Neighs.Rows() {
+		belongs(n.Key(), n.MAC)
+	}
+	for _, r := range live.Routes.Rows() {
+		belongs(r.Key(), macs[r.Via])
+	}
+	return kernelPeers{peers, of}
 }
 
 // byMAC finds the entries and the names of a topology by VTEP MAC; of nodes that left, the derived one is all there is.
@@ -75,12 +103,16 @@ func byMAC(t *schema.Topology) (map[state.MAC]*schema.Node, map[state.MAC]string
 	return entries, names
 }
 
-// carriedRanges are the destinations of podnet's routes by the MAC of their next hop, and by whether they are IPv4.
-func carriedRanges(live *state.Live) map[state.MAC]map[bool][]netip.Prefix {
+func neighbourMACs(live *state.Live) map[netip.Addr]state.MAC {
 	macs := make(map[netip.Addr]state.MAC, live.Neighs.Len())
 	for _, n := range live.Neighs.Rows() {
 		macs[n.IP] = n.MAC
 	}
+	return macs
+}
+
+// carriedRanges are the destinations of podnet's routes by the MAC of their next hop, and by whether they are IPv4.
+func carriedRanges(live *state.Live, macs map[netip.Addr]state.MAC) map[state.MAC]map[bool][]netip.Prefix {
 	all := map[state.MAC]map[bool][]netip.Prefix{}
 	for _, r := range live.Routes.Rows() {
 		mac, known := macs[r.Via]

@@ -226,3 +226,26 @@ func TestGuardByDamagedKernel(t *testing.T) {
 		t.Errorf("nothing in the kernel: %+v", g)
 	}
 }
+
+// The plan of a node that has lost the topology in force names the peers whose objects it takes away, or changes.
+func TestPlanByKernel(t *testing.T) {
+	next := clusterOf(21, func(t *schema.Topology) {
+		t.Nodes = t.Nodes[:5]
+		t.RemovedNodes = []string{"n20"}
+		t.Nodes[2].IP = netip.MustParseAddr("10.0.0.3")
+	})
+	p := NewPlan(View{Topology: next, Node: &next.Nodes[0], Want: &kernelOf(t, next).Set}, kernelOf(t, clusterOf(21, nil)))
+	sum := p.Summarize(p.PeerChanges())
+	if want := (PeerCounts{Added: 0, Changed: 1, Removed: 16, Unchanged: 3}); sum.Peers != want {
+		t.Errorf("got %+v, want %+v", sum.Peers, want)
+	}
+	said := map[string]string{}
+	for _, c := range p.PeerChanges() {
+		said[c.Name] = c.Sentence()
+	}
+	for name, want := range map[string]string{"n3": "ip 192.0.2.3 -> 10.0.0.3", "n20": "named in removedNodes", "192.0.2.21": "NOT named in removedNodes"} {
+		if said[name] != want {
+			t.Errorf("%s: got %q, want %q (of %v)", name, said[name], want, said)
+		}
+	}
+}

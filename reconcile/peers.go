@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -52,28 +53,48 @@ func (p *Plan) PeerChanges() []*PeerChange {
 		}
 		c.Steps = append(c.Steps, s)
 	}
-	find(byName, p.InForce, func(c *PeerChange, n *schema.Node, i int) { c.Before, c.place = n, len(p.Topology.Nodes)+i })
-	find(byName, p.Topology, func(c *PeerChange, n *schema.Node, i int) { c.Now, c.place = n, i })
+	find(byName, p.before(), func(c *PeerChange, n *schema.Node, i int) { c.Before, c.place = n, len(p.Topology.Nodes)+i })
+	find(byName, entries(p.Topology), func(c *PeerChange, n *schema.Node, i int) { c.Now, c.place = n, i })
 	for i, name := range p.Topology.RemovedNodes {
 		if c := byName[name]; c != nil {
 			c.removed = i + 1
 		}
 	}
 	for _, c := range all {
-		c.Fate = fate(c.Now, c.Before)
+		if c.Fate = fate(c.Now, c.Before); c.Fate == PeerRemade && p.InForce == nil {
+			c.Fate, c.Before = PeerAdded, nil // a part of it is there, as after an apply that was interrupted
+		}
 	}
 	slices.SortFunc(all, func(a, b *PeerChange) int { return a.place - b.place })
 	return all
 }
 
+// before are the entries until now, or what the kernel says of peers where no topology was in force.
+func (p *Plan) before() iter.Seq2[int, *schema.Node] {
+	if p.InForce == nil {
+		return slices.All(p.kernel.peers)
+	}
+	return entries(p.InForce)
+}
+
+func entries(t *schema.Topology) iter.Seq2[int, *schema.Node] {
+	return func(yield func(int, *schema.Node) bool) {
+		for i := range t.Nodes {
+			if !yield(i, &t.Nodes[i]) {
+				return
+			}
+		}
+	}
+}
+
 // find hands out the entries of the named peers in one walk: there may be 50,000 of either.
-func find(byName map[string]*PeerChange, t *schema.Topology, found func(*PeerChange, *schema.Node, int)) {
-	if t == nil || len(byName) == 0 {
+func find(byName map[string]*PeerChange, all iter.Seq2[int, *schema.Node], found func(*PeerChange, *schema.Node, int)) {
+	if len(byName) == 0 {
 		return
 	}
-	for i := range t.Nodes {
-		if c := byName[t.Nodes[i].Name]; c != nil {
-			found(c, &t.Nodes[i], i)
+	for i, n := range all {
+		if c := byName[n.Name]; c != nil {
+			found(c, n, i)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"fmt"
+
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 )
@@ -23,6 +25,7 @@ type Plan struct {
 	Conflicts []state.Conflict
 
 	unknown [state.KindCount]error
+	kernel  kernelPeers // where no topology was in force
 }
 
 // View is one node seen with one topology, and with the one that was in force before it.
@@ -40,7 +43,11 @@ type View struct {
 
 // NewPlan compares what a topology asks for with the live node.
 func NewPlan(v View, live *state.Live) *Plan {
-	p := &Plan{View: v, Steps: Diff(v.Want, live), Conflicts: live.Conflicts, unknown: live.Unknown}
+	p := &Plan{View: v, unknown: live.Unknown}
+	if v.InForce == nil && len(v.Topology.Nodes) > 0 {
+		p.kernel = peersInKernel(live, v.Topology, v.Node).callByIP() // before Diff, which takes from live
+	}
+	p.Steps, p.Conflicts = Diff(v.Want, live), live.Conflicts
 	devices := map[state.Key]Cause{} // of what is made anew, or gets another MAC
 	for _, s := range p.Steps {
 		s.Cause = p.cause(s)
@@ -77,6 +84,21 @@ func (p *Plan) cause(s *Step) Cause {
 // InSync says that the node is as the topology asks, as far as it can be known.
 func (p *Plan) InSync() bool { return len(p.Steps) == 0 && len(p.Errors()) == 0 }
 
+// Left says in a sentence how many objects are not done: all, as long as nothing was tried.
+func (p *Plan) Left() string {
+	n := 0
+	for _, s := range p.Steps {
+		if s.Result != Done {
+			n++
+		}
+	}
+	are := "objects are"
+	if n == 1 {
+		are = "object is"
+	}
+	return fmt.Sprintf("%d %s not as the topology in force asks (podnetctl diff)", n, are)
+}
+
 // Errors says which kinds of objects could not be read, and why.
 func (p *Plan) Errors() []error {
 	var errs []error
@@ -88,10 +110,13 @@ func (p *Plan) Errors() []error {
 	return errs
 }
 
-// Peer is the entry that asks for a step, or asked for it in the topology until now, and that topology. Nil: the step is
-// the node's own.
+// Peer is the entry that asks for a step, or asked for it in the topology until now, and that topology; where none was in
+// force, what the kernel says of the peer that a deletion concerns. Nil: the step is the node's own.
 func (p *Plan) Peer(s *Step) (*schema.Node, *schema.Topology) {
 	t, from := p.Topology, s.Origin
+	if s.Op == state.Delete && p.Before == nil {
+		return p.kernel.of[s.Key()], t
+	}
 	if s.Op == state.Delete && p.Before != nil {
 		t = p.InForce
 		_, from, _ = p.Before.Find(s.Key())

@@ -21,7 +21,7 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	}
 	d.fights.passed(p.At)
 	d.fights.flood(d.Engine.Live().Flood())
-	s.Conditions = append(s.Conditions, since(d.fights.condition(p.At), p.At, d.status))
+	s.put(since(d.fights.condition(p.At), p.At, d.status))
 	p.Contended = d.fights.count()
 	d.healing = d.healing || s.InSync
 	if err := s.CountAddresses(d.Engine.Paths, p); err != nil {

@@ -113,6 +113,15 @@ func (s *NodeStatus) Condition(typ string) Condition {
 	return Condition{}
 }
 
+// put replaces the condition of the same type.
+func (s *NodeStatus) put(c Condition) {
+	for i := range s.Conditions {
+		if s.Conditions[i].Type == c.Type {
+			s.Conditions[i] = c
+		}
+	}
+}
+
 // ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.
 func ReadStatus(path string) (*NodeStatus, error) {
 	const most = 16 << 20 // bytes

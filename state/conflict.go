@@ -66,7 +66,7 @@ func (o overlaps) conflict(r liveRoute) (Conflict, bool) {
 			c.Owner += fmt.Sprintf(": takes a part of %s", p)
 		case r.Metric == want.Metric:
 			c.Blocks = true
-			c.Owner += ": in the place of podnet's route"
+			c.Owner = fmt.Sprintf("a route (%s) that podnet did not make", c.Owner)
 		default:
 			c.Owner += fmt.Sprintf(": preferred to podnet's route (metric %d)", want.Metric)
 		}

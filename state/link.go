@@ -40,7 +40,10 @@ func (l Link) Name() string { return l.Device }
 func (l Link) Attrs() string {
 	s := fmt.Sprintf("%s mtu %d address %s", l.Type, l.MTU, l.MAC)
 	if l.Type == "vxlan" {
-		s += fmt.Sprintf(" id %d dstport %d local %s", l.VNI, l.Port, l.Local)
+		s += fmt.Sprintf(" id %d dstport %d", l.VNI, l.Port)
+		if l.Local.IsValid() {
+			s += " local " + l.Local.String()
+		}
 	}
 	for _, odd := range []struct {
 		is   bool

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
@@ -106,6 +107,8 @@ func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
 	case p.InForce != p.Topology:
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + strings.Replace(command, "apply", "apply --confirm 2m", 1)}
+	case p.Count(state.Create)+p.Count(state.Update)+p.Count(state.Delete) == 0:
+		return screen.Closing{Label: "Nothing heals.", Text: "Resolve the conflict named above first; podnetd, or podnetctl apply, does the rest."}
 	case daemon:
 		return screen.Closing{Label: "Heal", Text: "podnetd does, by itself; if it does not: journalctl -u podnetd"}
 	}

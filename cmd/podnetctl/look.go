@@ -96,7 +96,7 @@ func conditions(seen, daemon []reconcile.Condition) []reconcile.Condition {
 	var all []reconcile.Condition
 	known := map[string]bool{}
 	for _, c := range seen {
-		if c.Type != reconcile.Degraded {
+		if c.Type != reconcile.Degraded && c.Type != reconcile.Contention {
 			all, known[c.Type] = append(all, c), true
 		}
 	}
@@ -128,7 +128,7 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 		for _, err := range p.Errors() {
 			no(true, "%v", err)
 		}
-		no(len(p.Steps) > 0, "%s not as the topology in force asks (podnetctl diff)", screen.Objects(len(p.Steps)))
+		no(len(p.Steps) > 0, "%s", p.Left())
 	}
 	ready := s.Condition(reconcile.Ready)
 	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps) == 0, "not ready: %s", ready.Message)

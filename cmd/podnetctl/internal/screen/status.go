@@ -270,11 +270,3 @@ func (v *statusView) healed() string {
 	}
 	return said
 }
-
-// Objects is a number of objects, and the verb that follows it.
-func Objects(n int) string {
-	if n == 1 {
-		return "1 object is"
-	}
-	return fmt.Sprintf("%d objects are", n)
-}
