@@ -92,12 +92,15 @@ func runProgram(input, name string, args ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(input)
+	cmd.WaitDelay = time.Second // a child of its own may hold the output open
 	out, err := cmd.Output()
-	if err == nil {
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded
 		return string(out), nil
 	}
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
 		err = errors.New(strings.Join(strings.Fields(string(said.Stderr)), " "))
+	} else if ctx.Err() != nil {
+		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", iptablesWait)
 	}
 	return "", fmt.Errorf("%s: %w", name, err)
 }

@@ -156,7 +156,10 @@ func (r *ruleReader) elements(table *nftables.Table, name string) [][]byte {
 	}
 	r.sets[key] = nil
 	list, err := r.conn.GetSetElements(&nftables.Set{Table: table, Name: name})
-	if err != nil || slices.ContainsFunc(list, func(e nftables.SetElement) bool { return e.IntervalEnd || e.KeyEnd != nil }) {
+	if err == nil && torn(list) {
+		list, err = r.conn.GetSetElements(&nftables.Set{Table: table, Name: name})
+	}
+	if err != nil || torn(list) || slices.ContainsFunc(list, func(e nftables.SetElement) bool { return e.IntervalEnd || e.KeyEnd != nil }) {
 		return nil
 	}
 	elements := [][]byte{}
@@ -165,4 +168,13 @@ func (r *ruleReader) elements(table *nftables.Table, name string) [][]byte {
 	}
 	r.sets[key] = elements
 	return elements
+}
+
+// torn says that the kernel put its hash table in another order while it was read: some elements came twice, as many never.
+func torn(list []nftables.SetElement) bool {
+	seen := make(map[string]bool, len(list))
+	for _, e := range list {
+		seen[string(e.Key)] = true
+	}
+	return len(seen) < len(list)
 }

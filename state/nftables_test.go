@@ -165,3 +165,11 @@ func TestFiltersReadOnceAGeneration(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A dump that has an element twice lacks another.
+func TestTorn(t *testing.T) {
+	a, b := nftables.SetElement{Key: []byte{1}}, nftables.SetElement{Key: []byte{2}}
+	if torn(nil) || torn([]nftables.SetElement{a, b}) || !torn([]nftables.SetElement{a, b, a}) {
+		t.Error("whole and torn dumps are taken for each other")
+	}
+}

@@ -279,3 +279,20 @@ func TestScriptError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A program that has ended is not waited for because a child of its own has its output open.
+func TestProgramsChildren(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	defer func() { sh(t, "kill $(cat "+dir+"/pids)") }()
+	for exit, want := range map[string]string{"exit 0": "<nil>", "echo broken >&2; exit 1": "nft: broken"} {
+		wrapper := fmt.Sprintf("#!/bin/sh\nsleep 60 &\necho $! >>%s/pids\n%s\n", dir, exit)
+		if err := os.WriteFile(dir+"/nft", []byte(wrapper), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := fmt.Sprint(Script("")); err != want || time.Since(start) > 30*time.Second {
+			t.Errorf("%s: %s after %s", exit, err, time.Since(start))
+		}
+	}
+}

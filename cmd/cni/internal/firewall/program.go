@@ -14,6 +14,10 @@ import (
 // programTimeout bounds a program, and how long iptables-legacy waits for its lock.
 const programTimeout = 20 * time.Second
 
+// pipeDelay is how long a program that has ended may leave its output open to children of its own, as a wrapper that was killed
+// does.
+const pipeDelay = time.Second
+
 // ErrNoProgram says that a program is not installed.
 var ErrNoProgram = errors.New("not installed")
 
@@ -44,13 +48,15 @@ func run(name, input string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), programTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdin = strings.NewReader(input)
+	cmd.Stdin, cmd.WaitDelay = strings.NewReader(input), pipeDelay
 	out, err := cmd.Output()
-	if err == nil {
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded
 		return string(out), nil
 	}
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
 		err = errors.New(strings.TrimSpace(string(said.Stderr)))
+	} else if ctx.Err() != nil {
+		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", programTimeout)
 	}
 	return "", fmt.Errorf("%s: %w", name, err)
 }
