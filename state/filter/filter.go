@@ -132,15 +132,18 @@ type walk struct {
 	packet   Packet
 	accepted bool // perhaps, by a rule that may fit
 	verdict  Verdict
+	visited  map[visit]bool
 }
 
-const deepest = 32 // jumps; the kernel has 16
+// visit is a packet's coming to a chain. Another one of the same certainty finds nothing that the first did not, and chains
+// that jump on to chains, several times each, would take for ever.
+type visit struct {
+	chain *chain
+	sure  answer
+}
 
 // through walks a chain's rules; sure says whether the packet comes to it. True: its way in the base chain is decided.
 func (w *walk) through(c *chain, sure answer, depth int) bool {
-	if depth > deepest {
-		return false
-	}
 	for i, r := range c.rules {
 		here := r.fits(w.packet) // for a packet that has come so far
 		if here == no {
@@ -159,7 +162,7 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 			w.accepted = true
 			w.drop(Verdict{chain: w.base, Drop: true, Unsure: true, Remedy: r.remedy, Where: place(c, i) + r.text})
 		case "jump", "goto":
-			if next := w.rules.chains[c.table+" "+r.target]; next != nil && w.through(next, fits, depth+1) {
+			if next := w.rules.chains[c.table+" "+r.target]; next != nil && w.visit(next, fits, depth+1) {
 				return true
 			}
 		}
@@ -171,6 +174,19 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 		}
 	}
 	return false
+}
+
+// visit goes through a chain that a rule leads to, unless the packet has been there.
+func (w *walk) visit(c *chain, sure answer, depth int) bool {
+	if w.visited == nil {
+		w.visited = map[visit]bool{}
+	}
+	v := visit{c, sure}
+	if w.visited[v] {
+		return false
+	}
+	w.visited[v] = true
+	return w.through(c, sure, depth)
 }
 
 // ends says that the rule decides over the packet.

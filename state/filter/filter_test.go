@@ -1,7 +1,9 @@
 package filter
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -61,6 +63,24 @@ func TestIPTables(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// Chains that lead on to others, several times each, are gone through once: else this would not end.
+func TestManyWays(t *testing.T) {
+	const deep = 40
+	var rules strings.Builder
+	for i := range deep + 1 {
+		fmt.Fprintf(&rules, ":C%d - [0:0]\n", i)
+	}
+	for i := range deep {
+		for mark := range 4 {
+			fmt.Fprintf(&rules, "-A C%d -m mark --mark %d -j C%d\n", i, mark, i+1)
+		}
+	}
+	fmt.Fprintf(&rules, "-A C%d -j DROP\n-A FORWARD -j C0\n", deep)
+	if got, want := what(Parse(save("ACCEPT", rules.String()), "iptables").Walk(Forward, pods)), "may drop at filter C40 rule 1: -j DROP"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
