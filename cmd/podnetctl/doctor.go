@@ -123,7 +123,7 @@ func (e *examination) blind(what string, err error) {
 func (e *examination) topology(t *schema.Topology) {
 	v := e.node.verdict
 	if !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing {
-		e.facts.Invalid = v.OnDisk.Message
+		e.facts.Refused = v.OnDisk
 	}
 	if t == nil {
 		e.blind("what depends on the topology", errors.New(v.OnDisk.Message))

@@ -132,3 +132,38 @@ func TestGuardWithoutLastGood(t *testing.T) {
 	}
 	h.runWith(fleet(20, 0), 0, "apply", "-")
 }
+
+// What is done about a topology that is not followed depends on why: what validate has nothing to say about is no remedy.
+func TestDoctorOfARefusedTopology(t *testing.T) {
+	h := sound(t)
+	path := h.Path(lab.TopologyPath)
+	remedy := func() string {
+		t.Helper()
+		found := h.examined(1)
+		if len(found) != 1 || found[0].ID != "topology-refused" {
+			t.Fatalf("%+v", found)
+		}
+		return found[0].Remedy
+	}
+	h.Write(invalid)
+	if got := remedy(); got != "podnetctl validate "+path {
+		t.Errorf("of an invalid one: %s", got)
+	}
+	h.Write(strings.Replace(valid, "name: lab", "name: other", 1))
+	if got := remedy(); got != "podnetctl diff" {
+		t.Errorf("of one that the guard refuses: %s", got)
+	}
+	next := strings.Replace(valid, "nodes:", "network: {mtu: 1400}\nnodes:", 1)
+	h.Write(valid)
+	h.runWith(next, 0, "apply", "--confirm", "1m", "-")
+	h.run(0, "rollback")
+	h.Write(next)
+	got := remedy()
+	if got != "podnetctl apply "+path {
+		t.Fatalf("of one that was rolled back: %s", got)
+	}
+	h.run(0, strings.Fields(got)[1:]...)
+	if found := h.examined(0); len(found) > 0 {
+		t.Errorf("after the remedy: %+v", found)
+	}
+}

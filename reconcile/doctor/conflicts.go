@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
 )
 
@@ -47,10 +48,17 @@ func name(k state.Key) string {
 
 // topology: the network runs on, but on an older file or on none.
 func topology(f Facts) []Finding {
-	if f.Invalid == "" {
+	if f.Refused.Reason == "" {
 		return nil
 	}
-	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Invalid, "podnetctl validate " + state.Quote(f.Paths.Topology)}}
+	remedy := "podnetctl diff" // says what speaks against it here, and how to go on
+	switch f.Refused.Reason {
+	case reconcile.ReasonInvalid:
+		remedy = "podnetctl validate " + state.Quote(f.Paths.Topology)
+	case reconcile.ReasonRolledBack: // only who names the file means it all the same
+		remedy = "podnetctl apply " + state.Quote(f.Paths.Topology)
+	}
+	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Refused.Message, remedy}}
 }
 
 func plugins(f Facts) []Finding {

@@ -40,9 +40,9 @@ type Facts struct {
 	Offloads  []state.Offload // of the tunnel and of the underlay
 	Open      string          // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
 	Other     []state.OtherRules
-	Invalid   string   // why the topology on disk is not followed; "": it is, or there is none
-	Missing   []string // plugins
-	Locked    []string // paths of plugins that nobody may execute
+	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
+	Missing   []string         // plugins
+	Locked    []string         // paths of plugins that nobody may execute
 }
 
 // Check is every finding, errors first.
