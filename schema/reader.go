@@ -8,7 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFaults bounds what is kept and shown of a file that is wrong throughout; the rest is counted only.
+// maxFaults bounds what is kept and shown of a file that is wrong throughout; the rest is counted only. The daemon reads
+// whatever is put in place: 64 MiB of nothing but faults would take it gigabytes.
 const maxFaults = 10000
 
 // reader walks a file's tree once, decodes it and collects every fault; it lives as long as one Parse.

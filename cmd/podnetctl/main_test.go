@@ -164,6 +164,15 @@ func TestValidationDocument(t *testing.T) {
 		!strings.Contains(got.stdout, `"remedy": "add one to nodes, or correct --node"`) {
 		t.Errorf("a node that is not listed: exit code %d\n%s", got.code, got.stdout)
 	}
+	var wrong strings.Builder
+	for range 10500 {
+		wrong.WriteString("- {}\n")
+	}
+	got = podnetctl(valid[:strings.Index(valid, "- name")]+wrong.String(), "validate", "-o", "json", "-")
+	var all Validation
+	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil || len(all.Errors)+all.Omitted != 2*10500 || all.Omitted == 0 {
+		t.Errorf("a file that is wrong throughout: %v, %d errors and %d more", err, len(all.Errors), all.Omitted)
+	}
 	overlapping := strings.Replace(valid, "10.244.1.0/24", "10.244.0.0/23", 1)
 	if got := podnetctl(overlapping, "validate", "-o", "json", "-"); got.code != 1 || !strings.Contains(got.stdout, `"remedy": ""`) {
 		t.Errorf("a message that is remedy enough: exit code %d\n%s", got.code, got.stdout)

@@ -109,6 +109,7 @@ type Validation struct {
 	Errors     []schema.Fault `json:"errors"`
 	Warnings   []schema.Fault `json:"warnings"`
 	Nodes      int            `json:"nodes"`
+	Omitted    int            `json:"omitted,omitempty"` // errors beyond those listed, of a file that is wrong throughout
 
 	Guard *reconcile.Guard `json:"guard,omitempty"` // nil: it was not asked
 }
@@ -134,7 +135,9 @@ func (c *cli) invalid(err error) error {
 		return err
 	}
 	if c.json() {
-		err = c.writeJSON(newValidation(bad.File, bad.Faults, bad.Warnings, bad.Nodes))
+		v := newValidation(bad.File, bad.Faults, bad.Warnings, bad.Nodes)
+		v.Omitted = bad.Omitted
+		err = c.writeJSON(v)
 	} else {
 		err = bad.WriteText(c.out, screen.Paint(c.style()))
 	}
