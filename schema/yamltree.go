@@ -14,6 +14,7 @@ import (
 
 // yamlTree parses the one document of a file, nil after a fault.
 func (r *reader) yamlTree(data []byte) *yaml.Node {
+	data = withKnownVersion(data)
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	first, err := decodeYAML(dec)
 	switch {
@@ -30,6 +31,34 @@ func (r *reader) yamlTree(data []byte) *yaml.Node {
 		r.yamlFault(data, err)
 	}
 	return first.Content[0]
+}
+
+// withKnownVersion makes a %YAML 1.2 before the document one that the parser knows, with every byte at its place. Where the two
+// versions read a value differently the file is refused anyway, unless it is quoted.
+func withKnownVersion(data []byte) []byte {
+	line, version := versionDirective(data)
+	if version != "1.2" {
+		return data
+	}
+	data = bytes.Clone(data)
+	data[line+bytes.IndexByte(data[line:], '2')] = '1'
+	return data
+}
+
+// versionDirective finds the offset of a %YAML line before the document, and what it says; "": there is none.
+func versionDirective(data []byte) (off int, version string) {
+	for off < len(data) {
+		line, _, _ := bytes.Cut(data[off:], []byte("\n"))
+		words := bytes.Fields(line)
+		switch {
+		case len(words) > 1 && bytes.HasPrefix(line, []byte("%YAML")) && len(words[0]) == len("%YAML"):
+			return off, string(words[1])
+		case len(words) > 0 && line[0] != '%' && words[0][0] != '#':
+			return 0, ""
+		}
+		off += len(line) + 1
+	}
+	return 0, ""
 }
 
 func isEmptyDocument(doc *yaml.Node) bool {
@@ -82,6 +111,9 @@ func (r *reader) yamlFault(data []byte, err error) {
 	if opened, ok := openedAt(problem, reported); ok {
 		at = wholeLine(data, opened)
 	}
+	if off, version := versionDirective(data); version != "" && strings.HasPrefix(problem, "found incompatible") {
+		at = lastLine(data, off+1)
+	}
 	r.faultAt(at, "", "not valid YAML: "+problem, yamlRemedy(problem))
 }
 
@@ -120,6 +152,7 @@ func yamlRemedy(problem string) string {
 		{"did not find expected ',' or", "close every [ and { that is open in this line"},
 		{"found unexpected end of stream", "close the quote that is open in this line"},
 		{"could not find expected ':'", "write FIELD: VALUE, with a space after the colon"},
+		{"found incompatible YAML document", "remove the %YAML line; without one the file is YAML 1.2"},
 		{"exceeded", "a topology nests 4 levels deep"},
 	} {
 		if strings.HasPrefix(problem, known.begins) {
