@@ -18,13 +18,20 @@ type IPTables struct {
 	table    string
 	legacy   func() (bool, error) // whether what iptables writes goes into the older filter
 	inLegacy func() bool          // whether that has this table, which it has once somebody has used it
+	saved    func() (saved, error)
 }
 
 // IPTables is the table of a family. Nothing is read or executed yet.
 func (c *Conn) IPTables(family Family, table string) *IPTables {
 	t := &IPTables{conn: c, family: family, table: table}
-	t.legacy, t.inLegacy = sync.OnceValues(t.lookupLegacy), sync.OnceValue(t.lookupInLegacy)
+	t.legacy = sync.OnceValues(t.lookupLegacy)
+	t.forget()
 	return t
+}
+
+// forget is for when the older filter's table has been changed: what was read of it is read again.
+func (t *IPTables) forget() {
+	t.inLegacy, t.saved = sync.OnceValue(t.lookupInLegacy), sync.OnceValues(t.save)
 }
 
 // HasIPTables says whether iptables is installed; nil if so, else an error that says what is missing.
@@ -73,22 +80,32 @@ func (t *IPTables) lookupInLegacy() bool {
 }
 
 // Rules are those of a chain in order, of either kind. A chain that does not exist has none. Only rules in the older filter
-// take the execution of a program.
+// take the execution of a program, one until this IPTables changes them.
 func (t *IPTables) Rules(chain string) ([]Rule, error) {
 	rules, err := t.conn.Rules(Chain{t.family, t.table, chain})
 	if err != nil || !t.inLegacy() {
 		return rules, err
 	}
-	saved, err := t.save()
+	saved, err := t.saved()
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range saved {
+	for _, r := range saved.rules {
 		if r.Chain == chain {
 			rules = append(rules, r)
 		}
 	}
 	return rules, nil
+}
+
+// HasChain says whether a chain exists, of either kind.
+func (t *IPTables) HasChain(name string) (bool, error) {
+	there, err := t.conn.HasChain(Chain{t.family, t.table, name})
+	if there || err != nil || !t.inLegacy() {
+		return there, err
+	}
+	saved, err := t.saved()
+	return slices.Contains(saved.chains, name), err
 }
 
 // Current are those among the rules that the host's iptables itself would list: a host that has changed from one kind to the
@@ -101,26 +118,23 @@ func (t *IPTables) Current(rules []Rule) ([]Rule, error) {
 	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return (r.spec != "") != legacy }), nil
 }
 
-func (t *IPTables) save() ([]Rule, error) {
+func (t *IPTables) save() (saved, error) {
 	name := t.program("iptables-save")
 	if _, err := lookup(t.program("iptables-legacy-save")); err == nil {
 		name = t.program("iptables-legacy-save")
 	}
 	out, err := run(name, "", "-t", t.table)
-	if err != nil {
-		return nil, err
-	}
-	return parseSave(out), nil
+	return parseSave(out), err
 }
 
 // Restore changes the table by lines as iptables-save prints them, all of them or none. A line `:NAME - [0:0]` makes a
 // chain, and empties one that is there; other chains keep what they have.
 func (t *IPTables) Restore(lines ...string) error {
-	defer func() { t.inLegacy = sync.OnceValue(t.lookupInLegacy) }()
 	return t.restore(t.program("iptables-restore"), lines)
 }
 
 func (t *IPTables) restore(program string, lines []string) error {
+	defer t.forget()
 	input := "*" + t.table + "\n" + strings.Join(lines, "\n") + "\nCOMMIT\n"
 	_, err := run(program, input, "--noflush", "--wait", fmt.Sprint(int(programTimeout.Seconds())))
 	return err
@@ -155,8 +169,15 @@ func (t *IPTables) deleteLegacy(lines []string, chains []string) error {
 	if !t.inLegacy() {
 		return nil
 	}
+	saved, err := t.saved()
+	if err != nil {
+		return err
+	}
 	for _, name := range chains {
-		// The first line makes the chain if it is not there and empties it if it is.
+		if !slices.Contains(saved.chains, name) {
+			continue
+		}
+		// The first line empties the chain.
 		lines = append([]string{":" + name + " - [0:0]"}, append(lines, "-X "+name)...)
 	}
 	if len(lines) == 0 {

@@ -65,19 +65,35 @@ func parseRule(b []byte) Rule {
 	return r
 }
 
+// HasTable says whether a table exists.
+func (c *Conn) HasTable(family Family, name string) (bool, error) {
+	var body attrs
+	body.string(unix.NFTA_TABLE_NAME, name)
+	there, err := c.has(unix.NFT_MSG_GETTABLE, family, body)
+	if err != nil {
+		return false, fmt.Errorf("look for table %s: %w", name, err)
+	}
+	return there, nil
+}
+
 // HasChain says whether a chain exists.
 func (c *Conn) HasChain(chain Chain) (bool, error) {
 	var body attrs
 	body.string(unix.NFTA_CHAIN_TABLE, chain.Table)
 	body.string(unix.NFTA_CHAIN_NAME, chain.Name)
-	err := c.ask(subsystem|unix.NFT_MSG_GETCHAIN, chain.Family, body)
-	if errors.Is(err, unix.ENOENT) {
-		return false, nil
-	}
+	there, err := c.has(unix.NFT_MSG_GETCHAIN, chain.Family, body)
 	if err != nil {
 		return false, fmt.Errorf("look for chain %s of %s: %w", chain.Name, chain.Table, err)
 	}
-	return true, nil
+	return there, nil
+}
+
+func (c *Conn) has(kind uint16, family Family, body attrs) (bool, error) {
+	err := c.ask(subsystem|kind, family, body)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Set names a set or a map.

@@ -2,10 +2,19 @@ package firewall
 
 import "strings"
 
-// parseSave reads the rules that iptables-save prints.
-func parseSave(out string) []Rule {
-	var rules []Rule
+// saved is a table of the older filter.
+type saved struct {
+	chains []string
+	rules  []Rule
+}
+
+// parseSave reads what iptables-save prints of one table.
+func parseSave(out string) (t saved) {
 	for line := range strings.Lines(out) {
+		if chain, ok := strings.CutPrefix(line, ":"); ok {
+			name, _, _ := strings.Cut(chain, " ")
+			t.chains = append(t.chains, name)
+		}
 		spec, ok := strings.CutPrefix(strings.TrimSpace(line), "-A ")
 		if !ok {
 			continue
@@ -22,9 +31,9 @@ func parseSave(out string) []Rule {
 				r.Jump = word
 			}
 		}
-		rules = append(rules, r)
+		t.rules = append(t.rules, r)
 	}
-	return rules
+	return t
 }
 
 // splitWords splits a line as iptables-restore does: words may be in double quotes, in which a backslash quotes.

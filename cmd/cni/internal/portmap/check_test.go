@@ -21,7 +21,11 @@ func TestCheck(t *testing.T) {
 			program + "-D " + chainOf(newOwner("net", a.ID, "eth0")) + " 1"}
 		if h.kind == nameNFTables {
 			damages = []string{"nft flush chain inet podnet_portmap prerouting", "nft flush chain inet podnet_portmap hostports", "nft delete table inet podnet_portmap",
-				"nft flush map inet podnet_portmap dnat4", "nft flush set inet podnet_portmap masq6", "nft delete element inet podnet_portmap dnat6 '{ ::/0 . udp . 8081 }'",
+				"nft flush map inet podnet_portmap dnat4", "nft flush table inet podnet_portmap",
+				"nft 'flush map inet podnet_portmap dnat4; flush map inet podnet_portmap dnat6'",
+				"nft 'flush chain inet podnet_portmap hostports; delete map inet podnet_portmap dnat4'",
+				"nft 'flush table inet podnet_portmap; delete chain inet podnet_portmap prerouting'",
+				"nft flush set inet podnet_portmap masq6", "nft delete element inet podnet_portmap dnat6 '{ ::/0 . udp . 8081 }'",
 				"nft insert rule inet podnet_portmap hostports accept", "nft flush chain inet podnet_portmap postrouting"}
 		}
 		damages = append(damages, "sysctl -q -w net.ipv4.conf.br0.route_localnet=0")

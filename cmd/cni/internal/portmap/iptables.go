@@ -219,5 +219,20 @@ func (t *iptables) removeFamily(nat *firewall.IPTables, match func(owner) bool, 
 			gone = append(gone, m)
 		}
 	}
-	return gone, deleteWithShared(nat, rules, chains, len(rules) > 0 && len(rules) == len(top))
+	last := len(rules) > 0 && len(rules) == len(top)
+	if len(top) == 0 { // nothing to remove, or somebody has flushed it
+		if last, err = hasAny(nat, chains); err != nil {
+			return nil, err
+		}
+	}
+	return gone, deleteWithShared(nat, rules, chains, last)
+}
+
+func hasAny(nat *firewall.IPTables, chains map[string]bool) (bool, error) {
+	for name := range chains {
+		if there, err := nat.HasChain(name); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
 }

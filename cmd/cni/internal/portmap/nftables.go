@@ -113,17 +113,17 @@ func (n *nftables) remove(match func(owner) bool, known ...owner) ([]mapping, er
 			continue
 		}
 		batch.DeleteElement(e.set, e.Element)
-		if m, ok := e.mapping(); ok {
+		if m, ok := e.mapping(); ok && m.pod.IsValid() {
 			gone = append(gone, m)
 		}
 	}
 	if left == 0 {
-		rules, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table})
+		there, err := n.conn.HasTable(firewall.Inet, table) // whatever is left in it: an ADD may have been killed, or rules flushed
 		if err != nil {
 			return nil, err
 		}
 		batch = firewall.Batch{}
-		if len(rules) > 0 { // without an element too: an ADD may have been killed before it made its own
+		if there {
 			batch.DeleteTable(firewall.Inet, table)
 		}
 	}
@@ -180,17 +180,26 @@ func elements(a *attachment) []stored {
 	return all
 }
 
-// mapping is what an element of dnat4 or dnat6 says.
+// mapping is what an element says. One of masq4 or masq6, which keeps others from the port even where that of dnat4 or
+// dnat6 is lost, does not say which pod's port it is.
 func (e stored) mapping() (mapping, bool) {
-	size := len(e.Key) - 8
-	if !strings.HasPrefix(e.set.Name, "dnat") || size < 4 || len(e.Data) != size+4 {
+	key := e.Key
+	isMap := strings.HasPrefix(e.set.Name, "dnat")
+	if !isMap && len(key) > 8 {
+		key = key[(len(key)-8)/2:] // behind the source
+	}
+	size := len(key) - 8
+	if size < 4 || isMap && len(e.Data) != size+4 {
 		return mapping{}, false
 	}
-	host, ok := addrPort(e.Key[:size], e.Key[size+4:])
-	pod, ok2 := addrPort(e.Data[:size], e.Data[size:])
+	host, ok := addrPort(key[:size], key[size+4:])
+	var pod netip.AddrPort
+	if isMap {
+		pod, _ = addrPort(e.Data[:size], e.Data[size:])
+	}
 	for name, number := range protocols {
-		if number == e.Key[size] {
-			return mapping{name, host, pod}, ok && ok2
+		if number == key[size] {
+			return mapping{name, host, pod}, ok && isMap == pod.IsValid()
 		}
 	}
 	return mapping{}, false

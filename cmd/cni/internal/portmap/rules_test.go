@@ -92,6 +92,56 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// Whatever somebody has taken out of the tables, DEL and GC leave nothing of a pod and its port is free, even if a pod that is
+// still there has lost its own rules too.
+func TestRemoveWhatIsLeft(t *testing.T) {
+	forKinds(t, func(t *testing.T, h *host) {
+		a, b := h.pod("a"), h.pod("b")
+		damages := []string{"flush table inet podnet_portmap", "flush map inet podnet_portmap dnat4; flush map inet podnet_portmap dnat6",
+			"flush chain inet podnet_portmap hostports; delete map inet podnet_portmap dnat4", "delete table inet podnet_portmap",
+			"flush chain inet podnet_portmap prerouting; delete chain inet podnet_portmap prerouting"}
+		if h.kind != nameNFTables {
+			damages = []string{"-F CNI-HOSTPORT-DNAT", "-F PREROUTING", "-F"}
+		}
+		harm := func(damage string) {
+			t.Helper()
+			if h.kind == nameNFTables {
+				h.Must("nft", damage)
+				return
+			}
+			for _, program := range []string{"iptables", "ip6tables"} {
+				h.Sh(program + strings.TrimPrefix(h.kind, "iptables") + " -t nat " + damage)
+			}
+		}
+		for _, damage := range damages {
+			add := h.on(a, "8080:80/tcp")
+			h.must(add)
+			harm(damage)
+			h.must(add.as("DEL"))
+			same(t, "rules after "+damage+" and a DEL", h.rules(), "")
+
+			h.must(add)
+			h.must(h.on(b, "8081:80/tcp"))
+			harm(damage)
+			h.must(add.as("DEL"))
+			h.must(h.on(b, "8080:80/tcp"))
+			h.must(h.on(b, "8080:80/tcp").as("CHECK"))
+			h.must(h.on(b).as("DEL"))
+			same(t, "rules after "+damage+" and two DELs", h.rules(), "")
+
+			h.must(add)
+			harm(damage)
+			gc := add.as("GC").without("runtimeConfig").without("prevResult").with(`"cni.dev/valid-attachments":[]`)
+			gc.id, gc.netns, gc.ifname = "", "", ""
+			h.must(gc)
+			h.must(h.on(b, "8080:80/tcp"))
+			h.must(h.on(b).as("DEL"))
+			h.must(add.as("DEL"))
+			same(t, "rules after "+damage+" and a GC", h.rules(), "")
+		}
+	})
+}
+
 func TestConflict(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		a, b := h.pod("a"), h.pod("b")
