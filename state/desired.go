@@ -112,21 +112,28 @@ func (d *desired) links() {
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
 		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
 	}, OwnNode)
-	if d.speaks(false) {
-		d.linkSysctl(d.tunnel(), "disable_ipv6", "0")
-		for _, s := range device.BridgeSettings(d.bridge()) {
-			d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: d.bridge()}, OwnNode)
-		}
-	}
 	if d.facts.IPv6 && d.mtu >= minIPv6MTU { // a smaller device has no IPv6 at all
-		d.linkSysctl(d.tunnel(), "addr_gen_mode", "1") // none: no address of its own, no traffic of its own
+		d.tunnelSettings()
+		d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(false)))
 	}
 	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
 	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
 }
 
-func (d *desired) linkSysctl(name, setting, value string) {
-	d.set.LinkSysctls.Add(Sysctl{Path: "net/ipv6/conf/" + name + "/" + setting, Value: value, Device: name}, OwnNode)
+func (d *desired) tunnelSettings() {
+	conf := "net/ipv6/conf/" + d.tunnel() + "/"
+	settings := []device.Setting{device.IgnoreRouters(d.tunnel())}
+	if d.speaks(false) {
+		settings = append(settings, device.Setting{Path: conf + "disable_ipv6", Value: "0"})
+	}
+	none := device.Setting{Path: conf + "addr_gen_mode", Value: "1"} // no address of its own, no traffic of its own
+	d.linkSettings(d.tunnel(), append(settings, none))
+}
+
+func (d *desired) linkSettings(name string, settings []device.Setting) {
+	for _, s := range settings {
+		d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: name}, OwnNode)
+	}
 }
 
 // family adds what one podCIDR of the node itself asks for.

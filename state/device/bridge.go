@@ -4,11 +4,18 @@ package device
 // next port that leaves, unless somebody has changed it since its creation.
 func FirstMTU(mtu int) int { return mtu - 1 }
 
-// BridgeSettings are podnet's bridge's before it goes up where pods speak IPv6: without them its link-local address is
-// tentative for two seconds after the first carrier, and the first pod cannot be reached.
-func BridgeSettings(bridge string) []Setting {
-	return []Setting{
-		{"net/ipv6/conf/" + bridge + "/disable_ipv6", "0"},
-		{"net/ipv6/conf/" + bridge + "/accept_dad", "0"},
+// BridgeSettings are podnet's bridge's before it goes up, with what else it needs if pods speak IPv6: without that its
+// link-local address is tentative for two seconds after the first carrier, and the first pod cannot be reached.
+func BridgeSettings(bridge string, ipv6 bool) []Setting {
+	settings := []Setting{IgnoreRouters(bridge)}
+	if ipv6 {
+		settings = append(settings,
+			Setting{"net/ipv6/conf/" + bridge + "/disable_ipv6", "0"},
+			Setting{"net/ipv6/conf/" + bridge + "/accept_dad", "0"})
 	}
+	return settings
 }
+
+// IgnoreRouters keeps a link that pods or the tunnel's packets come in by from taking any of them for the host's IPv6
+// router, whether pods speak IPv6 or not: the kernel does by default.
+func IgnoreRouters(link string) Setting { return Setting{"net/ipv6/conf/" + link + "/accept_ra", "0"} }

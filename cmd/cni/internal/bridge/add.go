@@ -63,7 +63,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 	if err != nil {
 		return nil, err
 	}
-	br, err := ensureBridge(h, c)
+	br, err := ensureBridge(req, h, c)
 	if err != nil {
 		return nil, err
 	}

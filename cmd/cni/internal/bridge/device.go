@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/ipam"
 )
 
 // findBridge returns the bridge of that name; rtnl.ErrNoLink if there is no link of the name at all.
@@ -27,7 +30,7 @@ func findBridge(h *rtnl.Conn, name string) (*rtnl.Link, error) {
 }
 
 // ensureBridge makes the bridge if it is missing and sets it up. Any number of ADDs may do so at once.
-func ensureBridge(h *rtnl.Conn, c *config) (*rtnl.Link, error) {
+func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, error) {
 	br, err := findBridge(h, c.Bridge)
 	if errors.Is(err, rtnl.ErrNoLink) {
 		br, err = c.makeBridge(h)
@@ -36,7 +39,7 @@ func ensureBridge(h *rtnl.Conn, c *config) (*rtnl.Link, error) {
 		return nil, err
 	}
 	if !br.Up() {
-		if err := c.prepareBridge(); err != nil {
+		if err := c.prepareBridge(req); err != nil {
 			return nil, err
 		}
 		if err := h.Do(rtnl.SetUp(br.Index)); err != nil {
@@ -91,19 +94,27 @@ func addBridge(h *rtnl.Conn, name string, mac net.HardwareAddr, mtu int, group u
 
 // prepareBridge writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
 // other's so that no pod can pose as the host's router.
-func (c *config) prepareBridge() error {
-	if c.Podnet != nil {
-		return writeSettings(device.BridgeSettings(c.Bridge))
+func (c *config) prepareBridge(req *protocol.Request) error {
+	if c.Podnet == nil {
+		return writeSettings(device.IgnoreRouters(c.Bridge))
 	}
-	return writeSettings(routerSettings(c.Bridge))
+	ipv6, err := c.speaksIPv6(req)
+	if err != nil {
+		return err
+	}
+	return writeSettings(device.BridgeSettings(c.Bridge, ipv6)...)
 }
 
-// routerSettings keep an interface that pods reach from taking one of them for a router.
-func routerSettings(name string) []device.Setting {
-	return []device.Setting{{Path: "net/ipv6/conf/" + name + "/accept_ra", Value: "0"}}
+// speaksIPv6 says whether pods get IPv6 addresses, as far as it is known before they do.
+func (c *config) speaksIPv6(req *protocol.Request) (bool, error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return c.layer3(), nil
+	}
+	sets, err := hostlocal.Sets(req)
+	return slices.ContainsFunc(sets, func(s ipam.Set) bool { return s[0].Subnet.Addr().Is6() }), err
 }
 
-func writeSettings(settings []device.Setting) error {
+func writeSettings(settings ...device.Setting) error {
 	for _, s := range settings {
 		if err := s.Write(); err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
 			return err

@@ -202,7 +202,7 @@ func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, err
 	if link.Up() {
 		return link, nil
 	}
-	if err := writeSettings(routerSettings(link.Name)); err != nil {
+	if err := writeSettings(device.IgnoreRouters(link.Name)); err != nil {
 		return nil, err
 	}
 	if err := h.Do(rtnl.SetUp(link.Index)); err != nil {

@@ -168,6 +168,20 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// podnet's bridge takes no pod for a router, and has IPv6 switched on only where pods speak it.
+func TestIPv6OfOwnBridge(t *testing.T) {
+	for ranges, disabled := range map[string]string{ranges4: "1", ranges46: "0"} {
+		h := newHost(t)
+		h.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
+		h.must(on(h.NewPod("a"), h.conf(`"isGateway":true,"podnet":{}`, ranges)).with("ADD"))
+		for setting, want := range map[string]string{"disable_ipv6": disabled, "accept_ra": "0"} {
+			if got, err := h.Sysctl("net/ipv6/conf/br0/" + setting); err != nil || got != want {
+				t.Errorf("%s: %s is %s, %v; want %s", ranges, setting, got, err, want)
+			}
+		}
+	}
+}
+
 // An ADD that was killed, or repeated: the second builds the same attachment again, with the same address.
 func TestRepeatedAdd(t *testing.T) {
 	h := newHost(t).withoutDAD()
