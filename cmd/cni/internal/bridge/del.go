@@ -55,9 +55,10 @@ func takeAway(req *protocol.Request, c *config, h *rtnl.Conn) error {
 	return forgetMasquerade(req, c)
 }
 
-// forgetGuard lets go of the port's MAC address, once the port has gone.
+// forgetGuard lets go of the port's MAC address, once the port has gone. The configuration may have asked for macspoofchk when
+// the pod was added; podnet's own never does.
 func forgetGuard(req *protocol.Request, c *config) error {
-	if !c.MACSpoofChk {
+	if !c.MACSpoofChk && c.Podnet != nil {
 		return nil
 	}
 	return spoof.Release(req.Network, func(port string) bool { return port == vethName(req) })

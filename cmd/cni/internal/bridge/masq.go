@@ -44,10 +44,17 @@ func masqueradeRules(req *protocol.Request, c *config, a *addressing) ([]masquer
 	return rules, err
 }
 
-// forgetMasquerade removes the rules that nobody uses any more, after the addresses have been released.
+// forgetMasquerade removes the rules that nobody uses any more, after the addresses have been released. Where the configuration
+// does not ask for ipMasq, but may have done so when pods were added, only the network's last pod has them looked for, and
+// podnet's own conflist, which never asks, none.
 func forgetMasquerade(req *protocol.Request, c *config) error {
 	if !c.masquerades() {
-		return nil
+		if c.Podnet != nil || c.IPAM.Type != hostlocal.Type {
+			return nil
+		}
+		if used, err := inUse(req, c); err != nil || used {
+			return err
+		}
 	}
 	return masquerade.Remove(req.Network, func(owner string) bool { return owner == vethName(req) }, func() (bool, error) { return inUse(req, c) })
 }

@@ -64,10 +64,18 @@ func TestMasquerade(t *testing.T) {
 			h.must(on(b, conf).with("DEL"))
 			same(t, "rules without pods", h.masqRules(), empty)
 
+			off := strings.Replace(conf, `"ipMasq":true`, `"ipMasq":false`, 1)
+			h.must(on(a, conf).with("ADD"))
+			h.must(on(b, conf).with("ADD"))
+			h.must(on(b, off).with("DEL"))
+			same(t, "rules after a DEL without ipMasq", h.rules(), one)
+			h.must(on(a, off).with("DEL"))
+			same(t, "rules after all DELs without ipMasq", h.masqRules(), empty)
+
 			h.must(on(a, conf).with("ADD"))
 			h.gc(conf, validKey(a))
 			same(t, "rules after a GC", h.rules(), one)
-			h.gc(strings.Replace(conf, `"ipMasq":true`, `"ipMasq":false`, 1), `"cni.dev/valid-attachments":[]`)
+			h.gc(off, `"cni.dev/valid-attachments":[]`)
 			same(t, "rules after a GC of all", h.masqRules(), empty)
 		})
 	}

@@ -3,6 +3,8 @@ package plugintest
 import (
 	"strings"
 	"testing"
+
+	"github.com/podnet/podnet/state/device"
 )
 
 // With macspoofchk a pod can send from its own MAC address only, and nothing is left of that after it.
@@ -23,6 +25,15 @@ func TestMACSpoofCheck(t *testing.T) {
 	if err := h.check(on(b, conf), strings.ReplaceAll(result, "10.1.0.2", "10.1.0.3")); err == nil || !strings.Contains(err.Error(), "MAC address is") {
 		t.Errorf("CHECK with another's MAC: %v", err)
 	}
+
+	table := strings.Fields(h.Sh("nft list tables bridge"))[2]
+	result = h.must(on(a, conf).with("ADD"))
+	if err := h.check(on(a, conf), result); err != nil {
+		t.Error(err)
+	}
+	h.Must("nft", "delete element bridge "+table+" ports { "+device.VethName("net", a.ID, "eth0")+" }")
+	wantFault(t, h.check(on(a, conf), result), 103, "macspoofchk lets it send from any address")
+	result = h.must(on(a, conf).with("ADD"))
 
 	if _, err := a.Exec("ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"); err != nil {
 		t.Fatal(err)
@@ -47,4 +58,13 @@ func TestMACSpoofCheck(t *testing.T) {
 	}
 	h.gc(conf, `"cni.dev/valid-attachments":[]`)
 	same(t, "rules", h.Sh("nft list ruleset"), "")
+
+	// The configuration need not say any more what it said, nor the rules be there.
+	h.must(on(a, conf).with("ADD"))
+	h.must(on(a, h.conf(`"isGateway":true`, ranges4)).with("DEL"))
+	same(t, "rules after a DEL without macspoofchk", h.Sh("nft list ruleset"), "")
+	h.must(on(a, conf).with("ADD"))
+	h.Must("nft", "flush table bridge "+table+"; delete chain bridge "+table+" prerouting")
+	h.must(on(a, conf).with("DEL"))
+	same(t, "rules after a DEL without its chain", h.Sh("nft list ruleset"), "")
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -77,12 +78,16 @@ func Guard(network, port string, mac net.HardwareAddr) error {
 // Release forgets the network's ports that gone says; the last one takes the table along.
 func Release(network string, gone func(port string) bool) error {
 	t := tablesOf(network)
+	c, err := firewall.Dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if there, err := t.there(c); err != nil || !there { // without waiting for those who hold the lock
+		return err
+	}
 	return locked(func(c *firewall.Conn) error {
-		there, err := c.HasChain(t.chain)
-		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL) {
-			return nil // a kernel without the bridge family has nothing of it
-		}
-		if err != nil || !there {
+		if there, err := t.there(c); err != nil || !there {
 			return err
 		}
 		var b firewall.Batch
@@ -98,7 +103,15 @@ func Release(network string, gone func(port string) bool) error {
 	})
 }
 
-// Guarded says whether the port may send from this address, and from no other.
+func (t tables) there(c *firewall.Conn) (bool, error) {
+	there, err := c.HasTable(firewall.Bridge, t.name)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL) {
+		return false, nil // a kernel without the bridge family has nothing of it
+	}
+	return there, err
+}
+
+// Guarded says whether the port is checked, and may send from this address and from no other.
 func Guarded(network, port string, mac net.HardwareAddr) (bool, error) {
 	c, err := firewall.Dial()
 	if err != nil {
@@ -110,14 +123,13 @@ func Guarded(network, port string, mac net.HardwareAddr) (bool, error) {
 	if err != nil || len(rules) != 1 {
 		return false, err
 	}
-	pods, err := c.Elements(t.pods)
-	guarded := false
-	for _, e := range pods {
-		if bytes.HasPrefix(e.Key, portKey(port)) {
-			guarded = bytes.Equal(e.Key, podKey(port, mac))
-		}
+	ports, err := c.Elements(t.ports)
+	if err != nil || !slices.ContainsFunc(ports, func(e firewall.Element) bool { return bytes.Equal(e.Key, portKey(port)) }) {
+		return false, err
 	}
-	return guarded, err
+	pods, err := c.Elements(t.pods)
+	pods = slices.DeleteFunc(pods, func(e firewall.Element) bool { return !bytes.HasPrefix(e.Key, portKey(port)) })
+	return len(pods) == 1 && bytes.Equal(pods[0].Key, podKey(port, mac)), err
 }
 
 // drop deletes the elements of ports that match, and says how many others are left.
