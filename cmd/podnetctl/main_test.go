@@ -182,27 +182,6 @@ func TestValidationDocument(t *testing.T) {
 	}
 }
 
-func TestRenderedDocument(t *testing.T) {
-	got := podnetctl(valid, "render", "--node", "node-b", "-o", "json", "-")
-	var d DesiredState
-	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
-		t.Fatal(err)
-	}
-	if d.Kind != "DesiredState" || d.Node != "node-b" || d.MTU != 1450 || len(d.Assumed) != 1 || !strings.Contains(string(d.Conflist.Content), "10.244.1.0/24") {
-		t.Errorf("%+v", d)
-	}
-	if !strings.Contains(got.stdout, "-d 10.244.1.0/24 -o cni0 -j ACCEPT") {
-		t.Errorf("the rules of the chains are missing:\n%s", got.stdout)
-	}
-	peers := map[string]int{}
-	for _, o := range d.Objects {
-		peers[o.Peer]++
-	}
-	if peers["node-a"] != 5 {
-		t.Errorf("objects by peer %v, want 5 of node-a: two neighbours, an FDB entry, two routes", peers)
-	}
-}
-
 // What cannot be said is an error, from the verbs too that do more than say something.
 func TestUnwritten(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{

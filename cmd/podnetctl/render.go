@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
@@ -45,8 +44,9 @@ func (c *cli) render() *cobra.Command {
 	return &cobra.Command{
 		Use:   "render [FILE|-]",
 		Short: "Print the conflist and everything else that a node should hold; offline",
-		Long: `render prints what the topology (- is standard input) asks of a node, of any with --node, without
-looking at this host. If network.mtu is 0 it assumes an underlay link with an MTU of 1500.`,
+		Long: `render prints what the topology (- is standard input) asks of a node: of any with --node, else of
+this one, whose entry is found by the host's name or addresses. It looks at nothing else of this
+host: if network.mtu is 0 it assumes an underlay link with an MTU of 1500.`,
 		Example: "  podnetctl render --node node-17 topology.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(_ *cobra.Command, args []string) error { return c.runRender(args) },
@@ -58,11 +58,11 @@ func (c *cli) runRender(args []string) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	host, err := os.Hostname()
+	id, err := identity(s)
 	if err != nil {
 		return err
 	}
-	node, err := reconcile.Identity{Node: s.Node, Hostname: host}.Select(f.topology)
+	node, err := id.Select(f.topology)
 	if err != nil {
 		return c.invalid(unlisted(f.topology, err))
 	}
@@ -76,6 +76,23 @@ func (c *cli) runRender(args []string) error {
 		return c.writeJSON(r)
 	}
 	return screen.WriteDesired(c.out, c.style(), desiredScreen(r, set))
+}
+
+// identity asks the host only if nobody has said which node it is.
+func identity(s reconcile.Settings) (reconcile.Identity, error) {
+	id := reconcile.Identity{Node: s.Node}
+	if s.Node != "" {
+		return id, nil
+	}
+	engine, err := reconcile.Open(s)
+	if err == nil {
+		defer engine.Close()
+		id, err = engine.Identity()
+	}
+	if err != nil {
+		return id, fmt.Errorf("which node this is cannot be found out: %w (say which with --node)", err)
+	}
+	return id, nil
 }
 
 func render(t *schema.Topology, node *schema.Node, set *state.Set, mtu int) *DesiredState {
