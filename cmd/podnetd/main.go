@@ -67,12 +67,14 @@ func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 	}
 	shared := options.Register(set, "")
 	options.Duration(set, &f.resync, "resync", 30*time.Second, time.Second, "how often to compare even if nothing seems to have changed")
-	set.StringVar(&f.metricsAddr, "metrics-addr", "127.0.0.1:9472", "`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere")
-	set.StringVar(&f.pprofAddr, "pprof-addr", "", "`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere")
+	err := errors.Join(
+		options.Address(set, &f.metricsAddr, "metrics-addr", "127.0.0.1:9472", "`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere"),
+		options.Address(set, &f.pprofAddr, "pprof-addr", "", "`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere"),
+	)
 	set.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
 	set.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")
 	set.BoolVar(&f.showVersion, "version", false, "print the version and exit")
-	return set, shared, f, set.SetAnnotation("metrics-addr", options.MayBeEmpty, nil)
+	return set, shared, f, err
 }
 
 func run(args []string) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/reconcile"
@@ -106,7 +107,7 @@ func (o *Options) fill(where string, lookup func(string) (string, bool)) error {
 // FlagError says what a flag can hold if it cannot hold a value: the flag package's own words are for Go programmers.
 func FlagError(err error) error {
 	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) && invalid.GetFlag().Value.Type() == "duration" {
+	if errors.As(err, &invalid) && slices.Contains([]string{"duration", "address"}, invalid.GetFlag().Value.Type()) {
 		return fmt.Errorf("--%s %q: %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
 	}
 	return err

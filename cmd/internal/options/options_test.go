@@ -132,6 +132,34 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// An address that can be none is refused wherever it was written; whether it can be had is seen by whoever listens.
+func TestAddress(t *testing.T) {
+	const write = "write HOST:PORT, such as 127.0.0.1:9472, [::1]:9472 or :9472"
+	for value, valid := range map[string]bool{
+		"": true, "127.0.0.1:9472": true, "[::1]:9472": true, "[fe80::1%eth0]:9472": true, ":9472": true, "node-a.example.net:0": true, "localhost:http": true,
+		"foo": false, "9472": false, "127.0.0.1": false, "127.0.0.1:": false, "::1:9472": false, "127.0.0.1:99999": false, "127.0.0.1:-1": false,
+		"192.0.2.300:9472": false, "127.0.0.1:port": false, "http://127.0.0.1:9472": false, "a b:9472": false,
+	} {
+		for _, args := range [][]string{{"--addr", value}, nil} {
+			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			o := Register(flags, "")
+			addr := "unset"
+			if err := Address(flags, &addr, "addr", "unset", ""); err != nil {
+				t.Fatal(err)
+			}
+			err := FlagError(flags.Parse(append([]string{"--root", t.TempDir()}, args...)))
+			want := fmt.Sprintf("--addr %q: %s", value, write)
+			if args == nil {
+				_, err = o.Resolve(func(name string) (string, bool) { return value, name == "PODNET_ADDR" })
+				want = "PODNET_ADDR in the environment: " + want
+			}
+			if valid && (err != nil || addr != value) || !valid && fmt.Sprint(err) != want {
+				t.Errorf("%q: %q, %v", value, addr, err)
+			}
+		}
+	}
+}
+
 // A relative path is one of the directory in which the program was started, whatever it does with it later.
 func TestRelativePaths(t *testing.T) {
 	dir := t.TempDir()
