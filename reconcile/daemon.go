@@ -23,6 +23,8 @@ type Daemon struct {
 	// the pass, whose plan is as large as the topology.
 	Passed func(*NodeStatus, *Pass)
 	Turned func()
+	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
+	Watchdog time.Duration
 	// Collect frees what pods that are gone have left behind in a network: after the start, and now and then.
 	// It runs beside the loop.
 	Collect func(ctx context.Context, network string) error
@@ -97,8 +99,16 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 		return nil, err
 	}
 	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord())
-	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(beat), time.NewTicker(collect)
+	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.beat(beat)), time.NewTicker(collect)
 	return r, nil
+}
+
+// beat is how long may pass between two signs of life: so long, or less if somebody wants that.
+func (d *Daemon) beat(most time.Duration) time.Duration {
+	if d.Watchdog > 0 {
+		return min(most, d.Watchdog)
+	}
+	return most
 }
 
 func (r *reasons) stop() {

@@ -107,13 +107,16 @@ func (d *Daemon) progress() func(done, total int) {
 		long  = 5000 // objects
 		pause = time.Second
 	)
-	last := time.Now()
+	last, turned := time.Now(), time.Now()
 	return func(done, total int) {
+		if time.Since(turned) >= d.beat(pause) {
+			turned = time.Now()
+			d.Turned()
+		}
 		if total < long || time.Since(last) < pause {
 			return
 		}
 		last = time.Now()
-		d.Turned()
 		d.Log.Info("converging", "done", done, "total", total)
 		s := *newStatus()
 		if d.status != nil {

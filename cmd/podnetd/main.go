@@ -151,7 +151,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	manager := &manager{log: log}
 	trust := &truster{paths: settings.Paths, log: log}
 	d := &reconcile.Daemon{
-		Engine: engine, Log: log, Resync: f.resync, Version: version,
+		Engine: engine, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
 		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
 		Collect: func(ctx context.Context, network string) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/podnet/podnet/reconcile"
@@ -28,6 +29,15 @@ func (m *manager) passed(s *reconcile.NodeStatus) {
 func oneLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line
+}
+
+// patience is half of what systemd gives the loop between two signs of life; 0: it has no watchdog.
+func (m *manager) patience() time.Duration {
+	given, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		m.log.Warn("systemd's watchdog is not understood", "error", err)
+	}
+	return given / 2
 }
 
 func (m *manager) alive()    { m.notify(daemon.SdNotifyWatchdog) }
