@@ -3,7 +3,6 @@ package state
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -59,9 +58,8 @@ func (c Chain) Attrs() string {
 // hooks are the built-in chains that podnet's chains hang on, by table.
 func hooks() map[string]string { return map[string]string{"nat": "POSTROUTING", "filter": "FORWARD"} }
 
-// parseChains reads podnet's chains and the jumps to them out of what iptables-save prints, and what stands between a
-// jump and the packets.
-func parseChains(family uint8, save string) ([]Chain, []Conflict) {
+// parseChains reads podnet's chains and the jumps to them out of what iptables-save prints.
+func parseChains(family uint8, save string) []Chain {
 	p := chainParser{family: family, chains: map[string]*Chain{}}
 	for line := range strings.Lines(save) {
 		p.line(strings.TrimSuffix(line, "\n"))
@@ -70,24 +68,21 @@ func parseChains(family uint8, save string) ([]Chain, []Conflict) {
 	for _, name := range p.order {
 		out = append(out, *p.chains[name])
 	}
-	return out, p.conflicts
+	return out
 }
 
 type chainParser struct {
-	family    uint8
-	table     string
-	chains    map[string]*Chain // of all tables: podnet's names differ
-	order     []string
-	hookRules int      // rules of the table's hook so far
-	ahead     []string // those that end a packet's way, as "N REST"
-	conflicts []Conflict
+	family uint8
+	table  string
+	chains map[string]*Chain // of all tables: podnet's names differ
+	order  []string
 }
 
 func (p *chainParser) line(line string) {
 	hook := hooks()[p.table]
 	switch {
 	case strings.HasPrefix(line, "*"):
-		p.table, p.hookRules, p.ahead = line[1:], 0, nil
+		p.table = line[1:]
 	case hook != "" && strings.HasPrefix(line, ":"+chainPrefix):
 		name, _, _ := strings.Cut(line[1:], " ")
 		p.chains[name] = &Chain{Family: p.family, Table: p.table, Chain: name, Hook: hook}
@@ -98,13 +93,12 @@ func (p *chainParser) line(line string) {
 			c.Rules = joinLines(c.Rules, rule)
 			return
 		}
-		if chain == hook {
-			p.hookRules++
-		}
-		if c := p.target(rule); c != nil && (chain != hook || rule != "-j "+c.Chain) {
+		switch c := p.target(rule); {
+		case c == nil:
+		case chain == hook && rule == "-j "+c.Chain:
+			c.Jumps++
+		default:
 			c.Others = joinLines(c.Others, chain+" "+rule)
-		} else if chain == hook {
-			p.hookRule(rule)
 		}
 	}
 }
@@ -127,31 +121,6 @@ func (p *chainParser) target(rule string) *Chain {
 
 // comment is a match that matches everything.
 var comment = regexp.MustCompile(`-m comment --comment ("(\\.|[^"\\])*"|\S+) `)
-
-func (p *chainParser) hookRule(rule string) {
-	if c := p.target(rule); c != nil {
-		if c.Jumps++; c.Jumps == 1 && len(p.ahead) > 0 {
-			p.conflicts = append(p.conflicts, behind(c, p.ahead[0]))
-		}
-		return
-	}
-	option, target, _ := strings.Cut(comment.ReplaceAllString(rule, ""), " ") // without a match it begins with the target
-	verdict, _, _ := strings.Cut(target, " ")
-	ends := slices.Contains([]string{"ACCEPT", "DROP", "REJECT", "RETURN", "MASQUERADE", "SNAT"}, verdict)
-	if option == "-j" && ends || option == "-g" { // no packet gets past it
-		p.ahead = append(p.ahead, fmt.Sprintf("%d %s", p.hookRules, rule))
-	}
-}
-
-// behind: the jump is put first when it is absent, and never moved afterwards.
-func behind(c *Chain, ahead string) Conflict {
-	number, rule, _ := strings.Cut(ahead, " ")
-	return Conflict{
-		Key:    c.Key(),
-		Owner:  fmt.Sprintf("its jump is behind rule %s of %s (not podnet's)", number, c.Hook),
-		Remedy: fmt.Sprintf("%s -t %s -D %s %s", command(c.Family, "iptables"), c.Table, c.Hook, rule),
-	}
-}
 
 // restoreInput is what iptables-restore --noflush has to be told to carry out the changes: one transaction a table, which
 // touches no chain but podnet's.

@@ -38,14 +38,20 @@ func newOverlaps(want *Set) overlaps {
 
 // touches says whether a destination is a desired one's, or lies in one.
 func (o overlaps) touches(dst netip.Prefix) bool {
+	_, found := o.holder(dst)
+	return found
+}
+
+// holder is the desired destination that a prefix lies in.
+func (o overlaps) holder(dst netip.Prefix) (netip.Prefix, bool) {
 	for _, bits := range o.bits {
 		if p, err := dst.Addr().Prefix(int(bits)); err == nil && int(bits) <= dst.Bits() {
 			if _, _, found := o.want.Find(Route{Dst: p, Metric: PeerMetric(p)}.Key()); found {
-				return true
+				return p, true
 			}
 		}
 	}
-	return false
+	return netip.Prefix{}, false
 }
 
 // conflict says what a route of another owner does to a desired one: it sits in its place (same destination and metric),

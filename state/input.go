@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -14,15 +15,30 @@ type traffic struct {
 	bridge, tunnel string
 	ipv4, ipv6     bool // families that pods speak
 	port           uint16
-	underlay6      bool
+	local          netip.Addr // the tunnel's end
+	underlay       string     // the device on which peers' packets come in, or filter.Unknown
 	want           *Set
 }
 
+// traffic: a tunnel that ends at an address of one link has its packets come in there. An address that stands for the host as
+// a whole, on lo or a dummy device or without neighbours, can be reached by any.
+func (n *Node) traffic(want *Set) traffic {
+	t := trafficOf(want)
+	for _, a := range n.addrs {
+		if p := prefixOf(a.IPNet); t.local.IsValid() && p.Addr() == t.local && !p.IsSingleIP() {
+			if l := n.links[n.name(a.LinkIndex)]; l != nil && l.Attrs().Flags&net.FlagLoopback == 0 && l.Type() != "dummy" {
+				t.underlay = l.Attrs().Name
+			}
+		}
+	}
+	return t
+}
+
 func trafficOf(want *Set) traffic {
-	t := traffic{want: want}
+	t := traffic{want: want, underlay: filter.Unknown}
 	for _, l := range want.Links.Rows() {
 		if l.Type == "vxlan" {
-			t.tunnel, t.port, t.underlay6 = l.Device, l.Port, l.Local.Is6()
+			t.tunnel, t.port, t.local = l.Device, l.Port, l.Local
 		} else {
 			t.bridge = l.Device
 		}
@@ -48,11 +64,11 @@ const sample = 16
 
 // fromPeer is a tunnel's packet of some other node; fromStranger one of somebody else.
 func (t traffic) fromPeer() filter.Packet {
-	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.underlay6, Sources: t.peers(sample)}
+	return filter.Packet{In: t.underlay, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Sources: t.peers(sample)}
 }
 
 func (t traffic) fromStranger() filter.Packet {
-	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.underlay6, Stranger: true}
+	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
 }
 
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.
@@ -95,7 +111,7 @@ func joinPrefixes(all []netip.Prefix, separator string) string {
 // letIn is the command that lets the tunnel's packets of the nodes in, ahead of everything else.
 func (t traffic) letIn() string {
 	program, from := "iptables", ""
-	if t.underlay6 {
+	if t.local.Is6() {
 		program = "ip6tables"
 	}
 	if nodes := t.sources(); len(nodes) > 0 {
@@ -106,9 +122,8 @@ func (t traffic) letIn() string {
 
 // closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let them in gets the benefit
 // of the doubt.
-func closedInput(family uint8, rules *filter.Rules, want *Set) []Conflict {
-	t := trafficOf(want)
-	if t.port == 0 || t.underlay6 != (family == 6) {
+func closedInput(family uint8, rules *filter.Rules, t traffic) []Conflict {
+	if t.port == 0 || t.local.Is6() != (family == 6) {
 		return nil
 	}
 	v := rules.Walk(filter.Input, t.fromPeer())
@@ -123,8 +138,7 @@ func closedInput(family uint8, rules *filter.Rules, want *Set) []Conflict {
 }
 
 // foreignFilters are the base chains of nftables that surely drop what podnet's own chains accept.
-func foreignFilters(bases []baseChain, want *Set) []Conflict {
-	t := trafficOf(want)
+func foreignFilters(bases []baseChain, t traffic) []Conflict {
 	var out []Conflict
 	for i := range bases {
 		b := &bases[i]
@@ -174,7 +188,7 @@ func (t traffic) pass(b *baseChain) string {
 		return fmt.Sprintf("%s udp dport %d accept", insert, t.port)
 	}
 	word := "ip"
-	if t.underlay6 {
+	if t.local.Is6() {
 		word = "ip6"
 	}
 	return fmt.Sprintf("%s %s saddr '{ %s }' udp dport %d accept", insert, word, joinPrefixes(nodes, ", "), t.port)

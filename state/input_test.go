@@ -30,15 +30,44 @@ func TestTunnelInput(t *testing.T) {
 			"-A ufw-user -p tcp -m tcp --dport 22 -j ACCEPT\n-A ufw-user -p udp -m multiport --dports 53,84720:84730 -j ACCEPT\n", true},
 		{"a chain that does not come back", ":INPUT ACCEPT [0:0]\n:strict - [0:0]\n-A INPUT -g strict\n-A strict -m tcp -p tcp --tcp-flags FIN,SYN SYN -j ACCEPT\n-A strict -j DROP\n", true},
 		{"a rule that mentions a chain in its comment", ":INPUT DROP [0:0]\n-A INPUT -m comment --comment \"a \\\"b\\\" -j ACCEPT\" -m mark --mark 0x1 -j ACCEPT\n-A INPUT -j DROP\n", false},
+		{"closed on the underlay", ":INPUT ACCEPT [0:0]\n-A INPUT -i eth0 -j DROP\n", true},
+		{"closed elsewhere", ":INPUT ACCEPT [0:0]\n-A INPUT -i eth1 -j DROP\n-A INPUT -i lo -j DROP\n", false},
+		{"closed but for the underlay", ":INPUT ACCEPT [0:0]\n-A INPUT ! -i eth0 -j DROP\n", false},
+		{"open elsewhere", ":INPUT DROP [0:0]\n-A INPUT -i eth1 -j ACCEPT\n", true},
 	} {
-		conflicts := closedInput(4, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), want)
+		tunnel := trafficOf(want)
+		tunnel.underlay = "eth0"
+		conflicts := closedInput(4, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel)
 		if closed := len(conflicts) == 1; closed != c.closed {
 			t.Errorf("%s: %+v", c.name, conflicts)
 		} else if closed && (conflicts[0].Blocks || conflicts[0].Remedy != "iptables -I INPUT -p udp --dport 8472 -j ACCEPT" || !strings.Contains(conflicts[0].Owner, "8472")) {
 			t.Errorf("%s: %+v", c.name, conflicts[0])
 		}
-		if conflicts := closedInput(6, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), want); len(conflicts) > 0 {
+		if conflicts := closedInput(6, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel); len(conflicts) > 0 {
 			t.Errorf("%s: the tunnel does not run over IPv6: %+v", c.name, conflicts)
 		}
+	}
+}
+
+// Peers' packets come in by the link of the tunnel's address, unless that stands for the host as a whole.
+func TestUnderlay(t *testing.T) {
+	node := apart(t)
+	sh(t, "ip link add eth0 type veth peer name other")
+	want := new(Set)
+	want.Links.Add(Link{Device: "podnet.1", Type: "vxlan", Port: 8472, Local: netip.MustParseAddr("192.0.2.1")}, OwnNode)
+	for _, c := range []struct{ prefix, device, underlay string }{
+		{"192.0.2.1/24", "eth0", "eth0"},
+		{"192.0.2.1/32", "eth0", filter.Unknown},
+		{"192.0.2.1/24", "lo", filter.Unknown},
+		{"192.0.2.9/24", "eth0", filter.Unknown},
+	} {
+		sh(t, "ip addr add "+c.prefix+" dev "+c.device)
+		if err := node.look(); err != nil {
+			t.Fatal(err)
+		}
+		if got := node.traffic(want).underlay; got != c.underlay {
+			t.Errorf("%s on %s: %s, want %s", c.prefix, c.device, got, c.underlay)
+		}
+		sh(t, "ip addr del "+c.prefix+" dev "+c.device)
 	}
 }

@@ -37,6 +37,7 @@ func hasIPTables(family uint8) error {
 // listChains reports each family's rules. A family that cannot be read is an error only if a chain of it is wanted.
 func listChains(n *Node, want *Set, live *Live) error {
 	var failed error
+	t := n.traffic(want)
 	generation, known := n.generation()
 	for _, family := range []uint8{4, 6} {
 		r, err := n.readRules(family, generation, known)
@@ -49,11 +50,10 @@ func listChains(n *Node, want *Set, live *Live) error {
 		for _, c := range r.chains {
 			live.Chains.Add(c, OwnNode)
 		}
-		live.Conflicts = append(live.Conflicts, r.conflicts...)
-		live.Conflicts = append(live.Conflicts, closedInput(family, r.filter, want)...)
+		live.Conflicts = append(live.Conflicts, n.judge(family, r, t)...)
 	}
 	if bases, err := n.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
-		live.Conflicts = append(live.Conflicts, foreignFilters(bases, want)...)
+		live.Conflicts = append(live.Conflicts, foreignFilters(bases, t)...)
 	}
 	return failed
 }

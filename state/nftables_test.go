@@ -110,7 +110,7 @@ func filtersOf(t *testing.T, h *lab.Node) (found []Conflict) {
 			if err != nil {
 				return err
 			}
-			found = foreignFilters(bases, wanted("192.0.2.11"))
+			found = foreignFilters(bases, trafficOf(wanted("192.0.2.11")))
 		}
 		return nil
 	})
@@ -124,7 +124,7 @@ func filtersOf(t *testing.T, h *lab.Node) (found []Conflict) {
 func TestForeignFilterReadsTheSame(t *testing.T) {
 	drops := []baseChain{{family: nftables.TableFamilyINet, table: "t", name: "c", drops: true}}
 	for range 50 {
-		found := foreignFilters(drops, wanted("192.0.2.11"))
+		found := foreignFilters(drops, trafficOf(wanted("192.0.2.11")))
 		if len(found) != 1 || found[0].Owner != "of nftables, drops what pods send to other nodes" {
 			t.Fatalf("conflicts %+v", found)
 		}

@@ -12,12 +12,12 @@ import (
 // the pods. remedy is the command that lets only the nodes in; "": the port is closed, or nobody can tell. A rule that nobody
 // can judge from outside gets the benefit of the doubt.
 func (n *Node) OpenTunnel(want *Set) (remedy string, err error) {
-	t := trafficOf(want)
+	t := n.traffic(want)
 	if t.port == 0 || want.FDB.Len() == 0 {
 		return "", nil
 	}
 	family := uint8(4)
-	if t.underlay6 {
+	if t.local.Is6() {
 		family = 6
 	}
 	generation, known := n.generation()
@@ -33,7 +33,7 @@ func (n *Node) OpenTunnel(want *Set) (remedy string, err error) {
 		return "", nil
 	}
 	for i := range bases {
-		if b := &bases[i]; b.input && b.sees(t.underlay6) && b.judge(t.fromStranger()).Drop {
+		if b := &bases[i]; b.input && b.sees(t.local.Is6()) && b.judge(t.fromStranger()).Drop {
 			return "", nil
 		}
 	}
@@ -69,7 +69,7 @@ func (n *Node) OtherIPTables(want *Set) ([]OtherRules, error) {
 		if err != nil {
 			return out, err
 		}
-		if r, any := otherRules(family, name, uses, save, trafficOf(want)); any {
+		if r, any := otherRules(family, name, uses, save, n.traffic(want)); any {
 			out = append(out, r)
 		}
 	}
@@ -80,7 +80,7 @@ func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, b
 	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
 	rules := filter.Parse(save, name)
 	forward, input := rules.Walk(filter.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(filter.Input, t.fromPeer())
-	r.Drops = t.port != 0 && (forward.Surely() || t.underlay6 == (family == 6) && input.Surely())
+	r.Drops = t.port != 0 && (forward.Surely() || t.local.Is6() == (family == 6) && input.Surely())
 	var empty strings.Builder // every table with its built-in chains and nothing in them
 	for line := range strings.Lines(save) {
 		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); {

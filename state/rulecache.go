@@ -20,9 +20,17 @@ type ruleCache struct {
 	generation uint32
 	good       bool // the generation was the same before and after the reading
 
-	chains    []Chain
+	chains []Chain
+	filter *filter.Rules
+	judged judgement
+}
+
+// judgement is what a family's rules mean for what is desired: found once for each reading of them, as most passes find both as
+// they were.
+type judgement struct {
+	want      *Set
+	underlay  string
 	conflicts []Conflict
-	filter    *filter.Rules
 }
 
 // readRules reads podnet's chains of a family and what is in their way, from the cache if it is known that nothing has
@@ -50,13 +58,21 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 	}
 	after, _ := n.generation()
 	c.generation, c.good = generation, c.nftables && known && after == generation
-	c.chains, c.conflicts = parseChains(family, save)
-	c.filter = filter.Parse(save, command(family, "iptables"))
+	c.chains, c.filter, c.judged = parseChains(family, save), filter.Parse(save, command(family, "iptables")), judgement{}
 	n.rules[family] = c
 	if c.good {
 		n.lastRead.Store(&c.generation)
 	}
 	return c, nil
+}
+
+// judge says what of a family's rules is in podnet's way.
+func (n *Node) judge(family uint8, r ruleCache, t traffic) []Conflict {
+	if r.judged.want != t.want || r.judged.underlay != t.underlay {
+		r.judged = judgement{t.want, t.underlay, append(inTheWay(r.chains, r.filter, t), closedInput(family, r.filter, t)...)}
+		n.rules[family] = r
+	}
+	return r.judged.conflicts
 }
 
 // findProgram is the file that a command runs, behind all its links: update-alternatives can change it at any time.

@@ -27,7 +27,7 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 	case c.Key.Kind == state.KindChain && c.Key.Name == "INPUT":
 		return "input-closed", Error, "the tunnel's packets have to get in"
 	case c.Key.Kind == state.KindChain:
-		return "foreign-chain", Error, "it is asked beside or before podnet's chains"
+		return "foreign-chain", Error, "it decides over pods' packets beside podnet's chains"
 	case c.Key.Kind == state.KindSysctl:
 		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on the tunnel"
 	case c.Key.Kind == state.KindAddr:

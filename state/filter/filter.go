@@ -133,6 +133,10 @@ type walk struct {
 	accepted bool // perhaps, by a rule that may fit
 	verdict  Verdict
 	visited  map[visit]bool
+
+	before string // the chain that ends the walk when the base chain jumps to it; "": none
+	passed bool   // perhaps, and untouched
+	end    *End   // what surely decided over it
 }
 
 // visit is a packet's coming to a chain. Another one of the same certainty finds nothing that the first did not, and chains
@@ -145,6 +149,9 @@ type visit struct {
 // through walks a chain's rules; sure says whether the packet comes to it. True: its way in the base chain is decided.
 func (w *walk) through(c *chain, sure answer, depth int) bool {
 	for i, r := range c.rules {
+		if depth == 0 && r.jumpsTo(w.before) {
+			return true
+		}
 		here := r.fits(w.packet) // for a packet that has come so far
 		if here == no {
 			continue
@@ -168,6 +175,7 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 		}
 		switch {
 		case r.leaves() && here == yes:
+			w.decide(c, i, fits, depth)
 			return r.ends() && fits == yes
 		case r.leaves() && !r.ends():
 			sure = maybe // it may be elsewhere by now
@@ -201,6 +209,7 @@ func (w *walk) accept(r rule, fits answer) {
 	switch {
 	case fits == maybe:
 		w.accepted = true
+		w.passed = w.passed || r.verdict == "accept"
 	case r.verdict == "nat":
 		w.verdict.NAT = r.target
 	}

@@ -173,3 +173,53 @@ func TestNFTables(t *testing.T) {
 		t.Error("half a document is no error")
 	}
 }
+
+// What surely ends a packet's way before a jump is told with its verdict and place, whatever chain it is in.
+func TestAhead(t *testing.T) {
+	const jump = "-A FORWARD -j FW\n"
+	for _, c := range []struct {
+		name, policy, rules, want string
+	}{
+		{"nothing", "DROP", jump, ""},
+		{"behind", "ACCEPT", jump + "-A FORWARD -j DROP\n", ""},
+		{"drops", "ACCEPT", "-A FORWARD -i eth0 -j ACCEPT\n-A FORWARD -i cni0 -j DROP\n" + jump, "drop FORWARD 2"},
+		{"accepts", "DROP", "-A FORWARD -i cni0 -j ACCEPT\n-A FORWARD -j DROP\n" + jump, "accept FORWARD 1"},
+		{"in another chain", "DROP", "-A MORE -i eth0 -j ACCEPT\n-A MORE -j DROP\n-A FORWARD -j MORE\n" + jump, "drop MORE 2"},
+		{"back from another chain", "DROP", "-A MORE -j RETURN\n-A MORE -j DROP\n-A FORWARD -j MORE\n" + jump, ""},
+		{"returns to the policy", "DROP", "-A FORWARD -i cni0 -j RETURN\n" + jump, "drop FORWARD 1"},
+		{"returns to a policy that accepts", "ACCEPT", "-A FORWARD -i cni0 -j RETURN\n" + jump, "accept FORWARD 1"},
+		{"goes to a chain that ends", "DROP", "-A FORWARD -g MORE\n" + jump, "drop FORWARD 1"},
+		{"perhaps drops", "ACCEPT", "-A FORWARD -m set --match-set a src -j DROP\n" + jump, ""},
+		{"perhaps accepted before", "ACCEPT", "-A FORWARD -m set --match-set a src -j ACCEPT\n-A FORWARD -j DROP\n" + jump, ""},
+		{"perhaps gone before", "ACCEPT", "-A FORWARD -m set --match-set a src -j RETURN\n-A FORWARD -j DROP\n" + jump, ""},
+		{"perhaps dropped before", "ACCEPT", "-A FORWARD -m set --match-set a src -j DROP\n-A FORWARD -j DROP\n" + jump, "drop FORWARD 2"},
+		{"a program decides", "ACCEPT", "-A FORWARD -j NFQUEUE --queue-num 0\n" + jump, ""},
+		{"an extension that is a match by itself", "ACCEPT", "-A FORWARD -m socket -j DROP\n" + jump, ""},
+		{"a jump that is not all packets'", "ACCEPT", "-A FORWARD -i eth0 -j FW\n-A FORWARD -i cni0 -j DROP\n" + jump, "drop FORWARD 2"},
+	} {
+		got := ""
+		if e, is := Parse(save(c.policy, ":MORE - [0:0]\n"+c.rules), "iptables").Ahead("filter", "FORWARD", "FW", pods); is {
+			got = fmt.Sprintf("%s %s %d", e.Verdict, e.Chain, e.Number)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestMentions(t *testing.T) {
+	rules := Parse(save("ACCEPT", `-A FORWARD ! -s 10.1.0.0/16 -m comment --comment "-s 10.2.0.0/16 " -j MORE
+-A FORWARD -d 10.3.0.1/32 -j DROP
+-A FORWARD -j FW
+-A FORWARD -s 10.4.0.0/16 -j DROP
+:MORE - [0:0]
+-A MORE -s 10.5.0.0/16 -j MORE
+`), "iptables")
+	var got []string
+	for p := range rules.Mentions("filter", "FORWARD", "FW") {
+		got = append(got, p.String())
+	}
+	if want := "10.1.0.0/16 10.5.0.0/16 10.3.0.1/32"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+}

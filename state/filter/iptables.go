@@ -65,8 +65,14 @@ func parseRule(text string) rule {
 			}
 			break
 		}
-		if w == "-m" || w == "--comment" {
+		if w == "--comment" {
 			i++
+			continue
+		}
+		if w == "-m" {
+			if i++; i < len(words) && !slices.Contains(plainMatches(), words[i]) {
+				matches = append(matches, unknown)
+			}
 			continue
 		}
 		if !strings.HasPrefix(w, "-") {
@@ -82,6 +88,11 @@ func parseRule(text string) rule {
 	}
 	out.matches, out.fits = len(matches), every(matches, protocol && ports)
 	return out
+}
+
+// plainMatches are the extensions that match nothing by themselves, but by the options behind them; "-m socket" is one that does.
+func plainMatches() []string {
+	return []string{"comment", "tcp", "udp", "multiport", "conntrack", "state", "addrtype"}
 }
 
 // every holds if all matches do. service: they are about one service, and so not about packets in general.
@@ -149,16 +160,21 @@ func matchOf(option, value string) func(Packet) answer {
 }
 
 func inPrefix(value string, of func(Packet, netip.Prefix) answer) func(Packet) answer {
-	prefix, err := netip.ParsePrefix(value)
-	if a, bad := netip.ParseAddr(value); err != nil && bad == nil {
-		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
-	}
+	prefix, err := prefixOf(value)
 	return func(p Packet) answer {
 		if err != nil {
 			return maybe
 		}
 		return of(p, prefix)
 	}
+}
+
+// prefixOf reads an address with or without a mask. A mask with holes is none.
+func prefixOf(value string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(value); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(value)
 }
 
 func sameProtocol(want, have string) answer {

@@ -7,11 +7,12 @@ import (
 )
 
 // Packet is the first packet of a connection, or one of its answers. Its sender is Src, or one of Sources, or a stranger, or
-// not known.
+// not known; its destination Dst, or a stranger, or not known.
 type Packet struct {
 	Src, Dst    netip.Addr   // invalid: not known
 	Sources     []netip.Addr // of which any may be the sender
 	Stranger    bool         // the sender is somebody whom no rule names
+	Abroad      bool         // the destination is
 	IPv6        bool         // by itself if Dst is known
 	In, Out     string       // devices; "": none
 	Protocol    string       // udp, icmp; "": any
@@ -66,10 +67,13 @@ func (p Packet) from(prefix netip.Prefix) answer {
 
 // to says whether a prefix holds the destination.
 func (p Packet) to(prefix netip.Prefix) answer {
-	if !p.Dst.IsValid() && prefix.Bits() > 0 {
+	switch {
+	case p.Abroad || prefix.Bits() == 0:
+		return is(prefix.Bits() == 0)
+	case !p.Dst.IsValid():
 		return maybe
 	}
-	return is(prefix.Bits() == 0 || prefix.Contains(p.Dst))
+	return is(prefix.Contains(p.Dst))
 }
 
 // device compares with a pattern: veth+ is every name that begins so.

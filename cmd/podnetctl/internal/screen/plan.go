@@ -202,7 +202,7 @@ func (v *planView) conflicts() {
 // remedy says of a command what it does.
 func remedy(command string) string {
 	switch {
-	case !strings.HasPrefix(command, "ip"):
+	case !strings.HasPrefix(command, "ip") || strings.Contains(command, " && "):
 		return "remedy:  " + command
 	case strings.Contains(command, " del ") || strings.Contains(command, " -D "):
 		return "remove it:  " + command
