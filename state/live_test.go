@@ -129,12 +129,12 @@ func TestEveryKindComesAndGoes(t *testing.T) {
 	}
 }
 
-// kernel is what the usual tools print of a namespace, apart from host-wide settings.
+// kernel is what the usual tools print of a namespace, apart from host-wide settings and the neighbours that the kernel learns.
 func kernel(t *testing.T) string {
 	t.Helper()
 	out := ""
 	for _, c := range []string{
-		"ip -o link", "ip -o addr show scope global", "ip -4 route show table all", "ip -6 route show table main", "ip neigh", "bridge fdb",
+		"ip -o link", "ip -o addr show scope global", "ip -4 route show table all", "ip -6 route show table main", "ip neigh show nud permanent", "bridge fdb",
 	} {
 		for line := range strings.Lines(run(t, c)) {
 			if !strings.Contains(line, "33:33:") && !strings.Contains(line, "linkdown") {
