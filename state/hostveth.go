@@ -12,7 +12,7 @@ import (
 // HostVeth is the host's end of a veth whose other end is in a pod, or any port of the bridge.
 type HostVeth struct {
 	Device     string // "": there is none
-	Alias      string // podnet's own: network/containerID/ifname
+	Alias      string // podnet's own: see device.PodAlias
 	Group      uint32
 	Up         bool
 	Carrier    bool

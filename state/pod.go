@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/podnet/podnet/state/device"
@@ -147,12 +146,10 @@ func (l *podList) unleased(p *Pod, end PodEnd) (addrs []netip.Addr, err error) {
 
 // ownerOf reads podnet's alias of a host veth.
 func ownerOf(alias, network string) ipam.Owner {
-	rest, ours := strings.CutPrefix(alias, network+"/")
-	if !ours {
-		return ipam.Owner{}
+	if name, id, ifname, ok := device.ParsePodAlias(alias); ok && name == network {
+		return ipam.Owner{ContainerID: id, IfName: ifname}
 	}
-	id, ifname, _ := strings.Cut(rest, "/")
-	return ipam.Owner{ContainerID: id, IfName: ifname}
+	return ipam.Owner{}
 }
 
 func (l *podList) sorted() []Pod {

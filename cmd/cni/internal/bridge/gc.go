@@ -3,7 +3,6 @@ package bridge
 import (
 	"errors"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +18,7 @@ import (
 // gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
 // leases, as nobody may have an address that a pod still has, and last the rules that no lease is a reason for. Another
 // network's are never touched, whatever they share: a veth is known by the name that network, container and interface give,
-// together with an alias or a lease that says the same.
+// together with an alias that says the same, or a lease that does so while no alias says otherwise.
 func gc(req *protocol.Request) error {
 	valid, told, err := req.ValidAttachments()
 	if err != nil || !told {
@@ -111,7 +110,7 @@ func collectVeths(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, vali
 	}
 	var dead []*rtnl.Message
 	for _, l := range links {
-		if l.Kind == "veth" && (l.Alias == "" && leased[l.Name] || aliasInvalid(req.Network, l, valid)) {
+		if l.Kind == "veth" && (!namesPod(l) && leased[l.Name] || aliasInvalid(req.Network, l, valid)) {
 			dead = append(dead, rtnl.SetGroup(l.Index, device.GroupDeleting))
 		}
 	}
@@ -129,6 +128,6 @@ func collectVeths(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, vali
 
 // aliasInvalid says whether a veth's alias and name are those of an attachment to the network that is not valid.
 func aliasInvalid(network string, l *rtnl.Link, valid protocol.Attachments) bool {
-	words := strings.Split(l.Alias, "/")
-	return len(words) == 3 && words[0] == network && l.Name == device.VethName(network, words[1], words[2]) && !valid.Has(words[1], words[2])
+	name, id, ifname, ok := device.ParsePodAlias(l.Alias)
+	return ok && name == network && l.Name == device.VethName(network, id, ifname) && !valid.Has(id, ifname)
 }

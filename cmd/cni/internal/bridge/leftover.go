@@ -9,6 +9,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
 )
 
 // addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed first; anything else in
@@ -63,8 +64,9 @@ func pairs(h *rtnl.Conn, pod *podns.Namespace, host, inside *rtnl.Link) (bool, e
 	return id >= 0 && id == host.ParentIn, err
 }
 
-// findVeth returns the host's end of the attachment, nil if there is none. A link of that name that says that it is
-// another's, or is no veth, is an error.
+// findVeth returns the host's end of the attachment, nil if there is none. The name is a hash of the attachment, and nobody
+// else's by chance; an alias that names no pod was put there by an operator, for whom a pod must not fail to end. A link that is
+// no veth, or whose alias says that it is another pod's, got the name by somebody's hand, and is an error.
 func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, error) {
 	link, err := h.LinkByName(name)
 	if errors.Is(err, rtnl.ErrNoLink) {
@@ -73,10 +75,16 @@ func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, err
 	if err != nil {
 		return nil, err
 	}
-	if link.Kind != "veth" || link.Alias != "" && link.Alias != podAlias(req) {
+	if link.Kind != "veth" || namesPod(link) && link.Alias != podAlias(req) {
 		return nil, protocol.Errorf(protocol.CodeConflict, "%s is not the veth of this container (a %s, alias %q): rename or remove it", name, link.Kind, link.Alias)
 	}
 	return link, nil
+}
+
+// namesPod says whether a link's alias is that of a pod's host veth.
+func namesPod(l *rtnl.Link) bool {
+	_, _, _, is := device.ParsePodAlias(l.Alias)
+	return is
 }
 
 // deleteVeth deletes both ends; nil and one that is gone are no error.

@@ -103,8 +103,11 @@ const (
 // group comes with them, for to podnetd it says that the port is a pod's, and a port without its options is one to heal.
 func (v *veth) options(ipv6 bool) *rtnl.Message {
 	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
+	if v.group != 0 {
+		m.Uint32(unix.IFLA_GROUP, v.group)
+	}
 	if v.alias != "" {
-		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias)).Uint32(unix.IFLA_GROUP, v.group)
+		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias))
 	}
 	if ipv6 {
 		m.Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {

@@ -168,6 +168,35 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// An attachment that is too long for an alias has none, and is a pod like any other by its name, group and lease.
+func TestLongID(t *testing.T) {
+	h := newHost(t)
+	a, b := h.NewPod("a"), h.NewPod("b")
+	conf := h.conf(`"isGateway":true,"podnet":{}`, ranges4)
+	long := on(a, conf).with("ADD")
+	for length, alias := range map[int]bool{246: true, 247: false, 1000: false} { // net/ID/eth0 of 255, 256 and more bytes
+		long.id = strings.Repeat("a", length)
+		name := device.VethName("net", long.id, "eth0")
+		h.must(long)
+		h.must(long) // an interrupted ADD, repeated
+		port := h.Sh("ip -o link show " + name)
+		if !strings.Contains(port, "group 7201") || strings.Contains(port, "alias net/"+long.id+"/eth0") != alias {
+			t.Errorf("id of %d bytes: %s", length, port)
+		}
+		h.must(on(b, conf).with("ADD"))
+		h.gc(conf, `"cni.dev/valid-attachments":[{"containerID":"`+long.id+`","ifname":"eth0"}]`)
+		if links := h.Sh("ip -o link show type veth"); !strings.Contains(links, name) || strings.Contains(links, device.VethName("net", b.ID, "eth0")) {
+			t.Errorf("id of %d bytes, after a GC: %s", length, links)
+		}
+		h.must(long.with("DEL"))
+		h.must(long)
+		h.gc(conf, `"cni.dev/valid-attachments":[]`)
+		if links := h.Sh("ip -o link show type veth"); strings.Contains(links, name) || len(leaseFiles(t, h)) > 0 {
+			t.Errorf("id of %d bytes, left: %s %s", length, links, leaseFiles(t, h))
+		}
+	}
+}
+
 // podnet's bridge takes no pod for a router, and has IPv6 switched on only where pods speak it.
 func TestIPv6OfOwnBridge(t *testing.T) {
 	for ranges, disabled := range map[string]string{ranges4: "1", ranges46: "0"} {
