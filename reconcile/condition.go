@@ -128,7 +128,11 @@ func unwatched() Condition {
 // trial: what is in force stays only if somebody says so. The message does not count the seconds, so that it stays the same.
 func (p *Pass) trial() Condition {
 	t := p.Verdict.Trial
-	if t == nil {
+	switch over := p.Verdict.Overdue; {
+	case over != nil:
+		return condition(ConfirmPending, true, "Overdue", fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+
+			" podnetctl rollback undoes it, or says which file cannot be written", over.Digest))
+	case t == nil:
 		return condition(ConfirmPending, false, "None", "")
 	}
 	return condition(ConfirmPending, true, "Trial", fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",

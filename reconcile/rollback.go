@@ -32,7 +32,8 @@ func (u *Undone) Before(v *Verdict) *schema.Topology {
 // Undo ends a trial that is over, or any if told to: the file before comes back, if nobody has put another in place
 // meanwhile, and the digest is remembered, so that nobody but an operator has it applied again. What was there before is
 // for the next pass to converge to; where nothing was in force before, podnet's objects go here. Nil: there was nothing to
-// end. A process that dies on the way leaves the rest to the next. The caller holds the node's lock.
+// end, or nothing has changed. A process that dies on the way leaves the rest to the next, and so does an error of a trial
+// that is over: the next verdict does not follow it, whatever could not be written. The caller holds the node's lock.
 func (e *Engine) Undo(s *Source, always bool) (*Undone, error) {
 	t := s.Trial()
 	if t == nil {
@@ -42,20 +43,28 @@ func (e *Engine) Undo(s *Source, always bool) (*Undone, error) {
 	switch {
 	case s.isLastGood(t.Digest): // confirmed, by a process that did not live to say so
 		return nil, s.drop()
-	case !always && tried.topology != nil && s.Left(t) > 0 && s.rolledBack(t.Digest) == nil:
+	case !always && tried.topology != nil && !s.over(t):
 		return nil, nil
 	}
-	u := &Undone{*t, tried.topology}
-	if err := errors.Join(s.condemn(t.Digest), s.restore(t)); err != nil {
-		return nil, fmt.Errorf("roll back: %w", err)
+	failed := s.condemn(t.Digest)
+	if failed != nil && tried.topology != nil && !s.over(t) {
+		return nil, fmt.Errorf("roll back: %w (nothing has changed, and at its time the trial ends by itself: make that writable, then"+
+			" podnetctl rollback)", failed)
 	}
-	if t.Bare && t.BootID == s.clock().BootID {
-		if err := e.clear(u.Topology); err != nil {
-			return nil, fmt.Errorf("roll back to nothing: %w", err)
-		}
+	u := &Undone{*t, tried.topology}
+	failed = errors.Join(failed, s.restore(t))
+	if last, _, _ := s.read(s.paths.LastGood); t.Bare && last.topology == nil && t.BootID == s.clock().BootID {
+		failed = errors.Join(failed, e.clear(u.Topology))
+	}
+	if failed != nil {
+		return u, fmt.Errorf("roll back: %w (the network is that from before; make that writable, and podnetd or podnetctl rollback"+
+			" does the rest)", failed)
 	}
 	return u, s.drop()
 }
+
+// over says that a trial has no time left, or that its end has begun.
+func (s *Source) over(t *Trial) bool { return s.Left(t) <= 0 || s.rolledBack(t.Digest) != nil }
 
 // tidy removes what is left of a trial that a killed process did not come to begin, or to end.
 func (s *Source) tidy() error {
@@ -142,15 +151,19 @@ func (s *Source) condemned() []string {
 func (s *Source) rolledBack(digest string) *Guard {
 	for _, line := range s.condemned() {
 		if d, at, _ := strings.Cut(line, " "); d == digest {
-			g := &Guard{
-				Numbers: "it was on trial and was rolled back at " + at,
-				WaysOn:  "push a corrected file (nothing else to do), or if it is right after all:  podnetctl apply --allow-disruption",
-			}
-			g.compose()
-			return g
+			return condemnation("it was on trial and was rolled back at " + at)
 		}
 	}
 	return nil
+}
+
+func condemnation(numbers string) *Guard {
+	g := &Guard{
+		Numbers: numbers,
+		WaysOn:  "push a corrected file (nothing else to do), or if it is right after all:  podnetctl apply --allow-disruption",
+	}
+	g.compose()
+	return g
 }
 
 // condemn remembers a digest as rolled back.

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,80 @@ func TestTrialIsConfirmed(t *testing.T) {
 	n.reboot()
 	n.follows("192.0.2.9", OriginFile, "")
 	n.holds(fileT, fileT)
+}
+
+// A trial that is over is not followed, whatever of its end cannot be written, and ends when it can.
+func TestTrialEndsUnwritten(t *testing.T) {
+	for name, c := range map[string]struct {
+		blocked        func(*files) string
+		origin, reason string
+	}{
+		"the list of what was rolled back": {func(n *files) string { return n.paths.RolledBack }, OriginFile, ""},
+		"the file": {func(n *files) string {
+			return filepath.Join(filepath.Dir(n.paths.Topology), ".topology.yaml.new")
+		}, OriginLastGood, ReasonRolledBack},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := onTrial(t)
+			blocked := c.blocked(n)
+			if err := os.Mkdir(blocked, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			n.at.Since += time.Minute
+			for range 2 {
+				u, err := (&Engine{}).Undo(n.source, false)
+				if u == nil || err == nil || !strings.Contains(err.Error(), blocked) {
+					t.Fatalf("%+v, %v; want an error that names %s", u, err, blocked)
+				}
+				v := n.source.Judge(Identity{Node: "a"})
+				if v.Topology.Nodes[1].IP.String() != "192.0.2.2" || v.Origin != c.origin || v.OnDisk.Reason != c.reason || v.Trial != nil || v.Overdue == nil {
+					t.Errorf("%+v", v)
+				}
+				if err := n.source.Keep(&v); err != nil {
+					t.Error(err)
+				}
+				pending := (&Pass{Verdict: v}).trial()
+				if pending.Status != "True" || !strings.Contains(pending.Message, "podnetctl rollback") {
+					t.Errorf("%+v", pending)
+				}
+				n.restart()
+			}
+			if err := os.WriteFile(n.paths.Topology, []byte(fileT), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if v := n.source.Judge(Identity{Node: "a"}); v.OnDisk.Reason != ReasonRolledBack || v.Origin != OriginLastGood {
+				t.Errorf("pushed again: %+v", v)
+			}
+			if err := os.Remove(blocked); err != nil {
+				t.Fatal(err)
+			}
+			n.follows("192.0.2.2", OriginFile, "")
+			n.holds(fileP, fileP)
+			n.put(fileT)
+			n.follows("192.0.2.2", OriginLastGood, ReasonRolledBack)
+		})
+	}
+	t.Run("an operator, in time: nothing changes", func(t *testing.T) {
+		n := onTrial(t)
+		if err := os.Mkdir(n.paths.RolledBack, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if u, err := (&Engine{}).Undo(n.source, true); u != nil || err == nil {
+			t.Errorf("%+v, %v", u, err)
+		}
+		n.follows("192.0.2.9", OriginTrial, "")
+	})
+}
+
+// Going back to what is kept already writes nothing: there may be no room.
+func TestKeepWithoutRoom(t *testing.T) {
+	n := onTrial(t)
+	if err := os.Mkdir(filepath.Join(filepath.Dir(n.paths.LastGood), ".last-good.yaml.new"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n.put(fileP)
+	n.follows("192.0.2.2", OriginFile, "")
+	n.holds(fileP, fileP)
 }
 
 // Whatever happens to the file during a trial, the trial ends with what was there before or with what somebody has put

@@ -35,6 +35,7 @@ type Verdict struct {
 	KeptAt   time.Time        // when that came into force
 	OnDisk   OnDisk
 	Trial    *Trial // under way; nil: there is none
+	Overdue  *Trial // over, and not ended yet, as nobody could or has come to it: it is not followed; nil: there is none
 
 	bytes     []byte // of Topology, if it has yet to be kept
 	otherwise        // if this node cannot follow Topology
@@ -58,7 +59,7 @@ func (s *Source) judge(id Identity, overrule bool) Verdict {
 		_, err = id.Select(disk.topology)
 	}
 	if next := wellFormed(disk, err); next != nil && (kept == nil || kept.Digest != next.Digest) {
-		v.OnDisk.Guard, err = s.guarded(v.Previous, next, id, err)
+		v.OnDisk.Guard, err = s.guarded(&v, next, id, err)
 	}
 	if overrule && disk.topology != nil && errors.As(err, new(*Refused)) {
 		err = nil
@@ -84,13 +85,15 @@ func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost er
 		v.KeptAt = Modified(s.paths.LastGood)
 	}
 	var tried parsed
-	if v.Trial = s.Trial(); v.Trial != nil && (last.topology == nil || last.topology.Digest != v.Trial.Digest) {
-		tried, _, _ = s.read(s.TrialTopology())
+	if t := s.Trial(); t != nil && (last.topology == nil || last.topology.Digest != t.Digest) { // else it was confirmed
+		if tried, _, _ = s.read(s.TrialTopology()); tried.topology == nil || s.over(t) {
+			v.Overdue = t
+		} else {
+			v.Trial = t
+		}
 	}
 	s.forget(last, disk, tried, s.given)
-	if tried.topology == nil {
-		v.Trial = nil // confirmed, or of no use: whoever may write tidies up
-	} else {
+	if v.Trial != nil {
 		v.Previous, v.otherwise, v.KeptAt = tried.topology, otherwise{s.TrialTopology(), OriginTrial}, Modified(s.trialRecord())
 	}
 	v.Topology, v.Path, v.Origin = v.Previous, v.otherwise.path, v.otherwise.origin
@@ -125,29 +128,34 @@ func wellFormed(p parsed, err error) *schema.Topology {
 
 // guarded adds what speaks against a changed file to what was found so far. A file with the wrong nodeCount that the guard
 // would let pass is invalid all the same.
-func (s *Source) guarded(inForce, next *schema.Topology, id Identity, found error) (*Guard, error) {
+func (s *Source) guarded(v *Verdict, next *schema.Topology, id Identity, found error) (*Guard, error) {
+	inForce := v.Previous
 	if inForce != nil && inForce.Digest == next.Digest {
 		return nil, found
 	}
-	if g := s.rolledBack(next.Digest); g != nil {
+	g := s.rolledBack(next.Digest)
+	if g == nil && v.Overdue != nil && v.Overdue.Digest == next.Digest {
+		g = condemnation("it was on trial, and its time is over")
+	}
+	if g != nil {
 		return g, &Refused{*g, ReasonRolledBack}
 	}
 	own, err := id.Select(next)
 	if err != nil {
 		return nil, found
 	}
-	g, err := Protect(s.witness, own, inForce, next)
+	verdict, err := Protect(s.witness, own, inForce, next)
 	switch {
 	case err != nil:
 		return nil, errors.Join(found, err)
-	case g.Passes:
-		return &g, found
+	case verdict.Passes:
+		return &verdict, found
 	}
 	var bad *schema.Invalid
 	if errors.As(found, &bad) {
-		g.blame(bad)
+		verdict.blame(bad)
 	}
-	return &g, &Refused{g, ReasonGuard}
+	return &verdict, &Refused{verdict, ReasonGuard}
 }
 
 // Refuse goes back to the topology in force until now, because this node cannot follow the file on disk: err says why.
@@ -160,13 +168,16 @@ func (v *Verdict) Refuse(err error) {
 func (v *Verdict) Fresh() bool { return v.bytes != nil }
 
 // Keep makes the verdict's topology the last good one, before anything is changed for it: a node that dies on the way goes
-// on where it was. Nothing happens if it is that already, or on trial. A trial that is under way ends with another file.
+// on where it was. Nothing is written if it is that already, or on trial: going back needs no room. A trial that is under way
+// ends with another file.
 func (s *Source) Keep(v *Verdict) error {
 	if v.bytes == nil {
 		return nil
 	}
-	if err := state.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
-		return fmt.Errorf("keep the topology in force: %w", err)
+	if !s.isLastGood(v.Topology.Digest) {
+		if err := state.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
+			return fmt.Errorf("keep the topology in force: %w", err)
+		}
 	}
 	v.bytes, v.KeptAt = nil, Modified(s.paths.LastGood)
 	if v.Trial == nil {

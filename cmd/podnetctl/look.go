@@ -119,10 +119,14 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	v, followed := n.verdict, n.followed()
 	no(followed == nil && v.OnDisk.Reason == reconcile.ReasonMissing, "no topology at %s (put it there)", n.Paths.Topology)
 	no(followed == nil && v.OnDisk.Reason != reconcile.ReasonMissing, "no topology yet: %s", v.OnDisk.Message)
+	no(v.Overdue != nil, "the trial is over and not undone yet (podnetctl rollback does it, or says why not)")
 	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason == reconcile.ReasonMissing, "the file is missing; the network runs on the last good one")
 	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing, "new file refused; the network runs on the last good one")
 	no(v.OnDisk.Accepted && (v.Previous == nil || v.Previous.Digest != v.OnDisk.Digest), "the file on disk is not in force yet")
-	no(v.Trial != nil, "%s", n.trial())
+	if v.Trial != nil {
+		no(true, "on trial, and undone in %s unless confirmed (podnetctl confirm; podnetctl rollback undoes it now)",
+			n.source.Left(v.Trial).Round(time.Second))
+	}
 	no(pass.Err != nil, "%v", pass.Err)
 	if p := pass.Plan; p != nil {
 		for _, err := range p.Errors() {
@@ -136,18 +140,6 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why
-}
-
-// trial says what becomes of the topology on trial; "": there is none.
-func (n *node) trial() string {
-	t := n.verdict.Trial
-	if t == nil {
-		return ""
-	}
-	if left := n.source.Left(t); left > 0 {
-		return fmt.Sprintf("on trial, and undone in %s unless confirmed (podnetctl confirm; podnetctl rollback undoes it now)", left.Round(time.Second))
-	}
-	return "the trial is over and not undone yet (podnetctl rollback)"
 }
 
 // silent says that the daemon has not finished a pass for too long.

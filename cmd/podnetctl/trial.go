@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/signal"
 	"syscall"
@@ -94,16 +95,23 @@ func (c *cli) planJSON(n *node) error {
 }
 
 func (c *cli) undoTrial(n *node) error {
-	undone, err := n.engine.Undo(n.source, true)
-	if err != nil {
-		return err
-	}
-	if undone == nil {
+	undone, left := n.engine.Undo(n.source, true)
+	switch {
+	case undone == nil && left != nil:
+		return left
+	case undone == nil:
 		return &refusal{"the topology was confirmed before"}
 	}
 	v := n.source.Judge(n.id)
 	if v.Topology != nil {
-		return c.pass(n, v.Topology, nil, n.source.Judge)
+		err := c.pass(n, v.Topology, nil, n.source.Judge)
+		if left != nil && errors.Is(err, errNo) {
+			return left
+		}
+		return errors.Join(err, left)
+	}
+	if left != nil {
+		return left
 	}
 	n.verdict = v
 	if c.json() {
@@ -123,7 +131,7 @@ func (c *cli) finish(n *node) error {
 	}
 	defer unlock()
 	undone, err := n.engine.Undo(n.source, false)
-	if undone != nil {
+	if undone != nil && err == nil {
 		fmt.Fprintf(c.err, "podnetctl: note: the trial of %s was over; it is undone first\n", screen.ShortDigest(undone.Digest))
 	}
 	return err

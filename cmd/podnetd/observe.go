@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
 )
@@ -20,7 +21,7 @@ func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
 	}
 	m.observeTopology(&s.Topology)
 	m.trialDeadline.Set(0)
-	if t := p.Verdict.Trial; t != nil {
+	if t := cmp.Or(p.Verdict.Trial, p.Verdict.Overdue); t != nil {
 		m.trialDeadline.Set(float64(t.Until.Unix()))
 	}
 	m.observeNode(s, p.Plan)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/test/lab"
+	"golang.org/x/sys/unix"
 )
 
 const nextPath = "/etc/podnet/next.yaml"
@@ -208,6 +210,50 @@ func TestTrialOutlives(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A trial ends in time on a node whose disk is full by then, be there a daemon or only the process that waits; what cannot be
+// written is reported until it can.
+func TestTrialEndsOnAFullDisk(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	dir := n.Path("/var/lib/podnet")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), unix.Mount("disk", dir, "tmpfs", 0, "size=128k")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	filler := filepath.Join(dir, "filler")
+	n.Start("--resync", "1s")
+	n.AwaitInForce()
+	before, file := n.State(), topology.String()
+	next(n, topology)
+	for _, daemon := range []bool{true, false} {
+		t.Run(fmt.Sprintf("daemon %v", daemon), func(t *testing.T) {
+			if !daemon {
+				n.Kill9()
+			}
+			exits(t, n.Podnetctl("apply", "--allow-disruption", "--confirm", "3s", n.Path(nextPath)), 0, "apply --confirm")
+			n.Sh("ip link show cni7")
+			if err := os.WriteFile(filler, make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+				t.Fatal(err)
+			}
+			gone(t, n, "cni7", "podnet.7")
+			lab.Eventually(t, lab.Patience, "the network from before", func() error { return lab.SameState(before, n.State()) })
+			out := n.Podnetctl("status")
+			exits(t, out, 1, "status")
+			if !strings.Contains(out.Stdout, "over and not undone yet") || daemon && !strings.Contains(out.Stdout, "no space left on device") {
+				t.Errorf("status says\n%s", out.Stdout)
+			}
+			if err := os.Remove(filler); err != nil {
+				t.Fatal(err)
+			}
+			cameBack(t, n, before, file)
+		})
+	}
 }
 
 // Where nothing was before, nothing stays.

@@ -72,7 +72,7 @@ func faultRow(t *testing.T, o operation) cells {
 			t.Fatalf("the state to begin with is another one:\n%v", err)
 		}
 		row[errno] = "ok"
-		done, err := fails1(n, c, o, errno, before)
+		done, err := fails1(n, c, o, errno, before, golden)
 		if err := errors.Join(err, heals(n, c, o, done, golden)); err != nil {
 			row[errno] = "FAIL"
 			t.Errorf("%s: %v", unix.ErrnoName(errno), err)
@@ -83,7 +83,7 @@ func faultRow(t *testing.T, o operation) cells {
 
 // fails1 runs the work with the fault and looks at what is said and what is there; done: the fault has passed, and the work
 // is done all the same.
-func fails1(n *target, c change, o operation, errno syscall.Errno, before string) (done bool, err error) {
+func fails1(n *target, c change, o operation, errno syscall.Errno, before, golden string) (done bool, err error) {
 	f := fault{operation: o, errno: errno}
 	out, err := f.tracer().Run(n.Namespace, c.work(n))
 	switch {
@@ -94,11 +94,11 @@ func fails1(n *target, c change, o operation, errno syscall.Errno, before string
 	case out.Code == 0 && f.passing():
 		return true, nil
 	}
-	return false, n.failed(o, errno, out, before)
+	return false, n.failed(o, errno, out, before, golden)
 }
 
 // failed says what is wrong about the way in which a work has failed.
-func (n *target) failed(o operation, errno syscall.Errno, out tracer.Outcome, before string) error {
+func (n *target) failed(o operation, errno syscall.Errno, out tracer.Outcome, before, golden string) error {
 	switch {
 	case out.Code != 1 && out.Code != 2:
 		return fmt.Errorf("exit code %d: %s", out.Code, out.Output)
@@ -108,6 +108,8 @@ func (n *target) failed(o operation, errno syscall.Errno, out tracer.Outcome, be
 		return fmt.Errorf("does not say what happened: %s", out.Output)
 	case o.early:
 		return lab.SameState(withoutFiles(before), withoutFiles(n.everything()))
+	case o.late:
+		return lab.SameState(withoutFiles(golden), withoutFiles(n.everything()))
 	case o.work == tearingDown:
 		return nil
 	}

@@ -23,6 +23,7 @@ type operation struct {
 	call    func(*tracer.Call) bool                 // the call that fails
 
 	early   bool     // nothing is changed for it
+	late    bool     // the network is changed all the same, and only files are left
 	own     bool     // the node is not Ready
 	remains []string // the kinds of which objects may be left to do
 	status  bool     // what fails is the report: the network is as asked
@@ -156,8 +157,8 @@ func operations() []operation {
 		{name: "remove a confirmed trial", work: confirming, call: on("/trial.json", unix.SYS_UNLINKAT), early: true},
 		{name: "clear up after it", work: confirming, call: on("/pending/previous.yaml", unix.SYS_UNLINKAT), early: true},
 		{name: "remember a rollback", work: rollingBack, call: on("/rolled-back", rename), early: true},
-		{name: "put the file before in place", work: rollingBack, call: on(lab.TopologyPath, rename), early: true},
-		{name: "remove a trial rolled back", work: rollingBack, call: on("/trial.json", unix.SYS_UNLINKAT), early: true},
+		{name: "put the file before in place", work: rollingBack, call: on(lab.TopologyPath, rename), late: true},
+		{name: "remove a trial rolled back", work: rollingBack, call: on("/trial.json", unix.SYS_UNLINKAT), late: true},
 		{name: "change a link back", work: rollingBack, message: setsLink(false), own: true, remains: []string{"link", "conflist"}},
 		{name: "delete routes of a trial", work: rollingBack, message: rtnetlink(unix.RTM_DELROUTE, unix.AF_INET), remains: []string{"route"}},
 	}
