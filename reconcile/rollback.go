@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -117,22 +116,11 @@ func PutInPlace(path string, data []byte) error {
 	if have, err := ReadTopology(path); err == nil && schema.Digest(have) == schema.Digest(data) {
 		return nil
 	}
-	before, err := os.Stat(path)
-	if err != nil {
+	before, err := os.Lstat(path)
+	if err != nil || !before.Mode().IsRegular() {
 		return state.ReplaceFile(path, data, 0o644)
 	}
-	if err := state.ReplaceFile(path, data, before.Mode().Perm()); err != nil {
-		return err
-	}
-	owner, ok := before.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
-		return nil
-	}
-	// podnetd may give no file away, and puts the right one back all the same.
-	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	return nil
+	return state.ReplaceFileLike(path, data, before)
 }
 
 // mostCondemned is how many digests are remembered.

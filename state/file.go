@@ -18,6 +18,16 @@ import (
 // killed process has left is used up by the next or found by RemoveTemporary; writers at the same time wait for each other.
 // Directories that are missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
+	return replace(path, data, mode, nil)
+}
+
+// ReplaceFileLike is ReplaceFile with the mode of another file and, as far as this user may give files away, its owner.
+func ReplaceFileLike(path string, data []byte, like fs.FileInfo) error {
+	owner, _ := like.Sys().(*syscall.Stat_t)
+	return replace(path, data, like.Mode().Perm(), owner)
+}
+
+func replace(path string, data []byte, mode os.FileMode, owner *syscall.Stat_t) error {
 	if err := MakeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
@@ -27,7 +37,7 @@ func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 		return err
 	}
 	defer f.Close() // which lets the next writer in; written data have been synced
-	if err = writeSynced(f, data, mode); err == nil {
+	if err = writeSynced(f, data, mode, owner); err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
@@ -106,13 +116,25 @@ func isOwn(info fs.FileInfo) bool {
 	return ok && info.Mode().IsRegular() && int(s.Uid) == os.Geteuid() && s.Nlink == 1
 }
 
-func writeSynced(f *os.File, data []byte, mode os.FileMode) error {
+// writeSynced does all by the open file: once it is in place, whoever may write the directory decides where its name leads.
+func writeSynced(f *os.File, data []byte, mode os.FileMode, owner *syscall.Stat_t) error {
 	err := f.Truncate(0)
 	if err == nil {
 		_, err = f.Write(data)
 	}
-	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), give(f, owner), f.Sync()); err != nil {
 		return fmt.Errorf("write %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
+// give makes a file another user's, nil: nobody's. podnetd may give no file away, and replaces it all the same.
+func give(f *os.File, owner *syscall.Stat_t) error {
+	if owner == nil || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
+		return nil
+	}
+	if err := f.Chown(int(owner.Uid), int(owner.Gid)); !errors.Is(err, fs.ErrPermission) {
+		return err
 	}
 	return nil
 }
