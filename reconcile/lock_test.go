@@ -2,7 +2,11 @@ package reconcile
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,8 +20,9 @@ func TestHoldDaemon(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if _, err := HoldDaemon(); !errors.Is(err, ErrDaemonRuns) {
-			t.Errorf("beside a daemon: %v", err)
+		_, err = HoldDaemon()
+		if says := fmt.Sprintf("pid %d", os.Getpid()); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("beside a daemon: %v, want %q", err, says)
 		}
 		if err := release(); err != nil {
 			return err
@@ -36,6 +41,58 @@ func TestHoldDaemon(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Anyone can take the name of the socket. That keeps podnetd out, which says who it is, and makes nobody a daemon.
+func TestSocketOfAnotherUser(t *testing.T) {
+	const user, same = 1000, ^uintptr(0)
+	become := func(euid uintptr) syscall.Errno { // of this thread alone
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, same, euid, same)
+		return errno
+	}
+	err := lab.NewNamespace(t, "taken").Do(func() error {
+		if errno := become(user); errno != 0 {
+			t.Skipf("this user namespace has one user only: run as root (%v)", errno)
+		}
+		l, err := net.Listen("unix", daemonSocket)
+		if errno := become(0); err != nil || errno != 0 {
+			return errors.Join(err, errno)
+		}
+		defer l.Close()
+		go answer(l)
+		if DaemonRuns() {
+			t.Error("it counts as a daemon")
+		}
+		_, err = HoldDaemon()
+		if says := fmt.Sprintf("pid %d", os.Getpid()); err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), "uid 1000; that is not podnetd") {
+			t.Errorf("%v, want %q", err, says)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who is refused learns by whom: a podnetd is root's, whatever another program calls itself.
+func TestHolderOfTheSocket(t *testing.T) {
+	for _, c := range []struct {
+		by      *holder
+		podnetd bool
+		says    string
+	}{
+		{&holder{811, 0, "podnetd"}, true, `pid 811 ("podnetd"), uid 0 (systemctl status podnetd)`},
+		{&holder{811, 0, ""}, true, "pid 811, uid 0 (systemctl status podnetd)"},
+		{&holder{811, 0, "python3"}, false, `pid 811 ("python3"), uid 0; that is not podnetd: kill 811, then  systemctl restart podnetd`},
+		{&holder{811, 1000, "podnetd"}, false, `pid 811 ("podnetd"), uid 1000; that is not podnetd: kill 811`},
+		{&holder{0, 65534, ""}, false, "a process of another PID namespace, uid 65534; that is not podnetd: end it"},
+		{nil, true, "ss -xap | grep @podnetd"},
+	} {
+		if err := c.by.refuses(); errors.Is(err, ErrDaemonRuns) != c.podnetd || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v, want %q", c.by, err, c.says)
+		}
 	}
 }
 
