@@ -167,6 +167,12 @@ func (v *Verdict) Refuse(err error) {
 // Fresh says that the verdict's topology has not been in force before.
 func (v *Verdict) Fresh() bool { return v.bytes != nil }
 
+// NotKept is the error of a topology that cannot come into force, because it could not be kept as the last good one.
+type NotKept struct{ Err error }
+
+func (e *NotKept) Error() string { return "keep the topology in force: " + e.Err.Error() }
+func (e *NotKept) Unwrap() error { return e.Err }
+
 // Keep makes the verdict's topology the last good one, before anything is changed for it: a node that dies on the way goes
 // on where it was. Nothing is written if it is that already, or on trial: going back needs no room. A trial that is under way
 // ends with another file.
@@ -176,7 +182,7 @@ func (s *Source) Keep(v *Verdict) error {
 	}
 	if !s.isLastGood(v.Topology.Digest) {
 		if err := state.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
-			return fmt.Errorf("keep the topology in force: %w", err)
+			return &NotKept{err}
 		}
 	}
 	v.bytes, v.KeptAt = nil, Modified(s.paths.LastGood)

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/podnet/podnet/cmd/internal/options"
@@ -116,12 +118,35 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 	if given || flags.allow {
 		judge = n.source.Overrule
 	}
-	if given {
-		if err := n.place(f.data, trial); err != nil {
-			return err
-		}
+	if !given {
+		return c.pass(n, f.topology, guard, judge)
 	}
-	return c.pass(n, f.topology, guard, judge)
+	before, err := reconcile.ReadTopology(n.Paths.Topology)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := n.place(f.data, trial); err != nil {
+		return err
+	}
+	err = c.pass(n, f.topology, guard, judge)
+	if errors.As(err, new(*reconcile.NotKept)) {
+		return n.takeBack(before, err)
+	}
+	return err
+}
+
+// takeBack puts the file before in place again, nil: there was none, because the new one cannot come into force: why says the
+// reason. An apply does all or nothing.
+func (n *node) takeBack(before []byte, why error) error {
+	err := os.Remove(n.Paths.Topology)
+	if before != nil {
+		err = reconcile.PutInPlace(n.Paths.Topology, before)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: nothing has changed in the kernel, but the new file is in place at %s and the one before cannot be put back: %w"+
+			" (make both writable, then  podnetctl apply --allow-disruption  to accept the new one)", why, n.Paths.Topology, err)
+	}
+	return fmt.Errorf("%w: nothing has changed, and the new file is not in place (make that writable, then apply again)", why)
 }
 
 // place puts a topology in place. If that fails, its trial ends before it has begun.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -108,6 +109,48 @@ func TestRefusedFile(t *testing.T) {
 	}
 	if got := h.runWith(fleet(3, 0), 1, "diff", "-"); !strings.Contains(got.stdout, "Guard     passes: 0 of 1 peer disrupted") {
 		t.Errorf("diff says\n%s", got.stdout)
+	}
+}
+
+// An apply whose topology cannot be kept changes nothing, be there a file before or not.
+func TestApplyThatCannotBeKept(t *testing.T) {
+	h := newHost(t)
+	blocked := h.Path("/var/lib/podnet/.last-good.yaml.new")
+	block := func() {
+		if err := os.MkdirAll(blocked, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuses := func(file string) {
+		t.Helper()
+		before, files := h.State(), h.Files()
+		got := h.runWith(file, 2, "apply", "--allow-disruption", "-")
+		for _, says := range []string{blocked, "nothing has changed", "make that writable"} {
+			if !strings.Contains(got.stderr, says) {
+				t.Errorf("apply lacks %q: %s", says, got.stderr)
+			}
+		}
+		if err := lab.SameState(before, h.State()); err != nil {
+			t.Error(err)
+		}
+		after := h.Files()
+		delete(files, "/run/podnet/lock")
+		delete(after, "/run/podnet/lock")
+		if !maps.Equal(files, after) {
+			t.Errorf("files before\n%v\nand after\n%v", files, after)
+		}
+	}
+	block()
+	refuses(fleet(20, 0))
+	if err := os.Remove(blocked); err != nil {
+		t.Fatal(err)
+	}
+	h.runWith(fleet(20, 0), 0, "apply", "-")
+	block()
+	refuses(fleet(10, 0))
+	h.run(0, "diff")
+	if got := h.run(1, "status"); strings.Contains(got.stdout, "StaleTopology") {
+		t.Errorf("status says\n%s", got.stdout)
 	}
 }
 
