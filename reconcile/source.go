@@ -35,13 +35,20 @@ func NewSource(paths state.Paths, witness Witness) *Source {
 	return &Source{paths: paths, witness: witness, files: contents{}, parsed: map[string]parsed{}, clock: now}
 }
 
-// read parses a file, unless its content is known.
+// read parses a file, unless its content is known. Where the file in place and another hold the same, it is the one in place
+// that messages name: it is there that people look.
 func (s *Source) read(path string) (parsed, content, error) {
 	c, err := s.files.read(path)
 	if err != nil {
 		return parsed{}, content{}, err
 	}
 	p := s.parse(path, c)
+	if path == s.paths.Topology && p.topology != nil && p.topology.File != path {
+		renamed := *p.topology
+		renamed.File = path
+		p.topology = &renamed
+		s.parsed[c.digest] = p
+	}
 	return p, c, p.err
 }
 

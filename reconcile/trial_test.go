@@ -95,6 +95,9 @@ func (n *files) follows(want, origin, reason string) {
 	if got != want || want != "" && v.Origin != origin || v.OnDisk.Reason != reason {
 		n.Errorf("follows %q of %s, want %q of %s; on disk %+v, want the reason %q", got, v.Origin, want, origin, v.OnDisk, reason)
 	}
+	if v.Topology != nil && v.Origin == OriginFile && v.Topology.File != n.paths.Topology {
+		n.Errorf("the file in place is said to be %s", v.Topology.File)
+	}
 }
 
 // holds checks the file in place, the last good one, and that there is no trial.
