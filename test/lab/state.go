@@ -84,24 +84,43 @@ func text(o map[string]any) string {
 	return string(data)
 }
 
-// settle waits, once, until the kernel is through with the node's own link: the carrier and the IPv6 addresses come up
-// some time after the command that asked for them.
+// settle waits until the kernel is through with the links and their IPv6 addresses: carriers come up, and addresses get their
+// local routes, some time after the command that asked for them.
 func (n *Node) settle() {
 	n.lab.Helper()
-	if n.settled {
-		return
-	}
-	n.settled = true
-	Eventually(n.lab, Patience, n.Host+": eth0 up", func() error {
-		link, err := n.Exec("ip", "link", "show", "dev", "eth0")
+	Eventually(n.lab, Patience, n.Host+": eth0 up, and a local route for each IPv6 address", func() error {
+		links, err := n.objects("ip -j -6 addr")
 		if err != nil {
 			return err
 		}
-		local, err := n.Exec("ip", "-6", "route", "show", "table", "local", "dev", "eth0")
-		if err == nil && (!strings.Contains(link, "state UP") || strings.Count(local, "local ") < 2) {
-			err = fmt.Errorf("%s%s", link, local)
+		routes, err := n.objects("ip -j -6 route show table local")
+		if err != nil {
+			return err
 		}
-		return err
+		local := map[string]bool{}
+		for _, r := range routes {
+			if r["type"] == "local" {
+				local[fmt.Sprint(r["dst"], " ", r["dev"])] = true
+			}
+		}
+		up := map[any]bool{}
+		for _, l := range links {
+			if l["operstate"] == "DOWN" {
+				continue
+			}
+			addrs, _ := l["addr_info"].([]any)
+			for _, a := range addrs {
+				if address := fmt.Sprint(a.(map[string]any)["local"], " ", l["ifname"]); !local[address] {
+					return fmt.Errorf("no local route for %s", address)
+				}
+			}
+			up[l["ifname"]] = len(addrs) > 1
+		}
+		if !n.settled && !up["eth0"] {
+			return fmt.Errorf("%v", links)
+		}
+		n.settled = true
+		return nil
 	})
 }
 
