@@ -160,16 +160,19 @@ func (h *host) state() string {
 	return strings.ReplaceAll(b.String(), " tentative", "") + strings.Join(leaseFiles(h.t, h), "\n")
 }
 
-// settle waits until the bridge has noticed that it has a port, which it does a while after the port.
+// settle waits until the bridges, the plugins' and the foreign one, have noticed that they have a port, which they do a while
+// after the port.
 func (h *host) settle() {
 	h.t.Helper()
-	lab.Eventually(h.t, lab.Patience, "carrier of br0", func() error {
-		links := h.Sh("ip -o link show")
-		if strings.Contains(links, "master br0 state UP") && strings.Contains(links, "br0: <NO-CARRIER") {
-			return errors.New("none")
-		}
-		return nil
-	})
+	for _, bridge := range []string{"br0", "other0"} {
+		lab.Eventually(h.t, lab.Patience, "carrier of "+bridge, func() error {
+			links, routes := h.Sh("ip -o link show"), h.Sh("ip route show dev "+bridge)
+			if strings.Contains(links, "master "+bridge+" state UP") && (strings.Contains(links, bridge+": <NO-CARRIER") || strings.Contains(routes, "linkdown")) {
+				return errors.New("none")
+			}
+			return nil
+		})
+	}
 }
 
 // leaseFiles are the names of the leases in the network's directory.
