@@ -76,7 +76,7 @@ func (e *Engine) ViewAs(id Identity, t, inForce *schema.Topology) (View, error) 
 		return View{}, err
 	}
 	v := View{Topology: t, Node: node, InForce: inForce}
-	if v.Facts, err = e.node.Facts(node.IP); err != nil {
+	if v.Facts, err = e.node.Facts(node); err != nil {
 		return v, err
 	}
 	if v.Want, err = e.desired(t, node, v.Facts); err != nil {

@@ -64,9 +64,10 @@ func NewPlan(v View, live *state.Live) *Plan {
 	return p
 }
 
-// cause: what the topology in force asks for too has drifted, and so has what neither asks for.
+// cause: what the topology in force asks for too has drifted, and so has what neither asks for. A setting of somebody else's
+// link never was podnet's.
 func (p *Plan) cause(s *Step) Cause {
-	if p.Before == nil {
+	if sysctl, is := s.Want.(state.Sysctl); p.Before == nil || is && sysctl.Link {
 		return CauseChange
 	}
 	asked, _, found := p.Before.Find(s.Key())

@@ -88,7 +88,7 @@ func (n *Node) subnetRoutes(live *Live) (routed map[Key]bool, err error) {
 			continue
 		}
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-			err = errors.Join(err, n.dumpKernelRoutes(family, n.index(l.Device), func() {}, func(r liveRoute) {
+			err = errors.Join(err, n.dumpRoutesOf(family, unix.RTPROT_KERNEL, n.index(l.Device), func() {}, func(r liveRoute) {
 				if routed == nil {
 					routed = map[Key]bool{}
 				}

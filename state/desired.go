@@ -173,6 +173,8 @@ func (d *desired) masquerade(p netip.Prefix) string {
 	return strings.Join(append(rules, "-j MASQUERADE --random-fully"), "\n")
 }
 
+const forwardIPv6 = "net/ipv6/conf/all/forwarding"
+
 // forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes that it learned from
 // router advertisements, unless the links concerned are told beforehand to go on listening.
 func (d *desired) forwarding() {
@@ -187,7 +189,7 @@ func (d *desired) forwarding() {
 		d.set.Sysctls.Add(Sysctl{Path: acceptRA(name), Value: "2", After: after, Link: true}, OwnNode)
 		after = acceptRA(name)
 	}
-	d.set.Sysctls.Add(Sysctl{Path: "net/ipv6/conf/all/forwarding", Value: "1", After: after}, OwnNode)
+	d.set.Sysctls.Add(Sysctl{Path: forwardIPv6, Value: "1", After: after}, OwnNode)
 }
 
 // peer adds the way to another node's pods.

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,30 +17,33 @@ type Facts struct {
 	UnderlayMTU int      // its MTU; 0: there is none
 	IPLocal     bool     // the node's ip is on this host
 	IPv6        bool     // the kernel speaks IPv6
-	RAListeners []string // links that take router advertisements only as long as the host does not forward
+	RAListeners []string // links that switching IPv6 forwarding on would have stop listening to routers
 }
 
-// Facts looks the host over for a node with this underlay address: after LocalAddrs, at what that has seen.
-func (n *Node) Facts(ip netip.Addr) (Facts, error) {
+// Facts looks the host over for a node's entry: after LocalAddrs, at what that has seen.
+func (n *Node) Facts(node *schema.Node) (Facts, error) {
 	if !n.begun {
 		if err := n.look(); err != nil {
 			return Facts{}, err
 		}
 	}
-	f := Facts{IPv6: exists("/proc/sys/net/ipv6"), RAListeners: n.raListeners()}
-	index := n.holder(ip)
+	f := Facts{IPv6: exists("/proc/sys/net/ipv6")}
+	index := n.holder(node.IP)
 	f.IPLocal = index != 0
 	f.Underlay = n.name(index)
 	var err error
 	if l := n.links[f.Underlay]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
-		if f.Underlay, err = n.defaultLink(ip); err != nil {
+		if f.Underlay, err = n.defaultLink(node.IP); err != nil {
 			return Facts{}, err
 		}
 	}
 	if l := n.links[f.Underlay]; l != nil {
 		f.UnderlayMTU = l.Attrs().MTU
 	}
-	return f, nil
+	if slices.ContainsFunc(node.PodCIDRs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		f.RAListeners, err = n.raListeners(f.Underlay)
+	}
+	return f, err
 }
 
 // LocalAddrs are all addresses of this host. It begins a pass: the Facts and the Live that follow it are about the host
@@ -86,21 +91,46 @@ func (n *Node) defaultLink(ip netip.Addr) (string, error) {
 	return link, err
 }
 
-// raListeners are links with accept_ra=1, which stop listening the moment the host forwards. Podnet's own devices, pods'
-// veths and ports of any bridge have no router to listen to.
-func (n *Node) raListeners() []string {
+// raListeners are links with accept_ra=1, as long as the host does not forward: the moment it does they stop listening, and
+// the routes that they have learned go. A host that forwards already has none: there nobody loses anything, and a link that
+// begins to listen may believe a guest. Podnet's own devices, pods' veths and ports of any bridge have no router to listen to.
+func (n *Node) raListeners(underlay string) ([]string, error) {
+	if !SysctlIs(forwardIPv6, "0") {
+		return nil, nil
+	}
 	var out []string
 	for name, l := range n.links {
 		a := l.Attrs()
 		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= device.GroupDevice && a.Group <= device.GroupDeleting {
 			continue
 		}
-		if SysctlIs(acceptRA(name), "1") {
+		if !SysctlIs(acceptRA(name), "1") || !SysctlIs("net/ipv6/conf/"+name+"/forwarding", "0") {
+			continue
+		}
+		listens := name == underlay || !guestsBehind(l)
+		if !listens {
+			var err error
+			if listens, err = n.advertised(a.Index); err != nil {
+				return nil, err
+			}
+		}
+		if listens {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
-	return out
+	return out, nil
+}
+
+// guestsBehind says that a link is of a type that containers and virtual machines hang on, though a router may too.
+func guestsBehind(l netlink.Link) bool {
+	return slices.Contains([]string{"bridge", "veth", "tuntap"}, l.Type())
+}
+
+// advertised says whether a router has given the host a route over a link.
+func (n *Node) advertised(index int) (routed bool, err error) {
+	err = n.dumpRoutesOf(unix.AF_INET6, unix.RTPROT_RA, index, func() { routed = false }, func(liveRoute) { routed = true })
+	return routed, err
 }
 
 func acceptRA(name string) string { return "net/ipv6/conf/" + name + "/accept_ra" }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"golang.org/x/sys/unix"
 )
@@ -113,7 +114,7 @@ func TestEveryKindComesAndGoes(t *testing.T) {
 			node, paths := host(t)
 			before := kernel(t)
 			topology := load(t, "../examples/"+example+".yaml")
-			facts, err := node.Facts(topology.Nodes[0].IP)
+			facts, err := node.Facts(&topology.Nodes[0])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +150,7 @@ func kernel(t *testing.T) string {
 func TestBatchNamesTheObjectThatFailed(t *testing.T) {
 	node, paths := host(t)
 	topology := load(t, "../examples/minimal.yaml")
-	facts, err := node.Facts(topology.Nodes[0].IP)
+	facts, err := node.Facts(&topology.Nodes[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestBatchNamesTheObjectThatFailed(t *testing.T) {
 func TestDeleteIsExact(t *testing.T) {
 	node, paths := host(t)
 	topology := load(t, "../examples/minimal.yaml")
-	facts, _ := node.Facts(topology.Nodes[0].IP)
+	facts, _ := node.Facts(&topology.Nodes[0])
 	want := desired(t, topology, topology.Nodes[0].Name, facts, paths)
 	converge(t, node, want)
 	dst := want.Routes.Rows()[0].Dst.String()
@@ -269,16 +270,37 @@ func TestFacts(t *testing.T) {
 		{"192.0.2.99", "", 0, false},
 		{"127.0.0.1", "", 0, true},
 	} {
-		f, err := node.Facts(netip.MustParseAddr(c.ip))
+		f, err := node.Facts(&schema.Node{IP: netip.MustParseAddr(c.ip)})
 		if err != nil || f.Underlay != c.underlay || f.UnderlayMTU != c.mtu || f.IPLocal != c.local || !f.IPv6 {
 			t.Errorf("Facts(%s) = %+v, %v", c.ip, f, err)
 		}
 	}
 	run(t, "ip route add default via 192.0.2.1")
-	if f, err := node.Facts(netip.MustParseAddr("127.0.0.1")); err != nil || f.Underlay != "eth0" {
+	if f, err := node.Facts(&schema.Node{IP: netip.MustParseAddr("127.0.0.1")}); err != nil || f.Underlay != "eth0" {
 		t.Errorf("an address on lo is carried by the default route's link: %+v, %v", f, err)
 	}
-	if f, _ := node.Facts(netip.MustParseAddr("192.0.2.11")); strings.Join(f.RAListeners, " ") != "eth0 switch0" {
-		t.Errorf("listeners to router advertisements: %v", f.RAListeners)
+}
+
+// A link is told to go on listening to routers when the host is about to forward, unless only guests can be behind it.
+func TestRAListeners(t *testing.T) {
+	node, _ := host(t)
+	run(t, "ip link add link eth0 name uplink0 type macvlan")
+	run(t, "ip link add docker0 type bridge")
+	run(t, "ip link add virbr0 type bridge")
+	run(t, "ip link set virbr0 up")
+	run(t, "ip -6 route add default via 2001:db8:1::1 dev virbr0 onlink proto ra")
+	run(t, "ip link add link eth0 name odd0 type macvlan")
+	run(t, "sysctl -qw net.ipv6.conf.odd0.forwarding=1")
+	entry := &load(t, "../examples/ipv6-only.yaml").Nodes[0]
+	entry.IP = netip.MustParseAddr("192.0.2.11")
+	for _, c := range []struct{ do, want string }{
+		{"true", "eth0 uplink0 virbr0"},
+		{"sysctl -qw net.ipv6.conf.uplink0.accept_ra=2", "eth0 virbr0"},
+		{"sysctl -qw net.ipv6.conf.all.forwarding=1", ""},
+	} {
+		run(t, c.do)
+		if f, err := node.Facts(entry); err != nil || strings.Join(f.RAListeners, " ") != c.want {
+			t.Errorf("after %s: listeners to router advertisements: %v, %v; want %s", c.do, f.RAListeners, err, c.want)
+		}
 	}
 }

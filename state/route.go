@@ -78,11 +78,11 @@ func (n *Node) dumpRoutes(family uint8, reset func(), each func(liveRoute)) erro
 	}, reset, n.decoding(each))
 }
 
-// dumpKernelRoutes hands the routes that the kernel itself made over one link to each.
-func (n *Node) dumpKernelRoutes(family uint8, index int, reset func(), each func(liveRoute)) error {
+// dumpRoutesOf hands the main table's routes of a protocol over one link to each.
+func (n *Node) dumpRoutesOf(family, protocol uint8, index int, reset func(), each func(liveRoute)) error {
 	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.route(family, 0, 0, unix.RTPROT_KERNEL, 0, 0, 0)
+		m.route(family, 0, 0, protocol, 0, 0, 0)
 		m.attr32(unix.RTA_OIF, uint32(index))
 		return m.end()
 	}, reset, n.decoding(each))

@@ -33,6 +33,51 @@ func TestNobodyPosesAsRouter(t *testing.T) {
 	}
 }
 
+// Switching IPv6 forwarding on costs the host no router, also when it has to be done again, which is the only thing that is
+// healed: the setting of somebody else's link is not podnet's.
+func TestHostKeepsItsRouter(t *testing.T) {
+	l, _ := nodes(t, "node-a")
+	n := l.Nodes[0]
+	n.SetSysctl("net/ipv6/conf/eth0/accept_ra", "1")
+	before := routedBy(t, l, n)
+	n.Start()
+	n.AwaitInForce()
+	stays := func() {
+		t.Helper()
+		if after := n.Sh("ip -6 route show default proto ra"); !strings.Contains(after, strings.Fields(before)[2]) {
+			t.Errorf("the router has gone, from %qto %q", before, after)
+		}
+	}
+	stays()
+	n.SetSysctl("net/ipv6/conf/eth0/accept_ra", "1")
+	n.SetSysctl("net/ipv6/conf/all/forwarding", "0")
+	before = routedBy(t, l, n)
+	n.AwaitInForce()
+	stays()
+	if s, err := n.Status(); err != nil || s.HealedTotal["sysctl"] != 1 {
+		t.Errorf("healed %v, %v; want the forwarding", s.HealedTotal, err)
+	}
+}
+
+// What forwards already has no router to lose: no link begins to listen, least of all one that guests of somebody else hang on.
+func TestForwardingHostBelievesNobodyNew(t *testing.T) {
+	l, _ := nodes(t, "node-a")
+	n := l.Nodes[0]
+	n.SetSysctl("net/ipv6/conf/eth0/accept_ra", "1")
+	n.SetSysctl("net/ipv6/conf/all/forwarding", "1")
+	n.Start()
+	n.AwaitInForce()
+	n.Sh("ip link add guests type bridge")
+	n.SetSysctl("net/ipv6/conf/guests/accept_ra", "1")
+	exits(t, n.Podnetctl("diff"), 0, "diff with a bridge of somebody else")
+	exits(t, n.Podnetctl("apply"), 0, "apply with a bridge of somebody else")
+	for _, link := range []string{"eth0", "guests"} {
+		if got, err := n.Sysctl("net/ipv6/conf/" + link + "/accept_ra"); err != nil || got != "1" {
+			t.Errorf("accept_ra of %s is %s, %v; want 1", link, got, err)
+		}
+	}
+}
+
 // routedBy has the underlay's router advertise itself, which the node believes, and returns the routes of all whom it believes
 // by then.
 func routedBy(t *testing.T, l *lab.Lab, n *lab.Node) string {
