@@ -112,26 +112,31 @@ func (d *desired) links() {
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
 		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
 	}, OwnNode)
-	if d.facts.IPv6 && d.mtu >= minIPv6MTU { // a smaller device has no IPv6 at all
-		d.tunnelSettings()
-		d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(false)))
-	}
+	d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(true), d.speaks(false)))
+	d.linkSettings(d.tunnel(), d.tunnelSettings())
 	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
 	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
 }
 
-func (d *desired) tunnelSettings() {
+func (d *desired) tunnelSettings() []device.Setting {
 	conf := "net/ipv6/conf/" + d.tunnel() + "/"
 	settings := []device.Setting{device.IgnoreRouters(d.tunnel())}
 	if d.speaks(false) {
 		settings = append(settings, device.Setting{Path: conf + "disable_ipv6", Value: "0"})
 	}
-	none := device.Setting{Path: conf + "addr_gen_mode", Value: "1"} // no address of its own, no traffic of its own
-	d.linkSettings(d.tunnel(), append(settings, none))
+	settings = append(settings, device.Setting{Path: conf + "addr_gen_mode", Value: "1"}) // none: no address and no traffic of its own
+	if d.speaks(true) {
+		settings = append(settings, device.Forward(d.tunnel()))
+	}
+	return settings
 }
 
+// linkSettings adds a device's settings but those of IPv6 where it has none at all: where the kernel has not, or its MTU is less.
 func (d *desired) linkSettings(name string, settings []device.Setting) {
 	for _, s := range settings {
+		if strings.HasPrefix(s.Path, "net/ipv6/") && (!d.facts.IPv6 || d.mtu < minIPv6MTU) {
+			continue
+		}
 		d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: name}, OwnNode)
 	}
 }
@@ -173,13 +178,16 @@ func (d *desired) masquerade(p netip.Prefix) string {
 	return strings.Join(append(rules, "-j MASQUERADE --random-fully"), "\n")
 }
 
-const forwardIPv6 = "net/ipv6/conf/all/forwarding"
+const (
+	forwardIPv4 = "net/ipv4/ip_forward"
+	forwardIPv6 = "net/ipv6/conf/all/forwarding"
+)
 
 // forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes that it learned from
 // router advertisements, unless the links concerned are told beforehand to go on listening.
 func (d *desired) forwarding() {
 	if d.speaks(true) {
-		d.set.Sysctls.Add(Sysctl{Path: "net/ipv4/ip_forward", Value: "1"}, OwnNode)
+		d.set.Sysctls.Add(Sysctl{Path: forwardIPv4, Value: "1"}, OwnNode)
 	}
 	if !d.speaks(false) {
 		return

@@ -57,12 +57,14 @@ func TestDesired(t *testing.T) {
 	got := text(desired(t, load(t, "../examples/dual-stack.yaml"), "node-b", ethernet, state.DefaultPaths("")))
 	want := `link cni0 bridge mtu 1450 address f6:d2:18:5e:88:b9
 link podnet.1 vxlan mtu 1450 address 2e:bb:e1:af:6c:59 id 1 dstport 8472 local 192.0.2.12
-sysctl net/ipv6/conf/podnet.1/accept_ra = 0
-sysctl net/ipv6/conf/podnet.1/disable_ipv6 = 0
-sysctl net/ipv6/conf/podnet.1/addr_gen_mode = 1
 sysctl net/ipv6/conf/cni0/accept_ra = 0
 sysctl net/ipv6/conf/cni0/disable_ipv6 = 0
 sysctl net/ipv6/conf/cni0/accept_dad = 0
+sysctl net/ipv4/conf/cni0/forwarding = 1
+sysctl net/ipv6/conf/podnet.1/accept_ra = 0
+sysctl net/ipv6/conf/podnet.1/disable_ipv6 = 0
+sysctl net/ipv6/conf/podnet.1/addr_gen_mode = 1
+sysctl net/ipv4/conf/podnet.1/forwarding = 1
 addr 10.244.1.1/24 dev cni0
 addr 10.244.1.0/32 dev podnet.1
 addr fd00:10:244:1::1/64 dev cni0

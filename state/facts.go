@@ -37,6 +37,7 @@ func (n *Node) Facts(node *schema.Node) (Facts, error) {
 			return Facts{}, err
 		}
 	}
+	n.underlay = f.Underlay
 	if l := n.links[f.Underlay]; l != nil {
 		f.UnderlayMTU = l.Attrs().MTU
 	}

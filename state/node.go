@@ -19,10 +19,11 @@ type Node struct {
 	rtnl   *rtnl
 	nft    *rtnl // nil: without nftables in this kernel
 
-	links map[string]netlink.Link // as of the last look, and what has been made since
-	names map[int]string
-	addrs []netlink.Addr
-	begun bool // LocalAddrs has looked at links and addresses for the Live to come
+	links    map[string]netlink.Link // as of the last look, and what has been made since
+	names    map[int]string
+	addrs    []netlink.Addr
+	underlay string // as of the last Facts
+	begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
 
 	live  Live                // its tables are filled anew by each Live
 	rules map[uint8]ruleCache // by family

@@ -2,7 +2,9 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/podnet/podnet/state/device"
 )
@@ -41,13 +43,31 @@ func listLinkSysctls(_ *Node, want *Set, live *Live) error {
 	return readSysctls(&want.LinkSysctls, &live.LinkSysctls)
 }
 
-func listSysctls(_ *Node, want *Set, live *Live) error {
+func listSysctls(n *Node, want *Set, live *Live) error {
+	err := readSysctls(&want.Sysctls, &live.Sysctls)
 	for _, a := range want.Addrs.Rows() {
 		if a.Prefix.Addr().Is4() && a.Prefix.IsSingleIP() { // the tunnel's, if pods speak IPv4
 			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device)...)
 		}
 	}
-	return readSysctls(&want.Sysctls, &live.Sysctls)
+	if slices.Contains(live.Sysctls.Rows(), Sysctl{Path: forwardIPv4, Value: "1"}) {
+		live.Conflicts = append(live.Conflicts, dropsAnswers(n.underlay)...)
+	}
+	return err
+}
+
+// dropsAnswers: a host that forwards has links that do not if somebody has set them so, or what new ones begin with. What comes
+// in by them for pods is dropped, the answers to masqueraded packets included.
+func dropsAnswers(underlay string) []Conflict {
+	path := "net/ipv4/conf/" + underlay + "/forwarding"
+	if !SysctlIs(path, "0") {
+		return nil
+	}
+	return []Conflict{{
+		Key:    Key{Kind: KindSysctl, Name: path},
+		Owner:  fmt.Sprintf("off (0): what comes in by %s for pods is dropped, answers from outside of the cluster too", underlay),
+		Remedy: "sysctl -w " + path + "=1",
+	}}
 }
 
 // strictReversePath: a packet that another node sends to a pod here from its underlay address comes in over the tunnel and

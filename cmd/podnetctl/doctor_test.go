@@ -130,6 +130,7 @@ func TestDoctor(t *testing.T) {
 		{"another conflist first", "conflist-order", doctor.Error, file("/etc/cni/net.d/05-other net.conflist", "{}")},
 		{"somebody else's conflist in place", "foreign-conflist", doctor.Error, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
 		{"strict reverse path filter", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
+		{"an underlay that does not forward", "forwarding-off", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/forwarding", "0") }},
 		{"rules of iptables-legacy", "iptables-mixed", doctor.Warning, sh("iptables-legacy -A FORWARD -s 198.51.100.1 -j DROP")},
 		{"iptables-legacy drops", "iptables-mixed", doctor.Error, sh("iptables-legacy -P FORWARD DROP")},
 		{"an underlay too small", "underlay-mtu", doctor.Error, and(file(lab.TopologyPath, strings.Replace(valid, "nodes:", "network: {mtu: 1480}\nnodes:", 1)), func(h host) { h.run(0, "apply") })},

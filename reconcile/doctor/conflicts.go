@@ -28,6 +28,8 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 		return "input-closed", Error, "the tunnel's packets have to get in"
 	case c.Key.Kind == state.KindChain:
 		return "foreign-chain", Error, "it decides over pods' packets beside podnet's chains"
+	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/forwarding"):
+		return "forwarding-off", Warning, "the link that pods' packets leave the host by has to forward what comes back"
 	case c.Key.Kind == state.KindSysctl:
 		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on the tunnel"
 	case c.Key.Kind == state.KindAddr:

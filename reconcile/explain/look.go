@@ -23,8 +23,9 @@ func Survey(n *state.Node, v reconcile.View) (*Site, error) {
 	for _, a := range s.Addrs {
 		s.Links[a.Link] = n.HostLink(a.Link)
 	}
-	for four, name := range map[bool]string{true: "ipv4", false: "ipv6"} {
-		s.Forwards[four] = state.SysctlIs("net/"+name+"/conf/"+s.Bridge.Name+"/forwarding", "1")
+	// What the kernel goes by.
+	for four, setting := range map[bool]string{true: "net/ipv4/conf/" + s.Bridge.Name + "/forwarding", false: "net/ipv6/conf/all/forwarding"} {
+		s.Forwards[four] = state.SysctlIs(setting, "1")
 		s.Bridged = s.Bridged || state.BridgeFiltered(!four)
 		if !s.speaks(four) {
 			continue

@@ -4,14 +4,17 @@ package device
 // next port that leaves, unless somebody has changed it since its creation.
 func FirstMTU(mtu int) int { return mtu - 1 }
 
-// BridgeSettings are podnet's bridge's before it goes up, with what else it needs if pods speak IPv6: without that its
-// link-local address is tentative for two seconds after the first carrier, and the first pod cannot be reached.
-func BridgeSettings(bridge string, ipv6 bool) []Setting {
+// BridgeSettings are podnet's bridge's before it goes up, by the families that pods speak. Without accept_dad=0 its link-local
+// address is tentative for two seconds after the first carrier, and the first pod cannot be reached.
+func BridgeSettings(bridge string, ipv4, ipv6 bool) []Setting {
 	settings := []Setting{IgnoreRouters(bridge)}
 	if ipv6 {
 		settings = append(settings,
 			Setting{"net/ipv6/conf/" + bridge + "/disable_ipv6", "0"},
 			Setting{"net/ipv6/conf/" + bridge + "/accept_dad", "0"})
+	}
+	if ipv4 {
+		settings = append(settings, Forward(bridge))
 	}
 	return settings
 }
@@ -19,3 +22,7 @@ func BridgeSettings(bridge string, ipv6 bool) []Setting {
 // IgnoreRouters keeps a link that pods or the tunnel's packets come in by from taking any of them for the host's IPv6
 // router, whether pods speak IPv6 or not: the kernel does by default.
 func IgnoreRouters(link string) Setting { return Setting{"net/ipv6/conf/" + link + "/accept_ra", "0"} }
+
+// Forward has the host forward what IPv4 comes in by a link, whatever new links begin with. Of IPv6 the kernel asks the host's
+// setting alone.
+func Forward(link string) Setting { return Setting{"net/ipv4/conf/" + link + "/forwarding", "1"} }

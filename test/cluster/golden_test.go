@@ -118,6 +118,7 @@ func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 		lab.WithoutForeign(n.Firewall("iptables-save")), lab.WithoutForeign(n.Firewall("ip6tables-save")))
 	for _, path := range []string{
 		"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/eth0/accept_ra",
+		"net/ipv4/conf/" + bridge + "/forwarding", "net/ipv4/conf/" + vxlan + "/forwarding",
 		"net/ipv6/conf/" + bridge + "/accept_ra", "net/ipv6/conf/" + vxlan + "/accept_ra",
 		"net/ipv6/conf/" + bridge + "/accept_dad", "net/ipv6/conf/" + bridge + "/disable_ipv6",
 		"net/ipv6/conf/" + vxlan + "/addr_gen_mode", "net/ipv6/conf/" + vxlan + "/disable_ipv6",

@@ -28,6 +28,21 @@ func TestEventsHeal(t *testing.T) {
 	exits(t, n.Podnetctl("status"), 0, "status after all that")
 }
 
+// A host that forwards, and on which new links do not, forwards for pods.
+func TestForwardsWhateverLinksBeginWith(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	for _, n := range l.Nodes {
+		n.SetSysctl("net/ipv4/ip_forward", "1")
+		n.SetSysctl("net/ipv4/conf/default/forwarding", "0")
+		n.Start()
+		n.AwaitInForce()
+		if err := n.CheckPeers(topology); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reach(t, l.Nodes[0].Pod("web"), l.Nodes[1].Pod("db"))
+}
+
 // Pods on both nodes, and new ones, talk after every harm, the loss of the bridge included: the old pods get their ports
 // back.
 func TestPodsTalkAfterHealing(t *testing.T) {

@@ -124,6 +124,7 @@ var faults = []fault{
 	{name: "route gone", on: sh("ip route del 10.244.1.0/24"), kind: "route", cause: "route to node-b's pods is gone"},
 	{name: "route gone, and no default", on: sh("ip route del 10.244.1.0/24", "ip route del default"), kind: "route", cause: "route to node-b's pods is gone"},
 	{name: "forwarding off", on: sh("sysctl -qw net.ipv4.ip_forward=0"), kind: "route", cause: "forwarding was switched off"},
+	{name: "the bridge's forwarding off", on: sh("sysctl -qw net.ipv4.conf.cni0.forwarding=0"), kind: "route", cause: "forwarding was switched off"},
 	{name: "wrong neighbour", on: sh("ip neigh replace 10.244.1.0 lladdr 02:00:00:00:00:99 dev podnet.1 nud permanent"), kind: "neighbour", cause: "no node of this cluster"},
 	{name: "neighbour gone", on: sh("ip neigh del 10.244.1.0 dev podnet.1"), kind: "neighbour", cause: "neighbour entry of node-b is gone"},
 	{name: "FDB entry to the wrong node", on: sh("bridge fdb replace $MAC dev podnet.1 dst 192.0.2.66 self permanent"), kind: "fdb",

@@ -98,20 +98,17 @@ func (c *config) prepareBridge(req *protocol.Request) error {
 	if c.Podnet == nil {
 		return writeSettings(device.IgnoreRouters(c.Bridge))
 	}
-	ipv6, err := c.speaksIPv6(req)
+	if c.IPAM.Type != hostlocal.Type {
+		return writeSettings(device.BridgeSettings(c.Bridge, c.layer3(), c.layer3())...)
+	}
+	sets, err := hostlocal.Sets(req)
 	if err != nil {
 		return err
 	}
-	return writeSettings(device.BridgeSettings(c.Bridge, ipv6)...)
-}
-
-// speaksIPv6 says whether pods get IPv6 addresses, as far as it is known before they do.
-func (c *config) speaksIPv6(req *protocol.Request) (bool, error) {
-	if c.IPAM.Type != hostlocal.Type {
-		return c.layer3(), nil
+	speaks := func(ipv4 bool) bool {
+		return slices.ContainsFunc(sets, func(s ipam.Set) bool { return s[0].Subnet.Addr().Is4() == ipv4 })
 	}
-	sets, err := hostlocal.Sets(req)
-	return slices.ContainsFunc(sets, func(s ipam.Set) bool { return s[0].Subnet.Addr().Is6() }), err
+	return writeSettings(device.BridgeSettings(c.Bridge, speaks(true), speaks(false))...)
 }
 
 func writeSettings(settings ...device.Setting) error {

@@ -211,6 +211,19 @@ func TestIPv6OfOwnBridge(t *testing.T) {
 	}
 }
 
+// podnet's bridge forwards on a host that does, whatever new links begin with.
+func TestOwnBridgeForwards(t *testing.T) {
+	for ranges, want := range map[string]string{ranges4: "1", ranges6: "0"} {
+		h := newHost(t)
+		h.SetSysctl("net/ipv4/ip_forward", "1")
+		h.SetSysctl("net/ipv4/conf/default/forwarding", "0")
+		h.must(on(h.NewPod("a"), h.conf(`"isGateway":true,"podnet":{}`, ranges)).with("ADD"))
+		if got, err := h.Sysctl("net/ipv4/conf/br0/forwarding"); err != nil || got != want {
+			t.Errorf("%s: forwarding is %s, %v; want %s", ranges, got, err, want)
+		}
+	}
+}
+
 // An ADD that was killed, or repeated: the second builds the same attachment again, with the same address.
 func TestRepeatedAdd(t *testing.T) {
 	h := newHost(t).withoutDAD()
