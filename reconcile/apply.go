@@ -58,7 +58,8 @@ type applier struct {
 }
 
 func (a *applier) fail(s *Step, err error) {
-	if s.Op != state.Update || s.Replace != "" { // what could not be changed in place still carries what is on it
+	// What could not be changed in place still carries what is on it, but a setting that was refused is no ground for the next.
+	if s.Op != state.Update || s.Replace != "" || s.Kind == state.KindSysctl {
 		a.failed[s.Key()] = err
 	}
 	if a.own == nil && s.Kind.Own() {

@@ -50,7 +50,7 @@ type differ struct {
 	live  *state.Live
 	steps []*Step
 	gone  map[state.Key]bool // deleted before anything is made
-	reset map[string]bool    // devices that get another MAC: the kernel forgets their neighbours
+	reset map[string]bool    // devices whose neighbours the kernel forgets
 	dying map[state.Key]bool // deleted in the end
 }
 
@@ -91,10 +91,14 @@ func (d *differ) add(s *Step) {
 	}
 }
 
-// resets says that a device stays and gets another MAC.
+// resets says that a device stays and the kernel forgets its neighbours: it gets another MAC, or resolves addresses again.
 func (s *Step) resets() bool {
 	want, is := s.Want.(state.Link)
-	return is && s.Op == state.Update && s.Replace == "" && want.MAC != s.Have.(state.Link).MAC
+	if !is || s.Op != state.Update || s.Replace != "" {
+		return false
+	}
+	have := s.Have.(state.Link)
+	return want.MAC != have.MAC || want.NoARP != have.NoARP
 }
 
 // makeRoom moves the deletion of a device to the front that could not exist beside a new one.

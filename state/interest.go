@@ -65,11 +65,14 @@ func (in *interest) message(typ uint16, body []byte) bool {
 }
 
 func (in *interest) link(body []byte) bool {
-	if len(body) < ifInfoLen || body[0] == unix.AF_BRIDGE {
-		return false // a port's state
+	if len(body) < ifInfoLen {
+		return false
+	}
+	if body[0] == unix.AF_BRIDGE {
+		return in.port(body)
 	}
 	ours := in.indices[int32(native.Uint32(body[4:]))]
-	pod, port := false, false
+	pod, port, up := false, false, native.Uint32(body[8:])&unix.IFF_UP != 0
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_GROUP:
@@ -81,7 +84,21 @@ func (in *interest) link(body []byte) bool {
 			ours = ours || in.names[unix.ByteSliceToString(v)]
 		}
 	})
-	return ours || pod && !port // pods come and go all day; one that has lost its bridge is news
+	return ours || pod && !(port && up) // pods come and go all day; one that has lost its bridge, or its way there, is news
+}
+
+// port: of the options of bridges' ports, which change with every pod, the one that cuts a pod off is news.
+func (in *interest) port(body []byte) bool {
+	ours, isolated := false, false
+	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFLA_MASTER:
+			ours = in.indices[int32(number(v))]
+		case unix.IFLA_PROTINFO:
+			attrs(v, func(typ uint16, v []byte) { isolated = isolated || typ == portIsolated && number(v) == 1 })
+		}
+	})
+	return ours && isolated
 }
 
 // neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just as it should be is not,

@@ -20,6 +20,7 @@ type Link struct {
 	MAC    MAC
 	MTU    int
 	Group  uint32
+	NoARP  bool // it resolves nobody; podnet's do
 
 	// The rest is the vxlan device's alone.
 	VNI      uint32
@@ -50,6 +51,7 @@ func (l Link) Attrs() string {
 		text string
 	}{
 		{l.Group != device.GroupDevice, fmt.Sprintf("group %d", l.Group)},
+		{l.NoARP, "arp off"},
 		{l.Learning, "learning"},
 		{l.Lower != 0, fmt.Sprintf("dev %d", l.Lower)},
 		{l.Remote.IsValid(), "remote " + l.Remote.String()},
@@ -62,7 +64,7 @@ func (l Link) Attrs() string {
 	return s
 }
 
-// MustReplace: the kernel changes MTU, MAC, group, local address and learning of a live device, and nothing else.
+// MustReplace: the kernel changes MTU, MAC, group, ARP, local address and learning of a live device, and nothing else.
 func (l Link) MustReplace(have Resource) string {
 	h := have.(Link)
 	switch {
@@ -92,7 +94,7 @@ func (l Link) Collides(other Link) bool {
 // what all links have.
 func linkOf(l netlink.Link) Link {
 	a := l.Attrs()
-	r := Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, Master: a.MasterIndex}
+	r := Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, NoARP: a.RawFlags&unix.IFF_NOARP != 0, Master: a.MasterIndex}
 	copy(r.MAC[:], a.HardwareAddr)
 	if v, ok := l.(*netlink.Vxlan); ok {
 		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
@@ -214,6 +216,9 @@ func (n *Node) changeLink(have, want Link) error {
 	msg.Index = int32(index)
 	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
 	req.AddData(msg)
+	if have.NoARP {
+		msg.Change = unix.IFF_NOARP
+	}
 	if have.MTU != want.MTU {
 		req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(want.MTU))))
 	}

@@ -11,11 +11,14 @@ import (
 )
 
 // Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge that is made anew has
-// none, and its pods, though alive, talk to nobody until they get theirs back.
+// none, and its pods, though alive, talk to nobody until they get theirs back; nor do those whose veth is down, or whose port is
+// kept apart from other isolated ones.
 type Port struct {
-	Device  string
-	Bridge  string // "": none
-	Hairpin bool
+	Device   string
+	Bridge   string // "": none
+	Hairpin  bool
+	Isolated bool // podnet's never are
+	Down     bool // the veth itself, whether the pod's end is up or not; podnet's never are
 }
 
 func (p Port) Key() Key     { return Key{Kind: KindBridgePort, Name: p.Device} }
@@ -29,6 +32,12 @@ func (p Port) Attrs() string {
 	}
 	if p.Hairpin {
 		s += " hairpin on"
+	}
+	if p.Isolated {
+		s += " isolated on"
+	}
+	if p.Down {
+		s += " down"
 	}
 	return s
 }
@@ -99,6 +108,7 @@ func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 	if len(body) < ifInfoLen {
 		return p, false
 	}
+	p.Down = native.Uint32(body[8:])&unix.IFF_UP == 0
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
@@ -110,7 +120,10 @@ func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 		case unix.IFLA_LINKINFO:
 			attrs(v, func(typ uint16, v []byte) {
 				if typ == infoSlaveData {
-					attrs(v, func(typ uint16, v []byte) { p.Hairpin = p.Hairpin || typ == portMode && number(v) == 1 })
+					attrs(v, func(typ uint16, v []byte) {
+						p.Hairpin = p.Hairpin || typ == portMode && number(v) == 1
+						p.Isolated = p.Isolated || typ == portIsolated && number(v) == 1
+					})
 				}
 			})
 		}
@@ -118,7 +131,7 @@ func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 	return p, ours
 }
 
-// applyPort puts a veth where it belongs. A pod that has gone in the meantime needs no place.
+// applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to, needs no place.
 func (n *Node) applyPort(c *Change) error {
 	if c.Op == Delete { // nobody takes a pod's port away
 		return nil
@@ -127,7 +140,7 @@ func (n *Node) applyPort(c *Change) error {
 	have, _ := c.Have.(Port)
 	bridge := n.index(want.Bridge)
 	veth, err := n.handle.LinkByName(want.Device)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
+	if errors.As(err, new(netlink.LinkNotFoundError)) || err == nil && veth.Attrs().Group != device.GroupPod {
 		return nil
 	}
 	if err == nil && bridge == 0 {
@@ -136,14 +149,26 @@ func (n *Node) applyPort(c *Change) error {
 	if err != nil {
 		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
 	}
-	if have.Bridge != want.Bridge {
-		err = n.handle.LinkSetMasterByIndex(veth, bridge)
-	}
-	if err == nil && (have.Bridge != want.Bridge || have.Hairpin != want.Hairpin) {
-		err = n.handle.LinkSetHairpin(veth, want.Hairpin)
-	}
-	if err != nil && !errors.Is(err, syscall.ENODEV) {
+	if err := n.setPort(veth, bridge, have, want); err != nil && !errors.Is(err, syscall.ENODEV) {
 		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
 	}
 	return nil
+}
+
+// setPort changes what differs. A port of another bridge begins with the kernel's options.
+func (n *Node) setPort(veth netlink.Link, bridge int, have, want Port) (err error) {
+	moved := have.Bridge != want.Bridge
+	if moved {
+		err = n.handle.LinkSetMasterByIndex(veth, bridge)
+	}
+	if err == nil && (moved || have.Hairpin != want.Hairpin) {
+		err = n.handle.LinkSetHairpin(veth, want.Hairpin)
+	}
+	if err == nil && !moved && have.Isolated != want.Isolated {
+		err = n.handle.LinkSetIsolated(veth, want.Isolated)
+	}
+	if err == nil && have.Down {
+		err = n.handle.LinkSetUp(veth)
+	}
+	return err
 }

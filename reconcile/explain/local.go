@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 
+	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/filter"
 )
 
@@ -18,7 +19,11 @@ func (f *Facts) localHops() []Hop {
 	}
 	port := f.portHop(f.To.Pod)
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
-		port = port.wrong("not isolated", "both ports are isolated: the bridge lets no frame pass between them", fmt.Sprintf("bridge link set dev %s isolated off", f.To.Pod.Veth.Device))
+		fix := apply
+		if f.To.Pod.Veth.Group != device.GroupPod {
+			fix = fmt.Sprintf("bridge link set dev %s isolated off", f.To.Pod.Veth.Device)
+		}
+		port = port.wrong("not isolated", "both ports are isolated: the bridge lets no frame pass between them", fix)
 	}
 	return append(hops, port, f.podHop(f.To.Pod))
 }

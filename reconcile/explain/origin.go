@@ -101,10 +101,9 @@ func (f *Facts) inside(p *PodFacts, commands ...string) string {
 func (f *Facts) portHop(p *PodFacts) Hop {
 	v, b := p.Veth, f.Bridge
 	h := Hop{Kind: "port", Detail: fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name)}
-	own := v.Group == device.GroupPod
-	fix := apply
-	if !own {
-		fix = fmt.Sprintf("ip link set %s master %s", v.Device, b.Name)
+	fix, up := apply, apply
+	if v.Group != device.GroupPod {
+		fix, up = fmt.Sprintf("ip link set %s master %s", v.Device, b.Name), fmt.Sprintf("ip link set %s up", v.Device)
 	}
 	switch {
 	case v.Device == "":
@@ -121,7 +120,7 @@ func (f *Facts) portHop(p *PodFacts) Hop {
 		return h.wrong("a port of "+b.Name, "the pod's port is missing: somebody has taken the veth off the bridge", fix)
 	case !v.Up:
 		h.Detail = v.Device + " is down"
-		return h.wrong("up", "the pod's host veth was set down", fmt.Sprintf("ip link set %s up", v.Device))
+		return h.wrong("up", "the pod's host veth was set down", up)
 	case !b.Up:
 		h.Detail = fmt.Sprintf("%s on %s, which is down", v.Device, b.Name)
 		return h.wrong("up", "somebody has set the bridge down", apply)

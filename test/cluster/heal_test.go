@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/contract"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -26,6 +29,55 @@ func TestEventsHeal(t *testing.T) {
 		t.Errorf("healedTotal is %v, %v; want what was healed", s.HealedTotal, err)
 	}
 	exits(t, n.Podnetctl("status"), 0, "status after all that")
+}
+
+// A pod's veth that somebody sets down, or keeps apart, is put right at once; one whose pod's end is down is as it should be, and
+// one that is about to be deleted is nobody's business any more.
+func TestPortHeals(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	a, b := n.Pod("web"), n.Pod("db")
+	veth := func(p *lab.Pod) string { return contract.HostVeth("podnet", p.ID, "eth0") }
+	reach(t, a, b)
+	healed := func(what, query, want string) {
+		t.Helper()
+		lab.Eventually(t, lab.Patience, what, func() error {
+			if out := n.Sh(query); !strings.Contains(out, want) {
+				return fmt.Errorf("no %q in %q", want, out)
+			}
+			return nil
+		})
+	}
+	n.Sh("ip link set " + veth(a) + " down")
+	healed("host veth down", "ip -o link show "+veth(a), ",UP")
+	for _, p := range []*lab.Pod{a, b} {
+		n.Sh("bridge link set dev " + veth(p) + " isolated on")
+		healed("isolated", "bridge -d link show dev "+veth(p), "isolated off")
+	}
+	reach(t, a, b)
+	if _, err := b.Sh("ip link set eth0 down"); err != nil {
+		t.Fatal(err)
+	}
+	exits(t, n.Podnetctl("diff"), 0, "diff with a pod's own end down")
+	n.Stop()
+	n.Sh("ip link set " + veth(b) + " group 7202 down")
+	exits(t, n.Podnetctl("apply"), 0, "apply with a veth that is being deleted")
+	if link := n.Sh("ip -o link show " + veth(b)); strings.Contains(link, ",UP") {
+		t.Errorf("it was set up: %s", link)
+	}
+}
+
+// Switching ARP on again has the kernel forget the neighbours that were made meanwhile: one pass makes them anew.
+func TestOnePassAfterARPOff(t *testing.T) {
+	l, topology := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	n.Stop()
+	n.Sh("ip link set podnet.1 arp off")
+	n.Sh("ip neigh replace 10.244.1.0 lladdr " + contract.VTEPMAC("lab", "node-b") + " dev podnet.1 nud permanent")
+	exits(t, n.Podnetctl("apply"), 0, "apply")
+	if err := n.CheckPeers(topology); err != nil {
+		t.Error(err)
+	}
 }
 
 // A host that forwards, and on which new links do not, forwards for pods.
