@@ -88,12 +88,22 @@ func (a *applier) makeRoom(k state.Kind, steps []*Step) {
 	}
 }
 
-// put makes and changes what is wanted of one kind.
+// put makes and changes what is wanted of one kind, at once but for what waits for one of the same.
 func (a *applier) put(k state.Kind, steps []*Step) {
 	var batch []*Step
+	change := func(s *Step) state.Change {
+		if s.Replace != "" {
+			return state.Change{Op: state.Create, Kind: k, Want: s.Want}
+		}
+		return s.Change
+	}
 	for _, s := range steps {
 		if s.Op == state.Delete || s.Result != Planned {
 			continue
+		}
+		if parent := s.Want.Parent(); parent.Kind == k && !parent.IsZero() {
+			a.run(k, batch, change)
+			batch = nil
 		}
 		if why := a.waits(s); why != nil {
 			s.Result, s.Err, s.waiting = Skipped, fmt.Errorf("%s %s: %w", k, s.Want.Name(), why), true
@@ -102,12 +112,7 @@ func (a *applier) put(k state.Kind, steps []*Step) {
 		}
 		batch = append(batch, s)
 	}
-	a.run(k, batch, func(s *Step) state.Change {
-		if s.Replace != "" {
-			return state.Change{Op: state.Create, Kind: k, Want: s.Want}
-		}
-		return s.Change
-	})
+	a.run(k, batch, change)
 }
 
 // waits says what a step cannot be done without.

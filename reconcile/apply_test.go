@@ -77,6 +77,8 @@ func plan(t *testing.T, from, to *schema.Topology, edit func(*state.Live)) *Plan
 
 const everything = `create link cni0
 create link podnet.1
+create sysctl net/ipv4/conf/cni0/forwarding
+create sysctl net/ipv4/conf/podnet.1/forwarding
 create addr 10.244.0.1/24
 create addr 10.244.0.0/32
 create link cni0
@@ -116,6 +118,7 @@ delete neigh 10.244.1.0`},
 		{"another port: the device anew, with all it carries", same, topology(t, func(t *schema.Topology) { t.Network.VXLAN.Port = 4789 }), nil,
 			`delete link podnet.1
 create link podnet.1
+create sysctl net/ipv4/conf/podnet.1/forwarding
 create addr 10.244.0.0/32
 create link podnet.1
 create neigh 10.244.1.0
@@ -124,6 +127,7 @@ create route 10.244.1.0/24`},
 		{"another name: the old device has the VNI", same, topology(t, func(t *schema.Topology) { t.Network.VXLAN.Name = "pod0" }), nil,
 			`delete link podnet.1
 create link pod0
+create sysctl net/ipv4/conf/pod0/forwarding
 create addr 10.244.0.0/32
 create link pod0
 create neigh 10.244.1.0
@@ -157,7 +161,7 @@ func TestApplyFailures(t *testing.T) {
 		{"10.244.1.0", nil, 1}, // the neighbour: routes do not die with it
 		{"10.244.1.0/24", nil, 1},
 		{"PODNET-FORWARD", []string{"10-podnet.conflist"}, 1},
-		{"podnet.1", []string{"10.244.0.0/32", "podnet.1", "10.244.1.0", schema.DeriveVTEPMAC("lab", "b").String(), "10.244.1.0/24", "10-podnet.conflist"}, 1},
+		{"podnet.1", []string{"net/ipv4/conf/podnet.1/forwarding", "10.244.0.0/32", "podnet.1", "10.244.1.0", schema.DeriveVTEPMAC("lab", "b").String(), "10.244.1.0/24", "10-podnet.conflist"}, 1},
 	} {
 		p := plan(t, nil, topology(t, nil), nil)
 		err := p.Apply(&node{fail: map[string]bool{c.fail: true}}, nil)
@@ -250,6 +254,24 @@ func TestForeignSuccessor(t *testing.T) {
 	}
 }
 
+// A host that forwards before a link was told to go on listening to routers has lost them.
+func TestForwardingWaits(t *testing.T) {
+	const listens, forwards = "net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/all/forwarding"
+	want, live := &state.Set{}, &state.Live{}
+	for path, value := range map[string]string{listens: "1", forwards: "0"} {
+		live.Sysctls.Add(state.Sysctl{Path: path, Value: value}, state.OwnNode)
+	}
+	want.Sysctls.Add(state.Sysctl{Path: listens, Value: "2", Link: true}, state.OwnNode)
+	want.Sysctls.Add(state.Sysctl{Path: forwards, Value: "1", After: listens}, state.OwnNode)
+	for fail, done := range map[string]string{"": "update sysctl " + listens + "\nupdate sysctl " + forwards, listens: ""} {
+		n := &node{fail: map[string]bool{fail: true}}
+		_ = (&Plan{Steps: Diff(want, live)}).Apply(n, nil) // what failed is known
+		if d := cmp.Diff(done, strings.Join(n.did, "\n")); d != "" {
+			t.Errorf("%q fails (-want +got):\n%s", fail, d)
+		}
+	}
+}
+
 // A kind that cannot be read is left alone, and the conflist waits for it.
 func TestUnknownKind(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) { live.Unknown[state.KindChain] = errors.New("iptables-save: busy") })
@@ -283,6 +305,7 @@ func TestLeftOver(t *testing.T) {
 	want := []string{
 		"iptables-save: busy",
 		"did not converge: delete link stray is still to be done",
+		"did not converge: create sysctl net/ipv4/conf/podnet.1/forwarding is still to be done",
 		"did not converge: create addr 10.244.0.0/32 is still to be done",
 		"did not converge: create link podnet.1 is still to be done",
 		"did not converge: create neigh 10.244.1.0 is still to be done",
