@@ -57,8 +57,13 @@ func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("veth %s: %w", v.name, err)
 	}
-	if err := answers[0].Err; err != nil {
-		return nil, errors.Join(fmt.Errorf("set options of veth %s: %w", v.name, err), deleteVeth(h, link))
+	if err = answers[0].Err; err != nil {
+		err = fmt.Errorf("set options of veth %s: %w", v.name, err)
+	} else {
+		err = writeSettings(device.IgnoreRouters(v.name)) // a port takes nothing in, but it is one only as long as there is a bridge
+	}
+	if err != nil {
+		return nil, errors.Join(err, deleteVeth(h, link))
 	}
 	return link, nil
 }

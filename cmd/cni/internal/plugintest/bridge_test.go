@@ -70,6 +70,18 @@ default via fd00:1::1 dev eth0 metric 1024 pref medium
 	}
 }
 
+// The host takes no pod for an IPv6 router, also while the bridge is gone and the host's end of its veth is a link by itself.
+func TestPodIsNoRouter(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	h.must(on(p, h.conf(`"isGateway":true`, ranges4)).with("ADD"))
+	for _, link := range []string{"br0", device.VethName("net", p.ID, "eth0")} {
+		if got, err := h.Sysctl("net/ipv6/conf/" + link + "/accept_ra"); err != nil || got != "0" {
+			t.Errorf("accept_ra of %s is %q, %v; want 0", link, got, err)
+		}
+	}
+}
+
 // A DEL without the namespace, or with one that has gone, finds everything all the same.
 func TestDelWithoutNamespace(t *testing.T) {
 	for _, how := range []string{"empty", "gone", "not a namespace"} {
