@@ -53,6 +53,9 @@ func Dial() (*Conn, error) {
 	return &Conn{fd: fd, buf: make([]byte, 64<<10)}, nil
 }
 
+// Absent says that Dial failed because the kernel has no nfnetlink, and so no rules that a plugin could have made.
+func Absent(err error) bool { return errors.Is(err, unix.EPROTONOSUPPORT) }
+
 // Close ends it.
 func (c *Conn) Close() { unix.Close(c.fd) }
 

@@ -119,7 +119,7 @@ func There(backendName, network string, rules []Rule) (there bool, err error) {
 // Remove removes rules of the network, whichever backend they are in: those of the owners that gone says, and if nobody
 // uses the network any more, all. inUse is asked with the lock held.
 func Remove(network string, gone func(owner string) bool, inUse func() (bool, error)) error {
-	return locked(func(c *firewall.Conn) error {
+	err := locked(func(c *firewall.Conn) error {
 		used, err := inUse()
 		if err != nil {
 			return err
@@ -131,6 +131,10 @@ func Remove(network string, gone func(owner string) bool, inUse func() (bool, er
 		}
 		return errors.Join(iptables{c}.remove(network, match), nftables{c}.remove(network, match))
 	})
+	if firewall.Absent(err) {
+		return nil
+	}
+	return err
 }
 
 func locked(f func(*firewall.Conn) error) error {

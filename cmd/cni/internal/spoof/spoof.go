@@ -79,6 +79,9 @@ func Guard(network, port string, mac net.HardwareAddr) error {
 func Release(network string, gone func(port string) bool) error {
 	t := tablesOf(network)
 	c, err := firewall.Dial()
+	if firewall.Absent(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
