@@ -25,7 +25,7 @@ func (c *cli) teardown() *cobra.Command {
 /run/podnet. The topology, the plugins, the address leases and host-wide sysctls stay. It refuses
 while a daemon runs, and without --force while pods are present; --dry-run says that too.
 
-Exit codes: 0 done, or with --dry-run it would be; 1 refused, or not all is removed; 2 an error.`,
+Exit codes: 0 done, or with --dry-run said; 1 refused, or not all is removed; 2 an error.`,
 		Example: `  podnetctl teardown --dry-run
   systemctl disable --now podnetd && podnetctl teardown`,
 		Args: cobra.NoArgs,
@@ -50,7 +50,14 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 		if err != nil {
 			return err
 		}
-		return cmp.Or(c.showTeardown(n, plan, nil, end), refused)
+		if err := c.showTeardown(n, plan, nil, end); err != nil {
+			return err
+		}
+		if because := new(refusal); errors.As(refused, &because) {
+			fmt.Fprintf(c.err, "podnetctl: note: it would be refused now: %s\n", because)
+			return nil
+		}
+		return refused
 	}
 	if refused != nil {
 		return refused
