@@ -20,13 +20,8 @@ type Applier interface {
 // progress is told now and then how many of the steps have been seen to; nil: nobody wants to know.
 func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
 	a := &applier{node: node, failed: map[state.Key]error{}, total: len(p.Steps), progress: progress}
-	for k, err := range p.unknown {
-		if err != nil {
-			a.errs = multierror.Append(a.errs, err)
-		}
-		if a.own == nil && state.Kind(k).Own() {
-			a.own = err
-		}
+	for _, err := range p.Errors() {
+		a.errs = multierror.Append(a.errs, err)
 	}
 	byKind := map[state.Kind][]*Step{}
 	for _, s := range p.Steps {
