@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podnet/podnet/test/lab"
 )
@@ -109,18 +110,33 @@ func (s step) hosts(r runner) []string {
 func (s step) on(t *testing.T, page string, host *server) {
 	t.Helper()
 	where := fmt.Sprintf("%s:%d: %s# %s", page, s.line, host.Host, s.command)
-	out, code, err := host.run(s.command)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", where, err, out)
+	var out string
+	answer := func() (err error) {
+		var code int
+		if out, code, err = host.run(s.command); err != nil {
+			t.Fatalf("%s: %v\n%s", where, err, out)
+		}
+		if code != s.exit && !(s.either && code == 1) {
+			return fmt.Errorf("exit code %d, the page says %d\n%s", code, s.exit, out)
+		}
+		return matches(s.says, out)
 	}
-	if code != s.exit && !(s.either && code == 1) {
-		t.Errorf("%s: exit code %d, the page says %d\n%s", where, code, s.exit, out)
-	} else if err := matches(s.says, out); err != nil {
+	wait := time.Duration(0)
+	if s.late() {
+		wait = lab.Patience
+	}
+	if _, err := lab.Poll(t.Context(), wait, answer); err != nil {
 		t.Errorf("%s: %v", where, err)
 	}
 	if os.Getenv("PODNET_DOCS") != "" { // for who writes a page
-		t.Logf("%s\n%s(exit %d)", where, out, code)
+		t.Logf("%s\n%s", where, out)
 	}
+}
+
+// late reports whether the command only shows what systemd notes down after the fact, so that a reader who types it sees more
+// than a test that runs it at once.
+func (s step) late() bool {
+	return strings.HasPrefix(s.command, "journalctl ") || strings.HasPrefix(s.command, "systemctl status ")
 }
 
 func requireServers(t *testing.T) {

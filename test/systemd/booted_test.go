@@ -58,6 +58,20 @@ func (b *booted) show(property string) string {
 	return strings.TrimSpace(b.must("systemctl", "show", "--value", "-p", property, "podnetd.service"))
 }
 
+// journal waits until the journal of podnetd.service has all of these texts: systemd writes there after the fact.
+func (b *booted) journal(texts ...string) {
+	b.t.Helper()
+	lab.Eventually(b.t, lab.Patience, "journal", func() error {
+		out := b.must("journalctl", "--no-pager", "-u", "podnetd")
+		for _, text := range texts {
+			if !strings.Contains(out, text) {
+				return fmt.Errorf("no %q in:\n%s", text, out)
+			}
+		}
+		return nil
+	})
+}
+
 // dropIn adds to the unit, as an administrator would.
 func (b *booted) dropIn(text string) {
 	b.t.Helper()
