@@ -227,23 +227,37 @@ func TestConflistOfOthers(t *testing.T) {
 	}
 }
 
-// At a start without its bridge the conflist goes, whatever the topology says; with it, it stays.
+// At a start without its bridge, or beside a bridge of that name that is not podnet's, the conflist goes, whatever the topology
+// says; with it, it stays.
 func TestHoldConflist(t *testing.T) {
-	h := newHost(t, dualStack)
-	if _, err := h.converge(); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
-		damage string
-		stays  bool
-	}{{"true", true}, {"ip link del cni0", false}} {
-		h.run(c.damage)
-		if err := h.engine.HoldConflist(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(h.paths.Conflist); (err == nil) != c.stays {
-			t.Errorf("after %s: %v", c.damage, err)
-		}
+		name, damage string
+		stays, after bool // whether it is there at the start, and after the first pass
+	}{
+		{"its own bridge", "true", true, true},
+		{"its own bridge, down", "ip link set cni0 down", true, true},
+		{"no bridge", "ip link del cni0", false, true},
+		{"another maker's bridge", "ip link del cni0; ip link add cni0 type bridge; ip addr add 172.30.0.1/24 dev cni0; ip link set cni0 up", false, false},
+		{"its own bridge, given away", "ip link set cni0 group 0", false, false},
+		{"a device that is no bridge", "ip link del cni0; ip link add cni0 group 7200 type vxlan id 9 dstport 4789", false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(t, dualStack)
+			if _, err := h.converge(); err != nil {
+				t.Fatal(err)
+			}
+			h.run(c.damage)
+			if err := h.engine.HoldConflist(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(h.paths.Conflist); (err == nil) != c.stays {
+				t.Errorf("after %s: %v", c.damage, err)
+			}
+			_, failed := h.converge()
+			if _, err := os.Stat(h.paths.Conflist); (err == nil) != c.after {
+				t.Errorf("after %s and a pass (%v): %v", c.damage, failed, err)
+			}
+		})
 	}
 }
 

@@ -149,6 +149,6 @@ func (v *View) addPorts(pods []string) {
 	}
 }
 
-// HoldConflist takes the conflist away if its bridge is missing: until the node's network is there again, the runtime has
-// to know that it is not. For the start of a daemon.
+// HoldConflist takes the conflist away if its bridge is missing or another owner's: until the node's network is there again,
+// the runtime has to know that it is not. For the start of a daemon.
 func (e *Engine) HoldConflist() error { return e.node.HoldConflist() }

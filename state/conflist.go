@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state/device"
 )
 
 // Conflist is the CNI configuration that the container runtime reads. Its presence tells the runtime that the node is
@@ -205,8 +206,8 @@ func applyConflist(_ *Node, c *Change) error {
 	return ReplaceFile(want.Path, []byte(want.Content), 0o644)
 }
 
-// HoldConflist removes podnet's conflist if the bridge that it names is missing: the runtime has to know that the node is not
-// ready, whatever the topology says.
+// HoldConflist removes podnet's conflist unless the bridge that it names is there and podnet's: the runtime has to know that
+// the node is not ready, whatever the topology says. On a bridge of another owner pods would start in another network.
 func (n *Node) HoldConflist() error {
 	if err := n.readLinks(); err != nil {
 		return err
@@ -216,7 +217,7 @@ func (n *Node) HoldConflist() error {
 		return err
 	}
 	for _, c := range live.Conflists.Rows() {
-		if bridge, err := c.bridge(); err == nil && n.index(bridge.Bridge) != 0 {
+		if bridge, err := c.bridge(); err == nil && n.hasOwnBridge(bridge.Bridge) {
 			continue
 		}
 		if err := applyConflist(n, &Change{Op: Delete, Have: c}); err != nil {
@@ -224,4 +225,10 @@ func (n *Node) HoldConflist() error {
 		}
 	}
 	return nil
+}
+
+// hasOwnBridge reports whether the last look at the links has found a bridge of podnet's with this name.
+func (n *Node) hasOwnBridge(name string) bool {
+	l, ok := n.links[name]
+	return ok && l.Type() == "bridge" && l.Attrs().Group == device.GroupDevice
 }
