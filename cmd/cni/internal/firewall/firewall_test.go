@@ -246,9 +246,9 @@ func TestLock(t *testing.T) {
 	unlock()
 }
 
-// A program holds the lock as long as it runs, whatever becomes of the plugin that executed it.
+// A program holds the lock as long as it runs, although the plugin that executed it has been killed.
 func TestLockInherited(t *testing.T) {
-	unlock, err := Lock(time.Second)
+	held, err := acquire(time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func TestLockInherited(t *testing.T) {
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
-	unlock()
+	unix.Close(held.fd) // as the kernel does for one that is killed
 	if _, err := Lock(10 * time.Millisecond); !errors.Is(err, ErrLocked) {
 		t.Errorf("locked while a program runs: %v", err)
 	}
@@ -268,10 +268,51 @@ func TestLockInherited(t *testing.T) {
 	if err := program.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if unlock, err = Lock(10 * time.Millisecond); err != nil {
+	unlock, err := Lock(10 * time.Millisecond)
+	if err != nil {
 		t.Fatal(err)
 	}
 	unlock()
+}
+
+// Nobody but root can hold the lock up: not by the namespace, which all of its processes can open, nor by a file that stands in
+// its place.
+func TestLockOfOthers(t *testing.T) {
+	path, err := lockFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, prepare := range map[string]func() (*os.File, error){
+		"the namespace": func() (*os.File, error) { return os.Open(namespace) },
+		"a file that all may read": func() (*os.File, error) {
+			f, err := os.Create(path)
+			return f, errors.Join(err, os.Chmod(path, 0o644))
+		},
+		"somebody else's file": func() (*os.File, error) {
+			f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+			return f, errors.Join(err, os.Chown(path, 65534, 65534))
+		},
+	} {
+		f, err := prepare()
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Fatal(name, err)
+		}
+		unlock, err := Lock(lab.Patience)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode() != 0o600 {
+			t.Errorf("%s: the lock file: %v %v", name, st, err)
+		}
+		unlock()
+		f.Close()
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the lock file after its holder: %v", err)
+	}
 }
 
 func TestScriptError(t *testing.T) {
