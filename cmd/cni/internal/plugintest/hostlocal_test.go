@@ -26,7 +26,13 @@ func TestHostLocalResult(t *testing.T) {
 	}
 	ipam := ranges46 + `,"routes":[{"dst":"0.0.0.0/0"},{"dst":"fd00:2::/64","gw":"fd00:1::9","mtu":1400,"table":5}],"resolvConf":"` + resolv + `"`
 	const dns = `"dns":{"domain":"d","nameservers":["192.0.2.3","fd00::3"],"options":["c","e"],"search":["a","b"]}`
+	const byFamily = `"ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1","routes":[{"dst":"0.0.0.0/0"}]},` +
+		`"ip6":{"ip":"fd00:1::2/64","gateway":"fd00:1::1","routes":[{"dst":"fd00:2::/64","gw":"fd00:1::9"}]},` + dns + `}`
 	for version, want := range map[string]string{
+		"0.1.0": `{"cniVersion":"0.1.0",` + byFamily,
+		"0.2.0": `{"cniVersion":"0.2.0",` + byFamily,
+		"0.3.0": `{"cniVersion":"0.3.0","ips":[{"version":"4","address":"10.1.0.2/24","gateway":"10.1.0.1"},{"version":"6","address":"fd00:1::2/64","gateway":"fd00:1::1"}],` +
+			`"routes":[{"dst":"0.0.0.0/0"},{"dst":"fd00:2::/64","gw":"fd00:1::9"}],` + dns + `}`,
 		"0.3.1": `{"cniVersion":"0.3.1","ips":[{"version":"4","address":"10.1.0.2/24","gateway":"10.1.0.1"},{"version":"6","address":"fd00:1::2/64","gateway":"fd00:1::1"}],` +
 			`"routes":[{"dst":"0.0.0.0/0"},{"dst":"fd00:2::/64","gw":"fd00:1::9"}],` + dns + `}`,
 		"0.4.0": `{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.1.0.2/24","gateway":"10.1.0.1"},{"version":"6","address":"fd00:1::2/64","gateway":"fd00:1::1"}],` +

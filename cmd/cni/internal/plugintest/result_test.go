@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types/create"
+
+	"github.com/podnet/podnet/test/lab"
 )
 
 // The result of an ADD has the fields of the configuration's version and no others, and the CNI library reads it.
@@ -16,7 +18,12 @@ func TestResultVersions(t *testing.T) {
 		ips1       = `"ips":[{"interface":2,"address":"10.1.0.2/24","gateway":"10.1.0.1"},{"interface":2,"address":"fd00:1::2/64","gateway":"fd00:1::1"}]`
 	)
 	withMTU := strings.ReplaceAll(interfaces, `"mac":"MAC"`, `"mac":"MAC","mtu":1400`)
+	const byFamily = `"ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1","routes":[{"dst":"10.5.0.0/16"},{"dst":"0.0.0.0/0","gw":"10.1.0.1"}]},` +
+		`"ip6":{"ip":"fd00:1::2/64","gateway":"fd00:1::1","routes":[{"dst":"::/0","gw":"fd00:1::1"}]},"dns":{"domain":"example"}`
 	for version, want := range map[string]string{
+		"0.1.0": byFamily,
+		"0.2.0": byFamily,
+		"0.3.0": interfaces + "," + ips04 + "," + routes,
 		"0.3.1": interfaces + "," + ips04 + "," + routes,
 		"0.4.0": interfaces + "," + ips04 + "," + routes,
 		"1.0.0": interfaces + "," + ips1 + "," + routes,
@@ -33,12 +40,63 @@ func TestResultVersions(t *testing.T) {
 				t.Errorf("the library: %v", err)
 			}
 			err := h.check(on(p, conf), result)
-			if version == "0.3.1" {
+			if version < "0.4.0" {
 				wantFault(t, err, 1, "since 0.4.0")
 			} else if err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A configuration without a version is one of 0.1.0. Layer 2 has no address to tell there, which is no error.
+func TestUnversioned(t *testing.T) {
+	h := newHost(t)
+	a, b := h.NewPod("a"), h.NewPod("b")
+	none := func(conf string) string { return strings.Replace(conf, `"cniVersion":"1.0.0",`, "", 1) }
+	got := h.must(on(a, none(h.conf(`"isGateway":true`, ranges46))).with("ADD"))
+	sameJSON(t, "result", got, `{"cniVersion":"0.1.0","ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1"},"ip6":{"ip":"fd00:1::2/64","gateway":"fd00:1::1"},"dns":{}}`)
+	if _, err := create.CreateFromBytes([]byte(got)); err != nil {
+		t.Errorf("the library: %v", err)
+	}
+	sameJSON(t, "layer 2", h.must(on(b, none(h.conf("", ""))).with("ADD")), `{"cniVersion":"0.1.0","dns":{}}`)
+	h.must(on(b, none(h.conf("", ""))).with("DEL"))
+
+	lo := call{plugin: "loopback", id: "x", netns: a.Path, ifname: "lo", conf: `{"name":"lo","type":"loopback"}`}
+	sameJSON(t, "loopback", h.must(lo.with("ADD")), `{"cniVersion":"0.1.0","ip4":{"ip":"127.0.0.1/8"},"ip6":{"ip":"::1/128"},"dns":{}}`)
+	lo.conf = `{"cniVersion":"0.2.0","name":"lo","type":"loopback","prevResult":` + got + `}`
+	sameJSON(t, "handed on", h.must(lo.with("ADD")), strings.Replace(got, "0.1.0", "0.2.0", 1))
+	lo.conf = `{"cniVersion":"0.3.0","name":"lo","type":"loopback"}`
+	sameJSON(t, "loopback", h.must(lo.with("ADD")), `{"cniVersion":"0.3.0","interfaces":[{"name":"lo","mac":"00:00:00:00:00:00","sandbox":"`+a.Path+`"}],
+		"ips":[{"version":"4","interface":0,"address":"127.0.0.1/8"},{"version":"6","interface":0,"address":"::1/128"}],"dns":{}}`)
+	h.fails(on(a, none(h.conf("", ranges46))).with("CHECK"), 1, "0.1.0 does not allow CHECK")
+	h.fails(call{verb: "STATUS", conf: none(h.conf("", ranges46))}, 1, "0.1.0 does not allow STATUS")
+}
+
+// DEL ends a pod whatever version the configuration says, the reference plugin's pods included.
+func TestDelInAnyVersion(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	conf := h.conf(`"isGateway":true`, ranges46)
+	for _, path := range []string{lab.Program("cni"), reference(t)} {
+		for _, version := range []string{"", "0.1.0", "0.2.0", "0.3.0", "0.9.9", "1.0.1", "2.0.0", "latest"} {
+			add := on(p, conf)
+			if path != lab.Program("cni") && version != "" && version < "0.4.0" {
+				add.conf = strings.Replace(conf, "1.0.0", version, 1)
+			}
+			add.path = path
+			h.must(add.with("ADD"))
+			del := on(p, strings.Replace(conf, "1.0.0", version, 1))
+			del.conf = strings.TrimSuffix(del.conf, "}") + `,"prevResult":{"cniVersion":"` + version + `"}}`
+			h.must(del.with("DEL"))
+			same(t, "leases after a DEL in "+version, strings.Join(leaseFiles(t, h), " "), "")
+			same(t, "ports after a DEL in "+version, h.Sh("ip -o link show master br0"), "")
+		}
+	}
+	for _, plugin := range []string{"host-local", "loopback"} {
+		c := call{plugin: plugin, id: "x", netns: p.Path, conf: strings.Replace(conf, "1.0.0", "7.0.0", 1)}
+		h.must(c.with("DEL"))
+		h.fails(c.with("ADD"), 1, "0.1.0, 0.2.0, 0.3.0", "write one of these")
 	}
 }
 
@@ -49,7 +107,7 @@ func TestErrorShape(t *testing.T) {
 	for conf, want := range map[string]string{
 		`{"cniVersion":"0.4.0","name":"net","type":"bridge","vlan":5000}`: `{"cniVersion":"0.4.0","code":7,"msg":"vlan 5000 is not between 0 and 4094"}`,
 		`{"cniVersion":"9.0.0","name":"net","type":"bridge"}`: `{"cniVersion":"9.0.0","code":1,"msg":"incompatible CNI versions",
-			"details":"the configuration's cniVersion is \"9.0.0\", the plugin knows 0.3.1, 0.4.0, 1.0.0, 1.1.0"}`,
+			"details":"the configuration's cniVersion is \"9.0.0\", the plugin knows 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0: write one of these"}`,
 		`{"cniVersion":"1.0.0","name":"a/b","type":"bridge"}`: `{"cniVersion":"1.0.0","code":7,"msg":"the network configuration's name \"a/b\" is missing or has invalid characters"}`,
 		`no`: `{"cniVersion":"1.1.0","code":6,"msg":"the network configuration is not JSON as the specification wants it: invalid character 'o' in literal null (expecting 'u')"}`,
 	} {

@@ -20,7 +20,7 @@ func TestVersionOnTerminal(t *testing.T) {
 	cmd := exec.CommandContext(ctx, lab.Program("cni/bridge"))
 	cmd.Env = append(os.Environ(), "CNI_COMMAND=VERSION")
 	cmd.Stdin = terminal(t)
-	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), `"supportedVersions":["0.3.1"`) {
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), `"supportedVersions":["0.1.0"`) {
 		t.Errorf("%q, %v", out, err)
 	}
 }

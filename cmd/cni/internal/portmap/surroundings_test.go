@@ -43,6 +43,9 @@ func TestResult(t *testing.T) {
 	h := newHost(t, nameNFTables)
 	a := h.pod("a")
 	for version, prev := range map[string]string{
+		"0.1.0": `{"cniVersion":"0.1.0","ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1","routes":[{"dst":"0.0.0.0/0"}]},"ip6":{"ip":"fd00:1::2/64"},"dns":{}}`,
+		"0.2.0": `{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.2/24"},"dns":{"nameservers":["10.1.0.1"]}}`,
+		"0.3.0": `{"cniVersion":"0.3.0","interfaces":[{"name":"eth0","sandbox":"/ns"}],"ips":[{"version":"4","interface":0,"address":"10.1.0.2/24"}],"dns":{}}`,
 		"0.3.1": `{"cniVersion":"0.3.1","interfaces":[{"name":"eth0","mac":"02:00:00:00:00:01","sandbox":"/ns"}],"ips":[{"version":"4","interface":0,"address":"10.1.0.2/24","gateway":"10.1.0.1"}],"routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1"}],"dns":{"nameservers":["10.1.0.1"]}}`,
 		"0.4.0": `{"cniVersion":"0.4.0","interfaces":[{"name":"eth0","mac":"02:00:00:00:00:01","sandbox":"/ns"}],"ips":[{"version":"6","interface":0,"address":"fd00:1::2/64"}],"dns":{}}`,
 		"1.0.0": `{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/ns"}],"ips":[{"interface":0,"address":"10.1.0.2/24"},{"interface":0,"address":"fd00:1::2/64"}]}`,
@@ -61,7 +64,7 @@ func TestResult(t *testing.T) {
 				t.Errorf("%s: got %v, want %v", version, got, want)
 			}
 			h.fails(add.without("prevResult"), 7, "prevResult")
-			h.must(add.as("DEL").without("prevResult"))
+			h.must(add.as("DEL").without("prevResult").with(`"cniVersion":"7.0"`))
 		}
 	}
 	same(t, "rules", h.rules(), "")

@@ -32,8 +32,8 @@ func TestServe(t *testing.T) {
 	note := func(r *Request) error { called = r.Verb + " " + r.Network; return nil }
 	verbs := Verbs{Add: func(r *Request) (*current.Result, error) { return &current.Result{}, note(r) }, Del: note, Check: note, GC: note}
 	for _, c := range []struct{ env, stdin, want, called string }{
-		{"COMMAND=VERSION", "", `true {"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
-		{"COMMAND=VERSION", old, `true {"cniVersion":"0.3.1","supportedVersions":["0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
+		{"COMMAND=VERSION", "", `true {"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
+		{"COMMAND=VERSION", old, `true {"cniVersion":"0.3.1","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}`, ""},
 		{"COMMAND=ADD " + all, conf, `true {"cniVersion": "1.1.0"}`, "ADD net"},
 		{"COMMAND=DEL " + all, conf, "true ", "DEL net"},
 		{"COMMAND=DEL CONTAINERID=id IFNAME=eth0 PATH=/bin", conf, "true ", "DEL net"},
@@ -48,7 +48,10 @@ func TestServe(t *testing.T) {
 		{"COMMAND=ADD " + all + " CONTAINERID=../x", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"invalid characters in CNI_CONTAINERID \"../x\""}`, ""},
 		{"COMMAND=ADD " + all + " IFNAME=sixteencharacter", conf, `false {"cniVersion":"1.1.0","code":4,"msg":"CNI_IFNAME \"sixteencharacter\" is no interface name: at most 15 characters, no slash, colon or space"}`, ""},
 		{"COMMAND=ADD " + all, `{"cniVersion":"1.1.0"}`, `false {"cniVersion":"1.1.0","code":7,"msg":"the network configuration's name \"\" is missing or has invalid characters"}`, ""},
-		{"COMMAND=ADD " + all, `{"name":"net"}`, `false {"cniVersion":"1.1.0","code":1,"msg":"incompatible CNI versions","details":"the configuration's cniVersion is \"\", the plugin knows 0.3.1, 0.4.0, 1.0.0, 1.1.0"}`, ""},
+		{"COMMAND=ADD " + all, `{"name":"net"}`, `true {"cniVersion": "0.1.0", "dns": {}}`, "ADD net"},
+		{"COMMAND=DEL " + all, `{"name":"net","cniVersion":"2.0.0"}`, "true ", "DEL net"},
+		{"COMMAND=CHECK " + all, `{"name":"net"}`, `false {"cniVersion":"0.1.0","code":1,"msg":"config version 0.1.0 does not allow CHECK, which is since 0.4.0"}`, ""},
+		{"COMMAND=ADD " + all, `{"name":"net","cniVersion":"0.3"}`, `false {"cniVersion":"0.3","code":1,"msg":"incompatible CNI versions","details":"the configuration's cniVersion is \"0.3\", the plugin knows 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0: write one of these"}`, ""},
 	} {
 		called = ""
 		if got := serveText(c.env, c.stdin, verbs); got != c.want || called != c.called {

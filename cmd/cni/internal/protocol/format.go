@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/json"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,9 @@ import (
 // written by hand because package json takes a plugin longer to get ready for these types than the kernel takes for a pod's
 // addresses, and because the library's own conversion leaves fields of 1.1 in results of 1.0.
 func formatResult(r *current.Result, version string) []byte {
+	if order(version, "0.3.0") < 0 {
+		return formatByFamily(r, version)
+	}
 	latest, old := version == versions[len(versions)-1], strings.HasPrefix(version, "0.")
 	b := jsonText(nil)
 	b = append(b, `{"cniVersion": `...)
@@ -45,10 +49,32 @@ func formatResult(r *current.Result, version string) []byte {
 		return append(b, '}')
 	})
 	if old || !r.DNS.IsEmpty() { // before 1.0 the library wrote an empty one, too
-		quoted, _ := json.Marshal(&r.DNS) // strings
-		b = append(b.name("dns"), quoted...)
+		b = b.dns(r)
 	}
 	return append(b, '}')
+}
+
+// formatByFamily is the result as versions before 0.3.0 have it: no interfaces, and one address of each family, with the
+// routes of that family.
+func formatByFamily(r *current.Result, version string) []byte {
+	b := append(jsonText(nil), `{"cniVersion": `...).quote(version)
+	for _, family := range []string{"4", "6"} {
+		i := slices.IndexFunc(r.IPs, func(ip *current.IPConfig) bool { return ipVersion(ip.Address.IP) == family })
+		if i < 0 {
+			continue
+		}
+		b = append(b.name("ip"+family), `{"ip": `...).quote(r.IPs[i].Address.String()).ip("gateway", r.IPs[i].Gateway)
+		var routes []*types.Route
+		for _, route := range r.Routes {
+			if ipVersion(route.Dst.IP) == family {
+				routes = append(routes, route)
+			}
+		}
+		b = append(list(b, "routes", routes, func(b jsonText, route *types.Route) jsonText {
+			return append(append(b, `{"dst": `...).quote(route.Dst.String()).ip("gw", route.GW), '}')
+		}), '}')
+	}
+	return append(b.dns(r), '}')
 }
 
 func ipVersion(ip net.IP) string {
@@ -70,6 +96,11 @@ func (b jsonText) quote(s string) jsonText {
 		}
 	}
 	return append(append(append(b, '"'), s...), '"')
+}
+
+func (b jsonText) dns(r *current.Result) jsonText {
+	quoted, _ := json.Marshal(&r.DNS) // strings
+	return append(b.name("dns"), quoted...)
 }
 
 func (b jsonText) name(name string) jsonText {

@@ -17,9 +17,9 @@ type Request struct {
 	IfName      string
 	Args        string // CNI_ARGS
 	Path        string // CNI_PATH
-	Config      []byte // standard input, which has a name and a cniVersion that podnet knows
+	Config      []byte // standard input, which has a name and, but for a DEL, a cniVersion that podnet knows
 	Network     string // the configuration's name
-	Version     string // the configuration's cniVersion
+	Version     string // the configuration's cniVersion, 0.1.0 if it has none; "": there is no configuration
 }
 
 // variables are the environment's, with the verbs that need them.
@@ -90,6 +90,9 @@ func (r *Request) readConfig(stdin io.Reader) error {
 	o.String("name", &r.Network)
 	if *o.err != nil {
 		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", *o.err)
+	}
+	if r.Version == "" {
+		r.Version = unversioned
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
 	if fields == nil { // null
 		return nil, nil
 	}
-	fields["cniVersion"] = json.RawMessage(`"` + r.Version + `"`)
+	fields["cniVersion"] = json.RawMessage(jsonText(nil).quote(r.Version))
 	if raw, err = json.Marshal(fields); err != nil {
 		return nil, Errorf(CodeDecode, "prevResult: %w", err)
 	}
