@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,7 +100,7 @@ func (r liveRoute) hop() string {
 			s += " via " + h.Via.String()
 		}
 		if h.Device != "" {
-			s += " dev " + h.Device
+			s += " dev " + shell.Quote(h.Device)
 		}
 	}
 	return s
@@ -134,7 +135,7 @@ func (r liveRoute) owner() string {
 
 func (r liveRoute) remedy() string {
 	if r.Protocol == unix.RTPROT_KERNEL && r.Table == mainTable && r.Source.IsValid() { // it goes with its address
-		return fmt.Sprintf("ip addr del %s dev %s", netip.PrefixFrom(r.Source, r.Dst.Bits()), r.Device)
+		return fmt.Sprintf("ip addr del %s dev %s", netip.PrefixFrom(r.Source, r.Dst.Bits()), shell.Quote(r.Device))
 	}
 	six, kind, table := "", "", ""
 	if r.Dst.Addr().Is6() {
@@ -182,7 +183,7 @@ func (n *Node) foreignAddresses(want *Set) []Conflict {
 			out = append(out, Conflict{
 				Key: own.Key(), Name: p.String(),
 				Owner:  fmt.Sprintf("an address of %s, in this node's podCIDR %s", name, own.Prefix.Masked()),
-				Remedy: fmt.Sprintf("ip addr del %s dev %s", p, name),
+				Remedy: fmt.Sprintf("ip addr del %s dev %s", p, shell.Quote(name)),
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -136,7 +137,7 @@ func sameTunnel(foreign Link, want *Set) []Conflict {
 			return []Conflict{{
 				Key: w.Key(), Name: foreign.Device, Blocks: true,
 				Owner:  fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d (or give network.vxlan another)", foreign.VNI, foreign.Port),
-				Remedy: "ip link del " + foreign.Device,
+				Remedy: "ip link del " + shell.Quote(foreign.Device),
 			}}
 		}
 	}

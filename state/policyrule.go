@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/podnet/podnet/state/shell"
 	"golang.org/x/sys/unix"
 )
 
@@ -128,8 +129,8 @@ func (r PolicyRule) String() string {
 	add(!r.From.IsValid(), "from all")
 	add(r.To.IsValid(), "to %s", r.To)
 	add(r.Mask != 0, "fwmark %#x/%#x", r.Mark, r.Mask)
-	add(r.In != "", "iif %s", r.In)
-	add(r.Out != "", "oif %s", r.Out)
+	add(r.In != "", "iif %s", shell.Quote(r.In))
+	add(r.Out != "", "oif %s", shell.Quote(r.Out))
 	add(r.Protocol != 0, "ipproto %d", r.Protocol)
 	switch r.Action {
 	case frBlackhole:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/podnet/podnet/state/shell"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,7 @@ func (r Routing) Owner() string { return r.route.owner() }
 // Remedy is the command that takes the route away.
 func (r Routing) Remedy() string { return r.route.remedy() }
 
-// String is the way in the words of ip(8).
+// String is the way in the words of ip(8), for a shell.
 func (r Routing) String() string {
 	if !r.Dst.IsValid() {
 		return "none"
@@ -48,7 +49,7 @@ func (r Routing) String() string {
 		s += " via " + r.Via.String()
 	}
 	if r.Device != "" {
-		s += " dev " + r.Device
+		s += " dev " + shell.Quote(r.Device)
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots in theirs.
@@ -66,7 +67,7 @@ func dropsAnswers(underlay string) []Conflict {
 	return []Conflict{{
 		Key:    Key{Kind: KindSysctl, Name: path},
 		Owner:  fmt.Sprintf("off (0): what comes in by %s for pods is dropped, answers from outside of the cluster too", underlay),
-		Remedy: "sysctl -w " + path + "=1",
+		Remedy: "sysctl -w " + shell.Quote(path+"=1"),
 	}}
 }
 
@@ -86,7 +87,7 @@ func strictReversePath(tunnel string) []Conflict {
 	return []Conflict{{
 		Key:    Key{Kind: KindSysctl, Name: path},
 		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops what other nodes send to pods here from their own addresses",
-		Remedy: "sysctl -w " + path + "=2",
+		Remedy: "sysctl -w " + shell.Quote(path+"=2"),
 	}}
 }
 

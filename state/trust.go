@@ -5,8 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // Untrusted is a file or directory that decides over the network and that somebody other than root can change.
@@ -60,12 +61,5 @@ func untrusted(path string, info fs.FileInfo) []Untrusted {
 	return out
 }
 
-// Quote makes a word safe for a shell.
-func Quote(word string) string {
-	for _, c := range word {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '/' || c == '.' || c == '-' || c == '_' || c == '+' || c == ':') {
-			return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
-	}
-	return word
-}
+// Quote is shell.Quote, for packages that know only state.
+func Quote(word string) string { return shell.Quote(word) }

@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -47,11 +48,18 @@ func run(args []string, p process) int {
 	case errors.Is(err, errNo):
 		return exitNo
 	case errors.As(err, &no):
-		fmt.Fprintf(p.err, "podnetctl: %v\n", err)
+		c.complain("%v", err)
 		return exitNo
 	}
-	fmt.Fprintf(p.err, "podnetctl: %v\n", err)
+	c.complain("%v", err)
 	return exitError
+}
+
+// complain writes a diagnostic. Names in it that pods and other programs chose reach no terminal as they are.
+func (c *cli) complain(format string, args ...any) {
+	for line := range strings.SplitSeq(fmt.Sprintf("podnetctl: "+format, args...), "\n") {
+		fmt.Fprintln(c.err, shell.Printable(strings.ReplaceAll(line, "\t", "  ")))
+	}
 }
 
 // cli is one invocation.

@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // node is this node, open for one verb.
@@ -78,9 +79,9 @@ func (c *cli) waiting(path string) func() {
 		said = true
 		holder := reconcile.LockHolder(path)
 		if holder == "" {
-			holder = "another process (find it: fuser -v " + path + ")"
+			holder = "another process (find it: fuser -v " + shell.Quote(path) + ")"
 		}
-		fmt.Fprintf(c.err, "podnetctl: waiting for %s, which holds %s; Ctrl-C ends the wait\n", holder, path)
+		c.complain("waiting for %s, which holds %s; Ctrl-C ends the wait", holder, path)
 	}
 }
 

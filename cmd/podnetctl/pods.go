@@ -11,6 +11,7 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 )
 
@@ -118,9 +119,9 @@ func trouble(p state.Pod, bridge string) string {
 	case v.Bridge == "" && v.Group == device.GroupPod:
 		return fmt.Sprintf("%s is no port of %s (podnetctl apply)", v.Device, bridge)
 	case v.Bridge != bridge:
-		return fmt.Sprintf("%s is no port of %s (ip link set %s master %s)", v.Device, bridge, v.Device, bridge)
+		return fmt.Sprintf("%s is no port of %s (ip link set %s master %s)", v.Device, bridge, shell.Quote(v.Device), bridge)
 	case !v.Up:
-		return fmt.Sprintf("%s is down (ip link set %s up)", v.Device, v.Device)
+		return fmt.Sprintf("%s is down (ip link set %s up)", v.Device, shell.Quote(v.Device))
 	}
 	return ""
 }

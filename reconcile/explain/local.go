@@ -5,6 +5,7 @@ import (
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // localHops are behind the bridge, for a pod of this node.
@@ -21,7 +22,7 @@ func (f *Facts) localHops() []Hop {
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
 		fix := apply
 		if f.To.Pod.Veth.Group != device.GroupPod {
-			fix = fmt.Sprintf("bridge link set dev %s isolated off", f.To.Pod.Veth.Device)
+			fix = fmt.Sprintf("bridge link set dev %s isolated off", shell.Quote(f.To.Pod.Veth.Device))
 		}
 		port = port.wrong("not isolated", "both ports are isolated: the bridge lets no frame pass between them", fix)
 	}

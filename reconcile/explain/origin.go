@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // bridgeHop is the first of a packet that the node itself sends.
@@ -52,7 +53,7 @@ func (f *Facts) podHop(p *PodFacts) Hop {
 		return h.wrong("up", fmt.Sprintf("%s in the pod was set down", p.End.Device), f.revive(p, a))
 	case !p.End.HasAddr(a):
 		h.Detail = fmt.Sprintf("%s has no %s", p.End.Device, a)
-		return h.wrong(a.String(), "the pod has lost its address", f.inside(p, fmt.Sprintf("ip addr add %s/%d dev %s", a, f.gatewayOf(a).Bits(), p.End.Device)))
+		return h.wrong(a.String(), "the pod has lost its address", f.inside(p, fmt.Sprintf("ip addr add %s/%d dev %s", a, f.gatewayOf(a).Bits(), shell.Quote(p.End.Device))))
 	}
 	if p.Route != nil {
 		h = f.podRoute(h, p, a)
@@ -70,7 +71,7 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 		h.Detail += ", no route to the destination"
 		return h.wrong("default via "+gateway.String(), "the pod has lost its route", f.inside(p, fmt.Sprintf("ip route replace default via %s", gateway)))
 	}
-	h.Detail += ", " + strings.TrimSuffix(r.String(), " dev "+p.End.Device)
+	h.Detail += ", " + strings.TrimSuffix(r.String(), " dev "+shell.Quote(p.End.Device))
 	if r.Device != p.End.Device || r.Via.IsValid() && r.Via != gateway {
 		h.Note = "by another way than podnet's gateway " + gateway.String()
 	}
@@ -79,7 +80,7 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 
 // revive is the command that sets a pod's interface up again, with the default routes that went with it.
 func (f *Facts) revive(p *PodFacts, a netip.Addr) string {
-	return f.inside(p, fmt.Sprintf("ip link set %s up", p.End.Device), fmt.Sprintf("ip route replace default via %s", f.gatewayOf(a).Addr()))
+	return f.inside(p, fmt.Sprintf("ip link set dev %s up", shell.Quote(p.End.Device)), fmt.Sprintf("ip route replace default via %s", f.gatewayOf(a).Addr()))
 }
 
 // inside has the commands run in the pod's network, if there is a way in.
@@ -92,7 +93,7 @@ func (f *Facts) inside(p *PodFacts, commands ...string) string {
 		if i > 0 {
 			all += " && "
 		}
-		all += "nsenter --net=" + p.Namespace + " " + c
+		all += "nsenter --net=" + shell.Quote(p.Namespace) + " " + c
 	}
 	return all
 }
@@ -103,7 +104,7 @@ func (f *Facts) portHop(p *PodFacts) Hop {
 	h := Hop{Kind: "port", Detail: fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name)}
 	fix, up := apply, apply
 	if v.Group != device.GroupPod {
-		fix, up = fmt.Sprintf("ip link set %s master %s", v.Device, b.Name), fmt.Sprintf("ip link set %s up", v.Device)
+		fix, up = fmt.Sprintf("ip link set dev %s master %s", shell.Quote(v.Device), b.Name), fmt.Sprintf("ip link set dev %s up", shell.Quote(v.Device))
 	}
 	switch {
 	case v.Device == "":
@@ -130,7 +131,7 @@ func (f *Facts) portHop(p *PodFacts) Hop {
 	case !v.Forwarding:
 		h.Detail = fmt.Sprintf("%s on %s, not forwarding", v.Device, b.Name)
 		return h.wrong("forwarding", "the bridge does not let the port forward (spanning tree, or set by hand)",
-			fmt.Sprintf("bridge link set dev %s state 3", v.Device))
+			fmt.Sprintf("bridge link set dev %s state 3", shell.Quote(v.Device)))
 	}
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // routeHop judges what the kernel's routing makes of a packet to a peer's pods.
@@ -194,7 +195,7 @@ func (f *Facts) widen(r state.Routing, need int) string {
 	if f.Links[r.Device].MTU >= need {
 		return fmt.Sprintf("ip route change %s mtu %d   (or network.mtu: %d in the topology)", r, need, r.MTU-state.Overhead(f.To.Node.IP))
 	}
-	return fmt.Sprintf("ip link set %s mtu %d", r.Device, need)
+	return fmt.Sprintf("ip link set dev %s mtu %d", shell.Quote(r.Device), need)
 }
 
 // connected is the subnet of this host's own addresses that has the peer in it.
@@ -227,9 +228,9 @@ func (f *Facts) underlayRoute() (want, fix string) {
 	case r.Err != nil && r.Dst.IsValid():
 		return "a route", r.Remedy()
 	case own.IsValid() && !f.Links[link].Up:
-		return link + " up", fmt.Sprintf("ip link set %s up", link)
+		return link + " up", fmt.Sprintf("ip link set dev %s up", shell.Quote(link))
 	case own.IsValid():
-		return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
+		return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), shell.Quote(link), own.Addr())
 	}
 	return "a route", fmt.Sprintf("ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", f.To.Node.IP, f.To.Node.IP.BitLen())
 }

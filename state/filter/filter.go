@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // Verdict is what becomes of a packet at one hook.
@@ -25,23 +27,23 @@ type Verdict struct {
 // Allow is the command that puts a rule ahead of the one that drops: packets that come in or leave by a device, or go to a UDP
 // port, pass.
 func (v Verdict) Allow(in, out string, port uint16) string {
-	var words []string
+	words, verdict := []string{v.chain.command, "-t", v.chain.table, "-I", v.chain.name}, []string{"-j", "ACCEPT"}
+	if v.chain.nft {
+		words, verdict = append(append([]string{"nft", "insert", "rule"}, strings.Fields(v.chain.table)...), v.chain.name), []string{"accept"}
+	}
 	add := func(given bool, iptables, nft, value string) {
 		switch {
 		case !given:
 		case v.chain.nft:
-			words = append(words, nft, value)
+			words = append(append(words, strings.Fields(nft)...), value)
 		default:
-			words = append(words, iptables, value)
+			words = append(append(words, strings.Fields(iptables)...), value)
 		}
 	}
 	add(in != "", "-i", "iifname", in)
 	add(out != "", "-o", "oifname", out)
 	add(port != 0, "-p udp --dport", "udp dport", strconv.Itoa(int(port)))
-	if v.chain.nft {
-		return "nft insert rule " + v.chain.table + " " + v.chain.name + " " + strings.Join(words, " ") + " accept"
-	}
-	return v.chain.command + " -t " + v.chain.table + " -I " + v.chain.name + " " + strings.Join(words, " ") + " -j ACCEPT"
+	return shell.Join(append(words, verdict...)...)
 }
 
 // Surely says that the packet is dropped whatever the matches that nobody knows come to.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // iptablesTables are in the order in which a hook has them.
@@ -25,7 +27,7 @@ func Parse(save, command string) *Rules {
 			name, text, _ := strings.Cut(line[3:], " ")
 			if c := r.chains[table+" "+name]; c != nil {
 				parsed := parseRule(text)
-				parsed.remedy = command + " -t " + table + " -D " + name + " " + text
+				parsed.remedy = shell.Join(append([]string{command, "-t", table, "-D", name}, split(text)...)...)
 				c.rules = append(c.rules, parsed)
 			}
 		}
@@ -39,7 +41,7 @@ func Parse(save, command string) *Rules {
 func (r *Rules) header(table, line, command string) {
 	name, rest, _ := strings.Cut(line, " ")
 	policy, _, _ := strings.Cut(rest, " ")
-	c := &chain{command: command, table: table, name: name, drops: policy == "DROP", remedy: command + " -t " + table + " -P " + name + " ACCEPT"}
+	c := &chain{command: command, table: table, name: name, drops: policy == "DROP", remedy: shell.Join(command, "-t", table, "-P", name, "ACCEPT")}
 	r.chains[table+" "+name] = c
 	if policy != "-" {
 		c.hook = strings.ToLower(name)

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // document is what nft prints with -j list ruleset, as far as it is looked at.
@@ -33,7 +36,7 @@ func ParseNFT(text []byte, family string) (*Rules, error) {
 		if c := o.Chain; c != nil && (c.Family == family && !slices.Contains(iptablesTables(), c.Table) || c.Family == "inet") {
 			priority, _ := c.Prio.(float64)
 			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority), drops: c.Policy == "drop"}
-			made.remedy = fmt.Sprintf("nft chain %s %s %s '{ policy accept; }'", c.Family, c.Table, c.Name)
+			made.remedy = shell.Join("nft", "chain", c.Family, c.Table, c.Name, "{ policy accept; }")
 			r.chains[made.table+" "+made.name] = made
 			if c.Hook != "" {
 				r.base = append(r.base, made)
@@ -44,7 +47,7 @@ func ParseNFT(text []byte, family string) (*Rules, error) {
 		if u := o.Rule; u != nil {
 			if c := r.chains[u.Family+" "+u.Table+" "+u.Chain]; c != nil {
 				parsed := nftRule(u.Expr)
-				parsed.remedy = fmt.Sprintf("nft delete rule %s %s %s handle %d", u.Family, u.Table, u.Chain, u.Handle)
+				parsed.remedy = shell.Join("nft", "delete", "rule", u.Family, u.Table, u.Chain, "handle", strconv.Itoa(u.Handle))
 				c.rules = append(c.rules, parsed)
 			}
 		}

@@ -33,7 +33,9 @@ func WriteDesired(w io.Writer, style Style, d Desired) error {
 		return p.close()
 	}
 	p.line("", span{d.ConflistPath, bold})
-	p.write(span{text: strings.TrimSuffix(d.Conflist, "\n") + "\n"})
+	for line := range strings.Lines(d.Conflist) {
+		p.line("", text("%s", strings.TrimSuffix(line, "\n")))
+	}
 	p.blank()
 	p.line("", span{plural(len(d.Objects), "object") + ", in order of creation", bold})
 	var all []object

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // FullWidth is the widest that a line gets, and the width without a terminal.
@@ -58,16 +60,18 @@ func text(format string, args ...any) span { return span{text: fmt.Sprintf(forma
 
 func (s span) width() int { return utf8.RuneCountInString(s.text) }
 
-func (p *page) blank() { p.write(span{text: "\n"}) }
+func (p *page) blank() { p.out.WriteByte('\n') }
 
-// write ignores errors: a bufio.Writer keeps the first and Flush returns it.
+// write writes a part of a line. Whatever a terminal does not show as a character is escaped, since texts hold names that pods and
+// other programs chose. It ignores errors: a bufio.Writer keeps the first and Flush returns it.
 func (p *page) write(spans ...span) {
 	for _, s := range spans {
-		if p.colour && s.hue != plain && s.text != "" {
-			fmt.Fprintf(p.out, "\x1b[%sm%s\x1b[0m", s.hue, s.text)
+		shown := shell.Printable(s.text)
+		if p.colour && s.hue != plain && shown != "" {
+			fmt.Fprintf(p.out, "\x1b[%sm%s\x1b[0m", s.hue, shown)
 			continue
 		}
-		p.out.WriteString(s.text)
+		p.out.WriteString(shown)
 	}
 }
 
@@ -138,7 +142,7 @@ func (p *page) labelled(label span, hue hue, format string, args ...any) {
 // inside a line stay, and so do the lines of a text that has several.
 func (p *page) wrap(s string, column int) (lines []string) {
 	for line := range strings.SplitSeq(s, "\n") {
-		lines = append(lines, p.wrapLine(line, column)...)
+		lines = append(lines, p.wrapLine(shell.Printable(line), column)...)
 	}
 	return lines
 }
