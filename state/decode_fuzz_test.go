@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +28,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	whole(unix.RTM_NEWLINK, ifInfoLen, number(unix.IFLA_GROUP, unix.IFLA_MASTER, unix.IFLA_MTU, unix.IFLA_CARRIER, unix.IFLA_LINK_NETNSID))
 	whole(unix.RTM_NEWLINK, ifInfoLen, func(m *message) {
-		m.attr(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, portMode, 0, 4, 0, portState, 0})
+		m.attr(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
 	})
 	whole(unix.RTM_DELNEIGH, ndmLen, number(unix.NDA_DST, unix.NDA_LLADDR, unix.NDA_VNI, unix.NDA_PORT, unix.NDA_IFINDEX))
 	whole(unix.RTM_DELADDR, ifaLen, number(unix.IFA_LOCAL, unix.IFA_ADDRESS))

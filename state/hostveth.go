@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,11 +51,7 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 	return out, nil
 }
 
-const (
-	portState      = 1 // IFLA_BRPORT_STATE
-	portIsolated   = 33
-	portForwarding = 3 // BR_STATE_FORWARDING
-)
+const portForwarding = 3 // BR_STATE_FORWARDING
 
 func (n *Node) decodeVeth(body []byte) HostVeth {
 	v := HostVeth{namespace: -1}
@@ -94,9 +91,9 @@ func (v *HostVeth) decodePort(info []byte) {
 		}
 		attrs(b, func(typ uint16, b []byte) {
 			switch typ {
-			case portState:
+			case nl.IFLA_BRPORT_STATE:
 				v.Forwarding = number(b) == portForwarding
-			case portIsolated:
+			case nl.IFLA_BRPORT_ISOLATED:
 				v.Isolated = number(b) == 1
 			}
 		})

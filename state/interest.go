@@ -87,18 +87,21 @@ func (in *interest) link(body []byte) bool {
 	return ours || pod && !(port && up) // pods come and go all day; one that has lost its bridge, or its way there, is news
 }
 
-// port: of the options of bridges' ports, which change with every pod, the one that cuts a pod off is news.
+// port says whether an announcement is of a port of podnet's bridge with an option that cuts its pod off: options change with
+// every pod, and the others are no news.
 func (in *interest) port(body []byte) bool {
-	ours, isolated := false, false
+	ours, options := false, portReader{}
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_MASTER:
 			ours = in.indices[int32(number(v))]
+		case unix.IFLA_OPERSTATE:
+			options.operating = number(v) == operatingUp
 		case unix.IFLA_PROTINFO:
-			attrs(v, func(typ uint16, v []byte) { isolated = isolated || typ == portIsolated && number(v) == 1 })
+			attrs(v, options.attr)
 		}
 	})
-	return ours && isolated
+	return ours && options.closed() != 0
 }
 
 // neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just as it should be is not,

@@ -10,7 +10,6 @@ import (
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/shell"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,6 +22,10 @@ type Link struct {
 	Group  uint32
 	NoARP  bool // it resolves nobody; podnet's do
 
+	STP       bool // the bridge runs a spanning tree, which keeps every new port silent for 30 s; podnet's has no loops to find
+	VLANs     bool // the bridge filters VLANs, and a port without a VLAN for untagged frames passes none; podnet's passes all
+	ProtoDown bool // somebody took the carrier away; podnet's have one
+
 	// The rest is the vxlan device's alone.
 	VNI      uint32
 	Port     uint16
@@ -31,6 +34,7 @@ type Link struct {
 	Lower    int        // index of the device it is bound to; podnet binds it to none
 	Remote   netip.Addr // where frames for unknown MACs go; podnet sends them nowhere
 	Master   int        // index of the bridge it is a port of; podnet's devices are nobody's ports
+	TTL      uint8      // of the outer packets, which may have routers to pass; 0, as podnet has it: the host's default
 }
 
 func linkKey(device string) Key { return Key{Kind: KindLink, Name: device} }
@@ -57,6 +61,10 @@ func (l Link) Attrs() string {
 		{l.Lower != 0, fmt.Sprintf("dev %d", l.Lower)},
 		{l.Remote.IsValid(), "remote " + l.Remote.String()},
 		{l.Master != 0, fmt.Sprintf("master %d", l.Master)},
+		{l.TTL != 0, fmt.Sprintf("ttl %d", l.TTL)},
+		{l.STP, "stp_state 1"},
+		{l.VLANs, "vlan_filtering 1"},
+		{l.ProtoDown, "protodown on"},
 	} {
 		if odd.is {
 			s += " " + odd.text
@@ -65,7 +73,8 @@ func (l Link) Attrs() string {
 	return s
 }
 
-// MustReplace: the kernel changes MTU, MAC, group, ARP, local address and learning of a live device, and nothing else.
+// MustReplace: of a live device the kernel changes neither type, VNI, port, lower device nor remote, nor the family of its local
+// address. All else that podnet manages is changed in place.
 func (l Link) MustReplace(have Resource) string {
 	h := have.(Link)
 	switch {
@@ -99,7 +108,7 @@ func linkOf(l netlink.Link) Link {
 	copy(r.MAC[:], a.HardwareAddr)
 	if v, ok := l.(*netlink.Vxlan); ok {
 		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
-		r.Local, r.Remote = addrOf(v.SrcAddr), addrOf(v.Group)
+		r.Local, r.Remote, r.TTL = addrOf(v.SrcAddr), addrOf(v.Group), uint8(v.TTL)
 	}
 	return r
 }
@@ -112,11 +121,12 @@ func addrOf(ip net.IP) netip.Addr {
 // listLinks reports podnet's devices, told by their group. A link with the name of a desired one and without the group
 // belongs to somebody else.
 func listLinks(n *Node, want *Set, live *Live) error {
+	var own []Link
 	for _, l := range n.links {
 		r := linkOf(l)
 		switch w, _, wanted := want.Links.Find(r.Key()); {
 		case r.Group == device.GroupDevice:
-			live.Links.Add(r, OwnNode)
+			own = append(own, r)
 		case r.Type == "vxlan" && !wanted:
 			live.Conflicts = append(live.Conflicts, sameTunnel(r, want)...)
 		case wanted:
@@ -126,6 +136,12 @@ func listLinks(n *Node, want *Set, live *Live) error {
 				Remedy: foreignLinkRemedy(r, w),
 			})
 		}
+	}
+	if err := n.readSwitches(own); err != nil {
+		return fmt.Errorf("look at podnet's devices: %w", err)
+	}
+	for _, l := range own {
+		live.Links.Add(l, OwnNode)
 	}
 	return nil
 }
@@ -204,52 +220,6 @@ func (n *Node) deleteLink(l Link) error {
 	}
 	delete(n.links, l.Device)
 	return nil
-}
-
-// changeLink changes what differs in place; MustReplace has seen that it can.
-func (n *Node) changeLink(have, want Link) error {
-	live, ok := n.links[want.Device]
-	if !ok {
-		return fmt.Errorf("%s: %w", want.Device, syscall.ENODEV)
-	}
-	index := live.Attrs().Index
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
-	req.AddData(msg)
-	if have.NoARP {
-		msg.Change = unix.IFF_NOARP
-	}
-	if have.MTU != want.MTU {
-		req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(want.MTU))))
-	}
-	if have.MAC != want.MAC {
-		req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, want.MAC[:]))
-	}
-	if have.Master != want.Master {
-		req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(want.Master))))
-	}
-	if have.Local != want.Local || have.Learning != want.Learning {
-		req.AddData(vxlanChange(want))
-	}
-	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
-		return fmt.Errorf("change %s: %w", want.Device, err)
-	}
-	return nil
-}
-
-// vxlanChange holds only what can change: netlink's own LinkModify always sends the port, which the kernel then refuses.
-func vxlanChange(l Link) *nl.RtAttr {
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("vxlan"))
-	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
-	local := uint16(nl.IFLA_VXLAN_LOCAL)
-	if l.Local.Is6() {
-		local = nl.IFLA_VXLAN_LOCAL6
-	}
-	data.AddRtAttr(int(local), l.Local.AsSlice())
-	data.AddRtAttr(nl.IFLA_VXLAN_LEARNING, []byte{0})
-	return info
 }
 
 // addBridge makes a bridge, down. Its MAC is set, so that it does not follow its ports.

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 
 	"github.com/podnet/podnet/state/device"
@@ -11,14 +12,14 @@ import (
 )
 
 // Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge that is made anew has
-// none, and its pods, though alive, talk to nobody until they get theirs back; nor do those whose veth is down, or whose port is
-// kept apart from other isolated ones.
+// none, and its pods, though alive, talk to nobody until they get theirs back; nor do those whose veth is down, or whose port
+// has options that keep frames from them.
 type Port struct {
-	Device   string
-	Bridge   string // "": none
-	Hairpin  bool
-	Isolated bool // podnet's never are
-	Down     bool // the veth itself, whether the pod's end is up or not; podnet's never are
+	Device  string
+	Bridge  string // "": none
+	Hairpin bool
+	Closed  portOptions // podnet's ports have none of these
+	Down    bool        // the veth itself, whether the pod's end is up or not; podnet's never are
 }
 
 func (p Port) Key() Key     { return Key{Kind: KindBridgePort, Name: p.Device} }
@@ -33,9 +34,7 @@ func (p Port) Attrs() string {
 	if p.Hairpin {
 		s += " hairpin on"
 	}
-	if p.Isolated {
-		s += " isolated on"
-	}
+	s += p.Closed.String()
 	if p.Down {
 		s += " down"
 	}
@@ -98,17 +97,12 @@ func (n *Node) hasPods() bool {
 	return false
 }
 
-// The attributes of a bridge's port inside a link's message.
-const (
-	infoSlaveData = 5 // IFLA_INFO_SLAVE_DATA
-	portMode      = 4 // IFLA_BRPORT_MODE: hairpin
-)
-
 func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 	if len(body) < ifInfoLen {
 		return p, false
 	}
 	p.Down = native.Uint32(body[8:])&unix.IFF_UP == 0
+	var options portReader
 	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
@@ -117,17 +111,21 @@ func (n *Node) decodePort(body []byte) (p Port, ours bool) {
 			ours = number(v) == device.GroupPod
 		case unix.IFLA_MASTER:
 			p.Bridge = n.name(int(number(v)))
+		case unix.IFLA_OPERSTATE:
+			options.operating = number(v) == operatingUp
 		case unix.IFLA_LINKINFO:
 			attrs(v, func(typ uint16, v []byte) {
 				if typ == infoSlaveData {
-					attrs(v, func(typ uint16, v []byte) {
-						p.Hairpin = p.Hairpin || typ == portMode && number(v) == 1
-						p.Isolated = p.Isolated || typ == portIsolated && number(v) == 1
-					})
+					attrs(v, options.attr)
 				}
 			})
 		}
 	})
+	p.Hairpin = options.hairpin
+	if l := n.links[p.Bridge]; l != nil && l.Attrs().Flags&net.FlagUp == 0 {
+		options.operating = false // no port of a bridge that is down forwards
+	}
+	p.Closed = options.closed()
 	return p, ours
 }
 
@@ -164,8 +162,8 @@ func (n *Node) setPort(veth netlink.Link, bridge int, have, want Port) (err erro
 	if err == nil && (moved || have.Hairpin != want.Hairpin) {
 		err = n.handle.LinkSetHairpin(veth, want.Hairpin)
 	}
-	if err == nil && !moved && have.Isolated != want.Isolated {
-		err = n.handle.LinkSetIsolated(veth, want.Isolated)
+	if err == nil && !moved && have.Closed != 0 {
+		err = have.Closed.open(veth.Attrs().Index)
 	}
 	if err == nil && have.Down {
 		err = n.handle.LinkSetUp(veth)

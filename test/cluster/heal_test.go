@@ -31,7 +31,7 @@ func TestEventsHeal(t *testing.T) {
 	exits(t, n.Podnetctl("status"), 0, "status after all that")
 }
 
-// A pod's veth that somebody sets down, or keeps apart, is put right at once; one whose pod's end is down is as it should be, and
+// A pod's veth that somebody sets down, or whose port is told to keep frames back, is put right at once; one whose pod's end is down is as it should be, and
 // one that is about to be deleted is nobody's business any more.
 func TestPortHeals(t *testing.T) {
 	l, _ := cluster(t, "node-a")
@@ -51,8 +51,18 @@ func TestPortHeals(t *testing.T) {
 	n.Sh("ip link set " + veth(a) + " down")
 	healed("host veth down", "ip -o link show "+veth(a), ",UP")
 	for _, p := range []*lab.Pod{a, b} {
-		n.Sh("bridge link set dev " + veth(p) + " isolated on")
-		healed("isolated", "bridge -d link show dev "+veth(p), "isolated off")
+		for _, option := range [][2]string{
+			{"isolated on", "isolated off"}, {"locked on", "locked off"}, {"flood off", " flood on"}, {"mcast_flood off", "mcast_flood on"},
+			{"bcast_flood off", "bcast_flood on"}, {"state 0", "state forwarding"}, {"state 4", "state forwarding"},
+		} {
+			n.Sh("bridge link set dev " + veth(p) + " " + option[0])
+			healed(option[0], "bridge -d link show dev "+veth(p), option[1])
+		}
+	}
+	reach(t, a, b)
+	for _, left := range []string{"learning off", "neigh_suppress on", "guard on", "hairpin on"} { // they cut nobody off
+		n.Sh("bridge link set dev " + veth(a) + " " + left)
+		exits(t, n.Podnetctl("diff"), 0, "diff with "+left)
 	}
 	reach(t, a, b)
 	if _, err := b.Sh("ip link set eth0 down"); err != nil {
@@ -65,6 +75,26 @@ func TestPortHeals(t *testing.T) {
 	if link := n.Sh("ip -o link show " + veth(b)); strings.Contains(link, ",UP") {
 		t.Errorf("it was set up: %s", link)
 	}
+}
+
+// A spanning tree that somebody starts is ended before it keeps a new pod silent: one pass has every port forward at once.
+func TestOnePassAfterSpanningTree(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	a := n.Pod("web")
+	n.Stop()
+	n.Sh("ip link set cni0 type bridge stp_state 1 forward_delay 1500")
+	b := n.Pod("db")
+	if link := n.Sh("bridge link show dev " + contract.HostVeth("podnet", b.ID, "eth0")); strings.Contains(link, "state forwarding") {
+		t.Errorf("the new pod's port forwards already: %s", link)
+	}
+	exits(t, n.Podnetctl("apply"), 0, "apply")
+	for _, p := range []*lab.Pod{a, b} {
+		if link := n.Sh("bridge link show dev " + contract.HostVeth("podnet", p.ID, "eth0")); !strings.Contains(link, "state forwarding") {
+			t.Errorf("a port does not forward: %s", link)
+		}
+	}
+	reach(t, a, b)
 }
 
 // Switching ARP on again has the kernel forget the neighbours that were made meanwhile: one pass makes them anew.
