@@ -5,8 +5,9 @@ SHELL       := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-# Static, the same bytes from the same source wherever it lies.
-BUILD       := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Static, the same bytes from the same source wherever it lies. A plugin's version has a mark around it, by which podnetctl
+# reads it from the file.
+BUILD        = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X "main.version=$(1)"'
 
 # Not dependencies of the module: a linter, the plugins that podnet's are compared with, what makes packages.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -20,8 +21,8 @@ GOVULNCHECK := v1.1.4
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
 	@mkdir -p bin/cni
-	@$(BUILD) -o bin/ ./cmd/podnetd ./cmd/podnetctl
-	@$(BUILD) -o bin/cni/ ./cmd/cni/...
+	@$(call BUILD,$(VERSION)) -o bin/ ./cmd/podnetd ./cmd/podnetctl
+	@$(call BUILD,podnet-plugin[$(VERSION)]) -o bin/cni/ ./cmd/cni/...
 
 demo: setup build ## three nodes on this machine: pods, pings, an edit, damage and healing; about half a minute
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo

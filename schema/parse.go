@@ -19,12 +19,13 @@ type document struct {
 	text     []byte     // the file without a byte order mark: what places in the tree refer to
 	root     *yaml.Node // nil: it could not be parsed
 	topology *Topology  // as far as it could be read
+	textual  bool       // its faults are about characters, size or emptiness, and quote nothing
 }
 
 func readDocument(file string, data []byte) *document {
 	r := &reader{lines: map[string]int{}}
 	d := &document{reader: r, text: withoutBOM(data), topology: &Topology{File: file, lines: r.lines}}
-	if r.checkText(d.text) {
+	if d.textual = !r.checkText(d.text); !d.textual {
 		if d.root = r.tree(d.text); d.root != nil {
 			r.topology(d.root, d.topology)
 		}
@@ -35,6 +36,9 @@ func readDocument(file string, data []byte) *document {
 // judge gives the topology, or all that is wrong with it.
 func (d *document) judge(data []byte) (*Topology, error) {
 	t := d.topology
+	if len(d.faults) > 0 && !d.claims() {
+		return nil, &Invalid{File: t.File, Faults: d.disown()}
+	}
 	faults, warnings := quoteAll(d.text, d.faults), quoteAll(d.text, d.warnings)
 	t.Warnings, t.Digest = warnings, Digest(data)
 	if len(faults) == 0 {

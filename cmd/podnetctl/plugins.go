@@ -2,18 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"debug/buildinfo"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"unicode"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/state"
 )
 
 // plugins are those that podnet brings.
@@ -73,19 +71,24 @@ func (known pluginPrograms) look(dir string) screen.Plugins {
 	return p
 }
 
-// pluginVersion asks one of podnet's plugins, which say it without a CNI_COMMAND: the linker's word is nowhere else in a
-// program that was built with -trimpath. "": it does not say.
+// pluginVersion reads the version that the linker has written into one of podnet's plugins: podnet-plugin[VERSION]. The file
+// is not executed, because whoever may run podnetctl as root may be able to choose it. "": it does not say.
 func pluginVersion(path string) string {
-	const patience = time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var said bytes.Buffer
-	cmd := exec.CommandContext(ctx, path)
-	cmd.Env, cmd.Stderr = []string{}, &said
-	if cmd.Run() != nil {
+	const (
+		mostPlugin  = 64 << 20
+		mostVersion = 100
+	)
+	data, err := state.ReadFile(path, mostPlugin)
+	if err != nil {
 		return ""
 	}
-	var name, version string
-	_, _ = fmt.Sscanf(said.String(), "podnet CNI plugin %s %s", &name, &version) // else it is none of them
-	return version
+	_, rest, _ := bytes.Cut(data, []byte(pluginMark))
+	version, _, closed := bytes.Cut(rest[:min(len(rest), mostVersion)], []byte("]"))
+	if !closed || bytes.ContainsFunc(version, func(c rune) bool { return !unicode.IsGraphic(c) || c == ' ' }) {
+		return ""
+	}
+	return string(version)
 }
+
+// pluginMark is what a plugin's version stands behind.
+const pluginMark = "podnet-plugin["

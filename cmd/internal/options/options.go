@@ -151,7 +151,7 @@ func readDefaults(path string) (map[string]string, error) {
 		}
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
-			return nil, fmt.Errorf("%s:%d: %q is not NAME=value", path, number, line)
+			return nil, fmt.Errorf("%s:%d: this line is not NAME=value", path, number) // not shown: it may be another file
 		}
 		values[strings.TrimSpace(name)] = unquote(strings.TrimSpace(value))
 	}

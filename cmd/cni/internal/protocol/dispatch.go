@@ -22,10 +22,11 @@ type Verbs struct {
 	GC     func(*Request) error
 }
 
-// Main answers the one call that this process was started for and ends it.
+// Main answers the one call that this process was started for and ends it. version is as the linker wrote it: podnet-plugin[V],
+// so that V can be read from the file without executing it.
 func Main(plugin, version string, verbs Verbs) {
 	if os.Getenv("CNI_COMMAND") == "" {
-		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, version, strings.Join(versions, ", "))
+		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, marked(version), strings.Join(versions, ", "))
 		return
 	}
 	ok := false
@@ -33,6 +34,15 @@ func Main(plugin, version string, verbs Verbs) {
 	if !ok {
 		os.Exit(1)
 	}
+}
+
+// marked is what stands between the brackets of a version; all of it where there are none.
+func marked(version string) string {
+	_, inner, ok := strings.Cut(version, "[")
+	if !ok {
+		return version
+	}
+	return strings.TrimSuffix(inner, "]")
 }
 
 // input is standard input; nothing if that is a terminal, where somebody asks for the version and waits for the answer.
