@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -98,10 +99,12 @@ func (c *cli) examine(n *node) Findings {
 		Bridge: network.Bridge.Name, Tunnel: network.VXLAN.Name,
 	}
 	e := examination{node: n, facts: &f, unseen: f.Host.Unseen}
-	if err := privilege.Check(); err != nil {
-		e.blind("parts of the kernel", fmt.Errorf("podnetctl doctor %w", err))
+	denied := privilege.Check()
+	if denied != nil {
+		e.blind("parts of the kernel", fmt.Errorf("podnetctl doctor %w", denied))
 	}
-	e.topology(t)
+	pass := e.topology(t)
+	e.health(&pass, denied == nil)
 	e.kernel()
 	e.files()
 	return Findings{schema.APIVersion, "Findings", cmp.Or(n.id.Node, n.id.Hostname), doctor.Check(f), e.unseen}
@@ -120,23 +123,42 @@ func (e *examination) blind(what string, err error) {
 	}
 }
 
-func (e *examination) topology(t *schema.Topology) {
+// topology compares the node with the topology in force, as a pass that does nothing.
+func (e *examination) topology(t *schema.Topology) reconcile.Pass {
 	v := e.node.verdict
+	pass := reconcile.Pass{At: time.Now(), Verdict: v}
 	if !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing {
 		e.facts.Refused = v.OnDisk
 	}
 	if t == nil {
 		e.blind("what depends on the topology", errors.New(v.OnDisk.Message))
-		return
+		return pass
 	}
-	plan, err := e.node.compare(t)
-	if err != nil {
-		e.blind("what depends on the topology", err)
-		return
+	pass.Plan, pass.Err = e.node.compare(t)
+	if pass.Err != nil {
+		e.blind("what depends on the topology", pass.Err)
+		return pass
 	}
-	e.facts.Plan = plan
-	for _, err := range plan.Errors() {
+	e.facts.Plan = pass.Plan
+	for _, err := range pass.Plan.Errors() {
 		e.blind("a part of the kernel", err)
+	}
+	return pass
+}
+
+// health is what the node's status says: as seen now, or, where this process may not look, by the daemon's last word.
+func (e *examination) health(pass *reconcile.Pass, sees bool) {
+	e.facts.Daemon = e.node.daemon(pass.At) == ""
+	written, err := reconcile.ReadStatus(e.node.Paths.Status)
+	if err != nil || written.BootID != state.BootID() {
+		written = nil // none, or one that says nothing of this boot
+	}
+	status := written
+	if sees {
+		status = e.node.merge(pass, written, e.facts.Daemon)
+	}
+	if status != nil && (sees || e.facts.Daemon) {
+		e.facts.Ready, e.facts.Degraded = status.Condition(reconcile.Ready), status.Condition(reconcile.Degraded)
 	}
 }
 

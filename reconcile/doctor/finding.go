@@ -43,13 +43,16 @@ type Facts struct {
 	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Missing   []string         // plugins
 	Locked    []string         // paths of plugins that nobody may execute
+
+	Ready, Degraded reconcile.Condition // of the node; the zero Condition: nobody knows
+	Daemon          bool                // podnetd runs
 }
 
 // Check is every finding, errors first.
 func Check(f Facts) []Finding {
 	all := []Finding{}
 	for _, check := range []func(Facts) []Finding{
-		conflicts, topology, plugins, conflistOrder, iptables, openTunnel, mtu, neighbours, networkd, macPolicy, networkManager, offload, files,
+		conflicts, topology, health, plugins, conflistOrder, iptables, openTunnel, mtu, neighbours, networkd, macPolicy, networkManager, offload, files,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -1,0 +1,44 @@
+package doctor
+
+import (
+	"strings"
+
+	"github.com/podnet/podnet/reconcile"
+)
+
+// health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is, pods cannot start there, or
+// something of podnet's is missing, and a node without any error has to be one that works.
+func health(f Facts) []Finding {
+	var out []Finding
+	report := func(id string, c reconcile.Condition) {
+		out = append(out, Finding{id, Error, f.node(), "podnet", c.Message, f.lookAtNode()})
+	}
+	if c := f.Ready; c.Status == "False" && !strings.Contains(f.Refused.Message, c.Message) {
+		report("node-not-ready", c)
+	}
+	counted := f.Degraded.Reason == "NotConverged" // it says how many objects are wanting, and Ready says which
+	if c := f.Degraded; c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0) {
+		report("node-degraded", c)
+	}
+	return out
+}
+
+// node is this node's name, as far as a topology says it.
+func (f Facts) node() string {
+	if f.Plan == nil {
+		return "this node"
+	}
+	return f.Plan.Node.Name
+}
+
+// lookAtNode is what to type about a node that is not as it should be. A daemon tries again by itself, so that another pass
+// says no more than diff.
+func (f Facts) lookAtNode() string {
+	switch {
+	case f.Ready.Reason == reconcile.ReasonMissing:
+		return "podnetctl status"
+	case f.Daemon:
+		return "podnetctl diff"
+	}
+	return "podnetctl apply"
+}
