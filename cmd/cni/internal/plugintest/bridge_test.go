@@ -146,6 +146,7 @@ func TestMarks(t *testing.T) {
 	const mac = "52:54:00:12:34:56"
 	for _, key := range []bool{true, false} {
 		h := newHost(t)
+		h.SetSysctl("net/ipv6/conf/default/accept_dad", "1")
 		p := h.NewPod("a")
 		fields := `"isGateway":true,"mtu":1400`
 		if key {
@@ -238,7 +239,7 @@ func TestOwnBridgeForwards(t *testing.T) {
 
 // An ADD that was killed, or repeated: the second builds the same attachment again, with the same address.
 func TestRepeatedAdd(t *testing.T) {
-	h := newHost(t).withoutDAD()
+	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true`, ranges46)
 	first := h.must(on(a, conf).with("ADD"))

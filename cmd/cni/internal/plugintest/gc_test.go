@@ -43,7 +43,7 @@ func (h *host) gc(conf, keys string) {
 func TestGC(t *testing.T) {
 	for _, own := range []string{"", `,"podnet":{}`} {
 		t.Run("own"+own, func(t *testing.T) {
-			h := newHost(t).withoutDAD()
+			h := newHost(t)
 			a, b, c, other := h.NewPod("a"), h.NewPod("b"), h.NewPod("c"), h.NewPod("other")
 			conf := h.conf(`"isGateway":true`+own, ranges46)
 			neighbour := strings.Replace(conf, `"name":"net"`, `"name":"net2"`, 1)
