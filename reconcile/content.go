@@ -92,7 +92,8 @@ func ReadTopology(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := bytes.NewBuffer(make([]byte, 0, min(info.Size(), schema.MaxBytes)+bytes.MinRead))
+	// Room for the whole and for the read that finds its end: a buffer that grows holds the text twice for a while.
+	b := bytes.NewBuffer(make([]byte, 0, min(info.Size(), schema.MaxBytes+1)+bytes.MinRead))
 	_, err = b.ReadFrom(io.LimitReader(f, schema.MaxBytes+1))
 	return b.Bytes(), err
 }

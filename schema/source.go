@@ -29,7 +29,7 @@ func (r *reader) checkText(data []byte) bool {
 		r.faultAt(positionOf(data, len(data)-1), "", "the last line does not end, so the file was probably cut off",
 			"the last byte is a newline")
 	}
-	return true
+	return r.checkSize(data)
 }
 
 // badCharacter finds the first byte that is not plain text, -1 if there is none.
