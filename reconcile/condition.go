@@ -66,6 +66,9 @@ func (p *Pass) notReady() (reason, message string) {
 			return "NotConverged", s.outcome()
 		}
 	}
+	if counting := p.Plan.Counting(); len(counting) > 0 {
+		return "Conflict", sentence(counting[0])
+	}
 	return "", ""
 }
 
@@ -112,12 +115,19 @@ func (p *Pass) foreign() Condition {
 	if p.Plan == nil || len(p.Plan.Conflicts) == 0 {
 		return condition(Foreign, false, "None", "")
 	}
-	c := p.Plan.Conflicts[0]
-	message := fmt.Sprintf("%s %s: %s; remedy: %s", c.Key.Kind, c.Object(), c.Owner, c.Remedy)
+	message := sentence(p.Plan.Conflicts[0])
+	if counting := p.Plan.Counting(); len(counting) > 0 { // the gravest first
+		message = sentence(counting[0])
+	}
 	if n := len(p.Plan.Conflicts); n > 1 {
 		message += fmt.Sprintf("; and %d more (podnetctl diff)", n-1)
 	}
 	return condition(Foreign, true, "ForeignObject", message)
+}
+
+// sentence is a conflict in words, with its remedy.
+func sentence(c state.Conflict) string {
+	return fmt.Sprintf("%s %s: %s; remedy: %s", c.Key.Kind, c.Object(), c.Owner, c.Remedy)
 }
 
 // unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.

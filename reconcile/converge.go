@@ -17,7 +17,7 @@ func (e *Engine) Converge(v View) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if plan.InSync() {
+	if len(plan.Steps)+len(plan.Errors()) == 0 {
 		return plan, nil
 	}
 	defer func() { e.node.Care(v.Want, v.Facts) }() // of new devices too

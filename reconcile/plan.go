@@ -83,10 +83,26 @@ func (p *Plan) cause(s *Step) Cause {
 }
 
 // InSync says that the node is as the topology asks, as far as it can be known.
-func (p *Plan) InSync() bool { return len(p.Steps) == 0 && len(p.Errors()) == 0 }
+func (p *Plan) InSync() bool {
+	return len(p.Steps) == 0 && len(p.Errors()) == 0 && len(p.Counting()) == 0
+}
+
+// Counting are the conflicts on account of which podnet's objects, though they are there, have no effect.
+func (p *Plan) Counting() []state.Conflict {
+	var all []state.Conflict
+	for _, c := range p.Conflicts {
+		if c.Counts {
+			all = append(all, c)
+		}
+	}
+	return all
+}
 
 // Left says in a sentence how many objects are not done: all, as long as nothing was tried.
 func (p *Plan) Left() string {
+	if counting := p.Counting(); len(p.Steps) == 0 && len(counting) > 0 {
+		return sentence(counting[0])
+	}
 	n := 0
 	for _, s := range p.Steps {
 		if s.Result != Done {

@@ -197,7 +197,7 @@ func (p *Pass) Status(before *NodeStatus) *NodeStatus {
 
 // InSync says that the kernel equals the topology in force after the pass.
 func (p *Pass) InSync() bool {
-	if p.Plan == nil || p.Err != nil || len(p.Plan.Errors()) > 0 {
+	if p.Plan == nil || p.Err != nil || len(p.Plan.Errors()) > 0 || len(p.Plan.Counting()) > 0 {
 		return false
 	}
 	for _, step := range p.Plan.Steps {

@@ -55,7 +55,7 @@ func (n *Node) blame(p Packet, r *Routing, rules []PolicyRule, tables routeTable
 		if err != nil {
 			return err
 		}
-		if best, found := table.longest(p.Dst); found && rule.Action <= frToTable {
+		if best, found := table.longest(p.Dst); found && rule.Action <= frToTable && best.Dst.Bits() >= rule.Suppress && best.Type != unix.RTN_THROW {
 			r.Rule = rule
 			r.matched(best)
 			return nil

@@ -17,6 +17,9 @@ type Conflict struct {
 	Owner  string // what it is, in words
 	Remedy string // the command that ends it
 	Blocks bool   // podnet's object cannot be as desired meanwhile
+	Counts bool   // podnet's objects are there and have no effect, so that the node is not in sync
+
+	Rule PolicyRule // that takes podnet's packets; zero: it is about something else
 }
 
 // overlaps finds the desired route that somebody else's route takes traffic from.

@@ -63,6 +63,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 			d.peer(peer, Origin(i))
 		}
 	}
+	d.set.Ranges = remedyRanges(t)
 	list, err := conflist(t, node, d.mtu, paths)
 	d.set.Conflists.Add(list, OwnNode)
 	d.set.index()
@@ -218,4 +219,24 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 	if reachable {
 		d.set.FDB.Add(FDB{Device: d.tunnel(), MAC: peer.VTEPMAC, Dst: peer.IP, Permanent: true}, from)
 	}
+}
+
+// remedyRanges are the cluster's ranges, unless they hold a node's ip: a command about such a range would catch packets that are
+// no pods'. Then they are the podCIDRs, as long as these are few.
+func remedyRanges(t *schema.Topology) []netip.Prefix {
+	const few = 16
+	holdsNode := slices.ContainsFunc(t.Nodes, func(n schema.Node) bool {
+		return slices.ContainsFunc(t.Network.ClusterCIDRs, func(p netip.Prefix) bool { return p.Contains(n.IP) })
+	})
+	if !holdsNode {
+		return t.Network.ClusterCIDRs
+	}
+	var pods []netip.Prefix
+	for i := range t.Nodes {
+		pods = append(pods, t.Nodes[i].PodCIDRs...)
+	}
+	if exact := schema.Aggregate(pods); len(exact) <= few {
+		return exact
+	}
+	return t.Network.ClusterCIDRs
 }

@@ -60,6 +60,8 @@ func (in *interest) message(typ uint16, body []byte) bool {
 		return in.netconf(body)
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		return body[3] != unix.RT_SCOPE_LINK || in.indices[int32(native.Uint32(body[4:]))]
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		return policyRule(body)
 	}
 	return true
 }
@@ -149,4 +151,13 @@ func (in *interest) netconf(body []byte) bool {
 		}
 	})
 	return concerned
+}
+
+// policyRule: a rule about marked packets alone is none of podnet's, whose packets have no mark.
+func policyRule(body []byte) bool {
+	if len(body) < rtmLen {
+		return true
+	}
+	r := ruleOf(body)
+	return r.Mark&r.Mask == 0 || r.Invert
 }

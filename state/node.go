@@ -29,6 +29,8 @@ type Node struct {
 	rules map[uint8]ruleCache // by family
 	bases baseChains
 
+	lookups lookupCache
+
 	interest atomic.Pointer[interest] // of the watch
 	filter   watchFilter              // of the watch too
 	flood    flood

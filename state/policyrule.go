@@ -18,11 +18,19 @@ type PolicyRule struct {
 	Mark     uint32       // under Mask; Mask 0: any
 	Mask     uint32
 	Protocol uint8 // of IP; 0: any
-	Special  bool  // it looks at what nobody can tell beforehand: ports, users, tunnels
+	Ports    Ports // of the destination; zero: any
+	Special  bool  // it looks at what nobody can tell beforehand: source ports, users, tunnels
 	Invert   bool
+	Suppress int   // routes with fewer bits than that do not count; 0: all do
 	Action   uint8 // FR_ACT_TO_TBL, FR_ACT_BLACKHOLE and so on
 	IPv6     bool
 }
+
+// Ports is a range of ports, both ends included.
+type Ports struct{ First, Last uint16 }
+
+// holds reports whether a port is in the range.
+func (r Ports) holds(port uint16) bool { return r == Ports{} || r.First <= port && port <= r.Last }
 
 const (
 	frToTable     = 1 // FR_ACT_TO_TBL
@@ -31,7 +39,8 @@ const (
 	frProhibit    = 8
 	frInvert      = 2 // FIB_RULE_INVERT, a flag
 
-	mainRulePriority = 32766
+	mainRulePriority  = 32766
+	localRulePriority = 0
 )
 
 // policyRules lists a family's policy rules in the order in which the kernel tries them. The netlink package does not tell their
@@ -80,7 +89,13 @@ func ruleOf(body []byte) PolicyRule {
 			r.Mask = number(v)
 		case unix.FRA_IP_PROTO:
 			r.Protocol = uint8(number(v))
-		case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE, unix.FRA_UID_RANGE, unix.FRA_TUN_ID, unix.FRA_L3MDEV:
+		case unix.FRA_DPORT_RANGE:
+			if len(v) >= 4 {
+				r.Ports = Ports{native.Uint16(v), native.Uint16(v[2:])}
+			}
+		case unix.FRA_SUPPRESS_PREFIXLEN:
+			r.Suppress = int(int32(number(v))) + 1 // -1: none is suppressed
+		case unix.FRA_SPORT_RANGE, unix.FRA_UID_RANGE, unix.FRA_TUN_ID, unix.FRA_L3MDEV:
 			r.Special = r.Special || typ != unix.FRA_L3MDEV || number(v) != 0
 		}
 	})
@@ -91,7 +106,7 @@ func ruleOf(body []byte) PolicyRule {
 func (r PolicyRule) matches(p Packet) bool {
 	is := (!r.From.IsValid() || r.From.Contains(p.Src)) && (!r.To.IsValid() || r.To.Contains(p.Dst)) &&
 		(r.In == "" || r.In == p.In || r.In == "lo" && p.In == "") && r.Out == "" &&
-		r.Mark&r.Mask == 0 && (r.Protocol == 0 || r.Protocol == p.Protocol) && !r.Special
+		r.Mark&r.Mask == 0 && (r.Protocol == 0 || r.Protocol == p.Protocol) && r.Ports.holds(p.Port) && !r.Special
 	return is != r.Invert
 }
 
@@ -132,6 +147,7 @@ func (r PolicyRule) String() string {
 	add(r.In != "", "iif %s", shell.Quote(r.In))
 	add(r.Out != "", "oif %s", shell.Quote(r.Out))
 	add(r.Protocol != 0, "ipproto %d", r.Protocol)
+	add(r.Ports != Ports{}, "dport %d-%d", r.Ports.First, r.Ports.Last)
 	switch r.Action {
 	case frBlackhole:
 		add(true, "blackhole")
@@ -141,15 +157,38 @@ func (r PolicyRule) String() string {
 		add(true, "prohibit")
 	default:
 		add(true, "lookup %s", r.TableName())
+		add(r.Suppress != 0, "suppress_prefixlength %d", r.Suppress-1)
 	}
 	return strings.Join(words, " ")
 }
 
 // Remedy is the command that takes the rule away.
 func (r PolicyRule) Remedy() string {
-	six := ""
+	return fmt.Sprintf("%s del pref %d %s", r.command(), r.Priority, r)
+}
+
+// command is the program that manages rules of this one's family.
+func (r PolicyRule) command() string {
 	if r.IPv6 {
-		six = "-6 "
+		return "ip -6 rule"
 	}
-	return fmt.Sprintf("ip %srule del pref %d %s", six, r.Priority, r)
+	return "ip rule"
+}
+
+// PassBy is the command that has some packets looked up in table main before the rule is tried, and leaves the rule as it is for
+// all others. Each selector is in the words of ip(8), such as "to 10.244.0.0/16".
+func (r PolicyRule) PassBy(selectors ...string) string {
+	var commands []string
+	before, first := r.Priority-1, r.Priority <= localRulePriority+1
+	if first { // no priority is left between the local table's rule and this one, which has to move back
+		before = 1
+		commands = append(commands, fmt.Sprintf("%s add pref 2 %s", r.command(), r))
+	}
+	for _, s := range selectors {
+		commands = append(commands, fmt.Sprintf("%s add pref %d %s lookup main", r.command(), before, s))
+	}
+	if first {
+		commands = append(commands, r.Remedy())
+	}
+	return strings.Join(commands, " && ")
 }

@@ -186,7 +186,9 @@ func listRoutes(n *Node, want *Set, live *Live) error {
 			return fmt.Errorf("list routes: %w", err)
 		}
 	}
-	return nil
+	astray, err := n.Misrouted(want)
+	live.Conflicts = append(live.Conflicts, astray...)
+	return err
 }
 
 // addHops reports podnet's part of a route that nobody wants and that somebody else has added next hops to.

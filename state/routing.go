@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 
@@ -13,6 +14,7 @@ type Packet struct {
 	Src, Dst netip.Addr // Src invalid: the host chooses
 	In       string     // the device that it comes in by; "": this host makes it
 	Protocol uint8      // of IP, such as unix.IPPROTO_UDP; 0: any
+	Port     uint16     // of the destination; 0: any
 }
 
 // Routing is what the kernel's routing decides for one packet, policy rules and longer prefixes included.
@@ -59,6 +61,11 @@ func (n *Node) Routings(packets []Packet) ([]Routing, error) {
 	if err := n.readLinks(); err != nil {
 		return nil, err
 	}
+	return n.routings(packets)
+}
+
+// routings is Routings with the links as they were seen last.
+func (n *Node) routings(packets []Packet) ([]Routing, error) {
 	out := make([]Routing, len(packets))
 	for _, match := range []bool{false, true} { // what becomes of the packet; then the route that says so
 		err := n.rtnl.ask(len(packets), func(i int, buf []byte) []byte {
@@ -105,6 +112,9 @@ func (n *Node) encodeLookup(buf []byte, p Packet, match bool) []byte {
 	}
 	if p.Protocol != 0 {
 		m.attr(unix.RTA_IP_PROTO, []byte{p.Protocol})
+	}
+	if p.Port != 0 {
+		m.attr(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, p.Port))
 	}
 	return m.end()
 }

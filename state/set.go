@@ -3,6 +3,7 @@ package state
 import (
 	"hash/maphash"
 	"math/bits"
+	"net/netip"
 	"slices"
 )
 
@@ -20,6 +21,8 @@ type Set struct {
 	Sysctls     Table[Sysctl]
 	Ports       Table[Port]
 	Conflists   Table[Conflist]
+
+	Ranges []netip.Prefix // that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks of
 }
 
 // Row is a Resource that a Table can hold.

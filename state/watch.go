@@ -11,7 +11,7 @@ import (
 )
 
 // Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
-// routes, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
+// routes, policy rules, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
 // Until it is taken nothing more is read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too.
 // The sockets belong to the calling thread's network namespace and go with ctx.
 func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
@@ -23,6 +23,7 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 		{unix.NETLINK_ROUTE, []int{
 			unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
 			unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+			unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
 		}},
 		{unix.NETLINK_NETFILTER, []int{unix.NFNLGRP_NFTABLES}},
 	} {

@@ -132,10 +132,10 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 		for _, err := range p.Errors() {
 			no(true, "%v", err)
 		}
-		no(len(p.Steps) > 0, "%s", p.Left())
+		no(len(p.Steps)+len(p.Counting()) > 0, "%s", p.Left())
 	}
 	ready := s.Condition(reconcile.Ready)
-	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps) == 0, "not ready: %s", ready.Message)
+	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps)+len(pass.Plan.Counting()) == 0, "not ready: %s", ready.Message)
 	no(s.NoDaemon != "", "podnetd does not run: nothing heals this node")
 	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))

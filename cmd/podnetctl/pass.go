@@ -83,7 +83,10 @@ func (n *node) outcome(p *reconcile.Pass) screen.Closing {
 	if p.InSync() {
 		return screen.Closing{Label: "Applied", Text: "in sync after " + screen.Milliseconds(p.Took.Seconds())}
 	}
-	c := screen.Closing{Label: "NOT IN SYNC", Text: fmt.Sprint(p.Err), Bad: true}
+	c := screen.Closing{Label: "NOT IN SYNC", Text: "resolve the conflict named above: apply will not touch it", Bad: true}
+	if p.Err != nil {
+		c.Text = fmt.Sprint(p.Err)
+	}
 	for _, s := range p.Plan.Steps {
 		switch s.Result {
 		case reconcile.Failed:
