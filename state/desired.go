@@ -180,8 +180,8 @@ func (d *desired) masquerade(p netip.Prefix) string {
 }
 
 const (
-	forwardIPv4 = "net/ipv4/ip_forward"
-	forwardIPv6 = "net/ipv6/conf/all/forwarding"
+	forwardIPv4 = device.IPv4Forwarding
+	forwardIPv6 = device.IPv6Forwarding
 )
 
 // forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes that it learned from
@@ -194,11 +194,10 @@ func (d *desired) forwarding() {
 		return
 	}
 	after := ""
-	for _, name := range d.facts.RAListeners {
-		d.set.Sysctls.Add(Sysctl{Path: acceptRA(name), Value: "2", After: after, Link: true}, OwnNode)
-		after = acceptRA(name)
+	for _, s := range device.ForwardIPv6(d.facts.RAListeners) {
+		d.set.Sysctls.Add(Sysctl{Path: s.Path, Value: s.Value, After: after, Link: s.Path != forwardIPv6}, OwnNode)
+		after = s.Path
 	}
-	d.set.Sysctls.Add(Sysctl{Path: forwardIPv6, Value: "1", After: after}, OwnNode)
 }
 
 // peer adds the way to another node's pods.

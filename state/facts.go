@@ -1,13 +1,14 @@
 package state
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/device"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,48 +93,42 @@ func (n *Node) defaultLink(ip netip.Addr) (string, error) {
 	return link, err
 }
 
-// raListeners are links with accept_ra=1, as long as the host does not forward: the moment it does they stop listening, and
-// the routes that they have learned go. A host that forwards already has none: there nobody loses anything, and a link that
-// begins to listen may believe a guest. Podnet's own devices, pods' veths and ports of any bridge have no router to listen to.
+// raListeners are the links that must be told to go on listening to routers before the host forwards IPv6. The underlay's link
+// is one of them, whatever it is.
 func (n *Node) raListeners(underlay string) ([]string, error) {
-	if !SysctlIs(forwardIPv6, "0") {
+	_, listeners, err := device.Listeners(n.hostLinks, func(l device.Link) (bool, error) {
+		if l.Name == underlay {
+			return true, nil
+		}
+		return n.advertised(l.Index)
+	})
+	if errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
 		return nil, nil
 	}
-	var out []string
-	for name, l := range n.links {
-		a := l.Attrs()
-		if a.MasterIndex != 0 || a.Flags&net.FlagLoopback != 0 || a.Group >= device.GroupDevice && a.Group <= device.GroupDeleting {
-			continue
-		}
-		if !SysctlIs(acceptRA(name), "1") || !SysctlIs("net/ipv6/conf/"+name+"/forwarding", "0") {
-			continue
-		}
-		listens := name == underlay || !guestsBehind(l)
-		if !listens {
-			var err error
-			if listens, err = n.advertised(a.Index); err != nil {
-				return nil, err
-			}
-		}
-		if listens {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return listeners, err
 }
 
-// guestsBehind says that a link is of a type that containers and virtual machines hang on, though a router may too.
-func guestsBehind(l netlink.Link) bool {
-	return slices.Contains([]string{"bridge", "veth", "tuntap"}, l.Type())
+func (n *Node) hostLinks() (links []device.Link, _ error) {
+	for name, l := range n.links {
+		a := l.Attrs()
+		kind := l.Type()
+		if kind == hardware {
+			kind = ""
+		}
+		links = append(links, device.Link{
+			Index: a.Index, Name: name, Kind: kind, Group: a.Group, Port: a.MasterIndex != 0, Loopback: a.Flags&net.FlagLoopback != 0,
+		})
+	}
+	return links, nil
 }
+
+// hardware is what package netlink calls the kind of a link that has none.
+const hardware = "device"
 
 // advertised says whether a router has given the host a route over a link.
 func (n *Node) advertised(index int) (routed bool, err error) {
 	err = n.dumpRoutesOf(unix.AF_INET6, unix.RTPROT_RA, index, func() { routed = false }, func(liveRoute) { routed = true })
 	return routed, err
 }
-
-func acceptRA(name string) string { return "net/ipv6/conf/" + name + "/accept_ra" }
 
 func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }

@@ -10,7 +10,7 @@ func BridgeSettings(bridge string, ipv4, ipv6 bool) []Setting {
 	settings := []Setting{IgnoreRouters(bridge)}
 	if ipv6 {
 		settings = append(settings,
-			Setting{"net/ipv6/conf/" + bridge + "/disable_ipv6", "0"},
+			AllowIPv6(bridge),
 			Setting{"net/ipv6/conf/" + bridge + "/accept_dad", "0"})
 	}
 	if ipv4 {
@@ -21,7 +21,10 @@ func BridgeSettings(bridge string, ipv4, ipv6 bool) []Setting {
 
 // IgnoreRouters keeps a link that pods or the tunnel's packets come in by from taking any of them for the host's IPv6
 // router, whether pods speak IPv6 or not: the kernel does by default.
-func IgnoreRouters(link string) Setting { return Setting{"net/ipv6/conf/" + link + "/accept_ra", "0"} }
+func IgnoreRouters(link string) Setting { return Setting{acceptRA(link), "0"} }
+
+// AllowIPv6 lets a link have IPv6 addresses, whatever new links begin with.
+func AllowIPv6(link string) Setting { return Setting{"net/ipv6/conf/" + link + "/disable_ipv6", "0"} }
 
 // Forward has the host forward what IPv4 comes in by a link, whatever new links begin with. Of IPv6 the kernel asks the host's
 // setting alone.
