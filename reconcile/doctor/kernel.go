@@ -51,7 +51,8 @@ func mtu(f Facts) []Finding {
 }
 
 // neighbours: entries of all namespaces count against one threshold of the machine: each pod has one of its gateway, and
-// some of the pods that it talks to. The host's own of pods and peers are permanent and do not count.
+// some of the pods that it talks to. The host's own do not count: those of peers are permanent, those of pods are marked as
+// learned from outside (extern_learn).
 func neighbours(f Facts) []Finding {
 	const (
 		perPod   = 2

@@ -41,8 +41,11 @@ func (h *Host) Traces() string {
 			}
 		}
 	}
-	for _, n := range h.Objects(h.Namespace, "ip -j neigh show nud permanent") {
-		all = append(all, fmt.Sprintf("neighbour %v on %v", n["dst"], n["dev"]))
+	for _, n := range h.Objects(h.Namespace, "ip -j neigh show") {
+		_, stays := n["extern_learn"]
+		if stays || slices.Contains(n["state"].([]any), any("PERMANENT")) { // the kernel collects all others
+			all = append(all, fmt.Sprintf("neighbour %v on %v", n["dst"], n["dev"]))
+		}
 	}
 	all = append(all, h.Firewall()...)
 	networks, err := os.ReadDir(h.Dir)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,24 +22,15 @@ func (s *story) damage() {
 // harm measures until the deed is undone, then waits until not a trace of it is left: everything that the kernel holds
 // is as before.
 func (s *story) harm(n *lab.Node, h lab.Harm) {
-	before := withoutPodNeighbours(n.State())
+	before := n.State()
 	h.Do()
 	took, err := lab.Poll(s.Context(), lab.Patience, h.Undone)
 	if err == nil {
 		_, err = lab.Poll(s.Context(), lab.Patience, func() error {
-			return lab.SameState(before, withoutPodNeighbours(n.State()))
+			return lab.SameState(before, n.State())
 		})
 	}
 	s.line(h.What, took, err)
-}
-
-// withoutPodNeighbours leaves out the pods' neighbour entries: they save the first packet a question, the kernel drops
-// them with the bridge's last address, and then asks.
-func withoutPodNeighbours(state string) string {
-	lines := strings.Split(state, "\n")
-	return strings.Join(slices.DeleteFunc(lines, func(l string) bool {
-		return strings.HasPrefix(l, `{"dev":"cni0","dst":`) && strings.Contains(l, `"PERMANENT"`)
-	}), "\n")
 }
 
 // newPod shows that the bridge that came back serves old pods and new ones.

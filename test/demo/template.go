@@ -28,7 +28,7 @@ func (s *story) pushed(title, name string, bad lab.Topology, why string) {
 	s.chapter(title, name, "held")
 	before := map[*lab.Node]string{}
 	for _, n := range s.lab.Nodes {
-		before[n] = withoutPodNeighbours(n.State())
+		before[n] = n.State()
 	}
 	from := s.pods[0]
 	to := s.pods[slices.IndexFunc(s.pods, func(p *lab.Pod) bool { return p.Node != from.Node })]
@@ -38,7 +38,7 @@ func (s *story) pushed(title, name string, bad lab.Topology, why string) {
 	}
 	for _, n := range s.lab.Nodes {
 		c := n.AwaitCondition("StaleTopology", "True")
-		s.line(n.Host+" refuses it, and its kernel is as before: "+c.Reason, 0, lab.SameState(before[n], withoutPodNeighbours(n.State())))
+		s.line(n.Host+" refuses it, and its kernel is as before: "+c.Reason, 0, lab.SameState(before[n], n.State()))
 	}
 	s.told(s.lab.Nodes[0], why)
 	begin := time.Now()

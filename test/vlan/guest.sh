@@ -59,7 +59,7 @@ plugin DEL c '"vlan":200,' "$(range 10.1.0.0/24)"
 plugin DEL d '"vlanTrunk":[{"minID":100,"maxID":102},{"id":200}],' '{}'
 plugin DEL e '"vlan":300,"preserveDefaultVlan":true,' '{}'
 [ "$(ip -o link show master br0 | wc -l)" = 1 ] || fault "ports left: $(ip -o link show master br0)"
-lacks PERMANENT ip neigh show dev br0.100
+lacks 'PERMANENT|extern_learn' ip neigh show dev br0.100
 lacks '^10' ls /run/leases/net
 plugin ADD f '"vlan":100,"isGateway":true,' "$(range 10.1.0.0/24)"
 pings f 10.1.0.1 || fault "f does not reach the gateway that was there"

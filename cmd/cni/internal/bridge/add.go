@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
@@ -74,7 +75,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		if host, err = c.attach(req, h, v, pod, undo); err != nil {
 			return nil, err
 		}
-		if err := offerLink(h, v, pod, host.Parent); err != nil {
+		if err := c.offerLink(h, v, pod, host.Parent); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +90,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		if gateway, err = c.ensureGatewayLink(h, br); err != nil {
 			return nil, err
 		}
-		if err := ensureGateway(h, gateway, c, a.gateways()); err != nil {
+		if err := ensureGateway(req, h, gateway, c, a.gateways()); err != nil {
 			return nil, err
 		}
 	}
@@ -134,7 +135,7 @@ func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
 func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host *rtnl.Link, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
-	end, err := enterPod(pod, req.IfName, host.Parent, a)
+	end, err := enterPod(pod, req.IfName, host.Parent, func() error { return c.podSettings(req.IfName, a) })
 	if err != nil {
 		return err
 	}
@@ -147,10 +148,12 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 		undo.push(func() error { return dropNeighbours(h, gateway, a.hosts()) })
 		entries = neighbours(gateway, c, a, v.peerMAC)
 	}
-	if err := awaitLinks(h, v.name, br.Name, entries...); err != nil {
+	now, err := awaitLinks(h, v.name, br.Name, entries...)
+	if err != nil {
 		return err
 	}
-	if err := c.awaitAddresses(h, gateway, end, a); err != nil {
+	*br = *now // what the result tells: a port may change a bridge's MTU
+	if err := c.awaitAddresses(h, gateway, end, a, v.peerMAC); err != nil {
 		return err
 	}
 	return end.announce(v.peerMAC)
@@ -159,7 +162,7 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 // awaitAddresses waits for the gateways' addresses, which are there unless this pod is the first, and for the pod's, which the
 // kernel has got to meanwhile more often than not. Where duplicates are looked for, the pod's have been waited for already,
 // and the gateways' are not, as pods never have.
-func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a *addressing) error {
+func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a *addressing, mac net.HardwareAddr) error {
 	if c.EnableDAD {
 		return nil
 	}
@@ -168,11 +171,11 @@ func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a
 		for _, g := range a.gateways() {
 			addrs = append(addrs, g.Addr())
 		}
-		if err := awaitAddresses(h, gateway.Name, gateway.Index, addrs); err != nil {
+		if err := awaitAddresses(h, gateway, addrs, netip.Addr{}); err != nil {
 			return err
 		}
 	}
-	return awaitAddresses(end.Conn, end.name, end.index, a.hosts())
+	return awaitAddresses(end.Conn, &rtnl.Link{Name: end.name, Index: end.index}, a.hosts(), linkLocalOf(mac))
 }
 
 func (a *addressing) hosts() []netip.Addr {

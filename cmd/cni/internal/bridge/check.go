@@ -8,11 +8,10 @@ import (
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
-	"github.com/podnet/podnet/cmd/cni/internal/delegate"
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -33,7 +32,8 @@ func check(req *protocol.Request) error {
 	if prev == nil {
 		return protocol.Errorf(protocol.CodeConfig, "CHECK needs the prevResult of the ADD")
 	}
-	if err := checkIPAM(req, c, prev); err != nil {
+	a := ownPart(req, prev)
+	if err := checkIPAM(req, c, a); err != nil {
 		return err
 	}
 	h, err := rtnl.Dial()
@@ -49,7 +49,6 @@ func check(req *protocol.Request) error {
 		return err
 	}
 	var f findings
-	a := &addressing{addrs: addressesOf(prev), routes: prev.Routes}
 	if err := checkHost(&f, c, h, br, a); err != nil {
 		return err
 	}
@@ -63,27 +62,6 @@ func check(req *protocol.Request) error {
 		return protocol.Errorf(protocol.CodeChanged, "container %s, %s: %s", req.ContainerID, req.IfName, strings.Join(f, "; "))
 	}
 	return nil
-}
-
-// checkIPAM asks whoever gave the addresses.
-func checkIPAM(req *protocol.Request, c *config, prev *current.Result) error {
-	switch c.IPAM.Type {
-	case "":
-		return nil
-	case hostlocal.Type:
-		held, err := hostlocal.Held(req)
-		if err != nil {
-			return err
-		}
-		for _, a := range addressesOf(prev) {
-			if !slices.Contains(held, a.prefix.Addr()) {
-				return protocol.Errorf(protocol.CodeChanged, "container %s has no lease for %s: another pod may get the address; DEL and ADD it again",
-					req.ContainerID, a.prefix.Addr())
-			}
-		}
-		return nil
-	}
-	return delegate.Check(req, c.IPAM.Type)
 }
 
 // checkHost looks at the bridge and at the host's forwarding.
@@ -110,12 +88,12 @@ func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressin
 		if !slices.Contains(have, g) {
 			f.addf("%s lacks the gateway address %s", link.Name, g)
 		}
-		setting := forward4
+		setting := device.IPv4Forwarding
 		if g.Addr().Is6() {
-			setting = forward6
+			setting = device.IPv6Forwarding
 		}
-		if on, err := isOne(setting); err != nil || !on {
-			f.addf("%s is off", setting)
+		if value, err := device.Read(setting); err != nil || value != "1" {
+			f.addf("%s is off (sysctl -w %s=1)", setting, setting)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
@@ -38,7 +39,36 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 	if !inside.Up() {
 		f.addf("it is down")
 	}
+	if err := checkNeighbours(f, c, h, br, inside, a); err != nil {
+		return err
+	}
 	return checkLayer3(f, p, inside, a)
+}
+
+// checkNeighbours looks for entries that have the host send the pod's packets to another MAC for good. Any other entry gives way
+// to what the pod says of itself.
+func checkNeighbours(f *findings, c *config, h *rtnl.Conn, br, inside *rtnl.Link, a *addressing) error {
+	if !c.IsGateway || len(a.addrs) == 0 {
+		return nil
+	}
+	link, err := c.gatewayLink(h, br)
+	if errors.Is(err, rtnl.ErrNoLink) {
+		return nil // checkHost has said so
+	}
+	if err != nil {
+		return err
+	}
+	addrs := a.hosts()
+	entries, err := h.Neighbours(link.Index, addrs)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if e != nil && e.Lasting() && e.MAC.String() != inside.MAC.String() {
+			f.addf("the host sends packets for %s to %s, and its MAC address is %s (ip neigh del %s dev %s)", addrs[i], e.MAC, inside.MAC, addrs[i], link.Name)
+		}
+	}
+	return nil
 }
 
 // checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
@@ -102,12 +132,25 @@ func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) er
 	for _, r := range a.routes {
 		wanted = append(wanted, routeOf(r, a, inside.Index))
 	}
+	return checkRoutes(f, p, inside, wanted)
+}
+
+// checkRoutes looks for routes in all tables: a plugin for policy routing moves them to one of its own.
+func checkRoutes(f *findings, p *rtnl.Conn, inside *rtnl.Link, wanted []rtnl.Route) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	routes4, err := p.Routes(unix.AF_INET, 0, inside.Index)
+	if err != nil {
+		return err
+	}
+	routes6, err := p.Routes(unix.AF_INET6, 0, inside.Index)
+	if err != nil {
+		return err
+	}
+	routes := slices.Concat(routes4, routes6)
 	for _, want := range wanted {
-		there, err := p.HasRoute(want)
-		if err != nil {
-			return err
-		}
-		if !there {
+		if !want.InAnyTable(routes) {
 			f.addf("the route to %s%s is gone", want.Dst, via(want))
 		}
 	}

@@ -33,6 +33,8 @@ type config struct {
 	PrevResult                           json.RawMessage
 	Podnet                               *own
 	runtimeMAC, argsMAC                  string
+
+	started bool // this ADD has set the bridge up
 }
 
 // own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and host veths are marked.

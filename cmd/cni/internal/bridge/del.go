@@ -64,12 +64,12 @@ func forgetGuard(req *protocol.Request, c *config) error {
 	return spoof.Release(req.Network, func(port string) bool { return port == vethName(req) })
 }
 
-// forgetNeighbours removes the permanent entries that setNeighbours made.
+// forgetNeighbours removes the entries that neighbours made: those of the addresses that are leased, and those of the result's that
+// still lead to the pod, as the leases may be in another place by now.
 func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link) error {
 	if br == nil || c.IPAM.Type != hostlocal.Type {
 		return nil
 	}
-	var addrs []netip.Addr
 	addrs, err := hostlocal.Held(req)
 	if err != nil {
 		return err
@@ -78,7 +78,36 @@ func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.L
 	if err != nil {
 		return nil // its neighbours went with it
 	}
+	if len(addrs) == 0 {
+		if addrs, err = c.known(req, h, link); err != nil {
+			return err
+		}
+	}
 	return dropNeighbours(h, link, addrs)
+}
+
+// known are the addresses of the ADD's result, if there is one, that the host knows by the MAC of this attachment's interface.
+func (c *config) known(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link) ([]netip.Addr, error) {
+	prev, err := req.PrevResult(c.PrevResult)
+	if err != nil || prev == nil {
+		return nil, nil // a DEL does without
+	}
+	macs := map[string]bool{}
+	for _, in := range prev.Interfaces {
+		macs[in.Mac] = in.Name == req.IfName && in.Sandbox != ""
+	}
+	addrs := ownPart(req, prev).hosts()
+	entries, err := h.Neighbours(link.Index, addrs)
+	if err != nil {
+		return nil, err
+	}
+	var leading []netip.Addr
+	for i, e := range entries {
+		if e != nil && macs[e.MAC.String()] {
+			leading = append(leading, addrs[i])
+		}
+	}
+	return leading, nil
 }
 
 // disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,

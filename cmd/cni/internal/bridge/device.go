@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
-	"github.com/podnet/podnet/state/ipam"
 )
 
 // findBridge returns the bridge of that name; rtnl.ErrNoLink if there is no link of the name at all.
@@ -29,7 +27,7 @@ func findBridge(h *rtnl.Conn, name string) (*rtnl.Link, error) {
 	return link, nil
 }
 
-// ensureBridge makes the bridge if it is missing and sets it up. Any number of ADDs may do so at once.
+// ensureBridge makes the bridge if it is missing and has it be as pods need it. Any number of ADDs may do so at once.
 func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, error) {
 	br, err := findBridge(h, c.Bridge)
 	if errors.Is(err, rtnl.ErrNoLink) {
@@ -38,23 +36,57 @@ func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, e
 	if err != nil {
 		return nil, err
 	}
-	if !br.Up() {
-		if err := c.prepareBridge(req); err != nil {
-			return nil, err
-		}
-		if err := h.Do(rtnl.SetUp(br.Index)); err != nil {
-			return nil, fmt.Errorf("set bridge %s up: %w", c.Bridge, err)
-		}
+	if br, err = c.prepareBridge(req, h, br); err != nil {
+		return nil, err
 	}
 	if br, err = c.filterVLANs(h, br); err != nil {
 		return nil, err
 	}
-	if c.PromiscMode && !br.Promisc {
+	if c.PromiscMode && !br.Promiscuous() {
 		if err := h.Do(rtnl.SetPromiscuous(br.Index)); err != nil {
 			return nil, fmt.Errorf("set promiscuous mode of bridge %s: %w", c.Bridge, err)
 		}
 	}
 	return br, nil
+}
+
+// prepareBridge sets the bridge up if it is down, which one is that was just made, and has it take no pod for a router. A bridge
+// that the plugin finds in use by others gets its MAC set to the one that it has: with it unset, the MAC would move with the
+// ports, and pods would lose their gateway. Setting it again each time would have the kernel forget the neighbours each time.
+func (c *config) prepareBridge(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	var messages []*rtnl.Message
+	if !c.owns(br) && (br.ListensToRouters() || !br.Carrier) {
+		messages = append(messages, rtnl.SetMAC(br.Index, br.MAC))
+	}
+	if br.Up() {
+		if err := ignoreRouters(br); err != nil {
+			return nil, err
+		}
+	} else {
+		if err := c.writeFirst(req); err != nil {
+			return nil, err
+		}
+		c.started = true
+		messages = append(messages, rtnl.SetUp(br.Index))
+	}
+	if len(messages) == 0 {
+		return br, nil
+	}
+	if err := h.Do(messages...); err != nil {
+		return nil, fmt.Errorf("set bridge %s up with the MAC %s: %w", c.Bridge, br.MAC, err)
+	}
+	return findBridge(h, c.Bridge)
+}
+
+// owns reports whether podnet made the bridge, with a MAC of its own.
+func (c *config) owns(br *rtnl.Link) bool { return c.Podnet != nil && br.Group == device.GroupDevice }
+
+// ignoreRouters keeps a link that is up already from taking any pod for the host's router.
+func ignoreRouters(link *rtnl.Link) error {
+	if !link.ListensToRouters() {
+		return nil
+	}
+	return writeSettings(device.IgnoreRouters(link.Name))
 }
 
 func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
@@ -92,28 +124,45 @@ func addBridge(h *rtnl.Conn, name string, mac net.HardwareAddr, mtu int, group u
 	return err
 }
 
-// prepareBridge writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
-// other's so that no pod can pose as the host's router.
-func (c *config) prepareBridge(req *protocol.Request) error {
-	if c.Podnet == nil {
-		return writeSettings(device.IgnoreRouters(c.Bridge))
-	}
-	if c.IPAM.Type != hostlocal.Type {
-		return writeSettings(device.BridgeSettings(c.Bridge, c.layer3(), c.layer3())...)
-	}
-	sets, err := hostlocal.Sets(req)
+// writeFirst writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
+// other's so that no pod can pose as the host's router, and so that it can have the gateways' addresses.
+func (c *config) writeFirst(req *protocol.Request) error {
+	ipv4, ipv6, err := c.families(req)
 	if err != nil {
 		return err
 	}
-	speaks := func(ipv4 bool) bool {
-		return slices.ContainsFunc(sets, func(s ipam.Set) bool { return s[0].Subnet.Addr().Is4() == ipv4 })
+	if c.Podnet != nil {
+		return writeSettings(device.BridgeSettings(c.Bridge, ipv4, ipv6)...)
 	}
-	return writeSettings(device.BridgeSettings(c.Bridge, speaks(true), speaks(false))...)
+	settings := []device.Setting{device.IgnoreRouters(c.Bridge)}
+	if ipv6 && c.IsGateway && !c.delegates() {
+		settings = append(settings, device.AllowIPv6(c.Bridge))
+	}
+	return writeSettings(settings...)
 }
 
+// families tells which addresses pods are going to have. Another IPAM plugin's may be of either family.
+func (c *config) families(req *protocol.Request) (ipv4, ipv6 bool, err error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return c.layer3(), c.layer3(), nil
+	}
+	sets, err := hostlocal.Sets(req)
+	for _, s := range sets {
+		is4 := s[0].Subnet.Addr().Is4()
+		ipv4, ipv6 = ipv4 || is4, ipv6 || !is4
+	}
+	return ipv4, ipv6, err
+}
+
+// writeSettings leaves out what a kernel without IPv6 does not have.
 func writeSettings(settings ...device.Setting) error {
 	for _, s := range settings {
-		if err := s.Write(); err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6
+		err := s.Write()
+		switch {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
+			return protocol.Errorf(protocol.CodeConfig, "%s has to be %s, and the plugin cannot write it: have it run where /proc/sys is writable: %w", s.Path, s.Value, err)
+		default:
 			return err
 		}
 	}

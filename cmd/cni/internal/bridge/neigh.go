@@ -13,16 +13,17 @@ import (
 )
 
 // neighbours tell the host the pod's MAC address, so that it neither asks nor believes what it knew of the address's
-// previous owner. With leases of this node the entry is permanent, which the kernel does not count against its limits, as
-// a DEL finds the addresses again whatever it is given. With another IPAM it is one that goes by itself.
+// previous owner. What the pod says of itself later counts for more: its MAC may change. With leases of this node the entry is
+// one that the kernel neither counts against its limits nor collects, as a DEL finds the addresses again whatever it is given. With
+// another IPAM it is one that goes by itself.
 func neighbours(link *rtnl.Link, c *config, a *addressing, mac net.HardwareAddr) []*rtnl.Message {
-	lasting := uint16(unix.NUD_STALE)
+	var flags uint8
 	if c.IPAM.Type == hostlocal.Type {
-		lasting = unix.NUD_PERMANENT
+		flags = unix.NTF_EXT_LEARNED
 	}
 	var messages []*rtnl.Message
 	for _, addr := range a.addrs {
-		messages = append(messages, rtnl.SetNeighbour(link.Index, addr.prefix.Addr(), mac, lasting))
+		messages = append(messages, rtnl.SetNeighbour(link.Index, addr.prefix.Addr(), mac, unix.NUD_STALE, flags))
 	}
 	return messages
 }

@@ -31,13 +31,13 @@ type podEnd struct {
 }
 
 // enterPod opens the socket and writes the settings, in one visit to the namespace.
-func enterPod(pod *podns.Namespace, ifname string, index int, a *addressing) (*podEnd, error) {
+func enterPod(pod *podns.Namespace, ifname string, index int, settings func() error) (*podEnd, error) {
 	var h *rtnl.Conn
 	err := pod.Do(func() (err error) {
 		if h, err = rtnl.Dial(); err != nil {
 			return err
 		}
-		return podSettings(ifname, a)
+		return settings()
 	})
 	if err != nil && h != nil {
 		h.Close()
@@ -128,26 +128,41 @@ func (e *podEnd) announce(mac net.HardwareAddr) error {
 }
 
 // podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, IPv6 addresses that outlive the
-// interface's being set down, and that changes of them are announced. Only the last may be refused by a read-only /proc/sys.
-func podSettings(ifname string, a *addressing) error {
+// interface's being set down, and that changes of them are announced. Only what the pod needs IPv6 for must succeed: /proc/sys may
+// be read-only.
+func (c *config) podSettings(ifname string, a *addressing) error {
+	c.duplicateSettings(ifname)
 	if !slices.ContainsFunc(a.addrs, func(addr address) bool { return addr.prefix.Addr().Is6() }) {
 		return nil
 	}
 	conf := "net/ipv6/conf/" + ifname + "/"
 	for _, err := range []error{
-		device.Setting{Path: "net/ipv6/conf/lo/disable_ipv6", Value: "0"}.Write(),
-		device.Setting{Path: conf + "disable_ipv6", Value: "0"}.Write(),
-		device.Setting{Path: conf + "keep_addr_on_down", Value: "1"}.Put(),
+		device.AllowIPv6("lo").Write(),
+		device.AllowIPv6(ifname).Write(),
 	} {
 		if errors.Is(err, fs.ErrNotExist) {
-			return protocol.Errorf(protocol.CodeConfig, "%s can have no IPv6 address: its mtu is under 1280, or the kernel has no IPv6: %w", ifname, err)
+			return noIPv6(ifname)
 		}
 		if err != nil {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
 	}
+	_ = device.Setting{Path: conf + "keep_addr_on_down", Value: "1"}.Put()
 	_ = device.Setting{Path: conf + "ndisc_notify", Value: "1"}.Put()
 	return nil
+}
+
+// duplicateSettings has the kernel take the pod's link-local address up at once, instead of looking for duplicates of an address
+// that is made of the MAC for a second or two. Where duplicates are to be looked for, the pod's own question that a port in hairpin mode
+// sends back must not count as one.
+func (c *config) duplicateSettings(ifname string) {
+	conf := "net/ipv6/conf/" + ifname + "/"
+	if !c.EnableDAD {
+		_ = device.Setting{Path: conf + "accept_dad", Value: "0"}.Put()
+		return
+	}
+	_ = device.Setting{Path: conf + "accept_dad", Value: "1"}.Put()
+	_ = device.Setting{Path: conf + "enhanced_dad", Value: "1"}.Put()
 }
 
 func explainRoute(r rtnl.Route, err error) error {

@@ -27,7 +27,7 @@ func status(req *protocol.Request) error {
 		return err
 	}
 	defer h.Close()
-	if err := statusOfBridge(h, c.Bridge); err != nil {
+	if err := c.statusOfBridge(req, h); err != nil {
 		return err
 	}
 	switch c.IPAM.Type {
@@ -39,8 +39,8 @@ func status(req *protocol.Request) error {
 	return delegate.Status(req, c.IPAM.Type)
 }
 
-func statusOfBridge(h *rtnl.Conn, name string) error {
-	br, err := findBridge(h, name)
+func (c *config) statusOfBridge(req *protocol.Request, h *rtnl.Conn) error {
+	br, err := findBridge(h, c.Bridge)
 	var conflict *protocol.Error
 	switch {
 	case errors.Is(err, rtnl.ErrNoLink):
@@ -55,7 +55,13 @@ func statusOfBridge(h *rtnl.Conn, name string) error {
 		return err
 	}
 	if len(ports) >= mostPorts {
-		return protocol.Errorf(protocol.CodeNotReady, "the bridge %s has %d of %d ports: fewer pods on this node", name, len(ports), mostPorts)
+		return protocol.Errorf(protocol.CodeNotReady, "the bridge %s has %d of %d ports: fewer pods on this node", c.Bridge, len(ports), mostPorts)
+	}
+	if !br.Up() || !br.IPv6Off() || !c.IsGateway || c.IPAM.Type != hostlocal.Type || c.VLAN != 0 {
+		return nil
+	}
+	if _, ipv6, err := c.families(req); err == nil && ipv6 { // a configuration that is wrong is for host-local to report
+		return protocol.Errorf(protocol.CodeNotReady, "%w", ipv6Off(br.Name))
 	}
 	return nil
 }

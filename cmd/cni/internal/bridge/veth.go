@@ -30,7 +30,7 @@ type portOptions struct{ hairpin, isolated bool }
 
 func newVeth(req *protocol.Request, c *config, br *rtnl.Link, mac net.HardwareAddr) *veth {
 	v := &veth{
-		name: vethName(req), mac: randomMAC(), mtu: c.MTU, bridge: br,
+		name: vethName(req), mac: portMAC(), mtu: c.MTU, bridge: br,
 		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
 	}
 	if c.Podnet != nil {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
-	"github.com/podnet/podnet/state/device"
 )
 
 // trunkFile is an entry of vlanTrunk: one VLAN, or all from one to another.
@@ -72,6 +71,7 @@ const (
 	bridgeFlags         = 0  // IFLA_BRIDGE_FLAGS
 	bridgeVLANInfo      = 2  // IFLA_BRIDGE_VLAN_INFO
 	ofMaster            = 1  // BRIDGE_FLAGS_MASTER
+	ofItself            = 2  // BRIDGE_FLAGS_SELF
 	asPVID              = 2  // BRIDGE_VLAN_INFO_PVID
 	untagged            = 4  // BRIDGE_VLAN_INFO_UNTAGGED
 	rangeBegins         = 8  // BRIDGE_VLAN_INFO_RANGE_BEGIN
@@ -155,58 +155,16 @@ func vlanInfo(flags uint16, id int) []byte {
 	return binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, flags), uint16(id))
 }
 
+// vlanMessage is about the VLANs of a bridge's port, of which the bridge knows.
 func vlanMessage(typ uint16, port int, infos ...[]byte) *rtnl.Message {
-	return rtnl.NewMessage(typ, 0, rtnl.LinkHeader(unix.AF_BRIDGE, port, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
-		m.Uint16(bridgeFlags, ofMaster)
+	return vlanMessageTo(ofMaster, typ, port, infos...)
+}
+
+func vlanMessageTo(whose, typ uint16, link int, infos ...[]byte) *rtnl.Message {
+	return rtnl.NewMessage(typ, 0, rtnl.LinkHeader(unix.AF_BRIDGE, link, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
+		m.Uint16(bridgeFlags, whose)
 		for _, info := range infos {
 			m.Bytes(bridgeVLANInfo, info)
 		}
 	})
-}
-
-// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. rtnl.ErrNoLink.
-func (c *config) gatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
-	name := c.vlanGateway()
-	if name == "" {
-		return br, nil
-	}
-	link, err := h.LinkByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("link %s: %w", name, err)
-	}
-	if link.Kind != "veth" {
-		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not the veth that has VLAN %d's gateway: rename or remove it", name, link.Kind, c.VLAN)
-	}
-	return link, nil
-}
-
-// ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port in that VLAN only. Like the
-// bridge it belongs to all of the network's pods and stays when they go.
-func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
-	link, err := c.gatewayLink(h, br)
-	if link == br || err != nil && !errors.Is(err, rtnl.ErrNoLink) {
-		return link, err
-	}
-	if errors.Is(err, rtnl.ErrNoLink) {
-		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: randomMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
-		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
-			return nil, v.explain(err)
-		}
-		if link, err = c.gatewayLink(h, br); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.setVLANs(h, br, link.Parent, nil); err != nil { // again: an ADD may have been killed in between
-		return nil, err
-	}
-	if link.Up() {
-		return link, nil
-	}
-	if err := writeSettings(device.IgnoreRouters(link.Name)); err != nil {
-		return nil, err
-	}
-	if err := h.Do(rtnl.SetUp(link.Index)); err != nil {
-		return nil, fmt.Errorf("set %s up: %w", link.Name, err)
-	}
-	return link, nil
 }

@@ -2,7 +2,10 @@ package bridge
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,36 +16,43 @@ import (
 )
 
 const (
-	dadTimeout  = 5 * time.Second
-	portTimeout = 3 * time.Second
+	// patience is how long an ADD waits for the kernel, which takes its time on a busy machine. Runtimes give up after two minutes,
+	// and are to get an answer before that.
+	patience = 90 * time.Second
+
+	// silence is how long it waits without a word on stderr, which is what a runtime shows of an ADD that it gives up.
+	silence = 3 * time.Second
 )
 
 // settle waits until duplicate address detection has passed the addresses.
 func settle(h *rtnl.Conn, index int) error {
-	return poll(dadTimeout, func() (bool, error) {
+	return poll("the pod's addresses to be checked for duplicates", func() (bool, error) {
 		list, err := h.Addrs(index)
 		if err != nil {
 			return false, err
 		}
 		for _, a := range list {
-			addr := a.Prefix.Addr()
 			switch {
 			case a.Flags&unix.IFA_F_DADFAILED != 0:
-				return false, protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s", addr)
-			case a.Flags&unix.IFA_F_TENTATIVE != 0 && !addr.IsLinkLocalUnicast():
+				return false, duplicate(a.Prefix.Addr())
+			case a.Flags&unix.IFA_F_TENTATIVE != 0:
 				return false, nil
 			}
 		}
 		return true, nil
-	}, "the pod's addresses are still being checked for duplicates")
+	})
+}
+
+func duplicate(a netip.Addr) error {
+	return protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s, as duplicate address detection found", a)
 }
 
 // awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going a moment after its peer is
 // up, and a bridge without other ports a moment after that; what comes before is dropped. Since Linux 6.8 asking for a link
 // is what sets it going, so that the first answer is yes: the port's must be asked for before the bridge's. messages go
-// along with the first question.
-func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) error {
-	return poll(portTimeout, func() (bool, error) {
+// along with the first question. It returns the bridge as it is with the port.
+func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) (br *rtnl.Link, err error) {
+	err = poll(port+" and "+bridge+" to come up", func() (bool, error) {
 		answers, err := h.Exchange(append(messages, rtnl.GetLink(port), rtnl.GetLink(bridge))...)
 		if err != nil {
 			return false, err
@@ -61,14 +71,16 @@ func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) er
 				return false, fmt.Errorf("link %s: %w", name, err)
 			}
 			up = up && link.OperUp()
+			br = link
 		}
 		return up, nil
-	}, port+" and "+bridge+" do not come up")
+	})
+	return br, err
 }
 
 // offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network for them.
-func offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index int) error {
-	p, err := dialPod(pod)
+func (c *config) offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index int) error {
+	p, err := enterPod(pod, v.peer, index, func() error { c.duplicateSettings(v.peer); return nil })
 	if err != nil {
 		return err
 	}
@@ -76,41 +88,78 @@ func offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index int) error {
 	if err := p.Do(rtnl.SetUp(index)); err != nil {
 		return fmt.Errorf("set %s in the pod up: %w", v.peer, err)
 	}
-	return awaitLinks(h, v.name, v.bridge.Name)
+	_, err = awaitLinks(h, v.name, v.bridge.Name)
+	return err
 }
 
 // awaitAddresses waits until packets to the link's IPv6 addresses are taken: the kernel gets to that a while after it has
 // answered, as a job that it queues when the link has its carrier, and only a route in the table local tells. Asking for
-// the link is what has its carrier noticed. IPv4 addresses are there at once.
-func awaitAddresses(h *rtnl.Conn, link string, index int, addrs []netip.Addr) error {
-	for _, a := range addrs {
-		if a.Is4() {
-			continue
-		}
-		route := rtnl.Route{Dst: netip.PrefixFrom(a, a.BitLen()), Index: index, Table: unix.RT_TABLE_LOCAL}
-		err := poll(portTimeout, func() (bool, error) {
-			if there, err := h.HasRoute(route); err != nil || there {
-				return there, err
-			}
-			_, err := h.LinkByName(link)
-			return false, err
-		}, fmt.Sprintf("the address %s of %s is not taken up by the kernel", a, link))
-		if err != nil {
-			return err
-		}
+// the link is what has its carrier noticed. IPv4 addresses are there at once. linkLocal is an address that the kernel makes by
+// itself, waited for as long as it may come.
+func awaitAddresses(h *rtnl.Conn, link *rtnl.Link, addrs []netip.Addr, linkLocal netip.Addr) error {
+	missing := slices.DeleteFunc(append(slices.Clone(addrs), linkLocal), func(a netip.Addr) bool { return !a.Is6() })
+	if len(missing) == 0 {
+		return nil
 	}
-	return nil
+	return poll(fmt.Sprintf("the kernel to take packets to %v on %s", missing, link.Name), func() (bool, error) {
+		routes, err := h.Routes(unix.AF_INET6, unix.RT_TABLE_LOCAL, link.Index)
+		if err != nil {
+			return false, err
+		}
+		missing = slices.DeleteFunc(missing, func(a netip.Addr) bool {
+			return slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst == netip.PrefixFrom(a, a.BitLen()) })
+		})
+		if len(missing) == 0 {
+			return true, nil
+		}
+		missing, err = stillToCome(h, link, missing, linkLocal)
+		return len(missing) == 0, err
+	})
 }
 
-// poll asks until the answer is yes, less and less often.
-func poll(timeout time.Duration, done func() (bool, error), otherwise string) error {
-	deadline := time.Now().Add(timeout)
+// stillToCome tells which of these addresses the link may yet have: one that another host has is an error, but for the link-local
+// one, which nobody has asked for.
+func stillToCome(h *rtnl.Conn, link *rtnl.Link, missing []netip.Addr, linkLocal netip.Addr) ([]netip.Addr, error) {
+	now, err := h.LinkByName(link.Name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := h.Addrs(link.Index)
+	if err != nil {
+		return nil, err
+	}
+	flags := map[netip.Addr]uint32{}
+	for _, a := range list {
+		flags[a.Prefix.Addr()] = a.Flags
+	}
+	return slices.DeleteFunc(missing, func(a netip.Addr) bool {
+		failed := flags[a]&unix.IFA_F_DADFAILED != 0
+		if a != linkLocal && failed {
+			err = duplicate(a)
+		}
+		return a == linkLocal && (failed || !now.MakesLinkLocal())
+	}), err
+}
+
+// linkLocalOf is the link-local address that the kernel makes of a MAC.
+func linkLocalOf(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+}
+
+// poll asks until the answer is yes, less and less often. what is what is waited for, to be read after "waiting for".
+func poll(what string, done func() (bool, error)) error {
+	start, told := time.Now(), false
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		if ok, err := done(); err != nil || ok {
 			return err
 		}
-		if time.Now().After(deadline) {
-			return protocol.Errorf(protocol.CodeTryLater, "%s after %s", otherwise, timeout)
+		waited := time.Since(start)
+		if waited > patience {
+			return protocol.Errorf(protocol.CodeTryLater, "waited %s for %s", patience, what)
+		}
+		if waited > silence && !told {
+			told = true
+			_, _ = fmt.Fprintf(os.Stderr, "bridge: waiting for %s\n", what)
 		}
 		sleep(pause)
 	}

@@ -52,8 +52,8 @@ default via fd00:1::1 dev eth0 metric 1024 pref medium
 				if err := h.Ping(to); err != nil {
 					t.Error(err)
 				}
-				if entry := h.Sh("ip neigh show to " + to); !strings.Contains(entry, "PERMANENT") {
-					t.Errorf("neighbour %s: %q, want it permanent", to, entry)
+				if entry := h.Sh("ip neigh show to " + to); !strings.Contains(entry, "extern_learn") || strings.Contains(entry, "PERMANENT") {
+					t.Errorf("neighbour %s: %q, want one that is learned from outside, and not permanent", to, entry)
 				}
 			}
 			if err := h.check(on(a, conf), result); err != nil {
@@ -62,7 +62,7 @@ default via fd00:1::1 dev eth0 metric 1024 pref medium
 			h.must(on(b, conf).with("DEL"))
 			h.must(on(a, conf).with("DEL"))
 			h.must(on(a, conf).with("DEL"))
-			gone := h.Sh("ip -o link show type veth") + h.Sh("ip neigh show nud permanent dev br0") + strings.Join(leaseFiles(t, h), " ")
+			gone := h.Sh("ip -o link show type veth") + h.podNeighbours() + strings.Join(leaseFiles(t, h), " ")
 			if strings.Contains(gone, "br0") || strings.Contains(gone, "10.1.0.") || strings.Contains(gone, "fd00:1::") {
 				t.Errorf("left behind: %s", gone)
 			}

@@ -68,7 +68,7 @@ func TestGC(t *testing.T) {
 			if n := strings.Count(h.Sh("ip -o link show master br0"), "\n"); n != 2 {
 				t.Errorf("%d ports, want 2", n)
 			}
-			if left := h.Sh("ip neigh show nud permanent dev br0"); strings.Contains(left, "10.1.0.3 ") || strings.Contains(left, "fd00:1::4 ") {
+			if left := h.podNeighbours(); strings.Contains(left, "10.1.0.3 ") || strings.Contains(left, "fd00:1::4 ") {
 				t.Errorf("neighbours left: %s", left)
 			}
 

@@ -155,7 +155,20 @@ func (h *host) state() string {
 		"ip neigh show nud permanent", "ip -6 neigh show nud permanent"} {
 		b.WriteString(h.Sh(line))
 	}
+	b.WriteString(h.podNeighbours())
 	return strings.ReplaceAll(b.String(), " tentative", "") + strings.Join(leaseFiles(h.t, h), "\n")
+}
+
+// podNeighbours are the entries of pods, without their state, which changes with the traffic.
+func (h *host) podNeighbours() string {
+	h.t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(h.Sh("ip neigh show")) {
+		if entry, _, is := strings.Cut(line, " extern_learn"); is {
+			b.WriteString(entry + "\n")
+		}
+	}
+	return b.String()
 }
 
 // settle waits until the bridges, the plugins' and the foreign one, have noticed that they have a port, which they do a while

@@ -23,9 +23,9 @@ type Link struct {
 	ParentIn  int // that namespace's number in this one, which NamespaceID tells; below 0: it is this one
 	Group     uint32
 	Alias     string
-	Promisc   bool
 
 	info, port []byte // what its kind, and its being a port of a bridge, has besides
+	families   []byte // what each address family has besides
 }
 
 // Info is an attribute of its kind's, of IFLA_INFO_DATA; nil: it has none of this type.
@@ -34,6 +34,10 @@ func (l *Link) Info(typ uint16) []byte { return attribute(l.info, typ) }
 // Up says whether it is set up, and OperUp whether it passes packets.
 func (l *Link) Up() bool     { return l.Flags&unix.IFF_UP != 0 }
 func (l *Link) OperUp() bool { return l.OperState == operUp }
+
+// Promiscuous reports whether somebody has set the link promiscuous. That somebody only listens, as tcpdump does for a while,
+// is in no flag.
+func (l *Link) Promiscuous() bool { return l.Flags&unix.IFF_PROMISC != 0 }
 
 const (
 	operUp   = 6 // IF_OPER_UP
@@ -75,6 +79,12 @@ func NewBridge(name string, mac net.HardwareAddr) *Message {
 	m := NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, LinkHeader(unix.AF_UNSPEC, 0, 0, 0))
 	m.String(unix.IFLA_IFNAME, name).Bytes(unix.IFLA_ADDRESS, mac)
 	return m.Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(infoKind, "bridge") })
+}
+
+// SetMAC sets a link's MAC address. A bridge keeps one that was set, even if it is the one that it had; without that it takes
+// the lowest of its ports'. The kernel forgets the link's neighbours.
+func SetMAC(index int, mac net.HardwareAddr) *Message {
+	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
 }
 
 // SetMTU sets a link's.
@@ -195,8 +205,8 @@ func parseLink(b []byte) (*Link, error) {
 			l.Group = uint32(number(v))
 		case unix.IFLA_IFALIAS:
 			l.Alias = text(v)
-		case unix.IFLA_PROMISCUITY:
-			l.Promisc = number(v) != 0
+		case unix.IFLA_AF_SPEC:
+			l.families = v
 		case unix.IFLA_LINKINFO:
 			l.readInfo(v)
 		}

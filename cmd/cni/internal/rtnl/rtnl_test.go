@@ -116,7 +116,14 @@ func TestLayer3(t *testing.T) {
 		t.Errorf("an unreachable gateway: %v", err)
 	}
 	a := netip.MustParseAddr("fd00:1::9")
-	if err := c.Do(SetNeighbour(l.Index, a, l.MAC, unix.NUD_PERMANENT), DelNeighbour(l.Index, a)); err != nil {
+	if err := c.Do(SetNeighbour(l.Index, a, l.MAC, unix.NUD_PERMANENT, 0)); err != nil {
+		t.Error(err)
+	}
+	unknown := netip.MustParseAddr("10.1.0.9")
+	if got, err := c.Neighbours(l.Index, []netip.Addr{unknown, a}); err != nil || got[0] != nil || got[1] == nil || got[1].MAC.String() != l.MAC.String() || !got[1].Lasting() {
+		t.Errorf("neighbours: %+v %v", got, err)
+	}
+	if err := c.Do(DelNeighbour(l.Index, a)); err != nil {
 		t.Error(err)
 	}
 	if err := c.Do(DelNeighbour(l.Index, a)); !errors.Is(err, unix.ENOENT) {

@@ -1,0 +1,144 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
+)
+
+// ensureGateway gives the link that is the pods' gateway its addresses and has the host forward. It writes nothing that is
+// right already.
+func ensureGateway(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, c *config, wanted []netip.Prefix) error {
+	have, err := addrsOf(h, link)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", link.Name, err)
+	}
+	var messages []*rtnl.Message
+	for _, w := range wanted {
+		if slices.Contains(have, w) {
+			continue
+		}
+		if err := c.makeRoom(req, h, link, have, wanted, w); err != nil {
+			return err
+		}
+		messages = append(messages, addAddr(link.Index, w, c.EnableDAD))
+	}
+	if len(messages) > 0 {
+		if err := c.addGateways(h, link, wanted, messages); err != nil {
+			return err
+		}
+	}
+	return ensureForwarding(h, wanted)
+}
+
+// makeRoom deals with the addresses that one which is wanted cannot stand beside. Those of this network's own gateways can: pods
+// of its other ranges have them for their gateway.
+func (c *config) makeRoom(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, have, wanted []netip.Prefix, w netip.Prefix) error {
+	for _, old := range have {
+		if slices.Contains(wanted, old) || !conflicts(old, w) {
+			continue
+		}
+		own, err := c.ownGateways(req)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(own, old) {
+			continue
+		}
+		if !c.ForceAddress {
+			return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s nor another gateway of this network: give the network a bridge of its own, or leave %s in ipam.ranges while pods have it for their gateway; if nothing uses it any more: ip addr del %s dev %s (forceAddress does that too, and cuts off whoever uses it)",
+				link.Name, old, w, old.Masked(), old, link.Name)
+		}
+		if err := h.Do(rtnl.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("remove address %s from %s: %w", old, link.Name, err)
+		}
+	}
+	return nil
+}
+
+// ownGateways are the gateways of all of the network's ranges.
+func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return nil, nil
+	}
+	sets, err := hostlocal.Sets(req)
+	var all []netip.Prefix
+	for _, r := range slices.Concat(sets...) {
+		all = append(all, netip.PrefixFrom(r.Gateway, r.Subnet.Bits()))
+	}
+	return all, err
+}
+
+// addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it; prepareBridge has seen to that of one
+// without a carrier.
+func (c *config) addGateways(h *rtnl.Conn, link *rtnl.Link, wanted []netip.Prefix, messages []*rtnl.Message) error {
+	if slices.ContainsFunc(wanted, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		if err := c.allowIPv6(link); err != nil {
+			return err
+		}
+	}
+	if link.Kind == "bridge" && link.Carrier && !c.owns(link) {
+		messages = append([]*rtnl.Message{rtnl.SetMAC(link.Index, link.MAC)}, messages...)
+	}
+	answers, err := h.Exchange(messages...)
+	for _, a := range answers {
+		if err == nil && !errors.Is(a.Err, unix.EEXIST) {
+			err = a.Err
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("add the gateways' addresses %v to %s: %w", wanted, link.Name, err)
+	}
+	return nil
+}
+
+// allowIPv6 switches IPv6 on for a link that the plugin has made. Of one that somebody else made it names the setting.
+func (c *config) allowIPv6(link *rtnl.Link) error {
+	switch {
+	case !link.HasIPv6():
+		return noIPv6(link.Name)
+	case !link.IPv6Off():
+		return nil
+	case c.started || link.Kind == "veth":
+		return writeSettings(device.AllowIPv6(link.Name))
+	}
+	return ipv6Off(link.Name)
+}
+
+func noIPv6(link string) *protocol.Error {
+	return protocol.Errorf(protocol.CodeConfig, "%s can have no IPv6 address: its mtu is under 1280, or the kernel has no IPv6", link)
+}
+
+func ipv6Off(link string) *protocol.Error {
+	off := device.AllowIPv6(link)
+	return protocol.Errorf(protocol.CodeConfig, "IPv6 is off on %s, so that it can have no gateway's address: sysctl -w %s=%s, or leave the IPv6 ranges out", link, off.Path, off.Value)
+}
+
+// conflicts: a bridge has one IPv4 address but for those that are wanted, and no two IPv6 networks that overlap.
+func conflicts(a, b netip.Prefix) bool {
+	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
+}
+
+func addAddr(index int, p netip.Prefix, dad bool) *rtnl.Message {
+	if p.Addr().Is6() && !dad {
+		return rtnl.AddAddr(index, p, unix.IFA_F_NODAD)
+	}
+	return rtnl.AddAddr(index, p, 0)
+}
+
+func addrsOf(h *rtnl.Conn, link *rtnl.Link) ([]netip.Prefix, error) {
+	list, err := h.Addrs(link.Index)
+	var addrs []netip.Prefix
+	for _, a := range list {
+		addrs = append(addrs, a.Prefix)
+	}
+	return addrs, err
+}

@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/device"
+)
+
+// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. rtnl.ErrNoLink.
+func (c *config) gatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	name := c.vlanGateway()
+	if name == "" {
+		return br, nil
+	}
+	link, err := h.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("link %s: %w", name, err)
+	}
+	if link.Kind != "veth" && !c.prepared(link, br) {
+		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not the interface of VLAN %d on %s: rename or remove it", name, link.Kind, c.VLAN, br.Name)
+	}
+	return link, nil
+}
+
+const linkVLAN = 1 // IFLA_VLAN_ID
+
+// prepared reports whether a link is a VLAN interface that somebody has made on the bridge for this VLAN.
+func (c *config) prepared(link, br *rtnl.Link) bool {
+	id := link.Info(linkVLAN)
+	return link.Kind == "vlan" && link.Parent == br.Index && len(id) == 2 && int(binary.NativeEndian.Uint16(id)) == c.VLAN
+}
+
+// ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port in that VLAN only. Like the
+// bridge it belongs to all of the network's pods and stays when they go.
+func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+	link, err := c.gatewayLink(h, br)
+	if link == br || err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+		return link, err
+	}
+	if errors.Is(err, rtnl.ErrNoLink) {
+		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: portMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
+		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return nil, v.explain(err)
+		}
+		if link, err = c.gatewayLink(h, br); err != nil {
+			return nil, err
+		}
+	}
+	if c.prepared(link, br) { // packets come up to it if the bridge itself is in the VLAN
+		err = h.Do(vlanMessageTo(ofItself, unix.RTM_SETLINK, br.Index, vlanInfo(0, c.VLAN)))
+	} else {
+		err = c.setVLANs(h, br, link.Parent, nil) // again: an ADD may have been killed in between
+	}
+	if err != nil {
+		return nil, fmt.Errorf("put %s into VLAN %d of %s: %w", link.Name, c.VLAN, br.Name, err)
+	}
+	if link.Up() {
+		return link, ignoreRouters(link)
+	}
+	if err := writeSettings(device.IgnoreRouters(link.Name)); err != nil {
+		return nil, err
+	}
+	if err := h.Do(rtnl.SetUp(link.Index)); err != nil {
+		return nil, fmt.Errorf("set %s up: %w", link.Name, err)
+	}
+	return link, nil
+}
