@@ -2,6 +2,8 @@ package portmap
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -101,30 +103,72 @@ func words(list []string) []string {
 	return kept
 }
 
-// mappings are the runtime's entries for the addresses that a pod has, a family without one left out; of two that say the same
-// the wider.
+// service is what entries are told apart by before their addresses of the host are looked at.
+type service struct {
+	protocol string
+	port     int
+	ipv6     bool
+}
+
+// mappings are the runtime's entries for the addresses that a pod has; of two that say the same the wider. An entry may name an
+// address of the host of a family that the pod lacks, but one that leaves its port without any mapping is refused.
 func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
-	var all []mapping
-	for _, e := range c.RuntimeConfig.PortMappings {
+	var order []service
+	found := map[service][]mapping{}
+	useless := map[int]error{}
+	for i, e := range c.RuntimeConfig.PortMappings {
 		hosts, err := e.hosts()
 		if err != nil {
 			return nil, err
 		}
 		for _, host := range hosts {
-			address, ok := pod[host.Is6()]
-			if !ok {
+			if err := c.workable(host, pod); err != nil {
+				useless[i] = err
 				continue
 			}
-			m := mapping{e.protocol(), netip.AddrPortFrom(host, uint16(e.HostPort)), netip.AddrPortFrom(address.Addr(), uint16(e.ContainerPort))}
-			if all, err = merge(all, m); err != nil {
+			s := service{e.protocol(), e.HostPort, host.Is6()}
+			if found[s] == nil {
+				order = append(order, s)
+			}
+			m := mapping{s.protocol, netip.AddrPortFrom(host, uint16(e.HostPort)), netip.AddrPortFrom(pod[s.ipv6].Addr(), uint16(e.ContainerPort))}
+			if found[s], err = merge(found[s], m); err != nil {
 				return nil, err
 			}
 		}
 	}
+	for i, e := range c.RuntimeConfig.PortMappings {
+		s := service{e.protocol(), e.HostPort, false}
+		if useless[i] != nil && found[s] == nil && found[service{s.protocol, s.port, true}] == nil {
+			return nil, configError("portMappings: host port %d/%s cannot lead to the pod: %w", s.port, s.protocol, useless[i])
+		}
+	}
+	var all []mapping
+	for _, s := range order {
+		all = append(all, found[s]...)
+	}
 	return all, nil
 }
 
-// merge adds a mapping to those that do not overlap.
+// workable says why connections to an address of the host cannot reach a pod with these addresses; nil if they can.
+func (c *config) workable(host netip.Addr, pod map[bool]netip.Prefix) error {
+	family := "IPv4"
+	if host.Is6() {
+		family = "IPv6"
+	}
+	switch {
+	case len(pod) == 0:
+		return errors.New("prevResult has no address of its interface; portmap goes behind the plugin that gives it one")
+	case !pod[host.Is6()].IsValid():
+		return fmt.Errorf("hostIP %s is %s, and the pod has no %[2]s address", host, family)
+	case host == netip.IPv6Loopback():
+		return fmt.Errorf("hostIP %s: the kernel routes no packets from the IPv6 loopback address; use 127.0.0.1, or another address of the host", host)
+	case host.IsLoopback() && !c.snat():
+		return fmt.Errorf("hostIP %s: the pod cannot answer a loopback address; leave out snat: false, or use another address of the host", host)
+	}
+	return nil
+}
+
+// merge adds a mapping to those of the same service, which do not overlap.
 func merge(all []mapping, m mapping) ([]mapping, error) {
 	var kept []mapping
 	for _, o := range all {
