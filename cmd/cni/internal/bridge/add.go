@@ -69,7 +69,6 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		return nil, err
 	}
 	v := newVeth(req, c, br, mac)
-	undo.push(func() error { return forgetMasquerade(req, c) }) // the last thing to do: when the lease has gone
 	var host *rtnl.Link
 	if c.delegates() {
 		if host, err = c.attach(req, h, v, pod, undo); err != nil {
@@ -94,7 +93,11 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 			return nil, err
 		}
 	}
-	if err := ensureMasquerade(req, c, a); err != nil {
+	masqueraded, err := ensureMasquerade(req, c, a)
+	if masqueraded { // and not by another ADD of this attachment
+		undo.push(func() error { return forgetMasquerade(req, c) })
+	}
+	if err != nil {
 		return nil, err
 	}
 	if host == nil {

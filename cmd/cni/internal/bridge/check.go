@@ -102,15 +102,10 @@ func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressin
 // checkMasquerade looks for the rules without which the pod reaches nobody outside. A pod that another plugin connected has
 // others.
 func checkMasquerade(f *findings, req *protocol.Request, c *config, prev *current.Result, a *addressing) error {
-	name := vethName(req)
-	if !c.masquerades() || !slices.ContainsFunc(prev.Interfaces, func(i *current.Interface) bool { return i.Name == name }) {
+	if !c.masquerades() {
 		return nil
 	}
-	rules, err := masqueradeRules(req, c, a)
-	if err != nil {
-		return err
-	}
-	there, err := masquerade.There(c.IPMasqBackend, req.Network, rules)
+	there, err := masquerade.There(c.IPMasqBackend, maskedPod(req), a.prefixes())
 	if err == nil && !there {
 		f.addf("the rules of ipMasq are gone")
 	}

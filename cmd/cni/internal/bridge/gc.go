@@ -8,6 +8,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
+	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
@@ -16,7 +17,7 @@ import (
 )
 
 // gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
-// leases, as nobody may have an address that a pod still has, and last the rules that no lease is a reason for. Another
+// leases, as nobody may have an address that a pod still has, and the rules that either backend has for them. Another
 // network's are never touched, whatever they share: a veth is known by the name that network, container and interface give,
 // together with an alias that says the same, or a lease that does so while no alias says otherwise.
 func gc(req *protocol.Request) error {
@@ -50,7 +51,7 @@ func gc(req *protocol.Request) error {
 	if err := collectAddresses(req, c, valid); err != nil {
 		return err
 	}
-	return collectMasquerade(req, c, valid)
+	return masquerade.Collect(req.Network, valid)
 }
 
 // hostEnds are the names of the valid attachments' host veths.

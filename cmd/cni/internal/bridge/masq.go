@@ -2,78 +2,71 @@ package bridge
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// ensureMasquerade makes the rules of ipMasq be there: one for each range if the addresses are this node's own, so that a
-// pod of a network that has pods finds them, else one for each of the pod's addresses.
-func ensureMasquerade(req *protocol.Request, c *config, a *addressing) error {
-	if !c.masquerades() {
-		return nil
-	}
-	rules, err := masqueradeRules(req, c, a)
-	if err != nil {
-		return err
-	}
-	return masquerade.Ensure(c.IPMasqBackend, req.Network, rules)
-}
-
 func (c *config) masquerades() bool { return c.IPMasq && c.layer3() }
 
-func masqueradeRules(req *protocol.Request, c *config, a *addressing) ([]masquerade.Rule, error) {
-	var rules []masquerade.Rule
-	if c.IPAM.Type != hostlocal.Type {
-		for _, addr := range a.addrs {
-			rules = append(rules, masquerade.Rule{
-				Source: netip.PrefixFrom(addr.prefix.Addr(), addr.prefix.Addr().BitLen()), Within: addr.prefix.Masked(), Owner: vethName(req),
-			})
-		}
-		return rules, nil
-	}
-	sets, err := hostlocal.Sets(req)
-	for _, set := range sets {
-		for _, r := range set {
-			for _, source := range r.Prefixes() {
-				rules = append(rules, masquerade.Rule{Source: source, Within: r.Subnet})
-			}
-		}
-	}
-	return rules, err
-}
-
-// forgetMasquerade removes the rules that nobody uses any more, after the addresses have been released. Where the configuration
-// does not ask for ipMasq, but may have done so when pods were added, only the network's last pod has them looked for, and
-// podnet's own conflist, which never asks, none.
-func forgetMasquerade(req *protocol.Request, c *config) error {
+// ensureMasquerade makes the rules of ipMasq be there, one for each of the pod's addresses. Made reports that they were not.
+func ensureMasquerade(req *protocol.Request, c *config, a *addressing) (made bool, err error) {
 	if !c.masquerades() {
-		if c.Podnet != nil || c.IPAM.Type != hostlocal.Type {
-			return nil
-		}
-		if used, err := inUse(req, c); err != nil || used {
-			return err
-		}
+		return false, nil
 	}
-	return masquerade.Remove(req.Network, func(owner string) bool { return owner == vethName(req) }, func() (bool, error) { return inUse(req, c) })
+	return masquerade.Ensure(c.IPMasqBackend, maskedPod(req), a.prefixes())
 }
 
-// collectMasquerade does so for all attachments that are not valid, whatever the configuration says today.
-func collectMasquerade(req *protocol.Request, c *config, valid protocol.Attachments) error {
-	keep := hostEnds(req, valid)
-	return masquerade.Remove(req.Network, func(owner string) bool { return !keep[owner] }, func() (bool, error) {
-		if len(valid) > 0 {
-			return true, nil
-		}
-		return inUse(req, c)
-	})
+func maskedPod(req *protocol.Request) masquerade.Pod {
+	return masquerade.Pod{Network: req.Network, ContainerID: req.ContainerID, IfName: req.IfName}
 }
 
-// inUse says whether the network has any lease; of one whose leases another plugin keeps it takes the yes for granted.
-func inUse(req *protocol.Request, c *config) (bool, error) {
+func (a *addressing) prefixes() []netip.Prefix {
+	var prefixes []netip.Prefix
+	for _, addr := range a.addrs {
+		prefixes = append(prefixes, addr.prefix)
+	}
+	return prefixes
+}
+
+// forgetMasquerade removes the pod's rules. The configuration may have asked for ipMasq when the pod was added; podnet's own never does.
+func forgetMasquerade(req *protocol.Request, c *config) error {
+	if c.Podnet != nil && !c.masquerades() {
+		return nil
+	}
+	return masquerade.Remove(maskedPod(req), func(a netip.Addr) (bool, error) { return anotherInterface(req, c, a) })
+}
+
+// anotherInterface reports whether an address is one of another interface that the container has on the network.
+func anotherInterface(req *protocol.Request, c *config, a netip.Addr) (bool, error) {
 	if c.IPAM.Type != hostlocal.Type {
-		return req.Verb != "GC", nil
+		return otherResult(req, c, a), nil
 	}
-	return hostlocal.InUse(req)
+	held, err := hostlocal.Held(req)
+	if err != nil || slices.Contains(held, a) {
+		return false, err
+	}
+	leases, err := hostlocal.Leases(req)
+	for _, l := range leases {
+		if l.Addr == a {
+			return l.Owner.ContainerID == req.ContainerID && l.Owner.IfName != "" && l.Owner.IfName != req.IfName, err
+		}
+	}
+	return false, err
+}
+
+// otherResult reports whether the result of this interface's ADD is at hand, and names other addresses.
+func otherResult(req *protocol.Request, c *config, a netip.Addr) bool {
+	prev, err := req.PrevResult(c.PrevResult)
+	if err != nil || prev == nil || len(prev.IPs) == 0 {
+		return false
+	}
+	for _, ip := range prev.IPs {
+		if addr, ok := netip.AddrFromSlice(ip.Address.IP); ok && addr.Unmap() == a {
+			return false
+		}
+	}
+	return true
 }

@@ -25,6 +25,10 @@ func (a *attrs) bytes(kind uint16, value []byte) {
 
 func (a *attrs) string(kind uint16, value string) { a.bytes(kind, append([]byte(value), 0)) }
 
+func (a *attrs) u32(kind uint16, value uint32) {
+	a.bytes(kind, binary.BigEndian.AppendUint32(nil, value))
+}
+
 func (a *attrs) u64(kind uint16, value uint64) {
 	a.bytes(kind, binary.BigEndian.AppendUint64(nil, value))
 }
@@ -69,10 +73,16 @@ func text(b []byte) string {
 	return string(b)
 }
 
-// userComment and userData convert between a comment and the user data in which nft keeps it, for rules and elements alike.
-func userComment(data []byte) string {
+// Types of user data. nft keeps comments in the first, and passes over the second, which is podnet's own.
+const (
+	udComment = 0
+	udTag     = 0xb5
+)
+
+// userText and userData convert between texts and the user data of rules and elements.
+func userText(data []byte, kind byte) string {
 	for len(data) >= 2 && len(data) >= 2+int(data[1]) {
-		if data[0] == 0 {
+		if data[0] == kind {
 			return text(data[2 : 2+int(data[1])])
 		}
 		data = data[2+int(data[1]):]
@@ -80,6 +90,6 @@ func userComment(data []byte) string {
 	return ""
 }
 
-func userData(comment string) []byte {
-	return append([]byte{0, byte(len(comment) + 1)}, comment+"\x00"...)
+func userData(kind byte, s string) []byte {
+	return append([]byte{kind, byte(len(s) + 1)}, s+"\x00"...)
 }

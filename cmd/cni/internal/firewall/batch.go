@@ -38,7 +38,6 @@ func (b *Batch) DeleteElement(s Set, e Element) {
 
 // list is the body of a message about one element, whole or by its key.
 func (s Set) list(e Element, whole bool) attrs {
-	value := func(b []byte) (a attrs) { a.bytes(unix.NFTA_DATA_VALUE, b); return a }
 	var element, elements, body attrs
 	element.nest(unix.NFTA_SET_ELEM_KEY, value(e.Key))
 	if len(e.End) > 0 {
@@ -48,13 +47,22 @@ func (s Set) list(e Element, whole bool) attrs {
 		element.nest(unix.NFTA_SET_ELEM_DATA, value(e.Data))
 	}
 	if whole && e.Comment != "" {
-		element.bytes(unix.NFTA_SET_ELEM_USERDATA, userData(e.Comment))
+		element.bytes(unix.NFTA_SET_ELEM_USERDATA, userData(udComment, e.Comment))
 	}
 	elements.nest(unix.NFTA_LIST_ELEM, element)
 	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, s.Table)
 	body.string(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
 	body.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements)
 	return body
+}
+
+// AddRule adds a rule at the end of a chain. Its comment is for all to read, its tag for podnet alone.
+func (b *Batch) AddRule(c Chain, x *Expressions, comment, tag string) {
+	user := userData(udComment, comment)
+	if tag != "" {
+		user = append(user, userData(udTag, tag)...)
+	}
+	b.addRule(c, x, user, comment)
 }
 
 // DeleteRule deletes a rule that was read from a table, that one and no other.
@@ -84,11 +92,23 @@ func (b *Batch) DeleteTable(family Family, name string) {
 	b.add(unix.NFT_MSG_DELTABLE, 0, family, body, "delete table %s", name)
 }
 
-// Commit makes a batch true. The error is of the first change that the kernel refused, and wraps its errno.
+// Commit makes a batch true. The error is of the first change that the kernel refused, and wraps its errno. A batch that is larger
+// than this process may send at once comes true in parts, in its order.
 func (c *Conn) Commit(b *Batch) error {
 	if b.Empty() {
 		return nil
 	}
+	err := c.commit(b)
+	if half := len(b.changes) / 2; errors.Is(err, unix.EMSGSIZE) && half > 0 {
+		err = c.Commit(&Batch{b.changes[:half]})
+		if err == nil {
+			err = c.Commit(&Batch{b.changes[half:]})
+		}
+	}
+	return err
+}
+
+func (c *Conn) commit(b *Batch) error {
 	out := c.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES, nil)
 	begin := c.seq
 	for i, ch := range b.changes {

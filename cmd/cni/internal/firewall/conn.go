@@ -47,10 +47,16 @@ func Dial() (*Conn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("nfnetlink socket: %w", err)
 	}
-	// Without CAP_NET_ADMIN the buffers stay as they are, and the kernel says of each change what is missing.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bufferSize)
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferSize)
+	raise(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
+	raise(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
 	return &Conn{fd: fd, buf: make([]byte, 64<<10)}, nil
+}
+
+// raise makes a buffer as large as this process may: the root of a user namespace is bound by net.core.wmem_max and rmem_max.
+func raise(fd, force, size int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, bufferSize) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, size, bufferSize)
+	}
 }
 
 // Absent says that Dial failed because the kernel has no nfnetlink, and so no rules that a plugin could have made.

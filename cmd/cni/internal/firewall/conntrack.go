@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/netip"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +41,10 @@ const fewConnections = 4096
 // ForgetConnections has the kernel forget the connections of a protocol that were opened to one of these ports, if match says
 // yes to where: with the next packet they are looked up in the rules again. Others are left alone.
 func (c *Conn) ForgetConnections(protocol uint8, ports []uint16, match func(netip.AddrPort) bool) error {
+	asked := map[uint16]bool{}
+	for _, p := range ports {
+		asked[p] = true
+	}
 	requests := map[Family]attrs{IPv4: connectionFilter(protocol, ports), IPv6: connectionFilter(protocol, ports)}
 	switch n := connections(); {
 	case n == 0:
@@ -52,7 +55,7 @@ func (c *Conn) ForgetConnections(protocol uint8, ports []uint16, match func(neti
 	for family, request := range requests {
 		err := c.forget(family, request, func(orig []byte) bool {
 			number, to := find(orig, ctaTupleProto, ctaProtoNumber), destination(orig)
-			return len(number) == 1 && number[0] == protocol && slices.Contains(ports, to.Port()) && match(to)
+			return len(number) == 1 && number[0] == protocol && asked[to.Port()] && match(to)
 		})
 		if err != nil {
 			return err

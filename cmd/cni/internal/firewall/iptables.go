@@ -118,6 +118,13 @@ func (t *IPTables) Current(rules []Rule) ([]Rule, error) {
 	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return (r.spec != "") != legacy }), nil
 }
 
+// Listed are the rules as the host's iptables lists them, with all that Match says, which for rules of its own Rules cannot read. It
+// executes a program.
+func (t *IPTables) Listed() ([]Rule, error) {
+	out, err := run(t.program("iptables-save"), "", "-t", t.table)
+	return parseSave(out).rules, err
+}
+
 func (t *IPTables) save() (saved, error) {
 	name := t.program("iptables-save")
 	if _, err := lookup(t.program("iptables-legacy-save")); err == nil {
@@ -127,10 +134,24 @@ func (t *IPTables) save() (saved, error) {
 	return parseSave(out), err
 }
 
-// Restore changes the table by lines as iptables-save prints them, all of them or none. A line `:NAME - [0:0]` makes a
-// chain, and empties one that is there; other chains keep what they have.
+// Restore changes the table by lines as iptables-save prints them. A line `:NAME - [0:0]` makes a chain, and empties one that is
+// there; other chains keep what they have. All of the lines come true or none, unless they are more than a socket takes at once,
+// as for the root of a user namespace: then they come true in their order.
 func (t *IPTables) Restore(lines ...string) error {
-	return t.restore(t.program("iptables-restore"), lines)
+	err := t.restore(t.program("iptables-restore"), lines)
+	if !tooLong(err) || len(lines) < 2 {
+		return err
+	}
+	half := len(lines) / 2
+	if err := t.Restore(lines[:half]...); err != nil {
+		return err
+	}
+	return t.Restore(lines[half:]...)
+}
+
+// tooLong reports whether iptables' own socket did not take what it was to send.
+func tooLong(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "Message too long")
 }
 
 func (t *IPTables) restore(program string, lines []string) error {

@@ -21,7 +21,10 @@ type Chain struct {
 type Rule struct {
 	Chain   string
 	Comment string
-	Jump    string // the chain that it jumps or goes to; of the older filter any target
+	Tag     string   // what podnet says in a rule of nftables that nft does not show
+	Jump    string   // the chain that it jumps or goes to; of the older filter any target
+	Ports   []uint16 // of a rule of iptables for several
+	Match
 
 	handle uint64
 	spec   string // of iptables-legacy, behind -A
@@ -45,11 +48,13 @@ func (c *Conn) Rules(chain Chain) ([]Rule, error) {
 }
 
 func parseRule(b []byte) Rule {
-	r := Rule{Chain: text(find(b, unix.NFTA_RULE_CHAIN)), Comment: userComment(find(b, unix.NFTA_RULE_USERDATA))}
+	r := Rule{Chain: text(find(b, unix.NFTA_RULE_CHAIN)), Comment: userText(find(b, unix.NFTA_RULE_USERDATA), udComment), Tag: userText(find(b, unix.NFTA_RULE_USERDATA), udTag)}
 	if handle := find(b, unix.NFTA_RULE_HANDLE); len(handle) == 8 {
 		r.handle = binary.BigEndian.Uint64(handle)
 	}
-	for _, expression := range each(find(b, unix.NFTA_RULE_EXPRESSIONS)) {
+	expressions := find(b, unix.NFTA_RULE_EXPRESSIONS)
+	r.Match = parseMatch(expressions)
+	for _, expression := range each(expressions) {
 		data := find(expression, unix.NFTA_EXPR_DATA)
 		switch text(find(expression, unix.NFTA_EXPR_NAME)) {
 		case "immediate":
@@ -57,8 +62,11 @@ func parseRule(b []byte) Rule {
 				r.Jump = text(target)
 			}
 		case "match": // what iptables has in place of nft's comments
-			if text(find(data, unix.NFTA_MATCH_NAME)) == "comment" {
+			switch text(find(data, unix.NFTA_MATCH_NAME)) {
+			case "comment":
 				r.Comment = text(find(data, unix.NFTA_MATCH_INFO))
+			case "multiport":
+				r.Ports = parsePorts(find(data, unix.NFTA_MATCH_INFO))
 			}
 		}
 	}
@@ -169,7 +177,7 @@ func parseElement(b []byte) Element {
 		Key:     value(unix.NFTA_SET_ELEM_KEY),
 		End:     value(elementKeyEnd),
 		Data:    value(unix.NFTA_SET_ELEM_DATA),
-		Comment: userComment(find(b, unix.NFTA_SET_ELEM_USERDATA)),
+		Comment: userText(find(b, unix.NFTA_SET_ELEM_USERDATA), udComment),
 	}
 }
 

@@ -1,6 +1,10 @@
 package firewall
 
-import "strings"
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
 
 // saved is a table of the older filter.
 type saved struct {
@@ -19,21 +23,56 @@ func parseSave(out string) (t saved) {
 		if !ok {
 			continue
 		}
-		r := Rule{spec: spec}
-		words := splitWords(spec)
-		for i, word := range words {
-			switch {
-			case i == 0:
-				r.Chain = word
-			case words[i-1] == "--comment":
-				r.Comment = word
-			case words[i-1] == "-j", words[i-1] == "-g":
-				r.Jump = word
-			}
-		}
-		t.rules = append(t.rules, r)
+		t.rules = append(t.rules, parseSpec(spec))
 	}
 	return t
+}
+
+// parseSpec reads a rule as iptables-save prints it behind -A.
+func parseSpec(spec string) Rule {
+	r := Rule{spec: spec}
+	words := splitWords(spec)
+	for i, word := range words {
+		option := ""
+		if i > 0 {
+			option = words[i-1]
+		}
+		if i > 1 && words[i-2] == "!" {
+			continue
+		}
+		switch option {
+		case "":
+			r.Chain = word
+		case "--comment":
+			r.Comment = word
+		case "-j", "-g":
+			r.Jump = word
+		case "-p":
+			r.Protocol = Protocols[word]
+		case "-s":
+			r.Source, _ = netip.ParsePrefix(word)
+		case "-d":
+			r.Destination, _ = netip.ParsePrefix(word)
+		case "--dport":
+			r.Port = number(word)
+		case "--dports":
+			for port := range strings.SplitSeq(word, ",") {
+				r.Ports = append(r.Ports, number(port))
+			}
+		case "--to-destination":
+			r.To, _ = netip.ParseAddrPort(word)
+		}
+	}
+	return r
+}
+
+// Protocols are the transport protocols that have ports, by the names that configurations and rules use.
+var Protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
+
+// number is 0 for what is none, a range of ports for example.
+func number(word string) uint16 {
+	n, _ := strconv.ParseUint(word, 10, 16)
+	return uint16(n)
 }
 
 // splitWords splits a line as iptables-restore does: words may be in double quotes, in which a backslash quotes.

@@ -1,101 +1,193 @@
 package masquerade
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// iptables has, for each destination, a chain of two rules, and in POSTROUTING a jump to it for each source.
+// iptables has a chain for each container on a network, and in POSTROUTING a jump to it for each address.
 type iptables struct{ conn *firewall.Conn }
 
 const postrouting = "POSTROUTING"
 
-// chainRules is how many rules a chain has.
-const chainRules = 2
+// chainOf and commentOf are the reference plugin's names; neither says which interface is meant.
+func chainOf(p Pod) string {
+	sum := sha512.Sum512([]byte(p.Network + p.ContainerID))
+	return "CNI-" + hex.EncodeToString(sum[:])[:24]
+}
 
-func (i iptables) repairs(network string, rules []Rule) ([]repair, error) {
-	var all []repair
-	for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
-		mine := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return family(r.Source) != f })
+func commentOf(p Pod) string { return fmt.Sprintf("name: %q id: %q", p.Network, p.ContainerID) }
+
+func parseComment(text string) (p Pod, ok bool) {
+	rest, ok := strings.CutPrefix(text, `name: "`)
+	p.Network, rest, _ = strings.Cut(rest, `" id: "`)
+	id, whole := strings.CutSuffix(rest, `"`)
+	p.ContainerID = id
+	return p, ok && whole
+}
+
+func (i iptables) tables() []*firewall.IPTables {
+	return []*firewall.IPTables{i.conn.IPTables(firewall.IPv4, "nat"), i.conn.IPTables(firewall.IPv6, "nat")}
+}
+
+func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
+	var changes []change
+	for n, table := range i.tables() {
+		f := []firewall.Family{firewall.IPv4, firewall.IPv6}[n]
+		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool { return family(a) != f })
 		if len(mine) == 0 {
 			continue
 		}
-		table := i.conn.IPTables(f, "nat")
-		lines, err := missingLines(table, network, mine)
+		chains, rules, err := missing(table, p, mine, f)
 		if err != nil {
 			return nil, err
 		}
-		if len(lines) > 0 {
-			all = append(all, func() error { return table.Restore(lines...) })
+		if len(rules) > 0 {
+			changes = append(changes, func() error { return table.Append(chains, rules) })
 		}
 	}
-	return all, nil
+	return all(changes), nil
 }
 
-func missingLines(table *firewall.IPTables, network string, rules []Rule) ([]string, error) {
-	jumps, err := table.Rules(postrouting)
+// missing are the rules of a family that are not there. A chain is written anew that has not all of its rules.
+func missing(table *firewall.IPTables, p Pod, addrs []netip.Prefix, f firewall.Family) (chains []string, rules []firewall.NATRule, err error) {
+	name, comment := chainOf(p), commentOf(p)
+	inside, err := current(table, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	within := map[netip.Prefix]bool{}
+	for _, r := range inside {
+		within[r.Destination] = true
+	}
+	whole := len(inside) > 1
+	for _, a := range addrs {
+		whole = whole && within[a.Masked()]
+	}
+	if !whole {
+		chains = []string{name}
+		networks := map[netip.Prefix]bool{}
+		for _, a := range addrs {
+			if !networks[a.Masked()] {
+				networks[a.Masked()] = true
+				rules = append(rules, firewall.NATRule{Chain: name, Destination: a.Masked(), Comment: comment, Target: firewall.Accept})
+			}
+		}
+		rules = append(rules, firewall.NATRule{Chain: name, Except: multicast(f), Comment: comment, Target: firewall.Masquerade})
+	}
+	jumps, err := current(table, postrouting)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range addrs {
+		leads := func(r firewall.Rule) bool { return r.Jump == name && r.Source == single(a) }
+		if !slices.ContainsFunc(jumps, leads) {
+			rules = append(rules, firewall.NATRule{Chain: postrouting, Source: single(a), Comment: comment, Target: name})
+		}
+	}
+	return chains, rules, nil
+}
+
+// current are the rules of a chain that the host's iptables goes by.
+func current(table *firewall.IPTables, chain string) ([]firewall.Rule, error) {
+	rules, err := table.Rules(chain)
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
-	seen := map[string]bool{}
-	for _, r := range rules {
-		name := chain(network, r.Within)
-		if !seen[name] {
-			seen[name] = true
-			content, err := table.Rules(name)
+	return table.Current(rules)
+}
+
+func (i iptables) removal(p Pod, keep func(netip.Addr) (bool, error)) (change, error) {
+	name := chainOf(p)
+	return i.remove(func(r firewall.Rule) (bool, error) {
+		if r.Jump != name {
+			return false, nil
+		}
+		kept, err := keep(r.Source.Addr())
+		return !kept, err
+	}, name)
+}
+
+func (i iptables) garbage(network string, valid protocol.Attachments) (change, error) {
+	return i.remove(func(r firewall.Rule) (bool, error) {
+		p, ok := parseComment(r.Comment)
+		return ok && p.Network == network && r.Jump == chainOf(p) && !valid.Has(p.ContainerID, ""), nil
+	})
+}
+
+// remove deletes the jumps that match, and then the chains that no jump leads to any more, also those named, which may have lost theirs.
+func (i iptables) remove(match func(firewall.Rule) (bool, error), chains ...string) (change, error) {
+	var changes []change
+	for _, table := range i.tables() {
+		jumps, err := table.Rules(postrouting)
+		if err != nil {
+			return nil, err
+		}
+		used := map[string]bool{}
+		var dead []firewall.Rule
+		for _, r := range jumps {
+			is, err := match(r)
 			if err != nil {
 				return nil, err
 			}
-			if len(content) != chainRules {
-				lines = append(lines, fillChain(name, r)...)
+			if is {
+				dead = append(dead, r)
+			} else {
+				used[r.Jump] = true
 			}
 		}
-		if !slices.ContainsFunc(jumps, func(j firewall.Rule) bool { return j.Jump == name && j.Comment == r.comment(network) }) {
-			lines = append(lines, fmt.Sprintf("-A %s -s %s -m comment --comment %q -j %s", postrouting, r.Source, r.comment(network), name))
-		}
-	}
-	return lines, nil
-}
-
-// fillChain makes the chain, or empties one that is not as it should be.
-func fillChain(name string, r Rule) []string {
-	return []string{
-		":" + name + " - [0:0]",
-		fmt.Sprintf("-A %s -d %s -j ACCEPT", name, r.Within),
-		fmt.Sprintf("-A %s ! -d %s -j MASQUERADE", name, multicast(r.Within)),
-	}
-}
-
-func (i iptables) remove(_ string, match func(string) bool) error {
-	for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
-		table := i.conn.IPTables(f, "nat")
-		jumps, err := table.Rules(postrouting)
+		unused, err := unusedChains(table, dead, used, chains)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		dead := slices.DeleteFunc(slices.Clone(jumps), func(r firewall.Rule) bool { return !match(r.Comment) })
-		if len(dead) == 0 {
-			continue
-		}
-		left := slices.DeleteFunc(jumps, func(r firewall.Rule) bool { return match(r.Comment) })
-		if err := table.Delete(dead, unused(dead, left)...); err != nil {
-			return err
+		if len(dead)+len(unused) > 0 {
+			changes = append(changes, func() error { return table.Delete(dead, unused...) })
 		}
 	}
-	return nil
+	return all(changes), nil
 }
 
-// unused are the chains that the dead rules led to and none of those that are left.
-func unused(dead, left []firewall.Rule) []string {
+// unusedChains are those that the dead rules led to, or that are named and there, less the used ones.
+func unusedChains(table *firewall.IPTables, dead []firewall.Rule, used map[string]bool, named []string) ([]string, error) {
 	var chains []string
 	for _, d := range dead {
-		used := slices.ContainsFunc(left, func(r firewall.Rule) bool { return r.Jump == d.Jump })
-		if !used && !slices.Contains(chains, d.Jump) {
+		if !used[d.Jump] && !slices.Contains(chains, d.Jump) {
 			chains = append(chains, d.Jump)
 		}
 	}
-	return chains
+	for _, name := range named {
+		if used[name] || slices.Contains(chains, name) {
+			continue
+		}
+		there, err := table.HasChain(name)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			chains = append(chains, name)
+		}
+	}
+	return chains, nil
+}
+
+// all makes one change of several; nil of none.
+func all(changes []change) change {
+	if len(changes) == 0 {
+		return nil
+	}
+	return func() error {
+		for _, do := range changes {
+			if err := do(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }

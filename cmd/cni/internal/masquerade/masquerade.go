@@ -1,22 +1,16 @@
-// Package masquerade keeps the rules that give packets of a network's pods the node's address when they leave it. There is
-// one set of rules for all pods of a network wherever its addresses come out of ranges of this node; they are looked at over
-// netlink, and a program is executed only when one is missing.
-//
-// A network's rules are there as long as it has pods: the DEL of the last one removes them, and a GC that finds no pod does
-// so too, for those that were killed in between. All three hold the packet filter's lock, and an ADD has its lease before it
-// looks, so that no rule goes from under a pod that is being added.
+// Package masquerade keeps the rules that give packets of pods the node's address when they leave their network. They are the reference
+// plugin's, one for each address of a pod, so that either plugin removes what the other has made. They are looked at, and written, over
+// netlink; a program is executed only where the tables are not there, or where iptables is of its older kind.
 package masquerade
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
 // Backends, as configurations name them.
@@ -26,37 +20,113 @@ const (
 	NFTables = "nftables"
 )
 
-// Rule masquerades what comes from a source and does not go to its own network, nor to many at once.
-type Rule struct {
-	Source netip.Prefix
-	Within netip.Prefix // where packets keep their source
-	Owner  string       // of a rule for one pod: the name of its host veth
-}
+// Pod is an attachment.
+type Pod struct{ Network, ContainerID, IfName string }
 
 // lockTimeout is how long others may hold the packet filter.
 const lockTimeout = 10 * time.Second
 
-// comment tells a rule from all others, to those who read it and to this package.
-func (r Rule) comment(network string) string {
-	return strings.TrimSuffix(prefix(network)+r.Source.String()+" "+r.Owner, " ")
+// backend keeps rules in one of the kernel's ways.
+type backend interface {
+	// repair is what adds the rules that are missing for a pod's addresses, each with its network; nil: none are.
+	repair(p Pod, addrs []netip.Prefix) (change, error)
+	// removal is what removes a pod's rules but those of the addresses that keep says are another interface's; nil: there are none.
+	removal(p Pod, keep func(netip.Addr) (bool, error)) (change, error)
+	// garbage is what removes the rules of a network's pods that are not valid; nil: there are none.
+	garbage(network string, valid protocol.Attachments) (change, error)
 }
 
-// longName bounds what of a network's name stands in comments, for which nftables has 128 bytes.
-const longName = 48
+// change is what has not been done yet.
+type change func() error
 
-// prefix begins the comments of a network's rules. A name of a network has no space.
-func prefix(network string) string {
-	if len(network) > longName {
-		sum := sha256.Sum256([]byte(network))
-		network = network[:longName-16] + hex.EncodeToString(sum[:8])
+// choose picks as the reference plugin does: iptables, unless only nft is there.
+func choose(name string, c *firewall.Conn) backend {
+	if name == IPTables || name != NFTables && (firewall.HasIPTables() == nil || firewall.HasNFTables() != nil) {
+		return iptables{c}
 	}
-	return "ipMasq " + network + " "
+	return nftables{c}
 }
 
-// chain is where the rules of one network and destination are, in either backend.
-func chain(network string, within netip.Prefix) string {
-	sum := sha256.Sum256([]byte(network + " " + within.String()))
-	return "CNI-MASQ-" + hex.EncodeToString(sum[:])[:16]
+// Ensure makes a pod's rules be there, for its addresses with their networks. Made reports that they were not all there.
+func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err error) {
+	err = locked(func(c *firewall.Conn) error {
+		repair, err := choose(backendName, c).repair(p, addrs)
+		if err != nil || repair == nil {
+			return err
+		}
+		made = true
+		return repair()
+	})
+	return made, err
+}
+
+// There reports whether a pod's rules are.
+func There(backendName string, p Pod, addrs []netip.Prefix) (there bool, err error) {
+	c, err := firewall.Dial()
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	repair, err := choose(backendName, c).repair(p, addrs)
+	return repair == nil, err
+}
+
+// Remove removes a pod's rules, whichever backend they are in. Keep tells of an address whether another interface of the container has it,
+// which iptables' rules do not say; it is asked only if there are rules.
+func Remove(p Pod, keep func(netip.Addr) (bool, error)) error {
+	return remove(func(b backend) (change, error) { return b.removal(p, keep) })
+}
+
+// Collect removes the rules of all pods of a network that are not valid.
+func Collect(network string, valid protocol.Attachments) error {
+	return remove(func(b backend) (change, error) { return b.garbage(network, valid) })
+}
+
+// remove makes changes in both backends. Where there are none it waits for nobody, and a kernel without nfnetlink has none.
+func remove(changes func(backend) (change, error)) error {
+	all := func(c *firewall.Conn) (list []change, err error) {
+		for _, b := range []backend{iptables{c}, nftables{c}} {
+			do, err := changes(b)
+			if err != nil {
+				return nil, err
+			}
+			if do != nil {
+				list = append(list, do)
+			}
+		}
+		return list, nil
+	}
+	c, err := firewall.Dial()
+	if firewall.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if list, err := all(c); err != nil || len(list) == 0 {
+		return err
+	}
+	return locked(func(c *firewall.Conn) error {
+		list, err := all(c)
+		for _, do := range list {
+			err = errors.Join(err, do())
+		}
+		return err
+	})
+}
+
+func locked(f func(*firewall.Conn) error) error {
+	err := firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+		if err := f(c); err != nil {
+			return fmt.Errorf("masquerade: %w", err)
+		}
+		return nil
+	})
+	if errors.Is(err, firewall.ErrLocked) {
+		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
+	}
+	return err
 }
 
 func family(p netip.Prefix) firewall.Family {
@@ -66,82 +136,13 @@ func family(p netip.Prefix) firewall.Family {
 	return firewall.IPv6
 }
 
-func multicast(p netip.Prefix) string {
-	if p.Addr().Is4() {
-		return "224.0.0.0/4"
+// multicast is what pods send to all of their network, with their own address.
+func multicast(f firewall.Family) netip.Prefix {
+	if f == firewall.IPv4 {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4)
 	}
-	return "ff00::/8"
+	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8)
 }
 
-// backend keeps rules in one of the kernel's ways.
-type backend interface {
-	// repairs are what adds the rules that are missing, each in one transaction; none are missing: none.
-	repairs(network string, rules []Rule) ([]repair, error)
-	// remove removes the network's rules that match says, by their comments, and what held only these.
-	remove(network string, match func(comment string) bool) error
-}
-
-type repair func() error
-
-// choose picks as the reference plugin does: iptables, unless only nft is there.
-func choose(name string, c *firewall.Conn) backend {
-	switch {
-	case name == IPTables, name != NFTables && (firewall.HasIPTables() == nil || firewall.HasNFTables() != nil):
-		return iptables{c}
-	default:
-		return nftables{c}
-	}
-}
-
-// Ensure makes the network's rules be there. The caller has made sure that they are wanted: by a lease.
-func Ensure(backendName, network string, rules []Rule) error {
-	return locked(func(c *firewall.Conn) error {
-		repairs, err := choose(backendName, c).repairs(network, rules)
-		for _, r := range repairs {
-			if err == nil {
-				err = r()
-			}
-		}
-		return err
-	})
-}
-
-// There says whether all of the rules are.
-func There(backendName, network string, rules []Rule) (there bool, err error) {
-	err = locked(func(c *firewall.Conn) error {
-		repairs, err := choose(backendName, c).repairs(network, rules)
-		there = len(repairs) == 0
-		return err
-	})
-	return there, err
-}
-
-// Remove removes rules of the network, whichever backend they are in: those of the owners that gone says, and if nobody
-// uses the network any more, all. inUse is asked with the lock held.
-func Remove(network string, gone func(owner string) bool, inUse func() (bool, error)) error {
-	err := locked(func(c *firewall.Conn) error {
-		used, err := inUse()
-		if err != nil {
-			return err
-		}
-		match := func(comment string) bool {
-			text, ours := strings.CutPrefix(comment, prefix(network))
-			_, owner, single := strings.Cut(text, " ")
-			return ours && (single && gone(owner) || !single && !used)
-		}
-		return errors.Join(iptables{c}.remove(network, match), nftables{c}.remove(network, match))
-	})
-	if firewall.Absent(err) {
-		return nil
-	}
-	return err
-}
-
-func locked(f func(*firewall.Conn) error) error {
-	return firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
-		if err := f(c); err != nil {
-			return fmt.Errorf("masquerade: %w", err)
-		}
-		return nil
-	})
-}
+// single is an address by itself.
+func single(p netip.Prefix) netip.Prefix { return netip.PrefixFrom(p.Addr(), p.Addr().BitLen()) }

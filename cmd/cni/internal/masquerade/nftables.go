@@ -1,70 +1,120 @@
 package masquerade
 
 import (
-	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// nftables has a table of its own for each network, with one rule for each source.
+// nftables has a rule for each address, in a chain of the reference plugin's.
 type nftables struct{ conn *firewall.Conn }
 
-func table(network string) string {
-	sum := sha256.Sum256([]byte(network))
-	return "cni-masq-" + hex.EncodeToString(sum[:])[:16]
+const (
+	table = "cni_plugins_masquerade"
+	hook  = "postrouting"
+)
+
+var checks = firewall.Chain{Family: firewall.Inet, Table: table, Name: "masq_checks"}
+
+// skeleton is what all pods share.
+const skeleton = `add table inet cni_plugins_masquerade
+add chain inet cni_plugins_masquerade masq_checks
+add chain inet cni_plugins_masquerade postrouting { type nat hook postrouting priority 100; }
+flush chain inet cni_plugins_masquerade postrouting
+add rule inet cni_plugins_masquerade postrouting ip daddr 224.0.0.0/4 return
+add rule inet cni_plugins_masquerade postrouting ip6 daddr ff00::/8 return
+add rule inet cni_plugins_masquerade postrouting goto masq_checks
+`
+
+// digest begins the comments of a network's rules, and follows of a pod's.
+func digest(text string) string {
+	sum := sha512.Sum512([]byte(text))
+	return hex.EncodeToString(sum[:])[:16]
 }
 
-func rulesChain(network string) firewall.Chain {
-	return firewall.Chain{Family: firewall.Inet, Table: table(network), Name: "postrouting"}
+func digestOf(p Pod) string { return digest(p.Network) + "-" + digest(p.IfName+":"+p.ContainerID) }
+
+// ruleComment is a pod's, cut where nft would refuse it.
+func ruleComment(p Pod) string {
+	const limit = 128
+	text := fmt.Sprintf("%s, net: %s, if: %s, id: %s", digestOf(p), p.Network, p.IfName, p.ContainerID)
+	return text[:min(len(text), limit)]
 }
 
-func (n nftables) repairs(network string, rules []Rule) ([]repair, error) {
-	have, err := n.conn.Rules(rulesChain(network))
+func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
+	rules, err := n.conn.Rules(checks)
 	if err != nil {
 		return nil, err
 	}
-	missing := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool {
-		return slices.ContainsFunc(have, func(h firewall.Rule) bool { return h.Comment == r.comment(network) })
-	})
-	if len(missing) == 0 {
+	post, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table, Name: hook})
+	if err != nil {
+		return nil, err
+	}
+	whole := slices.ContainsFunc(post, func(r firewall.Rule) bool { return r.Jump == checks.Name })
+	var batch firewall.Batch
+	for _, a := range addrs {
+		there := func(r firewall.Rule) bool { return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a) }
+		if slices.ContainsFunc(rules, there) {
+			continue
+		}
+		x := new(firewall.Expressions).Family(family(a)).Source(single(a)).NotDestination(a.Masked())
+		batch.AddRule(checks, x.Masquerade(), ruleComment(p), "")
+	}
+	if whole && batch.Empty() {
 		return nil, nil
 	}
-	return []repair{func() error { return firewall.Script(script(network, missing)) }}, nil
-}
-
-func script(network string, missing []Rule) string {
-	var b strings.Builder
-	name := table(network)
-	fmt.Fprintf(&b, "add table inet %s\nadd chain inet %s postrouting { type nat hook postrouting priority srcnat; }\n", name, name)
-	for _, r := range missing {
-		ip := "ip"
-		if r.Source.Addr().Is6() {
-			ip = "ip6"
+	return func() error {
+		if !whole {
+			if err := firewall.Script(skeleton); err != nil {
+				return err
+			}
 		}
-		fmt.Fprintf(&b, "add rule inet %s postrouting %s saddr %s %s daddr != { %s, %s } masquerade comment %q\n",
-			name, ip, r.Source, ip, r.Within, multicast(r.Within), r.comment(network))
-	}
-	return b.String()
+		return n.conn.Commit(&batch)
+	}, nil
 }
 
-func (n nftables) remove(network string, match func(string) bool) error {
-	rules, err := n.conn.Rules(rulesChain(network))
-	if err != nil {
-		return err
+func (n nftables) removal(p Pod, _ func(netip.Addr) (bool, error)) (change, error) {
+	return n.remove(func(comment string) bool { return strings.HasPrefix(comment, digestOf(p)) })
+}
+
+func (n nftables) garbage(network string, valid protocol.Attachments) (change, error) {
+	keep := map[string]bool{}
+	for a := range valid {
+		keep[digestOf(Pod{network, a.ContainerID, a.IfName})] = true
 	}
-	var b firewall.Batch
+	return n.remove(func(comment string) bool {
+		name, _, _ := strings.Cut(comment, ",")
+		return strings.HasPrefix(name, digest(network)+"-") && !keep[name]
+	})
+}
+
+// remove deletes the rules whose comments match, and the table with the last one.
+func (n nftables) remove(match func(comment string) bool) (change, error) {
+	rules, err := n.conn.Rules(checks)
+	if err != nil {
+		return nil, err
+	}
+	var batch firewall.Batch
+	left := 0
 	for _, r := range rules {
 		if match(r.Comment) {
-			b.DeleteRule(firewall.Inet, table(network), r)
+			batch.DeleteRule(firewall.Inet, table, r)
+		} else {
+			left++
 		}
 	}
-	if left := slices.ContainsFunc(rules, func(r firewall.Rule) bool { return !match(r.Comment) }); !left && len(rules) > 0 {
-		b = firewall.Batch{}
-		b.DeleteTable(firewall.Inet, table(network))
+	if batch.Empty() {
+		return nil, nil
 	}
-	return n.conn.Commit(&b)
+	if left == 0 {
+		batch = firewall.Batch{}
+		batch.DeleteTable(firewall.Inet, table)
+	}
+	return func() error { return n.conn.Commit(&batch) }, nil
 }

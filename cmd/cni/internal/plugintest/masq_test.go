@@ -20,14 +20,14 @@ func (h *host) masqRules() string {
 			lines = append(lines, line)
 		}
 	}
-	if tables := h.Sh("nft list tables"); strings.Contains(tables, "cni-masq") {
-		lines = append(lines, "nft")
+	if tables := h.Sh("nft list tables"); strings.Contains(tables, "cni_plugins_masquerade") {
+		lines = append(lines, h.Sh("nft list table inet cni_plugins_masquerade"))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// A network has one set of rules, whichever backend, as long as it has pods: found and not made again by the next pod, made
-// again if somebody deleted it, and gone with the last pod or by GC.
+// Each pod has rules of its own, whichever backend: made again if somebody deleted them, and gone with the pod or by GC, whatever the
+// configuration says by then.
 func TestMasquerade(t *testing.T) {
 	for _, backend := range []string{"iptables", "nftables", "auto"} {
 		t.Run(backend, func(t *testing.T) {
@@ -41,9 +41,18 @@ func TestMasquerade(t *testing.T) {
 			h.must(on(a, conf).with("ADD"))
 			one := h.rules()
 			h.must(on(b, conf).with("ADD"))
-			same(t, "rules with two pods", h.rules(), one)
-			h.must(on(a, conf).with("DEL"))
+			two := h.rules()
+			h.must(on(b, conf).with("ADD"))
+			same(t, "rules after a second ADD", h.rules(), two)
+			h.must(on(b, conf).with("DEL"))
 			same(t, "rules with one pod", h.rules(), one)
+			h.must(on(b, conf).with("ADD"))
+			h.must(on(a, conf).with("DEL"))
+			for _, p := range []*lab.Pod{a, b} {
+				if there := strings.Contains(h.masqRules(), p.ID); there != (p == b) {
+					t.Errorf("rules of %s: %t", p.PodName, there)
+				}
+			}
 
 			// What comes out of the node has its address, what goes to another pod keeps its own.
 			outside := h.NewPod("outside")
@@ -58,23 +67,27 @@ func TestMasquerade(t *testing.T) {
 			}
 
 			h.Must("sh", "-ec", "nft flush ruleset")
-			h.must(on(a, conf).with("ADD"))
-			same(t, "rules after a flush", h.rules(), one)
-			h.must(on(a, conf).with("DEL"))
+			result := h.must(on(b, conf).with("ADD"))
+			if err := h.check(on(b, conf), result); err != nil || !strings.Contains(h.masqRules(), b.ID) {
+				t.Errorf("after a flush: %v %s", err, h.masqRules())
+			}
 			h.must(on(b, conf).with("DEL"))
 			same(t, "rules without pods", h.masqRules(), empty)
 
 			off := strings.Replace(conf, `"ipMasq":true`, `"ipMasq":false`, 1)
 			h.must(on(a, conf).with("ADD"))
+			onlyA := h.masqRules()
 			h.must(on(b, conf).with("ADD"))
 			h.must(on(b, off).with("DEL"))
-			same(t, "rules after a DEL without ipMasq", h.rules(), one)
+			same(t, "rules after a DEL without ipMasq", h.masqRules(), onlyA)
 			h.must(on(a, off).with("DEL"))
 			same(t, "rules after all DELs without ipMasq", h.masqRules(), empty)
 
 			h.must(on(a, conf).with("ADD"))
+			onlyA = h.masqRules()
+			h.must(on(b, conf).with("ADD"))
 			h.gc(conf, validKey(a))
-			same(t, "rules after a GC", h.rules(), one)
+			same(t, "rules after a GC", h.masqRules(), onlyA)
 			h.gc(off, `"cni.dev/valid-attachments":[]`)
 			same(t, "rules after a GC of all", h.masqRules(), empty)
 		})
@@ -89,7 +102,7 @@ func (h *host) rules() string {
 	return strings.Join(lines, "\n")
 }
 
-// A pod of a network whose rules are there costs no execution of a program.
+// A pod costs no execution of a program once the tables are there.
 func TestMasqueradeExecutesNothing(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
@@ -135,7 +148,7 @@ echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
 	empty := h.masqRules()
 	do(a, "ADD")
 	do(b, "ADD")
-	if rules := h.masqRules(); strings.Count(rules, "-A POSTROUTING -s 10.1.0.") != 2 || strings.Count(rules, ":CNI-MASQ") != 1 {
+	if rules := h.masqRules(); strings.Count(rules, "-A POSTROUTING -s 10.1.0.") != 2 || strings.Count(rules, ":CNI-") != 2 {
 		t.Error(rules)
 	}
 	do(a, "DEL")
@@ -145,4 +158,61 @@ echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
 	c := call{verb: "GC", conf: withKeys(conf, `"cni.dev/valid-attachments":[]`), path: dir + ":" + lab.Program("cni")}
 	h.must(c)
 	same(t, "rules", h.masqRules(), empty)
+}
+
+// The two interfaces of a container on one network share a chain of iptables: the DEL of one leaves the other its rules.
+func TestMasqueradeTwoInterfaces(t *testing.T) {
+	h := newHost(t)
+	conf := h.conf(`"isGateway":true,"ipMasq":true,"ipMasqBackend":"iptables"`, ranges46)
+	a := h.NewPod("a")
+	first, second := on(a, conf), on(a, conf)
+	second.ifname = "eth1"
+	h.must(first.with("ADD"))
+	one := h.masqRules()
+	result := h.must(second.with("ADD"))
+	if err := h.check(second, result); err != nil {
+		t.Error(err)
+	}
+	h.must(second.with("DEL"))
+	same(t, "rules after DEL of one", h.masqRules(), one)
+	h.must(second.with("ADD"))
+	h.must(first.with("DEL"))
+	if rules := h.masqRules(); strings.Contains(rules, "10.1.0.2/32") || !strings.Contains(rules, "10.1.0.4/32") && !strings.Contains(rules, "10.1.0.3/32") {
+		t.Error(rules)
+	}
+}
+
+// Either plugin removes the rules that the other has made, in either backend, and passes its pods in CHECK.
+func TestMasqueradeOfTheReference(t *testing.T) {
+	theirs, ours := reference(t), lab.Program("cni")
+	for _, backend := range []string{"iptables", "nftables"} {
+		t.Run(backend, func(t *testing.T) {
+			h := newHost(t)
+			conf := h.conf(fmt.Sprintf(`"isDefaultGateway":true,"ipMasq":true,"ipMasqBackend":%q`, backend), ranges46)
+			a, b := h.NewPod("a"), h.NewPod("b")
+			by := func(p *lab.Pod, path string) call { c := on(p, conf); c.path = path; return c }
+			h.must(by(b, ours).with("ADD")) // whose rules are there all the time
+			before := h.masqRules()
+			for _, path := range [][2]string{{theirs, ours}, {ours, theirs}} {
+				result := h.must(by(a, path[0]).with("ADD"))
+				for _, who := range path {
+					if err := h.check(by(a, who), result); err != nil {
+						t.Errorf("%s: %v", who, err)
+					}
+				}
+				h.must(by(a, path[1]).with("DEL"))
+				same(t, "rules after a DEL by the other", h.masqRules(), before)
+			}
+			h.must(by(a, theirs).with("ADD"))
+			h.gc(conf, validKey(b))
+			same(t, "rules after a GC", h.masqRules(), before)
+			c := h.NewPod("c")
+			h.must(by(c, theirs).with("ADD"))
+			h.Must("ip", "netns", "del", c.Name)
+			gone := by(c, ours)
+			gone.netns = ""
+			h.must(gone.with("DEL"))
+			same(t, "rules after a DEL without the namespace", h.masqRules(), before)
+		})
+	}
 }

@@ -10,15 +10,14 @@ import (
 
 // backend is one way to put mappings in force.
 type backend interface {
-	// holdings are all that are in force by it.
-	holdings() ([]holding, error)
+	// holdings are those in force that concern any of the ports of the host, and perhaps others.
+	holdings(ports map[uint16]bool) ([]holding, error)
 	// add puts an attachment's in force, of which none are yet.
 	add(*attachment) error
 	// check names what is missing or different, if anything is.
 	check(*attachment) (string, error)
-	// remove removes what belongs to owners that match says yes to, and whatever else there is by the names of the known ones. It
-	// returns which mappings are no longer in force. Nothing to remove is no error.
-	remove(match func(owner) bool, known ...owner) ([]mapping, error)
+	// removal is what there is of somebody.
+	removal(whose) (*removal, error)
 }
 
 // backends are both: a configuration may have said another one when a pod was added, and a port is taken whichever has it.
@@ -39,19 +38,35 @@ func (b *backends) named(name string) backend {
 	return b.iptables
 }
 
-func (b *backends) holdings() ([]holding, error) {
-	first, err := b.nftables.holdings()
+func (b *backends) holdings(ports map[uint16]bool) ([]holding, error) {
+	first, err := b.nftables.holdings(ports)
 	if err != nil {
 		return nil, err
 	}
-	second, err := b.iptables.holdings()
+	second, err := b.iptables.holdings(ports)
 	return append(first, second...), err
 }
 
-func (b *backends) remove(match func(owner) bool, known ...owner) ([]mapping, error) {
-	first, err := b.nftables.remove(match, known...)
-	second, err2 := b.iptables.remove(match, known...)
-	return append(first, second...), errors.Join(err, err2)
+func (b *backends) removal(w whose) (*removal, error) {
+	first, err := b.nftables.removal(w)
+	second, err2 := b.iptables.removal(w)
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	first.join(second)
+	return first, nil
+}
+
+// remove removes what there is of somebody, and what the kernel remembers of the ports. It returns the mappings that were in force.
+func (b *backends) remove(w whose) ([]mapping, error) {
+	r, err := b.removal(w)
+	if err != nil || r.empty() {
+		return nil, err
+	}
+	if err := r.commit(); err != nil {
+		return nil, err
+	}
+	return r.gone, forget(b.conn, r.gone)
 }
 
 // backend is what the configuration says; if it does not say, what its conditions are written for; empty if it has none.

@@ -18,15 +18,14 @@ func TestCheck(t *testing.T) {
 		program := strings.Replace(h.kind, "iptables", "ip6tables", 1) + " -t nat "
 		damages := []string{program + "-F PREROUTING", program + "-D OUTPUT 1", program + "-F CNI-HOSTPORT-DNAT", program + "-D CNI-HOSTPORT-DNAT 2",
 			program + "-D POSTROUTING 1", program + "-F CNI-HOSTPORT-MASQ", program + "-F CNI-HOSTPORT-SETMARK",
-			program + "-D " + chainOf(newOwner("net", a.ID, "eth0")) + " 1"}
+			program + "-D " + referenceChainOf(owner{"net", a.ID, "eth0"}) + " 1"}
 		if h.kind == nameNFTables {
-			damages = []string{"nft flush chain inet podnet_portmap prerouting", "nft flush chain inet podnet_portmap hostports", "nft delete table inet podnet_portmap",
-				"nft flush map inet podnet_portmap dnat4", "nft flush table inet podnet_portmap",
-				"nft 'flush map inet podnet_portmap dnat4; flush map inet podnet_portmap dnat6'",
-				"nft 'flush chain inet podnet_portmap hostports; delete map inet podnet_portmap dnat4'",
-				"nft 'flush table inet podnet_portmap; delete chain inet podnet_portmap prerouting'",
-				"nft flush set inet podnet_portmap masq6", "nft delete element inet podnet_portmap dnat6 '{ ::/0 . udp . 8081 }'",
-				"nft insert rule inet podnet_portmap hostports accept", "nft flush chain inet podnet_portmap postrouting"}
+			damages = []string{"nft flush chain ip cni_hostport prerouting", "nft flush chain ip6 cni_hostport hostports", "nft delete table ip cni_hostport",
+				"nft flush chain ip cni_hostport masquerading", "nft flush table ip cni_hostport", "nft flush chain ip cni_hostport hostports_all",
+				"nft 'flush chain ip cni_hostport prerouting; delete chain ip cni_hostport prerouting'",
+				"nft 'flush chain ip cni_hostport masquerading; delete chain ip cni_hostport masquerading'",
+				"nft insert rule ip cni_hostport hostports accept",
+				"nft delete rule ip cni_hostport hostports handle $(nft -a list chain ip cni_hostport hostports | awk '/8081/ {print $NF}')"}
 		}
 		damages = append(damages, "sysctl -q -w net.ipv4.conf.br0.route_localnet=0")
 		whole := h.rules()
@@ -66,9 +65,7 @@ func TestConditions(t *testing.T) {
 		answered(t, h.lab.Outside(), "tcp", h.IP4+":8081", "b")
 		h.fails(h.on(b, "8080:80/tcp"), 102, a.ID)
 		h.must(h.on(a).as("DEL"))
-		if h.kind != nameNFTables { // scopes of other conditions stay until the last mapping goes
-			same(t, "rules after DEL", h.rules(), before)
-		}
+		same(t, "rules after DEL", h.rules(), before)
 		h.must(h.on(b).as("DEL"))
 		same(t, "rules after all DELs", h.rules(), "")
 	})
@@ -80,11 +77,11 @@ func TestExternalMarkChain(t *testing.T) {
 			h := newHost(t, kind)
 			a := h.pod("a")
 			add := h.on(a, "8080:80/tcp").with(`"externalSetMarkChain":"THEIRS"`)
-			h.fails(add, 104, "THEIRS")
+			h.fails(add, 7, "THEIRS", "externalSetMarkChain")
 			same(t, "rules after a failed ADD", h.rules(), "")
 			h.Sh(kind + " -t nat -N THEIRS")
 			before := h.rules()
-			h.fails(add, 104, "THEIRS")
+			h.fails(add, 7, "THEIRS", "externalSetMarkChain")
 			same(t, "rules after an ADD that failed for one family", h.rules(), before)
 			h.Sh(strings.Replace(kind, "ip", "ip6", 1) + " -t nat -N THEIRS")
 			before = h.rules()

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
@@ -198,7 +199,7 @@ func (e entry) hosts() ([]netip.Addr, error) {
 		return nil, configError("portMappings: hostPort %d is not between 1 and 65535", e.HostPort)
 	case e.ContainerPort < 1 || e.ContainerPort > 65535:
 		return nil, configError("portMappings: containerPort %d is not between 1 and 65535", e.ContainerPort)
-	case protocols[e.protocol()] == 0:
+	case firewall.Protocols[e.protocol()] == 0:
 		return nil, configError("portMappings: protocol %q is none of tcp, udp, sctp", e.Protocol)
 	case e.HostIP == "":
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil

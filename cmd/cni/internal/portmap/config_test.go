@@ -2,9 +2,11 @@ package portmap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
@@ -102,16 +104,20 @@ func TestBackendChoice(t *testing.T) {
 }
 
 func TestOwner(t *testing.T) {
-	long := newOwner(strings.Repeat("n", 200), strings.Repeat("c", 200), "fifteen-letters")
+	long := owner{strings.Repeat("n", 200), strings.Repeat("c", 200), "fifteen-letters"}
 	if len(long.String()) > 127 {
 		t.Errorf("%d characters do not fit into a comment", len(long.String()))
 	}
-	for _, o := range []owner{long, newOwner("net", "id", "eth0")} {
-		if got, ok := parseOwner(o.String()); !ok || got != o {
+	for _, o := range []owner{long, {"net", "id", "eth0"}} {
+		if got, ok := parseOwner(o.String()); !ok || got != o.short() || !o.names(got) || got.complete() != (o != long) {
+			t.Errorf("%v is read as %v", o, got)
+		}
+		r := firewall.Rule{Comment: commentOf(o), Tag: tagOf(o)}
+		if got := ownerOfRule(r); got.short() != o.short() || len(r.Comment) > 127 {
 			t.Errorf("%v is read as %v", o, got)
 		}
 	}
-	if newOwner("net", strings.Repeat("c", 200), "eth0") == newOwner("net", strings.Repeat("c", 199)+"d", "eth0") {
+	if (owner{"net", strings.Repeat("c", 200), "eth0"}).names(owner{"net", strings.Repeat("c", 199) + "d", "eth0"}) {
 		t.Error("two containers have one name")
 	}
 	for text, want := range map[string]string{
@@ -121,7 +127,11 @@ func TestOwner(t *testing.T) {
 		`dnat name: "` + strings.Repeat("n", 99): "// false",
 		"":                                       "// false",
 	} {
-		if o, _, ok := parseEntry(text); ok != strings.HasSuffix(want, "true") || ok && fmt.Sprint(o, " ", ok) != want {
+		o, ok := parseEntry(text)
+		if !ok {
+			o, _, ok = parseMarker(text)
+		}
+		if ok != strings.HasSuffix(want, "true") || ok && fmt.Sprint(o, " ", ok) != want {
 			t.Errorf("%s: got %v %t, want %s", text, o, ok, want)
 		}
 	}
@@ -156,22 +166,20 @@ func FuzzRules(f *testing.F) {
 					t.Errorf("%s and %s overlap", x.mapping, y.mapping)
 				}
 			}
-			if o, m, ok := parseEntry(entryComment(a.owner, x.mapping)); !ok || o != a.owner || m != x.mapping {
+			if o, m, ok := parseMarker(markerComment(a.owner, x.mapping)); !ok || o != a.owner.short() || m != x.mapping {
 				t.Errorf("%s is read as %s of %s", x.mapping, m, o)
 			}
 		}
-		for _, e := range elements(a) {
-			if m, ok := e.mapping(); ok && !m.overlaps(m) || len(e.Key) != len(e.End) {
-				t.Errorf("element %v", e)
-			}
-		}
-		for _, line := range append(podLines(a, false), podLines(a, true)...) {
+		for _, line := range slices.Concat(podLines(a, false, "C"), podLines(a, true, "C"), entryLines(a, false, "C"), entryLines(a, true, "C")) {
 			if strings.ContainsAny(line, "\n\r") {
 				t.Errorf("more than one line: %q", line)
 			}
 		}
-		if lines := strings.Count(scopeOf(a.settings).script, "\n"); lines != strings.Count(skeleton, "\n") {
-			t.Errorf("the skeleton has %d lines", lines)
+		for _, ipv6 := range families {
+			forwards := a.family(ipv6)
+			if lines := strings.Count(conditional(a, forwards, a.conditions[ipv6]), "\n"); lines != 0 && lines != len(forwards) {
+				t.Errorf("%d lines for %d mappings", lines, len(forwards))
+			}
 		}
 	})
 }

@@ -1,14 +1,11 @@
 package portmap
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
@@ -49,8 +46,8 @@ func localnetOf(forwards []forward) (*device.Setting, error) {
 	}
 	defer conn.Close()
 	pod := forwards[0].pod.Addr()
-	index, err := routeTo(conn, pod)
-	if err != nil || index == 0 {
+	index, direct, err := conn.RouteTo(pod)
+	if err != nil || index == 0 || !direct {
 		return nil, err
 	}
 	link, err := conn.LinkByIndex(index)
@@ -60,48 +57,29 @@ func localnetOf(forwards []forward) (*device.Setting, error) {
 	return &device.Setting{Path: "net/ipv4/conf/" + link.Name + "/route_localnet", Value: "1"}, nil
 }
 
-// routeTo is the interface over which the kernel would send to an address, 0 if it would not.
-func routeTo(conn *rtnl.Conn, addr netip.Addr) (int, error) {
-	head := make([]byte, unix.SizeofRtMsg)
-	head[0], head[1] = unix.AF_INET, 32
-	answers, err := conn.Exchange(rtnl.NewMessage(unix.RTM_GETROUTE, 0, head).Bytes(unix.RTA_DST, addr.AsSlice()))
-	if err != nil {
-		return 0, err
-	}
-	if errors.Is(answers[0].Err, unix.ENETUNREACH) || errors.Is(answers[0].Err, unix.EHOSTUNREACH) {
-		return 0, nil
-	}
-	if answers[0].Err != nil || len(answers[0].Data) == 0 || len(answers[0].Data[0]) < unix.SizeofRtMsg {
-		return 0, fmt.Errorf("route to %s: %w", addr, answers[0].Err)
-	}
-	out := rtnl.Attributes(answers[0].Data[0][unix.SizeofRtMsg:])[unix.RTA_OIF]
-	if len(out) != 4 {
-		return 0, nil
-	}
-	return int(binary.NativeEndian.Uint32(out)), nil
-}
-
 // forget has the kernel forget the UDP connections to these ports of the host, which otherwise go on where they went before,
 // for ever if the peer keeps sending. Connections to other hosts' ports of the same numbers stay.
-func forget(conn *firewall.Conn, maps []mapping) error {
-	var udp []mapping
-	var ports []uint16
-	for _, m := range maps {
+func forget(conn *firewall.Conn, mappings []mapping) error {
+	hosts := map[netip.AddrPort]bool{}
+	ports := map[uint16]bool{}
+	for _, m := range mappings {
 		if m.protocol == "udp" {
-			udp, ports = append(udp, m), append(ports, m.host.Port())
+			hosts[m.host], ports[m.host.Port()] = true, true
 		}
 	}
-	if len(udp) == 0 {
+	if len(hosts) == 0 {
 		return nil
 	}
 	local, err := localAddresses()
 	if err != nil {
 		return err
 	}
-	return conn.ForgetConnections(protocols["udp"], ports, func(to netip.AddrPort) bool {
-		return slices.ContainsFunc(udp, func(m mapping) bool {
-			return m.host == to || m.wild() && m.ipv6() == to.Addr().Is6() && m.host.Port() == to.Port() && (local[to.Addr()] || to.Addr().IsLoopback())
-		})
+	return conn.ForgetConnections(firewall.Protocols["udp"], slices.Collect(maps.Keys(ports)), func(to netip.AddrPort) bool {
+		all := netip.IPv4Unspecified()
+		if to.Addr().Is6() {
+			all = netip.IPv6Unspecified()
+		}
+		return hosts[to] || hosts[netip.AddrPortFrom(all, to.Port())] && (local[to.Addr()] || to.Addr().IsLoopback())
 	})
 }
 

@@ -75,14 +75,14 @@ func forKinds(t *testing.T, f func(*testing.T, *host)) {
 // pod is one on the bridge, with addresses and without the bridge plugin.
 type pod struct {
 	*lab.Pod
-	ip4, ip6 string
+	ip4, ip6, veth string
 }
 
 func (h *host) pod(name string) *pod {
 	h.t.Helper()
 	h.pods++
-	p := &pod{h.NewPod(name), fmt.Sprintf("10.1.0.%d", h.pods+1), fmt.Sprintf("fd00:1::%d", h.pods+1)}
-	veth := fmt.Sprintf("veth%d", h.pods)
+	p := &pod{h.NewPod(name), fmt.Sprintf("10.1.0.%d", h.pods+1), fmt.Sprintf("fd00:1::%d", h.pods+1), fmt.Sprintf("veth%d", h.pods)}
+	veth := p.veth
 	if err := h.Batch("ip", fmt.Sprintf("link add %s type veth peer name eth0 netns %s", veth, p.Name), "link set "+veth+" addrgenmode none",
 		"link set "+veth+" master br0 up", "link set "+veth+" type bridge_slave hairpin on"); err != nil {
 		h.t.Fatal(err)

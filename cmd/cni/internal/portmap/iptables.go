@@ -1,16 +1,15 @@
 package portmap
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
 // Chains of the nat table, by the names that the reference plugin has for them, so that either plugin goes on where the other
@@ -22,8 +21,9 @@ const (
 	podChain      = "CNI-DN-"
 )
 
-// iptables is the backend that reads over netlink and executes one iptables-restore a family. A pod has a chain, and for each
-// mapping a rule in topChain that leads there and says in its comment what the mapping is and whose.
+// iptables is the backend that reads over netlink and executes one iptables-restore a family. It writes the rules of the
+// reference plugin: in topChain entries for up to 15 ports each, which lead to a chain of the pod's. Beside them that chain has,
+// for each mapping, a rule without effect whose comment says what the mapping is and whose.
 type iptables struct {
 	conn *firewall.Conn
 	nat  map[bool]*firewall.IPTables // by whether it is for IPv6
@@ -33,63 +33,61 @@ func newIPTables(conn *firewall.Conn) *iptables {
 	return &iptables{conn, map[bool]*firewall.IPTables{false: conn.IPTables(firewall.IPv4, "nat"), true: conn.IPTables(firewall.IPv6, "nat")}}
 }
 
-// chainOf is the chain of an attachment; referenceChainOf is the one that the reference plugin makes.
-func chainOf(o owner) string {
-	sum := sha256.Sum256([]byte(o.String()))
-	return podChain + hex.EncodeToString(sum[:])[:21]
-}
+// families are both, as keys of nat.
+var families = []bool{false, true}
 
-func referenceChainOf(o owner) string {
-	sum := sha512.Sum512([]byte(o.network + o.container))
-	return podChain + hex.EncodeToString(sum[:])[:21]
-}
-
-func (t *iptables) holdings() ([]holding, error) {
+// holdings reads only the chains that an entry with one of the ports leads to, or one that does not tell its ports.
+func (t *iptables) holdings(ports map[uint16]bool) ([]holding, error) {
 	var held []holding
-	for _, ipv6 := range []bool{false, true} {
-		rules, err := t.nat[ipv6].Rules(topChain)
+	for _, ipv6 := range families {
+		entries, err := t.entries(ipv6)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rules {
-			if o, m, ok := parseEntry(r.Comment); ok && m.protocol != "" {
-				held = append(held, holding{o, m})
+		for name, list := range entries {
+			concerns := func(r firewall.Rule) bool {
+				return len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p uint16) bool { return ports[p] })
+			}
+			if !slices.ContainsFunc(list, concerns) {
+				continue
+			}
+			c, err := t.chain(ipv6, name, list)
+			if err != nil {
+				return nil, err
+			}
+			if c.theirs() {
+				if err := t.listTheirs(c); err != nil {
+					return nil, err
+				}
+			}
+			for _, m := range c.mappings {
+				held = append(held, holding{c.owner, m})
 			}
 		}
 	}
 	return held, nil
 }
 
-// entryComment is what parseEntry reads. Of the reference plugin's comment it reads the names; there is no mapping in it.
-func entryComment(o owner, m mapping) string { return m.String() + " " + o.String() }
-
-func parseEntry(comment string) (o owner, m mapping, ok bool) {
-	if i := strings.LastIndexByte(comment, ' '); i > 0 {
-		m, isMapping := parseMapping(comment[:i])
-		o, isOwner := parseOwner(comment[i+1:])
-		if isMapping && isOwner {
-			return o, m, true
-		}
-	}
-	rest, ok := strings.CutPrefix(comment, `dnat name: "`)
-	network, rest, ok2 := strings.Cut(rest, `" id: "`)
-	container, ok3 := strings.CutSuffix(rest, `"`)
-	return newOwner(network, container, ""), mapping{}, ok && ok2 && ok3
-}
-
 // add writes both families at the same time.
 func (t *iptables) add(a *attachment) error {
 	var jobs []func() error
-	for _, ipv6 := range []bool{false, true} {
+	for _, ipv6 := range families {
 		forwards := a.family(ipv6)
 		if len(forwards) == 0 {
 			continue
 		}
-		shared, err := t.shared(ipv6, a, masquerades(forwards))
+		if err := t.hasMarkChain(ipv6, a, masquerades(forwards)); err != nil {
+			return err
+		}
+		lines, err := t.shared(ipv6, a, masquerades(forwards))
 		if err != nil {
 			return err
 		}
-		lines := append(shared, podLines(a, ipv6)...)
+		chain, err := t.freeChain(ipv6, a.owner)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, podLines(a, ipv6, chain)...), entryLines(a, ipv6, chain)...)
 		jobs = append(jobs, func() error { return t.nat[ipv6].Restore(lines...) })
 	}
 	failed := make([]error, len(jobs))
@@ -102,54 +100,118 @@ func (t *iptables) add(a *attachment) error {
 	return errors.Join(failed...)
 }
 
-// podLines are what is one pod's. The chain's line empties what an earlier attempt may have left in it. Addresses are matched
-// in there only: the conditions, which come before, may match some too, and iptables takes an option once.
-func podLines(a *attachment, ipv6 bool) []string {
-	chain := chainOf(a.owner)
-	lines := []string{":" + chain + " - [0:0]"}
-	for _, f := range a.family(ipv6) {
-		lines = append(lines, fmt.Sprintf("-A %s%s %s -m comment --comment %s -j %s", topChain, quoted(a.conditions[ipv6]), f.port(), quote(entryComment(a.owner, f.mapping)), chain))
+// hasMarkChain refuses a configuration that names a chain which is not there.
+func (t *iptables) hasMarkChain(ipv6 bool, a *attachment, masquerade bool) error {
+	if a.markChain == "" || !masquerade {
+		return nil
 	}
+	there, err := t.nat[ipv6].HasChain(a.markChain)
+	if err != nil || there {
+		return err
+	}
+	program := "iptables"
+	if ipv6 {
+		program = "ip6tables"
+	}
+	return configError("externalSetMarkChain: there is no chain %s in the nat table of %s: start what makes it (kube-proxy makes KUBE-MARK-MASQ), "+
+		"or leave the field out, for a chain of the plugin's own", a.markChain, program)
+}
+
+// podLines are what is in a pod's chain. Its line empties what an earlier attempt may have left in it.
+func podLines(a *attachment, ipv6 bool, chain string) []string {
+	lines := []string{":" + chain + " - [0:0]"}
 	for _, r := range podRules(a, ipv6) {
-		lines = append(lines, fmt.Sprintf("-A %s %s -m comment --comment %s -j %s", chain, r.match, quote(r.comment), r.target))
+		lines = append(lines, "-A "+chain+r.line())
 	}
 	return lines
 }
 
+// podRule is a rule of a pod's chain.
 type podRule struct{ match, comment, target string }
 
-// podRules are those of the pod's own chain.
+func (r podRule) line() string {
+	line := r.match
+	if r.comment != "" {
+		line += " -m comment --comment " + firewall.Quote(r.comment)
+	}
+	if r.target != "" {
+		line += " -j " + r.target
+	}
+	return line
+}
+
+// podRules are those of the pod's own chain. ::1 is left out: no pod can answer it.
 func podRules(a *attachment, ipv6 bool) []podRule {
 	var rules []podRule
+	forwards := a.family(ipv6)
+	for _, f := range forwards {
+		rules = append(rules, podRule{comment: markerComment(a.owner, f.mapping)})
+	}
+	if ipv6 {
+		rules = append(rules, podRule{match: " -d ::1/128", target: "RETURN"})
+	}
 	mark, _ := a.chains()
-	for _, f := range a.family(ipv6) {
+	for _, f := range forwards {
 		for _, s := range f.sources {
-			rules = append(rules, podRule{f.matches() + " -s " + s.String(), fmt.Sprintf("masquerade %s %s", s, f.mapping), mark})
+			if s.Addr().IsLoopback() { // as the reference plugin's CHECK looks for it
+				rules = append(rules, podRule{match: f.matches() + " -s 127.0.0.1", target: mark})
+			}
+			rules = append(rules, podRule{match: f.matches() + " -s " + s.String(), target: mark})
 		}
-		rules = append(rules, podRule{f.matches(), "to pod " + f.mapping.String(), "DNAT --to-destination " + f.pod.String()})
+		rules = append(rules, podRule{match: f.matches(), target: "DNAT --to-destination " + f.pod.String()})
 	}
 	return rules
 }
 
-func (f forward) port() string {
-	return fmt.Sprintf("-p %s -m %s --dport %d", f.protocol, f.protocol, f.host.Port())
-}
-
-// matches are the options that a packet to the host's side has to match. ::1 is left out: no pod can answer it.
+// matches are the options that a packet to the host's side has to match.
 func (f forward) matches() string {
-	match := f.port()
-	switch {
-	case !f.wild():
+	match := fmt.Sprintf(" -p %s -m %s --dport %d", f.protocol, f.protocol, f.host.Port())
+	if !f.wild() {
 		match += " -d " + f.host.Addr().String()
-	case f.ipv6():
-		match += " ! -d ::1"
 	}
 	return match
 }
 
-// check compares the comments, which say all that is in the rules.
+// entryPorts is how many ports an entry has at most.
+const entryPorts = 15
+
+// entryLines lead to the pod's chain. They list what the runtime asked for, whichever family it is for, by protocol.
+func entryLines(a *attachment, ipv6 bool, chain string) []string {
+	var lines []string
+	for _, e := range entriesOf(a) {
+		var ports []string
+		for _, p := range e.ports {
+			ports = append(ports, strconv.Itoa(int(p)))
+		}
+		lines = append(lines, fmt.Sprintf("-A %s -p %s -m comment --comment %s -m multiport --dports %s%s -j %s", topChain, e.protocol,
+			firewall.Quote(entryComment(a.owner)), strings.Join(ports, ","), quoted(a.conditions[ipv6]), chain))
+	}
+	return lines
+}
+
+// portEntry is what one entry leads to the pod.
+type portEntry struct {
+	protocol string
+	ports    []uint16
+}
+
+func entriesOf(a *attachment) []portEntry {
+	byProtocol := map[string][]uint16{}
+	for _, e := range a.asked {
+		byProtocol[e.protocol()] = append(byProtocol[e.protocol()], uint16(e.HostPort))
+	}
+	var entries []portEntry
+	for _, protocol := range []string{"sctp", "tcp", "udp"} {
+		for ports := range slices.Chunk(byProtocol[protocol], entryPorts) {
+			entries = append(entries, portEntry{protocol, ports})
+		}
+	}
+	return entries
+}
+
+// check compares what is in force with what an ADD would write; of the reference plugin's rules, with what these would have to do.
 func (t *iptables) check(a *attachment) (string, error) {
-	for _, ipv6 := range []bool{false, true} {
+	for _, ipv6 := range families {
 		forwards := a.family(ipv6)
 		if len(forwards) == 0 {
 			continue
@@ -157,82 +219,42 @@ func (t *iptables) check(a *attachment) (string, error) {
 		if shared, err := t.shared(ipv6, a, masquerades(forwards)); err != nil || len(shared) > 0 {
 			return "a rule that all pods share", err
 		}
-		var entries, inside []string
-		for _, f := range forwards {
-			entries = append(entries, entryComment(a.owner, f.mapping))
+		entries, err := t.entries(ipv6)
+		if err != nil {
+			return "", err
 		}
-		for _, r := range podRules(a, ipv6) {
-			inside = append(inside, r.comment)
+		c, err := t.mine(ipv6, a.owner, entries)
+		if err != nil {
+			return "", err
 		}
-		chain := chainOf(a.owner)
-		for name, want := range map[string][]string{topChain: entries, chain: inside} {
-			rules, err := t.nat[ipv6].Rules(name)
-			if err != nil {
+		if c == nil {
+			return "chain " + referenceChainOf(a.owner), nil
+		}
+		if c.theirs() {
+			if err := t.listTheirs(c); err != nil {
 				return "", err
 			}
-			var got []string
-			for _, r := range rules {
-				if name == chain || r.Jump == chain {
-					got = append(got, r.Comment)
-				}
+			if missing := c.lacks(a); missing != "" {
+				return missing, nil
 			}
-			if !slices.Equal(got, want) {
-				return "chain " + name, nil
-			}
+			continue
+		}
+		if !c.leadHere(a) {
+			return "chain " + topChain, nil
+		}
+		if !c.holds(podRules(a, ipv6)) {
+			return "chain " + c.name, nil
 		}
 	}
 	return "", nil
 }
 
-// remove deletes rules and chains without executing anything, other than where the older filter has them.
-func (t *iptables) remove(match func(owner) bool, known ...owner) ([]mapping, error) {
-	var gone []mapping
-	var failed error
-	for _, ipv6 := range []bool{false, true} {
-		removed, err := t.removeFamily(t.nat[ipv6], match, known)
-		gone, failed = append(gone, removed...), errors.Join(failed, err)
+// conflictOf is the error of a host port that another container has.
+func conflictOf(h holding, f *forward) error {
+	whose := h.owner.String() + " (network/container/interface)"
+	if !h.owner.complete() {
+		whose = "container " + h.owner.container
 	}
-	return gone, failed
-}
-
-func (t *iptables) removeFamily(nat *firewall.IPTables, match func(owner) bool, known []owner) ([]mapping, error) {
-	top, err := nat.Rules(topChain)
-	if err != nil {
-		return nil, err
-	}
-	var gone []mapping
-	var rules []firewall.Rule
-	chains := map[string]bool{}
-	for _, o := range known {
-		chains[chainOf(o)], chains[referenceChainOf(o)] = true, true
-	}
-	for _, r := range top {
-		o, m, ok := parseEntry(r.Comment)
-		if (!ok || !match(o)) && !chains[r.Jump] {
-			continue
-		}
-		rules = append(rules, r)
-		if strings.HasPrefix(r.Jump, podChain) {
-			chains[r.Jump] = true
-		}
-		if m.protocol != "" {
-			gone = append(gone, m)
-		}
-	}
-	last := len(rules) > 0 && len(rules) == len(top)
-	if len(top) == 0 { // nothing to remove, or somebody has flushed it
-		if last, err = hasAny(nat, chains); err != nil {
-			return nil, err
-		}
-	}
-	return gone, deleteWithShared(nat, rules, chains, last)
-}
-
-func hasAny(nat *firewall.IPTables, chains map[string]bool) (bool, error) {
-	for name := range chains {
-		if there, err := nat.HasChain(name); there || err != nil {
-			return there, err
-		}
-	}
-	return false, nil
+	return protocol.Errorf(protocol.CodeConflict, "host port %d/%s is taken: %s has %s, which leads to %s, and %s was asked for; "+
+		"choose another port or hostIP, or remove that container", h.host.Port(), h.protocol, whose, h.host, h.pod, f.host)
 }

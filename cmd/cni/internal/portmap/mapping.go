@@ -3,10 +3,9 @@ package portmap
 import (
 	"net/netip"
 	"strings"
-)
 
-// Protocols by the names that configurations and rules use.
-var protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
+	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+)
 
 // mapping is a port of the host that leads to one of a pod. The unspecified address of a family stands for all that the host
 // has of it.
@@ -20,7 +19,7 @@ func (m mapping) String() string { return m.protocol + " " + m.host.String() + "
 
 func parseMapping(text string) (mapping, bool) {
 	words := strings.Fields(text)
-	if len(words) != 3 || protocols[words[0]] == 0 {
+	if len(words) != 3 || firewall.Protocols[words[0]] == 0 {
 		return mapping{}, false
 	}
 	host, err := netip.ParseAddrPort(words[1])
@@ -52,6 +51,7 @@ type forward struct {
 // attachment is what an ADD asks for.
 type attachment struct {
 	owner    owner
+	asked    []entry // by the runtime, of either family
 	forwards []forward
 	settings
 }
@@ -74,6 +74,24 @@ func (a *attachment) family(ipv6 bool) []forward {
 	return forwards
 }
 
+// ports are those of the host.
+func (a *attachment) ports() map[uint16]bool {
+	ports := map[uint16]bool{}
+	for _, f := range a.forwards {
+		ports[f.host.Port()] = true
+	}
+	return ports
+}
+
+// mappings are those of the forwards.
+func (a *attachment) mappings() []mapping {
+	var all []mapping
+	for _, f := range a.forwards {
+		all = append(all, f.mapping)
+	}
+	return all
+}
+
 // masquerades says whether any of them does.
 func masquerades(forwards []forward) bool {
 	for _, f := range forwards {
@@ -84,8 +102,36 @@ func masquerades(forwards []forward) bool {
 	return false
 }
 
+// mappingOf is what a rule does that translates destinations; false: the rule does not.
+func mappingOf(r firewall.Rule, ipv6 bool) (mapping, bool) {
+	host := netip.IPv4Unspecified()
+	if ipv6 {
+		host = netip.IPv6Unspecified()
+	}
+	if r.Destination.IsValid() {
+		host = r.Destination.Addr()
+	}
+	for name, number := range firewall.Protocols {
+		if number == r.Protocol {
+			return mapping{name, netip.AddrPortFrom(host, r.Port), r.To}, r.To.IsValid()
+		}
+	}
+	return mapping{}, false
+}
+
 // holding is a mapping that is in force.
 type holding struct {
 	owner owner
 	mapping
+}
+
+// mappingsOf are those of one owner.
+func mappingsOf(held []holding, o owner) []mapping {
+	var maps []mapping
+	for _, h := range held {
+		if h.owner == o {
+			maps = append(maps, h.mapping)
+		}
+	}
+	return maps
 }

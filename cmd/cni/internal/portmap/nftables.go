@@ -1,8 +1,6 @@
 package portmap
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,219 +9,247 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 )
 
-// nftables is the backend whose mappings are elements. nft is executed only for the skeleton, when that is not there.
+// nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed only for the skeleton, when that
+// is not there, and for conditions, which are in its language. Each rule says, in a tag that nft does not show, whose it is besides
+// the container's.
 type nftables struct{ conn *firewall.Conn }
 
-// stored is an element and where it is.
-type stored struct {
-	set firewall.Set
-	firewall.Element
+func familyOf(ipv6 bool) firewall.Family {
+	if ipv6 {
+		return firewall.IPv6
+	}
+	return firewall.IPv4
 }
 
-// stored are all elements, of every scope.
-func (n *nftables) stored() ([]stored, error) {
-	sets, err := n.conn.Sets(firewall.Inet, table)
-	if err != nil {
-		return nil, err
+func (n *nftables) rules(f firewall.Family) ([]firewall.Rule, error) {
+	return n.conn.Rules(firewall.Chain{Family: f, Table: table})
+}
+
+// pods are the rules among these that are pods'.
+func pods(rules []firewall.Rule) []firewall.Rule {
+	return slices.DeleteFunc(slices.Clone(rules), func(r firewall.Rule) bool { return r.Comment == "" || !slices.Contains(podChains, r.Chain) })
+}
+
+// maxComment is what nft takes.
+const maxComment = 127
+
+// commentOf is the container. The reference plugin cannot have made rules for one whose name nft does not take.
+func commentOf(o owner) string {
+	if len(o.container) > maxComment {
+		return o.short().container
 	}
-	var all []stored
-	for _, s := range sets {
-		if !strings.HasPrefix(s.Name, "dnat") && !strings.HasPrefix(s.Name, "masq") {
-			continue
-		}
-		elements, err := n.conn.Elements(s)
+	return o.container
+}
+
+func tagOf(o owner) string { return o.short().network + "/" + o.ifname }
+
+// ownerOfRule is whose rule it is. One of the reference plugin's names the container alone.
+func ownerOfRule(r firewall.Rule) owner {
+	network, ifname, _ := strings.Cut(r.Tag, "/")
+	return owner{network, r.Comment, ifname}
+}
+
+func (n *nftables) holdings(ports map[uint16]bool) ([]holding, error) {
+	var held []holding
+	for _, ipv6 := range families {
+		rules, err := n.rules(familyOf(ipv6))
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range elements {
-			all = append(all, stored{s, e})
+		for _, r := range pods(rules) {
+			if m, ok := mappingOf(r, ipv6); ok && ports[m.host.Port()] {
+				held = append(held, holding{ownerOfRule(r), m})
+			}
 		}
 	}
-	return all, nil
-}
-
-func (n *nftables) holdings() ([]holding, error) {
-	all, err := n.stored()
-	var held []holding
-	for _, e := range all {
-		if m, ok := e.mapping(); ok {
-			o, _ := parseOwner(e.Comment) // somebody else's element is in the way too
-			held = append(held, holding{o, m})
-		}
-	}
-	return held, err
+	return held, nil
 }
 
 func (n *nftables) add(a *attachment) error {
-	s := scopeOf(a.settings)
-	rules, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table})
-	if err != nil {
-		return err
-	}
-	if s.lacks(rules) != "" {
-		if err := firewall.Script(s.script); err != nil {
+	script := ""
+	var batch firewall.Batch
+	for _, ipv6 := range families {
+		f, forwards := familyOf(ipv6), a.family(ipv6)
+		if len(forwards) == 0 {
+			continue
+		}
+		rules, err := n.rules(f)
+		if err != nil {
 			return err
 		}
+		missing, err := n.lacks(f, rules)
+		if err != nil {
+			return err
+		}
+		if missing != "" {
+			script += skeletonFor(f)
+		}
+		conditions := a.conditions[ipv6]
+		script += conditional(a, forwards, conditions)
+		addRules(&batch, a, forwards, len(conditions) == 0)
 	}
-	var batch firewall.Batch
-	for _, e := range elements(a) {
-		batch.AddElement(e.set, e.Element)
+	if script != "" {
+		if err := firewall.Script(script); err != nil {
+			return err
+		}
 	}
 	return n.conn.Commit(&batch)
 }
 
-func (n *nftables) check(a *attachment) (string, error) {
-	rules, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table})
-	if err != nil {
-		return "", err
-	}
-	if missing := scopeOf(a.settings).lacks(rules); missing != "" {
-		return missing, nil
-	}
-	all, err := n.stored()
-	if err != nil {
-		return "", err
-	}
-	mine := slices.DeleteFunc(all, func(e stored) bool { return e.Comment != a.owner.String() })
-	want := elements(a)
-	for _, e := range want {
-		if !slices.ContainsFunc(mine, e.equal) {
-			return fmt.Sprintf("an element of %s", e.set.Name), nil
+// addRules adds the rules of one family: last those that lead to the pod, unless conditions are in front of these. A connection to the
+// pod is masqueraded only if it came by the mapping.
+func addRules(b *firewall.Batch, a *attachment, forwards []forward, lead bool) {
+	comment, tag := commentOf(a.owner), tagOf(a.owner)
+	for _, f := range forwards {
+		for _, s := range f.sources {
+			x := new(firewall.Expressions).Source(s).Destination(single(f.pod.Addr())).Protocol(firewall.Protocols[f.protocol]).Original(f.mapping.host.Port())
+			b.AddRule(firewall.Chain{Family: familyOf(f.ipv6()), Table: table, Name: snatChain}, x.Masquerade(), comment, tag)
 		}
 	}
-	if len(mine) != len(want) {
-		return "the number of elements", nil
+	if !lead {
+		return
+	}
+	for _, f := range forwards {
+		x := new(firewall.Expressions)
+		switch {
+		case !f.wild():
+			x.Destination(single(f.mapping.host.Addr()))
+		case f.ipv6(): // which no pod can answer
+			x.NotDestination(single(netip.IPv6Loopback()))
+		}
+		x.Protocol(firewall.Protocols[f.protocol]).Port(f.mapping.host.Port()).DNAT(familyOf(f.ipv6()), f.pod)
+		b.AddRule(firewall.Chain{Family: familyOf(f.ipv6()), Table: table, Name: portsChain}, x, comment, tag)
+	}
+}
+
+func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// conditional are the lines of rules that lead to the pod under conditions; empty if there are none. nft cannot write a tag.
+func conditional(a *attachment, forwards []forward, conditions []string) string {
+	var b strings.Builder
+	for _, f := range forwards {
+		if len(conditions) == 0 {
+			break
+		}
+		ip, to := nftFamily(familyOf(f.ipv6())), ""
+		switch {
+		case !f.wild():
+			to = fmt.Sprintf(" %s daddr %s", ip, f.mapping.host.Addr())
+		case f.ipv6():
+			to = " ip6 daddr != ::1"
+		}
+		fmt.Fprintf(&b, "add rule %s %s %s %s%s %s dport %d dnat to %s comment %q\n", ip, table, portsChain, strings.Join(conditions, " "), to,
+			f.protocol, f.mapping.host.Port(), f.pod, commentOf(a.owner))
+	}
+	return b.String()
+}
+
+func (n *nftables) check(a *attachment) (string, error) {
+	for _, ipv6 := range families {
+		forwards := a.family(ipv6)
+		if len(forwards) == 0 {
+			continue
+		}
+		f := familyOf(ipv6)
+		rules, err := n.rules(f)
+		if err != nil {
+			return "", err
+		}
+		if missing, err := n.lacks(f, rules); err != nil || missing != "" {
+			return missing, err
+		}
+		mine := slices.DeleteFunc(pods(rules), func(r firewall.Rule) bool { return !a.owner.names(ownerOfRule(r)) })
+		if missing := lacksOf(mine, forwards, ipv6); missing != "" {
+			return missing, nil
+		}
 	}
 	return "", nil
 }
 
-// remove deletes elements, and the table with the last one. What the reference plugin has for a known container goes too: its
-// rules have the container's name, and nothing else, as their comment.
-func (n *nftables) remove(match func(owner) bool, known ...owner) ([]mapping, error) {
-	all, err := n.stored()
-	if err != nil {
-		return nil, err
-	}
-	var batch firewall.Batch
-	var gone []mapping
-	left := 0
-	for _, e := range all {
-		if o, ok := parseOwner(e.Comment); !ok || !match(o) {
-			left++
-			continue
-		}
-		batch.DeleteElement(e.set, e.Element)
-		if m, ok := e.mapping(); ok && m.pod.IsValid() {
-			gone = append(gone, m)
+// lacksOf names what forwards need and an attachment's rules do not have, if anything. The reference plugin masquerades by the pod's
+// address alone.
+func lacksOf(mine []firewall.Rule, forwards []forward, ipv6 bool) string {
+	leads := map[mapping]int{}
+	masqueraded := map[netip.AddrPort]int{}
+	theirs := false
+	for _, r := range mine {
+		if m, ok := mappingOf(r, ipv6); ok {
+			leads[m]++
+		} else if r.Chain == snatChain {
+			masqueraded[netip.AddrPortFrom(r.Destination.Addr(), r.Original)]++
+			theirs = theirs || r.Tag == ""
 		}
 	}
-	if left == 0 {
-		there, err := n.conn.HasTable(firewall.Inet, table) // whatever is left in it: an ADD may have been killed, or rules flushed
+	for _, f := range forwards {
+		if leads[f.mapping] == 0 {
+			return fmt.Sprintf("the rule for %s/%s of chain %s", f.mapping.host, f.protocol, portsChain)
+		}
+		delete(leads, f.mapping)
+		asked := netip.AddrPortFrom(f.pod.Addr(), f.mapping.host.Port())
+		if theirs {
+			asked = netip.AddrPortFrom(f.pod.Addr(), 0)
+		}
+		if masqueraded[asked] < len(f.sources) {
+			return fmt.Sprintf("a rule for %s/%s of chain %s", f.mapping.host, f.protocol, snatChain)
+		}
+	}
+	if len(leads) > 0 {
+		return "the number of rules of chain " + portsChain
+	}
+	return ""
+}
+
+// removal deletes rules, and the table of a family with the last one, whatever else is left in it: an ADD may have been killed, or
+// rules flushed.
+func (n *nftables) removal(w whose) (*removal, error) {
+	r := &removal{}
+	for _, ipv6 := range families {
+		f := familyOf(ipv6)
+		rules, err := n.rules(f)
 		if err != nil {
 			return nil, err
 		}
-		batch = firewall.Batch{}
-		if there {
-			batch.DeleteTable(firewall.Inet, table)
-		}
-	}
-	if err := n.removeReference(&batch, known); err != nil {
-		return nil, err
-	}
-	return gone, n.conn.Commit(&batch)
-}
-
-const referenceTable = "cni_hostport"
-
-func (n *nftables) removeReference(batch *firewall.Batch, known []owner) error {
-	if len(known) == 0 {
-		return nil
-	}
-	for _, family := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
-		rules, err := n.conn.Rules(firewall.Chain{Family: family, Table: referenceTable})
-		if err != nil {
-			return err
-		}
-		for _, r := range rules {
-			if slices.ContainsFunc(known, func(o owner) bool { return r.Comment != "" && r.Comment == o.container }) {
-				batch.DeleteRule(family, referenceTable, r)
+		all := pods(rules)
+		dead := deadOf(all, w, ipv6)
+		var batch firewall.Batch
+		for _, d := range dead {
+			batch.DeleteRule(f, table, d)
+			if m, ok := mappingOf(d, ipv6); ok {
+				r.gone = append(r.gone, m)
 			}
 		}
-	}
-	return nil
-}
-
-// elements are an attachment's.
-func elements(a *attachment) []stored {
-	suffix, comment := scopeOf(a.settings).suffix, a.owner.String()
-	var all []stored
-	for _, f := range a.forwards {
-		number := "4"
-		if f.ipv6() {
-			number = "6"
+		if len(dead) == len(all) {
+			there, err := n.conn.HasTable(f, table)
+			if err != nil {
+				return nil, err
+			}
+			if batch = (firewall.Batch{}); there {
+				batch.DeleteTable(f, table)
+			}
 		}
-		first, last := f.host.Addr(), f.host.Addr()
-		if f.wild() {
-			last = lastOf(netip.PrefixFrom(first, 0))
-		}
-		service := append(padded([]byte{protocols[f.protocol]}), port(f.host)...)
-		key, end := append(first.AsSlice(), service...), append(last.AsSlice(), service...)
-		set := func(kind string) firewall.Set {
-			return firewall.Set{Family: firewall.Inet, Table: table, Name: kind + number + suffix}
-		}
-		all = append(all, stored{set("dnat"), firewall.Element{Key: key, End: end, Data: append(f.pod.Addr().AsSlice(), port(f.pod)...), Comment: comment}})
-		for _, source := range f.sources {
-			from, to := append(source.Masked().Addr().AsSlice(), key...), append(lastOf(source).AsSlice(), end...)
-			all = append(all, stored{set("masq"), firewall.Element{Key: from, End: to, Comment: comment}})
+		if !batch.Empty() {
+			r.parts = append(r.parts, func() error { return n.conn.Commit(&batch) })
 		}
 	}
-	return all
+	return r, nil
 }
 
-// mapping is what an element says. One of masq4 or masq6, which keeps others from the port even where that of dnat4 or
-// dnat6 is lost, does not say which pod's port it is.
-func (e stored) mapping() (mapping, bool) {
-	key := e.Key
-	isMap := strings.HasPrefix(e.set.Name, "dnat")
-	if !isMap && len(key) > 8 {
-		key = key[(len(key)-8)/2:] // behind the source
+// deadOf are the rules that are to be removed.
+func deadOf(all []firewall.Rule, w whose, ipv6 bool) []firewall.Rule {
+	if w.match == nil {
+		return slices.DeleteFunc(slices.Clone(all), func(r firewall.Rule) bool { return !w.owner.names(ownerOfRule(r)) })
 	}
-	size := len(key) - 8
-	if size < 4 || isMap && len(e.Data) != size+4 {
-		return mapping{}, false
-	}
-	host, ok := addrPort(key[:size], key[size+4:])
-	var pod netip.AddrPort
-	if isMap {
-		pod, _ = addrPort(e.Data[:size], e.Data[size:])
-	}
-	for name, number := range protocols {
-		if number == key[size] {
-			return mapping{name, host, pod}, ok && isMap == pod.IsValid()
+	led := map[owner][]mapping{} // an owner that has lost its mappings is one too
+	for _, r := range all {
+		o := ownerOfRule(r)
+		led[o] = slices.Grow(led[o], 0)
+		if m, ok := mappingOf(r, ipv6); ok {
+			led[o] = append(led[o], m)
 		}
 	}
-	return mapping{}, false
-}
-
-func (e stored) equal(o stored) bool {
-	return e.set == o.set && bytes.Equal(e.Key, o.Key) && bytes.Equal(e.End, o.End) && bytes.Equal(e.Data, o.Data)
-}
-
-func addrPort(addr, port []byte) (netip.AddrPort, bool) {
-	a, ok := netip.AddrFromSlice(addr)
-	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(port)), ok
-}
-
-func padded(b []byte) []byte { return append(b, make([]byte, (4-len(b)%4)%4)...) }
-
-func port(p netip.AddrPort) []byte { return padded(binary.BigEndian.AppendUint16(nil, p.Port())) }
-
-// lastOf is the last address of a prefix.
-func lastOf(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
+	match := map[owner]bool{}
+	for o, maps := range led {
+		match[o] = w.match(o, maps)
 	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
+	return slices.DeleteFunc(slices.Clone(all), func(r firewall.Rule) bool { return !match[ownerOfRule(r)] })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// owner is the attachment that a rule is there for. Every rule names it, so that it is found without anything but its names.
-// What the reference plugin left names no interface, and in nftables no network.
+// owner is the attachment that a rule is there for. Every rule leads to its owner, so that it is found without anything but names.
+// What the reference plugin made names no interface, and in nftables no network.
 type owner struct{ network, container, ifname string }
 
 // Rules hold comments of a limited length, and nft fewer than the kernel: 127 characters. Names that are longer than any
@@ -17,24 +17,33 @@ type owner struct{ network, container, ifname string }
 const (
 	maxNetwork   = 40
 	maxContainer = 66
+	digestMark   = "~" // in front of a digest; no name has it
 )
 
-func newOwner(network, container, ifname string) owner {
-	return owner{shorten(network, maxNetwork), shorten(container, maxContainer), ifname}
+func ownerOf(req *protocol.Request) owner { return owner{req.Network, req.ContainerID, req.IfName} }
+
+// short is the owner as rules name it.
+func (o owner) short() owner {
+	return owner{shorten(o.network, maxNetwork), shorten(o.container, maxContainer), o.ifname}
 }
 
-func ownerOf(req *protocol.Request) owner { return newOwner(req.Network, req.ContainerID, req.IfName) }
-
-// shorten puts a ~ in front of the digest, which no name has.
 func shorten(name string, limit int) string {
 	if len(name) <= limit {
 		return name
 	}
 	sum := sha256.Sum256([]byte(name))
-	return name[:limit-17] + "~" + hex.EncodeToString(sum[:8])
+	return name[:limit-17] + digestMark + hex.EncodeToString(sum[:8])
 }
 
-func (o owner) String() string { return o.network + "/" + o.container + "/" + o.ifname }
+// complete reports whether all names are known, in full.
+func (o owner) complete() bool {
+	return o.network != "" && o.ifname != "" && !strings.Contains(o.network+o.container, digestMark)
+}
+
+func (o owner) String() string {
+	s := o.short()
+	return s.network + "/" + s.container + "/" + s.ifname
+}
 
 func parseOwner(text string) (owner, bool) {
 	parts := strings.Split(text, "/")
@@ -44,7 +53,8 @@ func parseOwner(text string) (owner, bool) {
 	return owner{parts[0], parts[1], parts[2]}, true
 }
 
-// names says whether what other has left may be this one's: all that it names is the same.
+// names reports whether what other has left may be this one's: all that it names is the same.
 func (o owner) names(other owner) bool {
-	return other.container == o.container && (other.network == o.network || other.network == "") && (other.ifname == o.ifname || other.ifname == "")
+	mine, other := o.short(), other.short()
+	return other.container == mine.container && (other.network == mine.network || other.network == "") && (other.ifname == mine.ifname || other.ifname == "")
 }

@@ -22,7 +22,7 @@ func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &attachment{owner: ownerOf(req), settings: c.settings()}
+	a := &attachment{owner: ownerOf(req), asked: c.RuntimeConfig.PortMappings, settings: c.settings()}
 	for _, m := range maps {
 		a.forwards = append(a.forwards, forward{m, c.sources(pod[m.ipv6()])})
 	}

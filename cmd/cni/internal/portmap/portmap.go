@@ -28,10 +28,26 @@ func Verbs() protocol.Verbs {
 // withBackends calls f with the rules that nobody else of podnet's changes meanwhile.
 func withBackends(f func(*backends) error) error {
 	err := firewall.Locked(lockTimeout, func(conn *firewall.Conn) error { return f(newBackends(conn)) })
-	if errors.Is(err, firewall.ErrLocked) {
+	switch {
+	case errors.Is(err, firewall.ErrLocked):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
+	case firewall.Absent(err):
+		return protocol.Errorf(protocol.CodeUnsupported, "port mappings need the kernel's nfnetlink (modprobe nf_tables loads it): %w", err)
 	}
 	return err
+}
+
+// look calls f with the rules as they are. A kernel without nfnetlink has none.
+func look(f func(*backends) error) error {
+	conn, err := firewall.Dial()
+	if firewall.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return f(newBackends(conn))
 }
 
 // add puts the mappings in force and hands the result on. What an interrupted ADD of the same attachment left is replaced.
@@ -60,7 +76,7 @@ func add(req *protocol.Request) (*current.Result, error) {
 			err = b.settle(a)
 		}
 		if err != nil {
-			_, undone := b.remove(a.owner.names, a.owner)
+			_, undone := b.remove(whose{owner: a.owner})
 			return errors.Join(err, undone)
 		}
 		return nil
@@ -68,24 +84,35 @@ func add(req *protocol.Request) (*current.Result, error) {
 	return result, err
 }
 
-// makeWay refuses host ports that others have, and removes what is this attachment's own.
+// makeWay refuses host ports that others have, and removes what pods have left that are gone, and what is this attachment's own. What
+// else the same container has is not in the way: another network leads to it too, by the first of the rules that are there.
 func (b *backends) makeWay(a *attachment) error {
-	held, err := b.holdings()
+	held, err := b.holdings(a.ports())
 	if err != nil {
 		return err
 	}
-	mine := false
+	var pods living
+	defer pods.close()
 	for _, h := range held {
-		if a.owner.names(h.owner) {
-			mine = true
-		} else if f := a.conflict(h); f != nil {
-			return protocol.Errorf(protocol.CodeConflict, "host port %d/%s is taken: %s (network/container/interface) has %s, and %s was asked for; "+
-				"choose another port or hostIP, or remove that container", h.host.Port(), h.protocol, h.owner, h.host, f.host)
+		f := a.conflict(h)
+		if f == nil || a.owner.names(h.owner) {
+			continue
+		}
+		alive, maps := false, mappingsOf(held, h.owner)
+		if !a.inherits(h.owner, maps) {
+			if alive, err = pods.has(h.owner, maps); err != nil {
+				return err
+			}
+		}
+		if !alive {
+			if _, err := b.remove(whose{owner: h.owner}); err != nil {
+				return err
+			}
+		} else if h.owner.short().container != a.owner.short().container {
+			return conflictOf(h, f)
 		}
 	}
-	if mine {
-		_, err = b.remove(a.owner.names, a.owner)
-	}
+	_, err = b.remove(whose{owner: a.owner})
 	return err
 }
 
@@ -105,23 +132,31 @@ func (b *backends) settle(a *attachment) error {
 	if err := allowLocalnet(a.family(false)); err != nil {
 		return err
 	}
-	var maps []mapping
-	for _, f := range a.forwards {
-		maps = append(maps, f.mapping)
-	}
-	return forget(b.conn, maps)
+	return forget(b.conn, a.mappings())
 }
 
 // del removes all that is the attachment's. The configuration does not matter.
 func del(req *protocol.Request) error {
-	o := ownerOf(req)
-	return withBackends(func(b *backends) error { return b.clean(o.names, o) })
+	_, err := clean(whose{owner: ownerOf(req)})
+	return err
 }
 
-// clean removes what match says yes to, and what the kernel remembers of its ports.
-func (b *backends) clean(match func(owner) bool, known ...owner) error {
-	removed, err := b.remove(match, known...)
-	return errors.Join(err, forget(b.conn, removed))
+// clean removes what there is of somebody, and returns which mappings there were. Whoever has nothing waits for nobody.
+func clean(w whose) (gone []mapping, err error) {
+	there := false
+	err = look(func(b *backends) error {
+		r, err := b.removal(w)
+		there = err == nil && !r.empty()
+		return err
+	})
+	if err != nil || !there {
+		return nil, err
+	}
+	err = withBackends(func(b *backends) error {
+		gone, err = b.remove(w)
+		return err
+	})
+	return gone, err
 }
 
 // check compares what is in force with what an ADD would put in force.
@@ -141,7 +176,7 @@ func check(req *protocol.Request) error {
 	if name, err = installed(name); err != nil {
 		return err
 	}
-	return withBackends(func(b *backends) error {
+	return look(func(b *backends) error {
 		missing, err := b.named(name).check(a)
 		if err == nil && missing == "" {
 			missing, err = checkLocalnet(a.family(false))
@@ -177,14 +212,28 @@ func gc(req *protocol.Request) error {
 		return err
 	}
 	valid := map[owner]bool{}
+	containers := map[string]bool{}
 	for a := range list {
-		valid[newOwner(req.Network, a.ContainerID, a.IfName)] = true
-		valid[newOwner(req.Network, a.ContainerID, "")] = true // as the reference plugin names it
+		o := owner{req.Network, a.ContainerID, a.IfName}.short()
+		valid[o], valid[owner{o.network, o.container, ""}] = true, true // the reference plugin names no interface
+		containers[o.container] = true
 	}
-	network := newOwner(req.Network, "", "").network
-	err = withBackends(func(b *backends) error {
-		return b.clean(func(o owner) bool { return o.network == network && !valid[o] })
-	})
+	network := owner{network: req.Network}.short().network
+	var pods living
+	defer pods.close()
+	var failed error
+	_, err = clean(whose{match: func(o owner, maps []mapping) bool {
+		switch o = o.short(); {
+		case o.network == network:
+			return !valid[o]
+		case o.network != "" || containers[o.container]:
+			return false
+		}
+		alive, err := pods.has(o, maps) // the reference plugin's rules of nftables name no network
+		failed = errors.Join(failed, err)
+		return !alive
+	}})
+	err = errors.Join(err, failed)
 	if err != nil {
 		return fmt.Errorf("port mappings of network %s: %w", req.Network, err)
 	}

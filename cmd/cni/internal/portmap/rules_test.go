@@ -97,9 +97,9 @@ func TestRetry(t *testing.T) {
 func TestRemoveWhatIsLeft(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		a, b := h.pod("a"), h.pod("b")
-		damages := []string{"flush table inet podnet_portmap", "flush map inet podnet_portmap dnat4; flush map inet podnet_portmap dnat6",
-			"flush chain inet podnet_portmap hostports; delete map inet podnet_portmap dnat4", "delete table inet podnet_portmap",
-			"flush chain inet podnet_portmap prerouting; delete chain inet podnet_portmap prerouting"}
+		damages := []string{"flush table ip cni_hostport", "flush chain ip cni_hostport hostports; flush chain ip6 cni_hostport hostports",
+			"flush chain ip cni_hostport hostports; flush chain ip cni_hostport masquerading", "delete table ip cni_hostport; delete table ip6 cni_hostport",
+			"flush chain ip cni_hostport prerouting; delete chain ip cni_hostport prerouting"}
 		if h.kind != nameNFTables {
 			damages = []string{"-F CNI-HOSTPORT-DNAT", "-F PREROUTING", "-F"}
 		}

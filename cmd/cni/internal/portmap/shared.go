@@ -2,7 +2,6 @@ package portmap
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -88,8 +87,7 @@ func currentRules(nat *firewall.IPTables, chain string) ([]firewall.Rule, error)
 
 // deleteWithShared deletes rules and chains of pods and, with the last ones, what they shared. Where somebody else's rule
 // leads to a shared chain all of those stay.
-func deleteWithShared(nat *firewall.IPTables, rules []firewall.Rule, chains map[string]bool, last bool) error {
-	pods := slices.Sorted(maps.Keys(chains))
+func deleteWithShared(nat *firewall.IPTables, rules []firewall.Rule, pods []string, last bool) error {
 	if last {
 		jumps, shared, err := sharedOf(nat)
 		if err != nil {
@@ -127,11 +125,7 @@ func sharedOf(nat *firewall.IPTables) (jumps []firewall.Rule, chains []string, e
 func quoted(words []string) string {
 	var b strings.Builder
 	for _, w := range words {
-		b.WriteString(" " + quote(w))
+		b.WriteString(" " + firewall.Quote(w))
 	}
 	return b.String()
-}
-
-func quote(word string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
 }
