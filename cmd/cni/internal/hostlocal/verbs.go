@@ -84,13 +84,3 @@ func Sets(req *protocol.Request) ([]ipam.Set, error) {
 	}
 	return f.sets()
 }
-
-// InUse says whether any attachment of the network has a lease.
-func InUse(req *protocol.Request) (bool, error) {
-	s, err := openStore(req)
-	if err != nil {
-		return false, err
-	}
-	used, err := s.InUse(newPatience())
-	return used, storeError(err)
-}
