@@ -14,7 +14,7 @@ type Applier interface {
 }
 
 // Apply carries out the plan: first the deletions that make room, then what is missing or different in the order of
-// creation, last what nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
+// creation, with the deletions that something of a later kind needs, last what nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
 // skipped and says so. The conflist depends on every part of the node itself. All errors are returned together.
 //
 // progress is told now and then how many of the steps have been seen to; nil: nobody wants to know.
@@ -35,9 +35,10 @@ func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
 	}
 	for k := range state.Kind(state.KindCount) {
 		a.put(k, byKind[k])
+		a.remove(k, byKind[k], func(s *Step) bool { return s.soon })
 	}
 	for k := state.KindCount - 1; k >= 0; k-- {
-		a.remove(state.Kind(k), byKind[state.Kind(k)])
+		a.remove(state.Kind(k), byKind[state.Kind(k)], func(*Step) bool { return true })
 	}
 	return a.errs.ErrorOrNil()
 }
@@ -121,12 +122,12 @@ func (a *applier) waits(s *Step) error {
 	return nil
 }
 
-// remove deletes what nobody wants of one kind; what dies with its parent only takes note of the outcome.
-func (a *applier) remove(k state.Kind, steps []*Step) {
+// remove deletes what nobody wants of one kind, as far as it is due; what dies with its parent only takes note of the outcome.
+func (a *applier) remove(k state.Kind, steps []*Step, due func(*Step) bool) {
 	var batch []*Step
 	for _, s := range steps {
 		switch {
-		case s.Op != state.Delete || s.Result != Planned:
+		case s.Op != state.Delete || s.Result != Planned || !due(s):
 		case s.carried:
 			s.Result = Done // checked, as everything is, by looking again
 		default:

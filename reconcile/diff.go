@@ -4,6 +4,7 @@ package reconcile
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/podnet/podnet/state"
 )
@@ -26,6 +27,7 @@ type Step struct {
 	Result Result
 
 	first   bool // a deletion that makes room and cannot wait for the end
+	soon    bool // a deletion right behind what is made of its kind: something of a later kind cannot be made beside it
 	carried bool // a deletion that comes with its parent's
 	waiting bool // skipped only because of something else that is
 	lost    bool // it was there, and dies with a device that has to be made anew or gets another MAC
@@ -68,6 +70,7 @@ func (d *differ) kind(k state.Kind) {
 		d.makeRoom(d.steps[start:])
 	case state.KindAddr:
 		d.displace(d.steps[start:])
+		d.giveWay(d.steps[start:])
 	}
 }
 
@@ -122,6 +125,28 @@ func (d *differ) displace(addrs []*Step) {
 		}
 		for _, want := range d.want.Addrs.Rows() {
 			old.first = old.first || !old.carried && want.Displaces(old.Have.(state.Addr))
+		}
+	}
+}
+
+// giveWay has the deletion of an address wait for the new addresses only, if a wanted route leads by way of it: the kernel
+// takes no address of the host for a gateway. It is not the first to go, as a device whose last address goes loses its routes.
+func (d *differ) giveWay(addrs []*Step) {
+	var leaving map[netip.Addr]*Step
+	for _, old := range addrs {
+		if old.Op == state.Delete && !old.first {
+			if leaving == nil {
+				leaving = map[netip.Addr]*Step{}
+			}
+			leaving[old.Have.(state.Addr).Prefix.Addr()] = old
+		}
+	}
+	if leaving == nil {
+		return
+	}
+	for _, r := range d.want.Routes.Rows() {
+		if old := leaving[r.Via]; old != nil {
+			old.soon, old.carried = true, false
 		}
 	}
 }
