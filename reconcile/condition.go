@@ -58,7 +58,7 @@ func (p *Pass) notReady() (reason, message string) {
 	}
 	for k, err := range p.Plan.unknown {
 		if err != nil && state.Kind(k).Own() {
-			return "NotConverged", err.Error()
+			return "NotConverged", sentences([]error{err})
 		}
 	}
 	for _, s := range p.Plan.Steps {

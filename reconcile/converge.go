@@ -3,6 +3,8 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/podnet/podnet/state"
@@ -89,18 +91,21 @@ func (p *Plan) touched() state.Kinds {
 	return kinds
 }
 
-// sentences is how several errors read in one line of a log or status: the first few, and how many more there are.
+// sentences is how several errors read in one line of a log or status: the first few, each once however many objects it kept
+// from being made, and how many more there are.
 func sentences(errs []error) string {
 	const most = 3
-	text := ""
-	for i, err := range errs[:min(len(errs), most)] {
-		if i > 0 {
-			text += "; "
+	var said []string
+	for _, err := range errs {
+		for text := range strings.Lines(err.Error()) {
+			if text = strings.TrimSpace(text); !slices.Contains(said, text) {
+				said = append(said, text)
+			}
 		}
-		text += err.Error()
 	}
-	if len(errs) > most {
-		text += fmt.Sprintf("; and %d more", len(errs)-most)
+	text := strings.Join(said[:min(len(said), most)], "; ")
+	if len(said) > most {
+		text += fmt.Sprintf("; and %d more", len(said)-most)
 	}
 	return text
 }

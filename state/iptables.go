@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +23,20 @@ func command(family uint8, name string) string {
 	return name
 }
 
-// hasIPTables asks go-iptables whether the programs of a family are there.
+// hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before 1.6.2 iptables-restore cannot
+// wait for others, nor masquerade with random ports.
 func hasIPTables(family uint8) error {
 	protocol := iptables.ProtocolIPv4
 	if family == 6 {
 		protocol = iptables.ProtocolIPv6
 	}
-	if _, err := iptables.New(iptables.IPFamily(protocol)); err != nil {
+	programs, err := iptables.New(iptables.IPFamily(protocol))
+	if err != nil {
 		return fmt.Errorf("%s does not run: install the package iptables (%w)", command(family, "iptables"), err)
+	}
+	major, minor, patch := programs.GetIptablesVersion()
+	if slices.Compare([]int{major, minor, patch}, []int{1, 6, 2}) < 0 {
+		return fmt.Errorf("iptables %d.%d.%d is too old: install 1.8 or newer", major, minor, patch)
 	}
 	return nil
 }
@@ -67,17 +74,23 @@ func wantsChains(want *Set, family uint8) bool {
 	return false
 }
 
-// applyChains writes all changes of a family through one iptables-restore: all of them, or none.
+// applyChains writes the changes of each table through one iptables-restore: all of them, or none. What one table refuses does
+// not keep the others from being written.
 func (n *Node) applyChains(changes []*Change) {
-	byFamily := map[uint8][]*Change{}
-	for _, c := range changes {
-		family := c.Object().(Chain).Family
-		byFamily[family] = append(byFamily[family], c)
+	type table struct {
+		family uint8
+		name   string
 	}
-	for family, group := range byFamily {
-		_, err := runIPTables(family, "iptables-restore", restoreInput(group), "--noflush", "--wait", "5")
+	groups := map[table][]*Change{}
+	for _, c := range changes {
+		chain := c.Object().(Chain)
+		t := table{chain.Family, chain.Table}
+		groups[t] = append(groups[t], c)
+	}
+	for t, group := range groups {
+		_, err := runIPTables(t.family, "iptables-restore", restoreInput(group), "--noflush", "--wait", "5")
 		for _, c := range group {
-			c.Err = err
+			c.Err = lacksModule(err)
 		}
 	}
 }

@@ -202,10 +202,8 @@ func (n *Node) makeLink(l Link) error {
 	switch {
 	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
 		return fmt.Errorf("%s: another vxlan device has vni %d port %d (find it: ip -d link show type vxlan): %w", l.Device, l.VNI, l.Port, err)
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s: UDP port %d is taken by another program (find it: ss -ulnp sport = %d): %w", l.Device, l.Port, l.Port, err)
 	case err != nil:
-		return fmt.Errorf("make %s %s: %w", l.Type, l.Device, err)
+		return fmt.Errorf("make %s %s: %w", l.Type, l.Device, lacksLinkType(l.Type, err))
 	}
 	return nil
 }

@@ -48,7 +48,10 @@ func listSysctls(n *Node, want *Set, live *Live) error {
 	err := readSysctls(&want.Sysctls, &live.Sysctls)
 	for _, a := range want.Addrs.Rows() {
 		if a.Prefix.Addr().Is4() && a.Prefix.IsSingleIP() { // the tunnel's, if pods speak IPv4
-			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device)...)
+			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device, "what other nodes send to pods here from their own addresses")...)
+			if want.FDB.Len() > 0 && n.underlay != "" {
+				live.Conflicts = append(live.Conflicts, strictReversePath(n.underlay, "what other nodes' pods answer to this node's own address")...)
+			}
 		}
 	}
 	if slices.Contains(live.Sysctls.Rows(), Sysctl{Path: forwardIPv4, Value: "1"}) {
@@ -71,11 +74,12 @@ func dropsAnswers(underlay string) []Conflict {
 	}}
 }
 
-// strictReversePath: a packet that another node sends to a pod here from its underlay address comes in over the tunnel and
-// would be answered over the underlay; a strict filter drops it. The larger of the host's and the device's setting counts.
-func strictReversePath(tunnel string) []Conflict {
+// strictReversePath is the conflict of a link whose reverse path filter is strict. What a node sends to another's pods from its
+// own address goes by the tunnel, and comes back by the underlay: a strict filter drops it at either end, on the tunnel where it
+// comes in, or on the underlay link of the sender where the answer does. The larger of the host's and the link's setting counts.
+func strictReversePath(link, drops string) []Conflict {
 	const strict = "1"
-	path, effective := "net/ipv4/conf/"+tunnel+"/rp_filter", ""
+	path, effective := "net/ipv4/conf/"+link+"/rp_filter", ""
 	for _, p := range []string{"net/ipv4/conf/all/rp_filter", path} {
 		if value, err := device.Read(p); err == nil {
 			effective = max(effective, value)
@@ -86,8 +90,8 @@ func strictReversePath(tunnel string) []Conflict {
 	}
 	return []Conflict{{
 		Key:    Key{Kind: KindSysctl, Name: path},
-		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops what other nodes send to pods here from their own addresses",
-		Remedy: "sysctl -w " + shell.Quote(path+"=2"),
+		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops " + drops,
+		Remedy: "sysctl -w " + path + "=2",
 	}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -134,6 +135,13 @@ func TestDoctor(t *testing.T) {
 		{"another conflist first", "conflist-order", doctor.Error, file("/etc/cni/net.d/05-other net.conflist", "{}")},
 		{"somebody else's conflist in place", "foreign-conflist", doctor.Error, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
 		{"strict reverse path filter", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
+		{"strict reverse path filter on the underlay", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/rp_filter", "1") }},
+		{"strict reverse path filter on all links", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/all/rp_filter", "1") }},
+		{"the tunnel's port taken by another tunnel", "tunnel-port", doctor.Error, sh("ip link set podnet.1 down",
+			"ip link add cilium_vxlan type vxlan external dstport 8472", "ip link set cilium_vxlan up")},
+		{"the tunnel's port taken by a tunnel with other flags", "tunnel-port", doctor.Error, sh("ip link set podnet.1 down",
+			"ip link add other.9 type vxlan id 9 dstport 8472 gbp", "ip link set other.9 up")},
+		{"the tunnel's port taken by a program", "tunnel-port", doctor.Error, and(sh("ip link set podnet.1 down"), host.takePort)},
 		{"an underlay that does not forward", "forwarding-off", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/forwarding", "0") }},
 		{"no policy rule for main", "policy-rule", doctor.Error, sh("ip rule del pref 32766")},
 		{"a policy rule of a VPN", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 52", "ip rule add pref 5270 not fwmark 0x80000/0xff0000 lookup 52")},
@@ -206,6 +214,76 @@ func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	h.examined(0)
 	t.Setenv("PATH", programsWithout(t, "iptables", "ip6tables"))
 	says("without iptables", "node-not-ready", "install the package iptables")
+}
+
+// takePort has a program listen on the tunnel's port for a while.
+func (h host) takePort() {
+	h.t.Helper()
+	const listen = `use IO::Socket::INET; my $s = IO::Socket::INET->new(Proto => "udp", LocalPort => 8472) or die; print "ready\n"; close STDOUT; sleep 60`
+	out := h.t.TempDir() + "/out"
+	h.Must("sh", "-c", "perl -e '"+listen+"' >"+out+" 2>&1 & until grep -q . "+out+"; do sleep 0.1; done")
+}
+
+// A tunnel of other people that shares the port, and one of another port, are in nobody's way: what is said of a tunnel that is
+// down is that it is down.
+func TestPortShared(t *testing.T) {
+	h := sound(t)
+	h.Sh("ip link set podnet.1 down")
+	h.Sh("ip link add other.9 type vxlan id 9 dstport 8472")
+	h.Sh("ip link add other.10 type vxlan external dstport 4789")
+	h.Sh("ip link set other.9 up")
+	h.Sh("ip link set other.10 up")
+	for _, f := range h.examined(1) {
+		if f.ID != "node-not-ready" {
+			t.Errorf("finding %+v", f)
+		}
+	}
+	h.runWith("", 0, "apply")
+	h.examined(0)
+}
+
+// A pass says once what iptables cannot do, for whatever family and chain, and writes what it can: a kernel without masquerading
+// forwards all the same.
+func TestIPTablesThatCannot(t *testing.T) {
+	const noMasquerade = `input=$(cat)
+case $input in *MASQUERADE*)
+	echo "Warning: Extension MASQUERADE revision 0 not supported, missing kernel module?" >&2
+	echo "${0##*/} v1.8.9 (nf_tables): line 7: RULE_APPEND failed (No such file or directory)" >&2
+	exit 4;;
+esac
+printf '%s\n' "$input" | exec "/usr/sbin/${0##*/}" "$@"`
+	for _, c := range []struct {
+		name, program, script, says string
+		forwards                    bool
+	}{
+		{"too old", "iptables", "echo iptables v1.6.1", "iptables 1.6.1 is too old: install 1.8 or newer", false},
+		{"no masquerading", "iptables-restore", noMasquerade, "this kernel has no MASQUERADE for iptables: modprobe xt_MASQUERADE, or ", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, bin := newHost(t), t.TempDir()
+			h.Write(valid)
+			for _, name := range []string{c.program, "ip6" + strings.TrimPrefix(c.program, "ip")} {
+				if err := os.Chmod(write(t, filepath.Join(bin, name), "#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := os.Getenv("PATH")
+			t.Setenv("PATH", bin+":"+path)
+			h.run(1, "apply")
+			status, err := reconcile.ReadStatus(h.Path("/run/podnet/status.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			message := status.Condition(reconcile.Degraded).Message
+			if strings.Count(message, c.says) != 1 || strings.Contains(message, "more") {
+				t.Errorf("not once %q: %s", c.says, message)
+			}
+			t.Setenv("PATH", path)
+			if save := h.Must("iptables-save", "-t", "filter"); strings.Contains(save, "-A FORWARD -j PODNET-FORWARD") != c.forwards {
+				t.Errorf("PODNET-FORWARD: want %v:\n%s", c.forwards, save)
+			}
+		})
+	}
 }
 
 // programsWithout is a directory with the programs of PATH, but for those whose names begin so.

@@ -31,11 +31,13 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/forwarding"):
 		return "forwarding-off", Warning, "the link that pods' packets leave the host by has to forward what comes back"
 	case c.Key.Kind == state.KindSysctl:
-		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on the tunnel"
+		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on this link"
 	case c.Key.Name == state.ByRule:
 		return "policy-rule", Error, "pods' packets, and the tunnel's, have to be looked up in table main, where podnet's routes are"
 	case c.Key.Name == state.ByVRF:
 		return "underlay-vrf", Error, "no packet of the tunnel leaves the host or arrives"
+	case c.Key.Kind == state.KindLinkUp:
+		return "tunnel-port", Error, "the tunnel cannot go up, and no pod can start"
 	case c.Key.Kind == state.KindAddr:
 		return "foreign-address", Error, "pods' addresses have to be on the bridge alone"
 	case c.Blocks:
