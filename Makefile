@@ -16,7 +16,7 @@ NFPM        := v2.43.4
 LIBCNI      := v1.3.1
 GOVULNCHECK := v1.1.4
 
-.PHONY: build demo test package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
+.PHONY: build demo test repeat package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -33,6 +33,10 @@ test: setup-runtime lint vuln build reference package race ## everything that CI
 	@rm -f bin/recap
 	PODNET_RECAP=$(CURDIR)/bin/recap go test -count=1 -timeout 20m ./...
 	@if [ -e bin/recap ]; then cat bin/recap; fi
+
+RUNS ?= 10
+repeat: ## make test RUNS times, half of them with all cores busy: how many pass
+	@test/repeat.sh $(RUNS)
 
 NFPM_PROGRAM ?= bin/nfpm-$(NFPM)
 package: setup build $(NFPM_PROGRAM) ## deb and rpm into bin/package/, the same bytes from the same source
