@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -34,6 +35,9 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	if err != nil {
 		return g, err
 	}
+	if err := n.readLinks(); err != nil {
+		return g, err
+	}
 	absent := n.absent(network)
 	var failed error
 	g.Freed, failed = store.Collect(ctx, func(l ipam.Lease) (bool, error) {
@@ -41,7 +45,11 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 			return false, nil
 		}
 		is, sure, err := absent(l.Owner)
-		return is && (sure || l.Bound), err
+		gone := err == nil && is && (sure || l.Bound)
+		if gone { // the entry goes before the lease: afterwards the address may be another pod's
+			n.forgetNeighbour(l.Addr)
+		}
+		return gone, err
 	})
 	for l, err := range store.Leases() {
 		if err == nil && !l.Ours {
@@ -52,6 +60,16 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	}
 	g.Veths, err = n.deleteLeaving()
 	return g, errors.Join(failed, err)
+}
+
+// forgetNeighbour removes what podnet's bridges know of a pod's address. The bridge plugin makes these entries, and the kernel
+// does not collect them. One that stays is no fault: it gives way to what the address's next pod says of itself.
+func (n *Node) forgetNeighbour(a netip.Addr) {
+	for _, l := range n.links {
+		if l.Type() == "bridge" && l.Attrs().Group == device.GroupDevice {
+			_ = n.handle.NeighDel(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: a.AsSlice()})
+		}
+	}
 }
 
 // Gone tells which attachments to podnet's own network have no pod any more: no host veth of podnet's name for it, and no

@@ -46,7 +46,8 @@ func TestCollect(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, at["other"]), []byte("other\r\neth0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "ip link add cni0 type bridge")
+	run(t, "ip link add cni0 group 7200 type bridge")
+	run(t, "ip link add docker0 type bridge")
 	run(t, "ip netns add elsewhere")
 	defer run(t, "ip netns del elsewhere")
 	run(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
@@ -54,6 +55,11 @@ func TestCollect(t *testing.T) {
 	run(t, "ip link add "+device.VethName("podnet", "alive", "eth0")+" group 7201 type veth peer name p0")
 	for _, leaving := range []string{"l1", "l2", "l3"} {
 		run(t, "ip link add "+leaving+" group 7202 type veth peer name peer-"+leaving)
+	}
+	for _, addr := range at {
+		for _, bridge := range []string{"cni0", "docker0"} {
+			run(t, "ip neigh add "+addr+" lladdr 02:00:00:00:00:01 dev "+bridge+" nud stale extern_learn")
+		}
 	}
 	g, err := node.Collect(t.Context(), "podnet")
 	if err != nil {
@@ -65,6 +71,14 @@ func TestCollect(t *testing.T) {
 	for id, addr := range at {
 		if _, err := os.Stat(filepath.Join(dir, addr)); (err == nil) != (id != "gone") {
 			t.Errorf("lease of %s: %v", id, err)
+		}
+	}
+	for id, addr := range at {
+		for _, bridge := range []string{"cni0", "docker0"} {
+			entry := run(t, "ip neigh show "+addr+" dev "+bridge)
+			if goes := id == "gone" && bridge == "cni0"; (entry == "") != goes {
+				t.Errorf("neighbour of %s on %s: %q", id, bridge, entry)
+			}
 		}
 	}
 	links := run(t, "ip -o link")
