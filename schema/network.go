@@ -169,6 +169,7 @@ func (r *reader) cniVersions(v value) []string {
 // clusterRanges is what the file says of clusterCIDRs.
 type clusterRanges struct {
 	prefixes []netip.Prefix
+	places   []value // of the prefixes
 	broken   bool // one of them could not be read: what lies outside is unknown
 }
 
@@ -180,12 +181,13 @@ func (r *reader) clusterCIDRs(o *object) clusterRanges {
 	elements, ok := r.list(v)
 	ranges := clusterRanges{broken: !ok}
 	for i, n := range elements {
-		p, ok := r.hostPrefix(value{n, v.p.element(i)})
+		at := value{n, v.p.element(i)}
+		p, ok := r.hostPrefix(at)
 		if !ok {
 			ranges.broken = true
 			continue
 		}
-		ranges.prefixes = append(ranges.prefixes, p)
+		ranges.prefixes, ranges.places = append(ranges.prefixes, p), append(ranges.places, at)
 	}
 	return ranges
 }

@@ -19,6 +19,7 @@ func (r *reader) checkRanges(o, network *object, entries []entry, ranges cluster
 	if len(ranges.prefixes) > 0 {
 		net.ClusterCIDRs = ranges.prefixes
 		r.checkInside(entries, ranges.prefixes)
+		r.warnNodesInside(entries, ranges)
 		return
 	}
 	var pods []netip.Prefix

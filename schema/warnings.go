@@ -1,7 +1,11 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
 	"strings"
 )
 
@@ -68,4 +72,61 @@ func lacks(e *entry, have [2]int) string {
 		}
 	}
 	return strings.Join(missing, " or ")
+}
+
+// warnNodesInside finds cluster ranges that hold nodes' addresses. What pods send to such a range is not masqueraded, so that
+// hosts beside the nodes, which have no way back to pods, do not answer.
+func (r *reader) warnNodesInside(entries []entry, ranges clusterRanges) {
+	byIP := sortedByIP(entries)
+	warned := 0
+	for i, p := range ranges.prefixes {
+		start := sort.Search(len(byIP), func(k int) bool { return byIP[k].IP.Compare(p.Addr()) >= 0 })
+		rest := byIP[start:]
+		count := sort.Search(len(rest), func(k int) bool { return !p.Contains(rest[k].IP) })
+		if count == 0 || warned == maxNamed {
+			continue
+		}
+		warned++
+		first := rest[0]
+		who := fmt.Sprintf("%s, the ip of %s", first.IP, first.title())
+		if count > 1 {
+			who += fmt.Sprintf(", and those of %s more", plural(count-1, "node"))
+		}
+		at := ranges.places[i]
+		r.warn(at.n, at.p.String(), fmt.Sprintf("a node's address is inside clusterCIDRs: %s holds %s; what pods send to addresses in it is not masqueraded, "+
+			"and hosts there that are no nodes do not answer", p, who), "ranges that hold podCIDRs and no node's ip"+podRanges(entries, p))
+	}
+}
+
+func sortedByIP(entries []entry) []*entry {
+	var all []*entry
+	for i := range entries {
+		if entries[i].IP.IsValid() {
+			all = append(all, &entries[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Or(a.IP.Compare(b.IP), cmp.Compare(a.index, b.index)) })
+	return all
+}
+
+// podRanges are the ranges of podCIDRs inside of a wider one, for a remedy; "": there are none, or too many.
+func podRanges(entries []entry, within netip.Prefix) string {
+	const most = 4
+	var pods []netip.Prefix
+	for i := range entries {
+		for _, p := range entries[i].PodCIDRs {
+			if within.Overlaps(p) {
+				pods = append(pods, p)
+			}
+		}
+	}
+	exact := Aggregate(pods)
+	if len(exact) == 0 || len(exact) > most {
+		return ""
+	}
+	var names []string
+	for _, p := range exact {
+		names = append(names, p.String())
+	}
+	return ", such as " + strings.Join(names, ", ")
 }
