@@ -43,6 +43,9 @@ func (p *Pass) ready() Condition {
 	return condition(Ready, true, "Converged", "the node's own network is as the topology asks")
 }
 
+// ReasonConflict is why a node is not Ready on which podnet's objects have no effect.
+const ReasonConflict = "Conflict"
+
 func (p *Pass) notReady() (reason, message string) {
 	switch {
 	case p.Verdict.Topology == nil && p.Err != nil:
@@ -67,7 +70,7 @@ func (p *Pass) notReady() (reason, message string) {
 		}
 	}
 	if counting := p.Plan.Counting(); len(counting) > 0 {
-		return "Conflict", sentence(counting[0])
+		return ReasonConflict, sentence(counting[0])
 	}
 	return "", ""
 }
@@ -127,7 +130,11 @@ func (p *Pass) foreign() Condition {
 
 // sentence is a conflict in words, with its remedy.
 func sentence(c state.Conflict) string {
-	return fmt.Sprintf("%s %s: %s; remedy: %s", c.Key.Kind, c.Object(), c.Owner, c.Remedy)
+	s := fmt.Sprintf("%s %s: %s", c.Key.Kind, c.Object(), c.Owner)
+	if c.Remedy != "" {
+		s += "; remedy: " + c.Remedy
+	}
+	return s
 }
 
 // unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.

@@ -24,7 +24,7 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	s.put(since(d.fights.condition(p.At), p.At, d.status))
 	p.Contended = d.fights.count()
 	d.healing = d.healing || s.InSync
-	if err := s.CountAddresses(d.Engine.Paths, p); err != nil {
+	if err := s.CountAddresses(d.Engine.Live(), d.Engine.Paths, p, d.status); err != nil {
 		d.Log.Warn("addresses not counted", "error", err)
 	}
 	return s

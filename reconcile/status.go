@@ -2,8 +2,11 @@ package reconcile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/podnet/podnet/schema"
@@ -234,18 +237,39 @@ func (s *NodeStatus) addPlan(p *Plan) {
 	}
 }
 
-// CountAddresses fills in how much of the node's podCIDRs is in use.
-func (s *NodeStatus) CountAddresses(paths state.Paths, p *Pass) error {
+// CountAddresses fills in how much of the node's podCIDRs is in use, and says so if pods have addresses of other ranges. before is
+// the status until now, for the time of that transition.
+func (s *NodeStatus) CountAddresses(node *state.Node, paths state.Paths, p *Pass, before *NodeStatus) error {
 	if p.Plan == nil {
 		return nil
 	}
-	ipv4, ipv6, err := state.CountLeases(paths, p.Plan.Topology.Network.CNI.Name)
-	for _, cidr := range p.Plan.Node.PodCIDRs {
-		family, used := "ipv6", ipv6
+	network, cidrs := p.Plan.Topology.Network.CNI.Name, p.Plan.Node.PodCIDRs
+	count, err := state.CountLeases(paths, network, cidrs)
+	for _, cidr := range cidrs {
+		family := "ipv6"
 		if cidr.Addr().Is4() {
-			family, used = "ipv4", ipv4
+			family = "ipv4"
 		}
-		s.Addresses[family] = PoolUse{Used: used, Total: state.PoolSize(cidr)}
+		s.Addresses[family] = PoolUse{Used: count.Used[cidr], Total: state.PoolSize(cidr)}
 	}
-	return err
+	stale, failed := node.StalePods(network, count.Outside)
+	if stale > 0 && s.Condition(Degraded).Status == "False" {
+		s.put(since(condition(Degraded, true, ReasonStalePods, stalePods(stale, cidrs)), p.At, before))
+	}
+	return errors.Join(err, failed)
+}
+
+// ReasonStalePods is why a node is Degraded that is in sync.
+const ReasonStalePods = "StalePods"
+
+func stalePods(n int, cidrs []netip.Prefix) string {
+	var ranges []string
+	for _, p := range cidrs {
+		ranges = append(ranges, p.String())
+	}
+	if outside := strings.Join(ranges, ", "); n > 1 {
+		return fmt.Sprintf("%d pods have an address outside of %s: restart them (podnetctl pods)", n, outside)
+	} else {
+		return fmt.Sprintf("1 pod has an address outside of %s: restart it (podnetctl pods)", outside)
+	}
 }

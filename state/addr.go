@@ -64,7 +64,7 @@ func listAddrs(n *Node, want *Set, live *Live) error {
 	if err != nil {
 		return fmt.Errorf("list the routes of subnets: %w", err)
 	}
-	live.Conflicts = append(live.Conflicts, n.foreignAddresses(want)...)
+	live.Conflicts = append(live.Conflicts, append(n.foreignAddresses(want), n.widerLANs(want)...)...)
 	for _, l := range live.Links.Rows() {
 		up := n.links[l.Device].Attrs().Flags&net.FlagUp != 0
 		for _, a := range n.addrs {

@@ -15,7 +15,7 @@ type Conflict struct {
 	Key    Key    // podnet's object that it concerns
 	Name   string // the object that is in the way, if it is not that very one
 	Owner  string // what it is, in words
-	Remedy string // the command that ends it
+	Remedy string // the command that ends it; "": none does, and Owner says what to choose
 	Blocks bool   // podnet's object cannot be as desired meanwhile
 	Counts bool   // podnet's objects are there and have no effect, so that the node is not in sync
 
@@ -170,13 +170,13 @@ func (c Conflict) Object() string {
 }
 
 // foreignAddresses: an address of another link inside this node's own podCIDR takes pods' addresses, or the whole range, away
-// from the bridge.
+// from the bridge. One beside it whose subnet is wider does not.
 func (n *Node) foreignAddresses(want *Set) []Conflict {
 	var out []Conflict
 	for _, own := range want.Addrs.Rows() {
 		for _, a := range n.addrs {
 			p, link := prefixOf(a.IPNet), n.links[n.name(a.LinkIndex)]
-			if own.Prefix.IsSingleIP() || !p.IsValid() || !p.Overlaps(own.Prefix.Masked()) || link == nil || link.Attrs().Group == device.GroupDevice {
+			if own.Prefix.IsSingleIP() || !p.IsValid() || !own.Prefix.Masked().Contains(p.Addr()) || link == nil || link.Attrs().Group == device.GroupDevice {
 				continue
 			}
 			name := link.Attrs().Name

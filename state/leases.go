@@ -6,31 +6,67 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/podnet/podnet/state/ipam"
 )
 
-// CountLeases counts the address leases of a network by family, going by the names of their files. A network without a
+// LeaseCount is how much of a node's podCIDRs is in use.
+type LeaseCount struct {
+	Used    map[netip.Prefix]int // by podCIDR
+	Outside []netip.Addr         // leases that are in none of them: of pods that were there before the ranges changed, or of none
+}
+
+// CountLeases counts the address leases of a network by podCIDR, going by the names of their files. A network without a
 // directory has none.
-func CountLeases(paths Paths, network string) (ipv4, ipv6 int, err error) {
+func CountLeases(paths Paths, network string, podCIDRs []netip.Prefix) (LeaseCount, error) {
+	count := LeaseCount{Used: map[netip.Prefix]int{}}
 	dir, err := os.Open(filepath.Join(paths.IPAMDataDir, network))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, 0, nil
+		return count, nil
 	}
 	if err != nil {
-		return 0, 0, err
+		return count, err
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	for _, name := range names {
-		a, bad := netip.ParseAddr(name)
-		switch {
-		case bad != nil:
-		case a.Is4():
-			ipv4++
-		default:
-			ipv6++
+		if a, bad := netip.ParseAddr(name); bad == nil {
+			count.add(a, podCIDRs)
 		}
 	}
-	return ipv4, ipv6, err
+	return count, err
+}
+
+func (c *LeaseCount) add(a netip.Addr, podCIDRs []netip.Prefix) {
+	for _, p := range podCIDRs {
+		if p.Contains(a) {
+			c.Used[p]++
+			return
+		}
+	}
+	c.Outside = append(c.Outside, a)
+}
+
+// StalePods counts the pods that are there and hold one of the addresses.
+func (n *Node) StalePods(network string, addrs []netip.Addr) (int, error) {
+	if len(addrs) == 0 {
+		return 0, nil
+	}
+	store, err := ipam.Open(filepath.Join(n.paths.IPAMDataDir, network))
+	if err != nil {
+		return 0, err
+	}
+	pods, gone := map[ipam.Owner]bool{}, n.absent(network)
+	for l, err := range store.Leases() {
+		if err != nil || !slices.Contains(addrs, l.Addr) || pods[l.Owner] {
+			continue
+		}
+		if is, _, err := gone(l.Owner); err == nil && !is {
+			pods[l.Owner] = true
+		}
+	}
+	return len(pods), nil
 }
 
 // PoolSize is how many pods a podCIDR has room for: its addresses less the network's, the gateway's and, in IPv4, the

@@ -46,6 +46,9 @@ func listLinkSysctls(_ *Node, want *Set, live *Live) error {
 
 func listSysctls(n *Node, want *Set, live *Live) error {
 	err := readSysctls(&want.Sysctls, &live.Sysctls)
+	if want.Addrs.Len() > 0 {
+		live.Conflicts = append(live.Conflicts, ReadTracking().conflicts()...)
+	}
 	for _, a := range want.Addrs.Rows() {
 		if a.Prefix.Addr().Is4() && a.Prefix.IsSingleIP() { // the tunnel's, if pods speak IPv4
 			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device, "what other nodes send to pods here from their own addresses")...)

@@ -172,6 +172,7 @@ func (e *examination) kernel() {
 	e.blind("who may send to the tunnel", err)
 	e.facts.Other, err = live.OtherIPTables(want)
 	e.blind("rules of the other iptables", err)
+	e.facts.Tracking = state.ReadTracking()
 	for _, name := range links {
 		if o, err := live.Offload(name); err == nil { // one that is not there offloads nothing
 			e.facts.Offloads = append(e.facts.Offloads, o)

@@ -78,7 +78,7 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 	} else {
 		s.Topology.Path, s.Topology.Digest = "", ""
 	}
-	_ = s.CountAddresses(n.Paths, pass) // a store that cannot be read has no number
+	_ = s.CountAddresses(n.engine.Live(), n.Paths, pass, written) // a store that cannot be read has no number
 	if written == nil {
 		s.LastPass = reconcile.PassStatus{}
 		return s
@@ -95,8 +95,13 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 func conditions(seen, daemon []reconcile.Condition) []reconcile.Condition {
 	var all []reconcile.Condition
 	known := map[string]bool{}
+	said := map[string]string{} // reasons of the daemon's
+	for _, c := range daemon {
+		said[c.Type] = c.Reason
+	}
 	for _, c := range seen {
-		if c.Type != reconcile.Degraded && c.Type != reconcile.Contention {
+		stale := c.Reason == reconcile.ReasonStalePods || said[c.Type] == reconcile.ReasonStalePods // pods come and go between passes
+		if stale || c.Type != reconcile.Degraded && c.Type != reconcile.Contention {
 			all, known[c.Type] = append(all, c), true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
@@ -50,6 +51,7 @@ func (c *cli) runValidate(args []string, against string) error {
 		if own, err = (reconcile.Identity{Node: s.Node}).Select(t); err != nil {
 			return c.invalid(unlisted(t, err))
 		}
+		t.Warnings = append(t.Warnings, lanWarnings(s.Paths, t, own)...)
 	}
 	guard, err := c.against(against, own, t)
 	if err != nil {
@@ -66,6 +68,21 @@ func (c *cli) runValidate(args []string, against string) error {
 		err = errNo
 	}
 	return err
+}
+
+// lanWarnings are what this host's subnets have to say of a topology, if it is the host of the entry. Elsewhere, and where the
+// addresses cannot be listed, there is nothing to say: validate works offline.
+func lanWarnings(paths state.Paths, t *schema.Topology, own *schema.Node) []schema.Fault {
+	n, err := state.Open(paths)
+	if err != nil {
+		return nil
+	}
+	defer n.Close()
+	addrs, err := n.HostAddrs()
+	if err != nil {
+		return nil
+	}
+	return state.WarnOfLANs(t, own, addrs)
 }
 
 func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {

@@ -17,6 +17,9 @@ func conflicts(f Facts) []Finding {
 	var out []Finding
 	for _, c := range f.Plan.Conflicts {
 		id, severity, message := sort(c)
+		if c.Remedy == "" { // it is a choice, which validate says with the lines
+			c.Remedy = fmt.Sprintf("podnetctl validate --node %s %s", f.Plan.Node.Name, state.Quote(f.Paths.Topology))
+		}
 		out = append(out, Finding{id, severity, c.Object(), c.Owner, message, c.Remedy})
 	}
 	return out
@@ -30,6 +33,8 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 		return "foreign-chain", Error, "it decides over pods' packets beside podnet's chains"
 	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/forwarding"):
 		return "forwarding-off", Warning, "the link that pods' packets leave the host by has to forward what comes back"
+	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/nf_conntrack_max"):
+		return "conntrack-table", Error, "a connection that is not in the table gets no packet through"
 	case c.Key.Kind == state.KindSysctl:
 		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on this link"
 	case c.Key.Name == state.ByRule:
@@ -38,6 +43,8 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 		return "underlay-vrf", Error, "no packet of the tunnel leaves the host or arrives"
 	case c.Key.Kind == state.KindLinkUp:
 		return "tunnel-port", Error, "the tunnel cannot go up, and no pod can start"
+	case c.Key.Name == state.ByLAN:
+		return "lan-overlap", Warning, "pods are not disturbed"
 	case c.Key.Kind == state.KindAddr:
 		return "foreign-address", Error, "pods' addresses have to be on the bridge alone"
 	case c.Blocks:

@@ -13,11 +13,15 @@ func health(f Facts) []Finding {
 	report := func(id string, c reconcile.Condition) {
 		out = append(out, Finding{id, Error, f.node(), "podnet", c.Message, f.lookAtNode()})
 	}
-	if c := f.Ready; c.Status == "False" && !strings.Contains(f.Refused.Message, c.Message) {
+	conflict := f.Ready.Reason == reconcile.ReasonConflict // a finding of its own
+	if c := f.Ready; c.Status == "False" && !conflict && !strings.Contains(f.Refused.Message, c.Message) {
 		report("node-not-ready", c)
 	}
 	counted := f.Degraded.Reason == "NotConverged" // it says how many objects are wanting, and Ready says which
-	if c := f.Degraded; c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0) {
+	switch c := f.Degraded; {
+	case c.Reason == reconcile.ReasonStalePods:
+		out = append(out, Finding{"stale-pods", Error, f.node(), "the change of its ranges", c.Message, "podnetctl pods"})
+	case c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0):
 		report("node-degraded", c)
 	}
 	return out

@@ -83,6 +83,17 @@ func neighbours(f Facts) []Finding {
 	return out
 }
 
+// tracking: a full table is a conflict, which status tells too.
+func tracking(f Facts) []Finding {
+	if t := f.Tracking; t.Near() && !t.Full() {
+		return []Finding{{
+			"conntrack-table", Warning, "net.netfilter.nf_conntrack_max", "the host's sysctls",
+			fmt.Sprintf("%d of at most %d connections are tracked: when it is full new ones fail", t.Count, t.Max), t.Remedy(),
+		}}
+	}
+	return nil
+}
+
 // offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a packet that is masqueraded
 // twice on its way into a vxlan device, unless a stable series has the fix; vmxnet3 loses what it segments for a tunnel on a
 // port other than those that it knows.
