@@ -170,7 +170,7 @@ func (r *reader) cniVersions(v value) []string {
 type clusterRanges struct {
 	prefixes []netip.Prefix
 	places   []value // of the prefixes
-	broken   bool // one of them could not be read: what lies outside is unknown
+	broken   bool    // one of them could not be read: what lies outside is unknown
 }
 
 func (r *reader) clusterCIDRs(o *object) clusterRanges {
