@@ -37,6 +37,7 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if err != nil {
 		return rules, err
 	}
+	rules[0].Refine(more, name)
 	return append(rules, more), nil
 }
 
@@ -46,10 +47,10 @@ func (f Firewall) Walk(hook string, p filter.Packet) filter.Verdict {
 	for _, rules := range f {
 		v := rules.Walk(hook, p)
 		if out.NAT == "" {
-			out.NAT = v.NAT
+			out.NAT, out.NATWhere = v.NAT, v.NATWhere
 		}
 		if v.Drop && (!out.Drop || out.Unsure && !v.Unsure) {
-			v.NAT = out.NAT
+			v.NAT, v.NATWhere = out.NAT, out.NATWhere
 			out = v
 		}
 	}

@@ -21,6 +21,8 @@ type Verdict struct {
 	Wide   bool   // the rule is not about this packet in particular: nearly all go its way
 	NAT    string // MASQUERADE, SNAT, DNAT: what rewrites it; "": nothing
 
+	NATWhere string // the rule that rewrites it, with its place
+
 	chain *chain
 }
 
@@ -60,6 +62,7 @@ type rule struct {
 	verdict string // accept, drop, either, return, nat, jump, goto; "": the packet goes on
 	target  string // chain, or what rewrites
 	remedy  string
+	sets    bool // it compares with a set, which iptables-save does not tell
 }
 
 type chain struct {
@@ -104,18 +107,22 @@ func (r *Rules) Walk(hook string, p Packet) Verdict {
 		}
 		v := r.enter(c, p)
 		if out.NAT == "" {
-			out.NAT = v.NAT
+			out.NAT, out.NATWhere = v.NAT, v.NATWhere
 		}
 		if v.Surely() {
-			v.NAT = out.NAT
-			return v
+			return v.rewritten(out)
 		}
 		if v.Drop && !out.Drop {
-			v.NAT = out.NAT
-			out = v
+			out = v.rewritten(out)
 		}
 	}
 	return out
+}
+
+// rewritten is the verdict with what another says about rewriting.
+func (v Verdict) rewritten(by Verdict) Verdict {
+	v.NAT, v.NATWhere = by.NAT, by.NATWhere
+	return v
 }
 
 // enter is one base chain.
@@ -161,7 +168,7 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 		fits := here.and(sure)
 		switch r.verdict {
 		case "accept", "nat":
-			w.accept(r, fits)
+			w.accept(r, fits, place(c, i)+r.text)
 		case "drop":
 			w.drop(Verdict{
 				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 && depth == 0, Remedy: r.remedy,
@@ -207,21 +214,20 @@ func (r rule) ends() bool {
 // leaves says that no rule behind this one sees the packet.
 func (r rule) leaves() bool { return r.ends() || r.verdict == "return" || r.verdict == "goto" }
 
-func (w *walk) accept(r rule, fits answer) {
+func (w *walk) accept(r rule, fits answer, where string) {
 	switch {
 	case fits == maybe:
 		w.accepted = true
 		w.passed = w.passed || r.verdict == "accept"
 	case r.verdict == "nat":
-		w.verdict.NAT = r.target
+		w.verdict.NAT, w.verdict.NATWhere = r.target, where
 	}
 }
 
 // drop keeps the first that is sure, else the first.
 func (w *walk) drop(v Verdict) {
 	if !w.verdict.Drop || w.verdict.Unsure && !v.Unsure {
-		v.NAT = w.verdict.NAT
-		w.verdict = v
+		w.verdict = v.rewritten(w.verdict)
 	}
 }
 

@@ -160,7 +160,7 @@ func TestNFTables(t *testing.T) {
 		{Output, "passes", udp8472},
 		{Output, "drops at inet fw out rule 2: daddr fd00::/8 drop", Packet{Dst: netip.MustParseAddr("2001:db8::1")}},
 		{Forward, "drops at inet fw fwd rule 1: iifname cni+ daddr 10.0.0.0/16 reject", pods},
-		{Forward, "may drop at inet fw fwd rule 2: oifname drop", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
+		{Forward, "may drop at inet fw fwd rule 2: oifname @lan drop", Packet{In: "cni0", Dst: netip.MustParseAddr("10.0.3.1")}},
 	} {
 		if got := what(r.Walk(c.hook, c.packet)); got != c.want {
 			t.Errorf("%s %+v: %s, want %s", c.hook, c.packet, got, c.want)

@@ -25,7 +25,8 @@ type document struct {
 	}
 }
 
-// ParseNFT reads what nft prints with -j list ruleset, apart from the tables that iptables-nft keeps, for one family: ip or ip6.
+// ParseNFT reads what nft prints with -j list ruleset for one family: ip or ip6. Chains of the tables that iptables-nft keeps are
+// read, but no packet goes through them, as Parse tells more of them; see Rules.Refine.
 func ParseNFT(text []byte, family string) (*Rules, error) {
 	var d document
 	if err := json.Unmarshal(text, &d); err != nil {
@@ -33,12 +34,12 @@ func ParseNFT(text []byte, family string) (*Rules, error) {
 	}
 	r := newRules()
 	for _, o := range d.Nftables {
-		if c := o.Chain; c != nil && (c.Family == family && !slices.Contains(iptablesTables(), c.Table) || c.Family == "inet") {
+		if c := o.Chain; c != nil && (c.Family == family || c.Family == "inet") {
 			priority, _ := c.Prio.(float64)
 			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority), drops: c.Policy == "drop"}
 			made.remedy = shell.Join("nft", "chain", c.Family, c.Table, c.Name, "{ policy accept; }")
 			r.chains[made.table+" "+made.name] = made
-			if c.Hook != "" {
+			if c.Hook != "" && (c.Family == "inet" || !slices.Contains(iptablesTables(), c.Table)) {
 				r.base = append(r.base, made)
 			}
 		}
@@ -52,7 +53,7 @@ func ParseNFT(text []byte, family string) (*Rules, error) {
 			}
 		}
 	}
-	slices.SortStableFunc(r.base, func(a, b *chain) int { return a.priority - b.priority })
+	r.sort()
 	return r, nil
 }
 
@@ -67,6 +68,7 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 			switch name {
 			case "match":
 				m, text, port := nftMatch(body)
+				out.sets = out.sets || looksUp(body)
 				matches, words, service = append(matches, m), append(words, text), service || port
 			case "accept", "drop", "return":
 				out.verdict = name
@@ -92,6 +94,7 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 			}
 		}
 	}
+	out.sets = out.sets || out.verdict == "either"
 	out.text, out.matches, out.fits = strings.Join(words, " "), len(matches), every(matches, service)
 	return out
 }

@@ -20,7 +20,11 @@ func nftMatch(body json.RawMessage) (m func(Packet) answer, text string, port bo
 		return unknown, "?", false
 	}
 	values, plain := nftValues(c.Right)
-	return nftCompare(c.Left, c.Op, values, plain)
+	m, text, port = nftCompare(c.Left, c.Op, values, plain)
+	if set, named := c.Right.(string); named && !plain {
+		text += " " + set
+	}
+	return m, text, port
 }
 
 // nftMap reads a map of verdicts: one of its keys may fit, or none does.
