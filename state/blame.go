@@ -118,3 +118,12 @@ func (t *routeTable) longest(a netip.Addr) (best liveRoute, found bool) {
 	}
 	return best, found
 }
+
+// HasRoute reports whether table main has a route to a destination over a link.
+func (n *Node) HasRoute(dst netip.Prefix, link string) (bool, error) {
+	table, err := routeTables{}.read(n, family(dst.Addr()), mainTable)
+	if err != nil {
+		return false, err
+	}
+	return table.routes[dst].Device == link, nil
+}

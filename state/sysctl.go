@@ -81,22 +81,30 @@ func dropsAnswers(underlay string) []Conflict {
 // own address goes by the tunnel, and comes back by the underlay: a strict filter drops it at either end, on the tunnel where it
 // comes in, or on the underlay link of the sender where the answer does. The larger of the host's and the link's setting counts.
 func strictReversePath(link, drops string) []Conflict {
+	if !StrictReversePath(link) {
+		return nil
+	}
+	path := reversePath(link)
+	return []Conflict{{
+		Key:    Key{Kind: KindSysctl, Name: path},
+		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops " + drops,
+		Remedy: "sysctl -w " + shell.Quote(path+"=2"),
+	}}
+}
+
+// StrictReversePath reports whether the kernel drops an IPv4 packet that comes in by a device and would not be answered by it.
+func StrictReversePath(link string) bool {
 	const strict = "1"
-	path, effective := "net/ipv4/conf/"+link+"/rp_filter", ""
-	for _, p := range []string{"net/ipv4/conf/all/rp_filter", path} {
+	effective := ""
+	for _, p := range []string{reversePath("all"), reversePath(link)} {
 		if value, err := device.Read(p); err == nil {
 			effective = max(effective, value)
 		}
 	}
-	if effective != strict {
-		return nil
-	}
-	return []Conflict{{
-		Key:    Key{Kind: KindSysctl, Name: path},
-		Owner:  "strict (1, from it or from net/ipv4/conf/all/rp_filter): drops " + drops,
-		Remedy: "sysctl -w " + path + "=2",
-	}}
+	return effective == strict
 }
+
+func reversePath(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
 // readSysctls reads those that the desired set names: podnet owns no other, and leaves the host's at teardown.
 func readSysctls(want, live *Table[Sysctl]) error {

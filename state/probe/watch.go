@@ -10,7 +10,10 @@ import (
 )
 
 // Sighting is whether an echo request and its answer came by a device.
-type Sighting struct{ Request, Answer bool }
+type Sighting struct {
+	Request, Answer bool
+	Bare            bool // an answer came that was in no tunnel
+}
 
 // Watch looks for a pinger's packets on one device, bare or inside of the tunnel's.
 type Watch struct {
@@ -47,10 +50,11 @@ func (w *Watch) run() {
 		if err != nil {
 			return
 		}
-		request, answer := echo(buf[:n], w.id, w.port)
+		s := echo(buf[:n], w.id, w.port)
 		w.mu.Lock()
-		w.seen.Request = w.seen.Request || request
-		w.seen.Answer = w.seen.Answer || answer
+		w.seen.Request = w.seen.Request || s.Request
+		w.seen.Answer = w.seen.Answer || s.Answer
+		w.seen.Bare = w.seen.Bare || s.Bare
 		w.mu.Unlock()
 	}
 }
@@ -69,21 +73,25 @@ const (
 )
 
 // echo finds an echo request or its answer in a frame, one tunnel deep.
-func echo(frame []byte, id, port uint16) (request, answer bool) {
+func echo(frame []byte, id, port uint16) Sighting {
 	protocol, body := network(frame)
+	bare := true
 	if protocol == unix.IPPROTO_UDP && len(body) > udpLen+vxlanLen && binary.BigEndian.Uint16(body[2:]) == port {
 		protocol, body = network(body[udpLen+vxlanLen:])
+		bare = false
 	}
 	if len(body) < 8 || binary.BigEndian.Uint16(body[4:]) != id {
-		return false, false
+		return Sighting{}
 	}
+	var s Sighting
 	switch protocol {
 	case unix.IPPROTO_ICMP:
-		return body[0] == 8, body[0] == 0
+		s.Request, s.Answer = body[0] == 8, body[0] == 0
 	case unix.IPPROTO_ICMPV6:
-		return body[0] == 128, body[0] == 129
+		s.Request, s.Answer = body[0] == 128, body[0] == 129
 	}
-	return false, false
+	s.Bare = s.Answer && bare
+	return s
 }
 
 // network is what an Ethernet frame's IP packet carries; protocol -1: it has none.
