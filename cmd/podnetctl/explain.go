@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
@@ -68,12 +69,17 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	if err := explain.Look(g.live, []*explain.Facts{way}); err != nil {
 		return err
 	}
-	if f.probe && way.To.Place != explain.Nobody {
+	if f.probe {
 		if err := errors.Join(explain.Send(ctx, way), explain.LookAgain(g.live, []*explain.Facts{way})); err != nil {
 			return err
 		}
 	}
-	return c.showExplanation(explain.Judge(way))
+	e := explain.Judge(way)
+	if e.Broken != 0 {
+		g.compare()
+		e = explain.Judge(way)
+	}
+	return c.showExplanation(e)
 }
 
 func (c *cli) showExplanation(e explain.Explanation) error {
@@ -97,6 +103,15 @@ type guide struct {
 	pods    []state.Pod
 	sources []explain.Source
 	pod     *state.Pod // the sender; nil: the node itself
+	node    *node
+}
+
+// compare finds out what podnet itself finds amiss on the node, once something is broken. Where nobody can tell, fixes that rest
+// on it are as they are without.
+func (g *guide) compare() {
+	if plan, err := g.node.compare(g.site.Topology); err == nil {
+		g.site.Plan = plan
+	}
 }
 
 func (n *node) guide(f explainFlags) (*guide, error) {
@@ -111,7 +126,7 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 	if len(view.Node.PodCIDRs) == 0 {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)", view.Node.Name, view.Node.Name)
 	}
-	g := &guide{explainFlags: f, live: n.engine.Live()}
+	g := &guide{explainFlags: f, live: n.engine.Live(), node: n}
 	if g.pods, err = g.live.PodList(t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
 		return nil, err
 	}
@@ -154,14 +169,14 @@ func (g *guide) way(to string) (*explain.Facts, error) {
 	if f.From.Pod, err = g.sender(from, target); err != nil {
 		return nil, err
 	}
-	if target.Place != explain.Nobody || target.Node == nil {
+	if target.Place != explain.Nobody && target.Place != explain.Outside {
 		return f, nil
 	}
 	p, err := explain.FindPod(g.pods, target.Addr.String())
 	if err != nil {
-		return f, nil // nobody has it
+		return f, nil // nobody here has it
 	}
-	f.To.Place = explain.Here
+	f.To.Place, f.To.Node = explain.Here, g.site.Node
 	f.To.Pod, err = explain.Visit(g.live, p, state.Packet{Src: target.Addr, Dst: from.Addr})
 	return f, err
 }
@@ -196,6 +211,9 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 		if err := errors.Join(explain.SendAll(ctx, ways), explain.LookAgain(g.live, ways)); err != nil {
 			return err
 		}
+	}
+	if slices.ContainsFunc(ways, func(f *explain.Facts) bool { return explain.Judge(f).Broken != 0 }) {
+		g.compare()
 	}
 	all := Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
 	broken := map[string]bool{}

@@ -22,7 +22,7 @@ type Hop struct {
 	Want   string `json:"want"` // what should be there; empty if it is
 	Note   string `json:"note,omitempty"`
 
-	cause, fix string // of a hop that is not ok
+	fault // of a hop that is not ok
 }
 
 // Explanation is the way of a packet.
@@ -35,11 +35,17 @@ type Explanation struct {
 	Node       string `json:"node"`          // that has it; empty: it is outside of the cluster
 	Broken     int    `json:"broken"`        // the first hop that is not ok; 0: none
 	Hops       []Hop  `json:"hops"`
-	Cause      string `json:"cause"` // empty, like the fix, if no hop is broken
-	Fix        string `json:"fix"`   // a command
-	Note       string `json:"note,omitempty"`
-	Return     string `json:"return"` // the command for the way back
-	ReturnOn   string `json:"returnOn,omitempty"`
+	Cause      string `json:"cause"` // empty, like the rest, if no hop is broken
+
+	// Fix is a command that mends the broken hop when it is pasted into a shell on this node. It is empty where explain has not
+	// seen the fault itself, or where no command of this node mends it.
+	Fix    string   `json:"fix"`
+	Advice string   `json:"advice,omitempty"` // what somebody has to do elsewhere, or to decide
+	Look   []string `json:"look,omitempty"`   // commands that show what explain has not read
+
+	Note     string `json:"note,omitempty"` // behind the fix
+	Return   string `json:"return"`         // the command for the way back
+	ReturnOn string `json:"returnOn,omitempty"`
 }
 
 // Judge explains the way that the facts show.
@@ -51,16 +57,19 @@ func Judge(f *Facts) Explanation {
 	if f.To.Node != nil {
 		e.Node = f.To.Node.Name
 	}
-	for _, h := range f.hops() {
+	suspect := ""
+	for _, h := range f.believe(f.hops()) {
+		suspect += h.suspect
 		h.N = len(e.Hops) + 1
 		if h.State == "" {
 			h.State = OK
 		}
 		if h.State != OK && e.Broken == 0 {
-			e.Broken, e.Cause, e.Fix = h.N, h.cause, h.fix
-			if h.fix == apply {
-				e.Note = f.Daemon
+			e.Broken = h.N
+			if h.State == Lost && suspect != "" {
+				h.cause += "; what may drop them: " + suspect
 			}
+			e.say(f, f.settle(h))
 		}
 		e.Hops = append(e.Hops, h)
 	}
@@ -68,13 +77,12 @@ func Judge(f *Facts) Explanation {
 	return e
 }
 
-// apply is the fix for whatever podnet itself looks after.
-const apply = "podnetctl apply"
-
-// wrong marks a hop.
-func (h Hop) wrong(want, cause, fix string) Hop {
-	h.State, h.Want, h.cause, h.fix = Wrong, want, cause, fix
-	return h
+// say takes over what the broken hop says.
+func (e *Explanation) say(f *Facts, s fault) {
+	e.Cause, e.Fix, e.Advice, e.Look = s.cause, s.fix, s.advice, s.look
+	if s.fix == apply {
+		e.Note = f.Daemon
+	}
 }
 
 // hops are the stations between the two ends.
@@ -93,8 +101,11 @@ func (f *Facts) hops() []Hop {
 	case Self:
 		hops = append(hops, f.selfHop())
 	case Nobody:
+		if f.To.Node == nil {
+			hops = append(hops, f.outsideHop())
+		}
 		hops = append(hops, f.nobodyHop())
-	case Outside:
+	case Outside, PeerHost:
 		hops = append(hops, f.outsideHop(), f.nextHop(), f.outsideFirewallHop())
 	}
 	return append(hops, f.probeHops()...)
@@ -105,8 +116,14 @@ func (f *Facts) wayBack() (node, command string) {
 	if f.To.Place == Outside || f.To.Place == Nobody || f.To.Place == Self {
 		return "", ""
 	}
-	if f.To.Place == Peer {
+	to := f.From.Addr
+	switch f.To.Place {
+	case Peer:
 		node = f.To.Node.Name
+	case PeerHost: // it answers whom the packet seems to come from
+		if node = f.To.Node.Name; f.masqueraded() && f.Masquerade.IsValid() {
+			to = f.Masquerade
+		}
 	}
 	if !f.To.Gateway {
 		from = " --from " + f.To.Addr.String()
@@ -115,5 +132,5 @@ func (f *Facts) wayBack() (node, command string) {
 	if f.Probe != nil {
 		probe = " --probe"
 	}
-	return node, "podnetctl explain" + from + probe + " " + f.From.Addr.String()
+	return node, "podnetctl explain" + from + probe + " " + to.String()
 }

@@ -15,11 +15,12 @@ type Place uint8
 
 // The places.
 const (
-	Peer    Place = iota // in another node's podCIDR
-	Here                 // a pod of this node
-	Self                 // an address of this node itself
-	Nobody               // in the cluster's ranges and in no node's podCIDR, or in this node's without a pod
-	Outside              // of the cluster
+	Peer     Place = iota // in another node's podCIDR
+	Here                  // a pod of this node
+	Self                  // an address of this node itself
+	PeerHost              // an underlay address of another node
+	Nobody                // in the cluster's ranges and in no node's podCIDR, or in this node's without a pod
+	Outside               // of the cluster
 )
 
 // Source is where a packet comes from: a pod of this node, or the node.
@@ -74,6 +75,7 @@ type Facts struct {
 	Probe    *Probe           // nil: nothing was sent
 
 	Masquerade netip.Addr // with which pods' packets leave the cluster; invalid: unknown
+	Connected  bool       // table main has the route to the subnet of this host's that the peer is in
 }
 
 // Site is what all packets of this node share.
@@ -86,9 +88,10 @@ type Site struct {
 	Links    map[string]state.HostLink // of the addresses
 	Forwards map[bool]bool             // whether the bridge forwards, by the family's being IPv4
 	Firewall map[bool]state.Firewall
-	Unread   error  // why a firewall could not be read
-	Bridged  bool   // frames between pods go through the firewall
-	Daemon   string // what there is to say of it where its work is wanted
+	Unread   map[bool]error  // why a firewall could not be read, by the family's being IPv4
+	Bridged  bool            // frames between pods go through the firewall
+	Daemon   string          // what there is to say of it where its work is wanted
+	Plan     *reconcile.Plan // what podnet itself finds amiss on this node; nil: nobody has looked
 }
 
 // line is where the topology has the destination's node.
@@ -117,10 +120,8 @@ func (f *Facts) wantFDB() state.FDB {
 
 // owner names the node that has an underlay address.
 func (f *Facts) owner(ip netip.Addr) string {
-	for i := range f.Topology.Nodes {
-		if f.Topology.Nodes[i].IP == ip {
-			return f.Topology.Nodes[i].Name
-		}
+	if n := f.ownerOf(ip); n != nil {
+		return n.Name
 	}
 	return "no node of this cluster"
 }

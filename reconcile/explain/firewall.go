@@ -60,18 +60,27 @@ func (f *Facts) back(device string) []pass {
 // judge has the packets go through all passes. The detail is that hooks let it pass, or the rule that drops it.
 func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
 	h.Detail = detail
-	if f.Unread != nil {
-		h.Detail = fmt.Sprintf("not known: %v", f.Unread)
-	}
+	unread := error(nil)
 	for _, p := range passes {
-		v := f.Firewall[p.packet.Dst.Is4()].Walk(p.hook, p.packet)
+		four := p.packet.Dst.Is4()
+		v := f.Firewall[four].Walk(p.hook, p.packet)
+		if unread == nil {
+			unread = f.Unread[four]
+		}
 		switch {
 		case v.Drop && v.Unsure:
-			h.Detail = detail + "; may be dropped by " + v.Where
+			h.Detail, h.suspect = detail+"; may be dropped by "+v.Where, v.Where
 		case v.Drop:
 			h.Detail = v.Where
 			return h.wrong("let it pass", fmt.Sprintf("the firewall drops %s", f.what(p)), f.open(v, p))
+		case v.NAT != "" && !p.outer && !p.back && f.To.Place == Peer && p.hook == filter.Postrouting:
+			h.Detail += "; source rewritten by " + v.NATWhere
 		}
+	}
+	if unread != nil {
+		h.Detail = fmt.Sprintf("not known: %v", unread)
+		h = h.advise("rules that can be read", fmt.Sprintf("whether the firewall drops %s is not known: %v", f.what(passes[0]), unread), "see whether real packets pass: podnetctl explain --probe")
+		h.look = []string{"nft list ruleset", "iptables-save; ip6tables-save"}
 	}
 	return h
 }

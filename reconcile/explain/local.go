@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/filter"
@@ -40,7 +41,7 @@ func (f *Facts) localRoute() Hop {
 	h = f.undelivered(h)
 	switch {
 	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Ends():
-		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), r.Rule.Remedy())
+		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), f.pastRule())
 	case r.Dst.IsValid() && r.Dst.Bits() > f.To.Prefix().Bits():
 		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner()), r.Remedy())
 	}
@@ -61,9 +62,20 @@ func (f *Facts) selfHop() Hop {
 func (f *Facts) nobodyHop() Hop {
 	h := Hop{Kind: "address", Detail: f.To.Addr.String()}
 	if f.To.Node != nil {
-		return h.wrong("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "podnetctl pods")
+		h = h.advise("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "take an address that has a pod")
+		h.look = []string{"podnetctl pods"}
+		return h
 	}
-	return h.wrong("a podCIDR", fmt.Sprintf("%s lies in the cluster's ranges, but in no node's podCIDR", f.To.Addr), "podnetctl validate")
+	in := f.rangeOf(f.To.Addr)
+	where := fmt.Sprintf("packets for it leave the cluster by %s", f.Route)
+	if f.Route.Err != nil {
+		where = "this host has no route for it"
+	}
+	if f.From.Pod != nil && !f.masqueraded() {
+		where += fmt.Sprintf(", with the pod's own address: what goes to clusterCIDRs %s is not masqueraded", in)
+	}
+	return h.advise("a podCIDR", fmt.Sprintf("%s lies in the cluster's ranges, but in no node's podCIDR; %s", f.To.Addr, where),
+		fmt.Sprintf("if a host outside of the cluster has it, narrow network.clusterCIDRs %s so that it does not hold %s; if a node had it, its pods are gone", in, f.To.Addr))
 }
 
 // outsideHop judges the way out of the cluster.
@@ -78,11 +90,11 @@ func (f *Facts) outsideHop() Hop {
 	h = f.undelivered(h)
 	switch {
 	case f.Route.Rule.Ends():
-		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.Remedy())
+		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.PassBy("to "+f.To.Addr.String()))
 	case f.Route.Dst.IsValid():
 		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner()), f.Route.Remedy())
 	}
-	return h.wrong("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr), "ip route add default via GATEWAY, with the gateway of this host's subnet")
+	return h.advise("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr), "add one: ip route add default via GATEWAY, with the gateway of this host's subnet")
 }
 
 // nextHop is the router, or the destination itself if it is on link.
@@ -92,7 +104,7 @@ func (f *Facts) nextHop() Hop {
 	switch {
 	case n.Failed:
 		h.Detail = fmt.Sprintf("nobody answers for %s on %s", n.IP, n.Device)
-		h.State, h.cause, h.fix = Lost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
+		h.State, h.cause, h.advice = Lost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
 	case !n.Known:
 		h.Detail = fmt.Sprintf("%s, asked for when it is needed", n.IP)
 	}
@@ -131,7 +143,7 @@ func (f *Facts) masqueraded() bool {
 // mustMasquerade says that the topology wants the packet to leave with the node's address.
 func (f *Facts) mustMasquerade() bool {
 	m := f.Topology.Network.Masquerade
-	for _, p := range m.NonMasqueradeCIDRs {
+	for _, p := range slices.Concat(m.NonMasqueradeCIDRs, f.Topology.Network.ClusterCIDRs) {
 		if p.Contains(f.To.Addr) {
 			return false
 		}

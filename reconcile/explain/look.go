@@ -10,7 +10,7 @@ import (
 
 // Survey reads what all packets of this node share.
 func Survey(n *state.Node, v reconcile.View) (*Site, error) {
-	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]state.Firewall{}}
+	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]state.Firewall{}, Unread: map[bool]error{}}
 	var err error
 	if s.Addrs, err = n.HostAddrs(); err != nil {
 		return nil, err
@@ -30,12 +30,10 @@ func Survey(n *state.Node, v reconcile.View) (*Site, error) {
 		if !s.speaks(four) {
 			continue
 		}
-		if s.Firewall[four], err = n.Firewall(!four); err != nil {
-			s.Unread = err
-		}
+		s.Firewall[four], s.Unread[four] = n.Firewall(!four)
 	}
-	if four := v.Node.IP.Is4(); s.Firewall[four] == nil && s.Unread == nil { // the tunnel's packets are of the other family
-		s.Firewall[four], s.Unread = n.Firewall(!four)
+	if four := v.Node.IP.Is4(); !s.speaks(four) { // the tunnel's packets are of the other family
+		s.Firewall[four], s.Unread[four] = n.Firewall(!four)
 	}
 	return s, nil
 }
@@ -68,7 +66,7 @@ func Look(n *state.Node, ways []*Facts) error {
 		switch f.To.Place {
 		case Peer:
 			peers = append(peers, f)
-		case Outside:
+		case Outside, PeerHost, Nobody:
 			if err := f.lookOutside(n); err != nil {
 				return err
 			}
@@ -124,6 +122,11 @@ func lookPeers(n *state.Node, ways []*Facts) error {
 	}
 	for i, f := range ways {
 		f.Hop, f.FDB, f.Underlay = neighs[i], fdb[i], under[i]
+		if own := f.connected(); own.IsValid() && (f.Underlay.Err != nil || f.Underlay.Via.IsValid()) {
+			if f.Connected, err = n.HasRoute(own.Masked(), own.Link); err != nil {
+				return err
+			}
+		}
 	}
 	return lookBeyond(n, ways)
 }

@@ -13,11 +13,9 @@ import (
 // FindPod finds a pod by its address, by NAMESPACE/NAME or NAME as the runtime calls it, or by the beginning of its container
 // id. The error says which it could be, or where to look.
 func FindPod(pods []state.Pod, who string) (state.Pod, error) {
-	var found []state.Pod
-	for _, p := range pods {
-		if called(p, who) {
-			found = append(found, p)
-		}
+	found := those(pods, who, called)
+	if len(found) == 0 && who != "" { // what is given in full counts before what begins so
+		found = those(pods, who, func(p state.Pod, who string) bool { return strings.HasPrefix(p.Owner.ContainerID, who) })
 	}
 	switch len(found) {
 	case 0:
@@ -27,7 +25,7 @@ func FindPod(pods []state.Pod, who string) (state.Pod, error) {
 	}
 	var which []string
 	for _, p := range found {
-		which = append(which, fmt.Sprintf("%s (%s, container %.13s)", p.Addrs[0], Title(p), p.Owner.ContainerID))
+		which = append(which, fmt.Sprintf("%s (%s, container %s)", p.Addrs[0], Title(p), p.Owner.ContainerID))
 	}
 	return state.Pod{}, fmt.Errorf("%d pods of this node are %s: say which by its address: %s", len(found), who, strings.Join(which, ", "))
 }
@@ -36,11 +34,21 @@ func called(p state.Pod, who string) bool {
 	if a, err := netip.ParseAddr(who); err == nil {
 		return slices.Contains(p.Addrs, a)
 	}
-	if len(p.Addrs) == 0 || who == "" {
+	if who == "" {
 		return false
 	}
 	_, bare, _ := strings.Cut(p.Name, "/")
-	return p.Name == who || bare == who || strings.HasPrefix(p.Owner.ContainerID, who)
+	return p.Name == who || bare == who || p.Owner.ContainerID == who
+}
+
+// those are the pods with an address that go by a name.
+func those(pods []state.Pod, who string, named func(state.Pod, string) bool) (found []state.Pod) {
+	for _, p := range pods {
+		if len(p.Addrs) > 0 && named(p, who) {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 // Title is the pod for a person.
@@ -103,13 +111,25 @@ func (s *Site) place(a netip.Addr) Target {
 	}
 	switch {
 	case s.own(a):
-		t.Place = Self
+		t.Place, t.Node = Self, s.Node
+	case t.Node == nil && s.ownerOf(a) != nil:
+		t.Place, t.Node = PeerHost, s.ownerOf(a)
 	case t.Node != nil && t.Node.Name == s.Node.Name:
 		t.Place = Nobody // until a pod with the address is found
 	case t.Node == nil && slices.ContainsFunc(s.Topology.Network.ClusterCIDRs, func(p netip.Prefix) bool { return p.Contains(a) }):
 		t.Place = Nobody
 	}
 	return t
+}
+
+// ownerOf is the node that has an underlay address; nil: none has.
+func (s *Site) ownerOf(a netip.Addr) *schema.Node {
+	for i := range s.Topology.Nodes {
+		if n := &s.Topology.Nodes[i]; n.IP == a {
+			return n
+		}
+	}
+	return nil
 }
 
 func (s *Site) own(a netip.Addr) bool {

@@ -3,8 +3,11 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/shell"
 )
@@ -48,12 +51,16 @@ func (f *Facts) podHop(p *PodFacts) Hop {
 	case p.End.Device == "":
 		h.Detail = "the other end of " + p.Veth.Device + " cannot be seen"
 		return h
+	case podCIDR(f.Node, a) == netip.Prefix{}:
+		h.Detail = fmt.Sprintf("%s has %s", p.End.Device, a)
+		return h.advise("an address of "+f.ranges(), fmt.Sprintf("%s is of no podCIDR of this node: the pod is older than the change of its range, and other nodes send its packets elsewhere", a),
+			"have the runtime make the pod anew")
 	case !p.End.Up:
 		h.Detail = p.End.Device + " is down"
-		return h.wrong("up", fmt.Sprintf("%s in the pod was set down", p.End.Device), f.revive(p, a))
+		return h.wrong("up", fmt.Sprintf("%s in the pod was set down", p.End.Device), f.restore(p, a))
 	case !p.End.HasAddr(a):
 		h.Detail = fmt.Sprintf("%s has no %s", p.End.Device, a)
-		return h.wrong(a.String(), "the pod has lost its address", f.inside(p, fmt.Sprintf("ip addr add %s/%d dev %s", a, f.gatewayOf(a).Bits(), shell.Quote(p.End.Device))))
+		return h.wrong(a.String(), "the pod has lost its address", f.restore(p, a))
 	}
 	if p.Route != nil {
 		h = f.podRoute(h, p, a)
@@ -69,7 +76,7 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 	r, gateway := p.Route, f.gatewayOf(a).Addr()
 	if r.Err != nil || !r.Dst.IsValid() {
 		h.Detail += ", no route to the destination"
-		return h.wrong("default via "+gateway.String(), "the pod has lost its route", f.inside(p, fmt.Sprintf("ip route replace default via %s", gateway)))
+		return h.wrong("default via "+gateway.String(), "the pod has lost its route", f.restore(p, a))
 	}
 	h.Detail += ", " + strings.TrimSuffix(r.String(), " dev "+shell.Quote(p.End.Device))
 	if r.Device != p.End.Device || r.Via.IsValid() && r.Via != gateway {
@@ -78,15 +85,39 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 	return h
 }
 
-// revive is the command that sets a pod's interface up again, with the default routes that went with it.
-func (f *Facts) revive(p *PodFacts, a netip.Addr) string {
-	return f.inside(p, fmt.Sprintf("ip link set dev %s up", shell.Quote(p.End.Device)), fmt.Sprintf("ip route replace default via %s", f.gatewayOf(a).Addr()))
+// restore is the command that sets a pod's interface up, gives it back what it has lost of its addresses, and their default routes,
+// and that of an address in any case. The kernel takes an interface's routes away when it goes down, and its IPv6 addresses.
+func (f *Facts) restore(p *PodFacts, a netip.Addr) string {
+	var commands []string
+	link := shell.Quote(p.End.Device)
+	if !p.End.Up {
+		commands = append(commands, fmt.Sprintf("ip link set dev %s up", link))
+	}
+	for _, own := range p.Addrs {
+		gateway, there := f.gatewayOf(own), p.End.HasAddr(own) && (p.End.Up || own.Is4())
+		if !gateway.IsValid() || there && p.End.Up && own != a {
+			continue
+		}
+		if !there {
+			commands = append(commands, fmt.Sprintf("ip addr replace %s/%d dev %s", own, gateway.Bits(), link)+nodad(own))
+		}
+		commands = append(commands, fmt.Sprintf("ip route replace default via %s dev %s", gateway.Addr(), link))
+	}
+	return f.inside(p, commands...)
 }
 
-// inside has the commands run in the pod's network, if there is a way in.
+// nodad has an IPv6 address usable at once.
+func nodad(a netip.Addr) string {
+	if a.Is6() {
+		return " nodad"
+	}
+	return ""
+}
+
+// inside has the commands run in the pod's network; "": nothing here leads into it.
 func (f *Facts) inside(p *PodFacts, commands ...string) string {
 	if p.Namespace == "" {
-		return "delete the pod and have it made anew: nothing here leads into its network"
+		return ""
 	}
 	all := ""
 	for i, c := range commands {
@@ -127,13 +158,37 @@ func (f *Facts) portHop(p *PodFacts) Hop {
 		return h.wrong("up", "somebody has set the bridge down", apply)
 	case !v.Carrier:
 		h.Detail = fmt.Sprintf("%s on %s, without carrier", v.Device, b.Name)
-		return h.wrong("carrier", "the pod's end of the veth is down", f.revive(p, f.addrOf(p)))
+		return h.wrong("carrier", "the pod's end of the veth is down", f.restore(p, f.addrOf(p)))
 	case !v.Forwarding:
 		h.Detail = fmt.Sprintf("%s on %s, not forwarding", v.Device, b.Name)
-		return h.wrong("forwarding", "the bridge does not let the port forward (spanning tree, or set by hand)",
-			fmt.Sprintf("bridge link set dev %s state 3", shell.Quote(v.Device)))
+		open := fmt.Sprintf("bridge link set dev %s state 3", shell.Quote(v.Device)) // refused as long as there is a spanning tree
+		if f.spanningTree() {
+			return h.wrong("forwarding", "the bridge runs a spanning tree, which keeps every new port silent for a while",
+				fmt.Sprintf("ip link set dev %s type bridge stp_state 0 && %s", b.Name, open))
+		}
+		return h.wrong("forwarding", "the bridge does not let the port forward: somebody has set its state", open)
 	}
 	return h
+}
+
+// ranges are this node's podCIDRs, for a person.
+func (f *Facts) ranges() string {
+	var all []string
+	for _, p := range f.Node.PodCIDRs {
+		all = append(all, p.String())
+	}
+	return strings.Join(all, " or ")
+}
+
+// spanningTree reports whether podnet has found one on its bridge.
+func (f *Facts) spanningTree() bool {
+	if f.Plan == nil {
+		return false
+	}
+	return slices.ContainsFunc(f.Plan.Steps, func(s *reconcile.Step) bool {
+		have, is := s.Have.(state.Link)
+		return is && have.Device == f.Bridge.Name && have.STP
+	})
 }
 
 // addrOf is the pod's address of the family that is spoken of.

@@ -16,6 +16,7 @@ type Probe struct {
 	Fits     int  // the largest that did
 	Direct   bool // the peer's own address answers
 	Seen     Seen
+	Dropped  map[string]uint64 // how often the kernel counted a drop meanwhile, by the name of the reason
 }
 
 // Echo is one target and how many of the echo requests to it were answered.
@@ -32,6 +33,7 @@ type Seen struct {
 	Entered  bool // the tunnel device
 	Left     bool // the underlay's
 	Returned bool // the answer, on the underlay
+	Bare     bool // and not in the tunnel
 	Emerged  bool // the answer, out of the tunnel
 }
 
@@ -65,10 +67,10 @@ func (f *Facts) echoHop(i int, e Echo) Hop {
 	h.State = Lost
 	if i > 0 { // the node answers, and this one behind it does not
 		h.cause = fmt.Sprintf("%s answers, %s does not: it is not running there, or does not answer echo requests", f.Probe.Echoes[0].Name, e.To)
-		h.fix = fmt.Sprintf("on %s:  podnetctl pods", f.To.nodeName())
+		h.advice = fmt.Sprintf("on %s:  podnetctl pods", f.To.nodeName())
 		return h
 	}
-	h.cause, h.fix = f.stop()
+	h.fault = f.stop()
 	return h
 }
 
@@ -77,38 +79,6 @@ func (t Target) nodeName() string {
 		return t.Addr.String()
 	}
 	return t.Node.Name
-}
-
-// stop says how far the packets came.
-func (f *Facts) stop() (cause, fix string) {
-	p, peer := f.Probe, f.To.nodeName()
-	if f.To.Place != Peer {
-		return fmt.Sprintf("%s does not answer, and nothing on this host keeps packets from it", f.To.Addr), "look at " + f.To.Addr.String()
-	}
-	s, ip, there := p.Seen, f.To.Node.IP, fmt.Sprintf("on %s:  podnetctl explain --probe %s", peer, f.From.Addr)
-	switch {
-	case s.Watched && !s.Entered:
-		return fmt.Sprintf("packets do not come as far as %s", f.Tunnel.Name), apply
-	case s.Watched && !s.Left:
-		return fmt.Sprintf("packets enter %s and do not leave by %s", f.Tunnel.Name, f.Underlay.Device), apply
-	case s.Emerged:
-		return fmt.Sprintf("%s answers, and the answer is lost between %s and %s", peer, f.Tunnel.Name, p.From), "nft list ruleset   (something drops it on this host)"
-	case s.Returned:
-		return fmt.Sprintf("%s answers, and this host drops the answer before it is out of the tunnel", peer), f.letIn()
-	case p.Direct:
-		return fmt.Sprintf("packets leave by %s; %s answers at %s, but not through the tunnel: it has no podnet, or does not let udp/%d in", f.Underlay.Device, peer, ip, f.Topology.Network.VXLAN.Port),
-			there
-	}
-	return fmt.Sprintf("packets leave by %s for %s, and %s does not answer at all: it is down, or cut off", f.Underlay.Device, ip, peer),
-		fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", peer, peer)
-}
-
-func (f *Facts) letIn() string {
-	command := "iptables"
-	if f.Node.IP.Is6() {
-		command = "ip6tables"
-	}
-	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j ACCEPT", command, f.Topology.Network.VXLAN.Port)
 }
 
 // fullHop judges packets as large as pods send.
@@ -120,9 +90,12 @@ func (f *Facts) fullHop(p *Probe) Hop {
 	h.Detail = fmt.Sprintf("%d bytes unfragmented to %s, lost", p.Full, p.Echoes[0].To)
 	h.State, h.Want = Lost, fmt.Sprintf("mtu %d on the underlay", p.Full+f.overhead())
 	h.cause = fmt.Sprintf("the MTU on the way to %s is too small: packets up to %d bytes come back, pods send %d", f.To.nodeName(), p.Fits, p.Full)
-	h.fix = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node", p.Full+f.overhead(), p.Fits)
+	h.advice = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node", p.Full+f.overhead(), p.Fits-vlanTag)
 	return h
 }
+
+// vlanTag is how many bytes above a link's MTU the kernel lets in, for the tag of a VLAN: what came back may have needed them.
+const vlanTag = 4
 
 func (f *Facts) overhead() int {
 	if f.To.Place != Peer {

@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 
 	"github.com/podnet/podnet/state"
@@ -38,8 +39,11 @@ func (f *Facts) undelivered(h Hop) Hop {
 
 func (f *Facts) ruleNote() string {
 	r := f.Route.Rule
-	if f.Route.Err != nil && !f.Route.Dst.IsValid() && r.Usual() {
+	switch {
+	case f.Route.Err != nil && !f.Route.Dst.IsValid() && r.Usual():
 		return ""
+	case r == state.PolicyRule{}: // in IPv6 the kernel looks into table main even without a rule
+		return "no rule"
 	}
 	return fmt.Sprintf("rule %d, table %s", r.Priority, r.TableName())
 }
@@ -57,8 +61,9 @@ func (f *Facts) refused(h Hop, way string) (Hop, bool) {
 		return h.wrong("forwarding", "forwarding was switched off", apply), true
 	case errors.Is(f.Route.Err, syscall.EXDEV) || errors.Is(f.Route.Err, syscall.EINVAL) && !f.hasSubnet():
 		h.Detail = fmt.Sprintf("packets from %s by %s are taken for forged", f.From.Addr, f.Bridge.Name)
-		return h.wrong(way, "the way back to the pod leads over another device, and rp_filter drops what comes from there",
-			fmt.Sprintf("%s   (ip route get %s shows the way back)", apply, f.From.Addr)), true
+		h = h.wrong(way, "the way back to the pod leads over another device, and rp_filter drops what comes from there", apply)
+		h.look = []string{fmt.Sprintf("ip route get %s", f.From.Addr), reversePathSettings}
+		return h, true
 	}
 	return h, false
 }
@@ -83,9 +88,9 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 	case !f.Tunnel.Up:
 		return f.Tunnel.Name + " was set down, and its routes went with it", apply
 	case r.Rule.Ends():
-		return fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer), r.Rule.Remedy()
+		return fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer), f.pastRule()
 	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Err == nil):
-		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), r.Rule.Remedy()
+		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), f.pastRule()
 	case r.Dst.IsValid() && r.Dst.Bits() > want.Dst.Bits():
 		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner(), peer), r.Remedy()
 	case r.Dst == want.Dst && r.Via == want.Via:
@@ -96,6 +101,21 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 		return fmt.Sprintf("the route to %s's pods is gone, and %s takes its packets", peer, r), apply
 	}
 	return fmt.Sprintf("the route to %s's pods is gone", peer), apply
+}
+
+// pastRule is the command that has packets between pods pass by the policy rule that takes them, and leaves the rule to all others.
+func (f *Facts) pastRule() string {
+	return f.pass(f.Route.Rule, "to "+f.rangeOf(f.To.Addr).String())
+}
+
+// rangeOf is the range of the cluster's that an address lies in.
+func (f *Facts) rangeOf(a netip.Addr) netip.Prefix {
+	for _, p := range f.Topology.Network.ClusterCIDRs {
+		if p.Contains(a) {
+			return p
+		}
+	}
+	return f.To.Prefix()
 }
 
 // neighbourHop judges the MAC that stands for the peer's next hop.
@@ -152,27 +172,30 @@ func (f *Facts) underlayHop() Hop {
 	switch {
 	case !f.Host().IPLocal:
 		h.Detail = fmt.Sprintf("%s is on no link of this host", f.Node.IP)
-		return h.wrong(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)), "add it to the link, or correct "+f.place(f.Node))
+		return h.advise(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)), "add it to the link, or correct "+f.place(f.Node))
 	case f.Tunnel.Index == 0 || !f.Tunnel.Up:
 		h.Detail = f.Tunnel.Name + " is gone or down"
 		return h.wrong("up", "the vxlan device is gone or was set down", apply)
 	case r.Err != nil:
 		h.Detail = fmt.Sprintf("no route to %s (%v)", peer.IP, r.Err)
-		want, fix := f.underlayRoute()
-		return h.wrong(want, fmt.Sprintf("this host has no route to %s at %s", peer.Name, peer.IP), fix)
-	case f.connectedGone():
+		return f.noUnderlay(h)
+	case f.connectedPassed() && !r.Rule.Usual():
+		return h.wrong("a route over "+f.connected().Link, f.sidestep(peer.Name), f.aside())
+	case f.connectedPassed() && !f.Connected:
 		want, fix := f.underlayRoute()
 		return h.wrong(want, fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
 	case r.Device == f.Tunnel.Name || r.Device == f.Bridge.Name:
 		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy())
 	case r.Rule.Ends():
-		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer.IP), r.Rule.Remedy())
+		return h.wrong("a route", f.sidestep(peer.Name), f.aside())
 	case r.MTU < need:
-		return h.wrong(fmt.Sprintf("mtu %d", need), fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need, r.Device, r.MTU),
+		h = h.wrong(fmt.Sprintf("mtu %d", need), fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need, r.Device, r.MTU),
 			f.widen(r, need))
+		h.advice = fmt.Sprintf("or set network.mtu: %d in the topology of every node", r.MTU-state.Overhead(peer.IP))
+		return h
 	case f.Beyond.Failed && f.Probe != nil && f.Probe.Echoes[0].lost():
 		h.State, h.cause = Lost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off", f.Beyond.IP, r.Device, f.beyond())
-		h.fix = fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.beyond(), peer.Name)
+		h.advice = fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.beyond(), peer.Name)
 		return h
 	case f.Beyond.Failed && f.Probe == nil: // and may be back, without anybody having asked since
 		h.Note = "nobody answered last time; --probe asks"
@@ -193,7 +216,7 @@ func (f *Facts) beyond() string {
 // widen is the command that makes room on the underlay.
 func (f *Facts) widen(r state.Routing, need int) string {
 	if f.Links[r.Device].MTU >= need {
-		return fmt.Sprintf("ip route change %s mtu %d   (or network.mtu: %d in the topology)", r, need, r.MTU-state.Overhead(f.To.Node.IP))
+		return fmt.Sprintf("ip route change %s mtu %d", r, need)
 	}
 	return fmt.Sprintf("ip link set dev %s mtu %d", shell.Quote(r.Device), need)
 }
@@ -208,29 +231,71 @@ func (f *Facts) connected() (own state.HostAddr) {
 	return own
 }
 
-// connectedGone: the peer is on link by this host's address, and yet goes by a shorter prefix.
-func (f *Facts) connectedGone() bool {
+// connectedPassed: the peer is on link by this host's address, and yet goes by a shorter prefix.
+func (f *Facts) connectedPassed() bool {
 	own := f.connected()
 	return own.IsValid() && f.Underlay.Via.IsValid() && f.Underlay.Dst.IsValid() && f.Underlay.Dst.Bits() < own.Bits()
 }
 
+// noUnderlay judges a peer that the kernel has no way to.
+func (f *Facts) noUnderlay(h Hop) Hop {
+	peer, r := f.To.Node, f.Underlay
+	cause := fmt.Sprintf("this host has no route to %s at %s", peer.Name, peer.IP)
+	switch {
+	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Rule.Ends()):
+		return h.wrong("a route", f.sidestep(peer.Name), f.aside())
+	case r.Dst.IsValid():
+		return h.wrong("a route", fmt.Sprintf("%s: %s %s turns packets away", cause, r.Dst, r.Owner()), r.Remedy())
+	case !f.connected().IsValid():
+		return h.advise("a route", cause, fmt.Sprintf("add one: ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", peer.IP, peer.IP.BitLen()))
+	case f.Connected: // and nothing leads to it
+		h = h.wrong("a rule that leads to table main", cause+", although table main has one", apply)
+		return h
+	}
+	want, fix := f.underlayRoute()
+	return h.wrong(want, cause, fix)
+}
+
+// sidestep says which policy rule takes the tunnel's packets to a peer elsewhere.
+func (f *Facts) sidestep(peer string) string {
+	r := f.Underlay
+	if r.Rule.Ends() {
+		return fmt.Sprintf("policy rule %d (%s) drops what the tunnel sends to %s", r.Rule.Priority, r.Rule, peer)
+	}
+	return fmt.Sprintf("policy rule %d (%s) has what the tunnel sends to %s looked up in table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName())
+}
+
+// aside is the command that has the tunnel's packets pass by the rule that takes them.
+func (f *Facts) aside() string {
+	to := netip.PrefixFrom(f.To.Node.IP, f.To.Node.IP.BitLen())
+	if own := f.connected(); own.IsValid() {
+		to = own.Masked()
+	}
+	return f.pass(f.Underlay.Rule, fmt.Sprintf("from %s to %s", f.Node.IP, to))
+}
+
 // underlayRoute is the route to the peer that is missing, and the command that makes it.
 func (f *Facts) underlayRoute() (want, fix string) {
-	own, r := f.connected(), f.Underlay
-	link := own.Link
-	six := ""
+	own := f.connected()
+	link, six := shell.Quote(own.Link), ""
 	if own.Addr().Is6() {
 		six = "-6 "
 	}
-	switch {
-	case r.Rule.Ends():
-		return "a route", r.Rule.Remedy()
-	case r.Err != nil && r.Dst.IsValid():
-		return "a route", r.Remedy()
-	case own.IsValid() && !f.Links[link].Up:
-		return link + " up", fmt.Sprintf("ip link set dev %s up", shell.Quote(link))
-	case own.IsValid():
-		return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), shell.Quote(link), own.Addr())
+	if !f.Links[own.Link].Up {
+		return own.Link + " up", fmt.Sprintf("ip link set dev %s up", link)
 	}
-	return "a route", fmt.Sprintf("ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", f.To.Node.IP, f.To.Node.IP.BitLen())
+	return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
+}
+
+// pass is the command that has podnet's packets pass by a policy rule and leaves the rule to all others: what podnetctl status says
+// of the rule, or else what lets this packet by.
+func (f *Facts) pass(r state.PolicyRule, selector string) string {
+	if f.Plan != nil {
+		for _, c := range f.Plan.Conflicts {
+			if c.Rule == r {
+				return c.Remedy
+			}
+		}
+	}
+	return r.PassBy(selector)
 }

@@ -33,7 +33,7 @@ func Send(ctx context.Context, f *Facts) error {
 	}
 	defer pinger.Close()
 	targets := f.targets()
-	watches := f.watch(pinger.ID())
+	watches, counters := f.watch(pinger.ID()), state.DropCounters()
 	for _, t := range targets {
 		f.Probe.Echoes = append(f.Probe.Echoes, ping(pinger, t))
 		if f.Probe.Echoes[0].lost() {
@@ -41,6 +41,7 @@ func Send(ctx context.Context, f *Facts) error {
 		}
 	}
 	f.seen(watches)
+	f.Probe.Dropped = counters.Since()
 	if f.Probe.Echoes[0].lost() {
 		return f.sendDirect(ctx)
 	}
@@ -113,7 +114,7 @@ func (f *Facts) stopWatching(watches []*probe.Watch) (all []probe.Sighting) {
 
 func (f *Facts) seen(watches []*probe.Watch) {
 	if s := f.stopWatching(watches); len(s) == 2 {
-		f.Probe.Seen = Seen{Watched: true, Entered: s[0].Request, Left: s[1].Request, Returned: s[1].Answer, Emerged: s[0].Answer}
+		f.Probe.Seen = Seen{Watched: true, Entered: s[0].Request, Left: s[1].Request, Returned: s[1].Answer, Bare: s[1].Bare, Emerged: s[0].Answer}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/podnet/podnet/test/lab"
@@ -18,9 +19,10 @@ func TestMain(m *testing.M) {
 
 // explanation is what a test reads of the document.
 type explanation struct {
-	From, To, Node, Cause, Fix, Note, Return, ReturnOn string
-	Broken                                             int
-	Hops                                               []struct {
+	From, To, Node, Cause, Fix, Advice, Note, Return, ReturnOn string
+	Look                                                       []string
+	Broken                                                     int
+	Hops                                                       []struct {
 		N                               int
 		Kind, Detail, State, Want, Note string
 	}
@@ -104,8 +106,7 @@ var faults = []fault{
 	{name: "pod's host veth down", on: sh("ip link set $VETH down"), kind: "port", cause: "host veth was set down"},
 	{name: "pod's interface down", on: func(s *site) { s.inPod("ip link set eth0 down") }, kind: "pod", cause: "eth0 in the pod was set down"},
 	{name: "pod's default route gone", on: func(s *site) { s.inPod("ip route del default") }, kind: "pod", cause: "lost its route"},
-	{name: "pod's address gone", on: func(s *site) { s.inPod("ip addr flush dev eth0 scope global") }, kind: "pod", cause: "lost its address", elsewhere: true,
-		mend: func(s *site) { s.anew() }},
+	{name: "pod's address gone", on: func(s *site) { s.inPod("ip addr flush dev eth0 scope global") }, kind: "pod", cause: "lost its address"},
 	{name: "port missing", on: sh("ip link set $VETH nomaster"), kind: "port", cause: "port is missing"},
 	{name: "port blocked", on: sh("bridge link set dev $VETH state 0"), kind: "port", cause: "does not let the port forward"},
 	{name: "bridge down", on: sh("ip link set cni0 down"), kind: "port", cause: "bridge down"},
@@ -121,6 +122,14 @@ var faults = []fault{
 		cause: "policy rule 101 (from all iif cni0 lookup 101)"},
 	{name: "a policy rule drops it", on: sh("ip rule add pref 102 to 10.244.1.0/24 prohibit"), kind: "route", cause: "policy rule 102 (from all to 10.244.1.0/24 prohibit) drops"},
 	{name: "an IPv6 policy rule drops it", on: sh("ip -6 rule add pref 103 to fd00:10:244:1::/64 blackhole"), kind: "route", cause: "policy rule 103 (from all to fd00:10:244:1::/64 blackhole) drops", ipv6: true},
+	{name: "a VPN's rule takes all", on: sh("ip route add 10.0.0.0/8 via 192.0.2.1 table 100", "ip rule add pref 5270 lookup 100"), kind: "route", cause: "policy rule 5270"},
+	{name: "a rule takes the tunnel's packets", on: sh("ip route add default via 192.0.2.1 table 100", "ip rule add pref 30200 from 192.0.2.11 lookup 100"), kind: "underlay",
+		cause: "policy rule 30200 (from 192.0.2.11/32 lookup 100) has what the tunnel sends to node-b looked up in table 100"},
+	{name: "a rule drops the tunnel's packets", on: sh("ip route add unreachable default table 100", "ip rule add pref 30200 from 192.0.2.11 lookup 100"), kind: "underlay",
+		cause: "policy rule 30200"},
+	{name: "no rule for table main", on: sh("ip rule del pref 32766"), kind: "route", cause: "no policy rule leads to table main"},
+	{name: "spanning tree", on: sh("ip link set cni0 type bridge stp_state 1 forward_delay 1500", "ip link set $VETH down", "ip link set $VETH up"), kind: "port", cause: "spanning tree"},
+	{name: "two faults at once", on: sh("ip neigh del 10.244.1.0 dev podnet.1", "bridge fdb del $MAC dev podnet.1 dst 192.0.2.12 self"), kind: "neighbour", cause: "neighbour entry of node-b is gone"},
 	{name: "route gone", on: sh("ip route del 10.244.1.0/24"), kind: "route", cause: "route to node-b's pods is gone"},
 	{name: "route gone, and no default", on: sh("ip route del 10.244.1.0/24", "ip route del default"), kind: "route", cause: "route to node-b's pods is gone"},
 	{name: "forwarding off", on: sh("sysctl -qw net.ipv4.ip_forward=0"), kind: "route", cause: "forwarding was switched off"},
@@ -156,7 +165,12 @@ var faults = []fault{
 	{name: "peer's podnet gone", on: func(s *site) { s.b.Sh("ip link set podnet.1 down") }, kind: "probe", cause: "node-b answers at 192.0.2.12, but not through the tunnel", probe: true,
 		elsewhere: true, mend: func(s *site) { s.b.Podnetctl("apply") }},
 	{name: "peer's pod dead", on: func(s *site) { s.onDB("ip link set eth0 down") }, kind: "probe", cause: "node-b's gateway answers, 10.244.1.2 does not", probe: true,
-		elsewhere: true, mend: func(s *site) { s.onDB("ip link set eth0 up"); s.onDB("ip route add default via 10.244.1.1") }},
+		elsewhere: true, mend: func(s *site) {
+			s.onDB("ip link set eth0 up")
+			s.onDB("ip route add default via 10.244.1.1")
+			s.onDB("ip addr replace " + s.db.Addr6() + "/64 dev eth0 nodad")
+			s.onDB("ip route add default via fd00:10:244:1::1")
+		}},
 }
 
 // Each fault is put in, named at its hop with its cause, and mended by the fix that explain proposes, word for word.
@@ -175,10 +189,11 @@ func TestFaults(t *testing.T) {
 			s.explain(s.a, 0, args...)
 			f.on(s)
 			e := s.explain(s.a, 1, args...)
-			if e.Broken == 0 || !strings.Contains(f.kind, e.Hops[e.Broken-1].Kind) || !strings.Contains(e.Cause, f.cause) || e.Fix == "" {
-				t.Errorf("broken hop %d of %+v\ncause %s\nfix %s\nwant %s: %s", e.Broken, e.Hops, e.Cause, e.Fix, f.kind, f.cause)
+			if e.Broken == 0 || !strings.Contains(f.kind, e.Hops[e.Broken-1].Kind) || !strings.Contains(e.Cause, f.cause) || f.elsewhere != (e.Fix == "") || e.Fix == e.Advice {
+				t.Errorf("broken hop %d of %+v\ncause %s\nfix %s\nadvice %s\nwant %s: %s", e.Broken, e.Hops, e.Cause, e.Fix, e.Advice, f.kind, f.cause)
 			}
 			t.Logf("%s: %s -> %s", f.kind, e.Cause, e.Fix)
+			before := s.talks()
 			if f.mend != nil {
 				f.mend(s)
 			}
@@ -186,8 +201,42 @@ func TestFaults(t *testing.T) {
 				s.paste(s.a, e.Fix)
 			}
 			s.mended(append(args, "--probe")...)
+			s.keep(before)
+			if err := s.web.Reach(s.db); err != nil && !f.elsewhere {
+				s.Error(err)
+			}
 			s.restore()
 		})
+	}
+}
+
+// talks are the ways that work: between pods of either node, to the nodes and to the outside.
+func (s *site) talks() map[string]bool {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	works := map[string]bool{}
+	for from, ns := range map[string]*lab.Namespace{"web": s.web.Namespace, "db": s.db.Namespace, "node-a": s.a.Namespace, "node-b": s.b.Namespace} {
+		for _, to := range []string{s.web.Addr4(), s.web.Addr6(), s.db.Addr4(), s.db.Addr6(), s.a.IP4, s.b.IP4, lab.Gateway4} {
+			all.Go(func() {
+				err := ns.Ping(to)
+				mu.Lock()
+				works[from+" to "+to] = err == nil
+				mu.Unlock()
+			})
+		}
+	}
+	all.Wait()
+	return works
+}
+
+// keep checks that nothing that worked before a fix is cut off by it.
+func (s *site) keep(before map[string]bool) {
+	s.Helper()
+	after := s.talks()
+	for way, worked := range before {
+		if worked && !after[way] {
+			s.Errorf("the fix has cut off %s", way)
+		}
 	}
 }
 
@@ -224,21 +273,11 @@ func (s *site) outside(line string) {
 	}
 }
 
-// anew has the runtime make the pod again.
-func (s *site) anew() {
-	s.Helper()
-	if err := s.web.Del(); err != nil {
-		s.Fatal(err)
-	}
-	if _, err := s.web.Add(); err != nil {
-		s.Fatal(err)
-	}
-}
-
 // restore takes away what a fault has left that breaks nothing any more.
 func (s *site) restore() {
 	for _, line := range []string{
-		"ip route flush table 100", "ip route flush table 101", "ip route replace default via " + lab.Gateway4, "iptables -P INPUT ACCEPT", "iptables -F INPUT",
+		"ip rule del pref 5270", "ip rule del pref 5269", "ip rule del pref 30200", "ip rule del pref 30199", "ip rule del pref 100", "ip rule del pref 99", "ip rule del pref 101",
+		"ip rule del pref 102", "ip rule del pref 101", "ip -6 rule del pref 103", "ip -6 rule del pref 102", "ip route flush table 100", "ip route flush table 101", "ip route replace default via " + lab.Gateway4, "iptables -P INPUT ACCEPT", "iptables -F INPUT",
 		"iptables -P FORWARD ACCEPT", "iptables -D FORWARD -j FW", "iptables -F FW", "iptables -X FW", "nft delete table inet fw", "nft delete table ip mine",
 	} {
 		_ = s.a.Execute("sh", "-c", line) // most have nothing to take

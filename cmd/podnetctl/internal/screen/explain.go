@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,7 +25,15 @@ func WriteExplanation(w io.Writer, style Style, e explain.Explanation) error {
 		if e.Note != "" {
 			note = "(" + e.Note + ")"
 		}
-		p.command("Fix", "", e.Fix, note)
+		if e.Fix != "" {
+			p.command("Fix", "", e.Fix, note)
+		}
+		if e.Advice != "" {
+			p.advice("Advice", e.Advice)
+		}
+		for i, command := range e.Look {
+			p.command([]string{"Look", ""}[min(i, 1)], "", command, "")
+		}
 	}
 	if e.Return != "" {
 		where := ""
@@ -37,7 +46,10 @@ func WriteExplanation(w io.Writer, style Style, e explain.Explanation) error {
 }
 
 func on(e explain.Explanation) string {
-	if e.Node == "" {
+	switch unowned := func(h explain.Hop) bool { return h.Kind == "address" }; {
+	case e.Node == "" && slices.ContainsFunc(e.Hops, unowned):
+		return ", which no node has"
+	case e.Node == "":
 		return ", outside of the cluster"
 	}
 	return " on " + e.Node
@@ -130,17 +142,24 @@ func (p *page) advice(label, said string) {
 	}
 }
 
-// command writes what a person pastes into a shell: a line that is broken ends in a backslash. One with quotes stays whole, as
-// what is quoted must not be broken.
-func (p *page) command(label, where, command, note string) {
-	lines := []string{command}
-	if !strings.ContainsAny(command, `'"`) {
-		lines = p.wrap(command, adviceWidth+len(where)+len(" \\"))
+// pasted breaks a command for a person who pastes it into a shell, where it begins in the given column: a line that is broken ends
+// in a backslash. One with quotes stays whole, as what is quoted must not be broken.
+func (p *page) pasted(command string, column int) []string {
+	if strings.ContainsAny(command, `'"`) {
+		return []string{command}
 	}
+	lines := p.wrap(command, column+len(" \\"))
+	for i := range lines[:len(lines)-1] {
+		lines[i] += ` \`
+	}
+	return lines
+}
+
+// command writes what a person pastes into a shell.
+func (p *page) command(label, where, command, note string) {
+	lines := p.pasted(command, adviceWidth+len(where))
 	for i, line := range lines {
-		if i < len(lines)-1 {
-			line += ` \`
-		} else if note != "" && adviceWidth+utf8.RuneCountInString(line)+5+utf8.RuneCountInString(note) <= p.width {
+		if i == len(lines)-1 && note != "" && adviceWidth+utf8.RuneCountInString(line)+5+utf8.RuneCountInString(note) <= p.width {
 			line, note = line+"     "+note, ""
 		}
 		p.line("", span{fmt.Sprintf("%-*s", adviceWidth, label), bold}, text("%s%s", where, line))
@@ -182,12 +201,20 @@ func (p *page) way(e explain.Explanation, head string) {
 	}
 	h := e.Hops[e.Broken-1]
 	said := fmt.Sprintf("at %s: %s", h.Kind, e.Cause)
-	if e.Fix != "" {
-		said += "   " + e.Fix
-	}
 	mark := span{"BROKEN  ", alarm}
 	for _, line := range p.wrap(said, len(head)+len(mark.text)) {
 		p.line("", text("%s", head), mark, text("%s", line))
 		head, mark.text = strings.Repeat(" ", len(head)), "        "
+	}
+	label, lines := "", []string{}
+	switch column := len(head) + len(mark.text); {
+	case e.Fix != "":
+		label, lines = "fix", p.pasted(e.Fix, column)
+	case e.Advice != "":
+		label, lines = "advice", p.wrap(e.Advice, column)
+	}
+	for _, line := range lines {
+		p.line("", text("%s", head), span{fmt.Sprintf("%-*s", len(mark.text), label), bold}, text("%s", line))
+		label = ""
 	}
 }
