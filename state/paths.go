@@ -17,7 +17,7 @@ type Paths struct {
 	Lock        string
 	Conflist    string
 	IPAMDataDir string // address leases, a directory for each network
-	PluginDir   string // where the container runtime looks for plugins
+	PluginDir   string // where the container runtime looks for plugins, if somebody has said so; "": its configuration says it
 	StateDir    string // podnet's alone: removed at teardown
 	RunDir      string // likewise
 }
@@ -36,7 +36,6 @@ func DefaultPaths(root string) Paths {
 		Lock:        at("/run/podnet/lock"),
 		Conflist:    at("/etc/cni/net.d/10-podnet.conflist"),
 		IPAMDataDir: at("/var/lib/cni/networks"),
-		PluginDir:   at("/opt/cni/bin"),
 		StateDir:    at("/var/lib/podnet"),
 		RunDir:      at("/run/podnet"),
 	}

@@ -90,13 +90,13 @@ func canBundle(path string) error {
 
 // examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.
 func (c *cli) examine(n *node) Findings {
-	t, network := n.followed(), schema.DefaultNetwork()
+	t, network, name := n.followed(), schema.DefaultNetwork(), ""
 	if t != nil {
-		network = t.Network
+		network, name = t.Network, t.Network.CNI.Name
 	}
 	f := doctor.Facts{
 		Host: surroundings.Read(n.Paths.Root, filepath.Dir(n.Paths.Conflist)), Paths: n.Paths,
-		Bridge: network.Bridge.Name, Tunnel: network.VXLAN.Name,
+		Bridge: network.Bridge.Name, Tunnel: network.VXLAN.Name, Network: name,
 	}
 	e := examination{node: n, facts: &f, unseen: f.Host.Unseen}
 	denied := privilege.Check()
@@ -184,15 +184,14 @@ func (e *examination) kernel() {
 func (e *examination) files() {
 	p := e.node.Paths
 	paths := []string{p.Topology, p.Defaults, p.LastGood, p.Conflist, filepath.Dir(p.Conflist)}
-	for _, name := range plugins() {
-		path := filepath.Join(p.PluginDir, name)
-		switch info, err := os.Stat(path); {
-		case err != nil:
-			e.facts.Missing = append(e.facts.Missing, name)
-		case !executable(info):
-			e.facts.Locked = append(e.facts.Locked, path)
+	e.facts.Runtimes = lookups(p)
+	for _, l := range e.facts.Runtimes.Lookups {
+		paths = append(append(paths, l.Found...), l.Target)
+	}
+	for _, fault := range e.facts.Runtimes.Faults {
+		if fault.Denied {
+			e.blind("where "+fault.Runtime+" looks for plugins and conflists", fault)
 		}
-		paths = append(paths, path)
 	}
 	e.facts.Untrusted = state.Trust(paths...)
 }

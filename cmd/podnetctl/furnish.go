@@ -15,7 +15,9 @@ import (
 // furnish adds what only a person reads: what surrounds podnet, and what is in a refused file.
 func (n *node) furnish(s *screen.Status) {
 	s.ConflistPath, s.FirstConflist = n.Paths.Conflist, firstConflist(filepath.Dir(n.Paths.Conflist))
-	s.Plugins = n.plugins.look(n.Paths.PluginDir)
+	found := lookups(n.Paths)
+	s.Plugins = n.plugins.look(found.Lookups)
+	_, s.Runtimes = troubles(n.Paths, s.Network, found)
 	s.TopologyPath = n.Paths.Topology
 	if t := n.verdict.Previous; t != nil {
 		s.InForceNodes = len(t.Nodes)

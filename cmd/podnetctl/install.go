@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/runtimes"
 	"github.com/spf13/cobra"
 )
 
@@ -22,13 +24,16 @@ type Installed struct {
 	APIVersion string   `json:"apiVersion"`
 	Kind       string   `json:"kind"`
 	From       string   `json:"from"`
-	To         string   `json:"to"`
+	To         string   `json:"to"`             // the first directory
+	Also       []string `json:"also,omitempty"` // further ones, of runtimes that do not look in the first
 	Plugins    []Plugin `json:"plugins"`
+	Notes      []string `json:"notes,omitempty"` // what keeps runtimes from podnet still
 }
 
 // Plugin is what became of one.
 type Plugin struct {
 	Name   string `json:"name"`
+	Dir    string `json:"dir"`
 	Result string `json:"result"` // installed, unchanged, foreign
 }
 
@@ -37,10 +42,12 @@ func (c *cli) install() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Put the CNI plugins into the container runtime's directory",
-		Long: `install copies podnet's CNI plugins into --cni-bin-dir, each by a rename, and replaces one of
-podnet's that is another or cannot be executed. A file of the same name that is not podnet's is
-left and reported, unless --force says otherwise: podnet's conflist runs on the reference plugins
-too.`,
+		Long: `install copies podnet's CNI plugins to where this host's container runtimes look for plugins:
+into --cni-bin-dir, or without it where the configuration of containerd, CRI-O, nerdctl or podman
+says (bin_dir, plugin_dirs, cni_path, cni_plugin_dirs), or into /opt/cni/bin if there is none of
+them. Each is put in place by a rename, and replaces one of podnet's that is another or cannot be
+executed. A file of the same name that is not podnet's is left and reported, unless --force says
+otherwise: podnet's conflist runs on the reference plugins too.`,
 		Example: `  podnetctl install
   podnetctl install --cni-bin-dir /usr/libexec/cni`,
 		Args: cobra.NoArgs,
@@ -59,31 +66,81 @@ func (c *cli) runInstall(force bool) error {
 	if err != nil {
 		return err
 	}
-	report := Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: s.Paths.PluginDir, Plugins: []Plugin{}}
-	foreign := false
-	for _, name := range plugins() {
-		result, err := installPlugin(filepath.Join(from, name), filepath.Join(s.Paths.PluginDir, name), force)
+	targets, err := installTargets(s.Paths)
+	if err != nil {
+		return err
+	}
+	report := Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: targets[0], Also: targets[1:], Plugins: []Plugin{}}
+	for _, dir := range targets {
+		done, err := installInto(from, dir, force)
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w (run it as root: sudo podnetctl install)", err)
 		}
 		if err != nil {
 			return err
 		}
-		if result == "" {
-			continue
-		}
-		foreign = foreign || result == pluginForeign
-		report.Plugins = append(report.Plugins, Plugin{name, result})
+		report.Plugins = append(report.Plugins, done...)
 	}
+	missing, others := troubles(s.Paths, "", lookups(s.Paths))
+	report.Notes = append(missing, others...)
 	if c.json() {
 		err = c.writeJSON(report)
 	} else {
 		err = c.writeInstalled(report)
 	}
-	if err == nil && foreign {
+	if err == nil && slices.ContainsFunc(report.Plugins, func(p Plugin) bool { return p.Result == pluginForeign }) {
 		err = errNo
 	}
 	return err
+}
+
+// installTargets are the directories that runtimes look in. Where the only runtimes of this host have files that cannot be
+// read, any directory would be a guess.
+func installTargets(p state.Paths) ([]string, error) {
+	if p.PluginDir != "" {
+		return []string{p.PluginDir}, nil
+	}
+	host := runtimes.Read(p.Root)
+	if len(host.Runtimes) == 0 && len(host.Faults) > 0 {
+		return nil, fmt.Errorf("where %s looks for plugins is not known: %w (mend the file, or say where: podnetctl install --cni-bin-dir DIR)",
+			host.Faults[0].Runtime, host.Faults[0])
+	}
+	return host.Targets(p.Root), nil
+}
+
+func installInto(from, dir string, force bool) ([]Plugin, error) {
+	if err := isPlace(dir); err != nil {
+		return nil, err
+	}
+	var done []Plugin
+	for _, name := range plugins() {
+		result, err := installPlugin(filepath.Join(from, name), filepath.Join(dir, name), force)
+		if err != nil {
+			return nil, err
+		}
+		if result != "" {
+			done = append(done, Plugin{name, dir, result})
+		}
+	}
+	return done, nil
+}
+
+// isPlace says what speaks against putting files into a directory, which need not exist yet.
+func isPlace(dir string) error {
+	info, err := os.Lstat(dir)
+	switch {
+	case err != nil: // it will be made
+		return nil
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, _ := os.Readlink(dir)
+		if info, err = os.Stat(dir); err != nil {
+			return fmt.Errorf("%s is a symbolic link to %s, which is not there (make that directory, or remove the link)", dir, target)
+		}
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory (remove it, or say where the runtime looks: --cni-bin-dir)", dir)
+	}
+	return nil
 }
 
 // What becomes of a plugin. "" is one that this podnet does not bring.
@@ -120,7 +177,7 @@ func installPlugin(from, to string, force bool) (string, error) {
 // runs says that the runtime can execute a file, which a copy by hand or a chmod may have taken away.
 func runs(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && executable(info)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
 // bundled is the directory with podnet's plugins: where packages put them, or beside podnetctl in an unpacked build.
@@ -139,21 +196,28 @@ func bundled() (string, error) {
 }
 
 func (c *cli) writeInstalled(r Installed) error {
-	rows := []screen.Row{{Label: "From", Text: r.From}, {Label: "To", Text: r.To}}
+	rows := []screen.Row{{Label: "From", Text: r.From}}
 	var kept []string
-	for i, p := range r.Plugins {
-		row := screen.Row{Text: fmt.Sprintf("%-*s  %s", len("host-local"), p.Name, p.Result), Bad: p.Result == pluginForeign}
-		if i == 0 {
-			row.Label = "Plugins"
-		}
-		rows = append(rows, row)
-		if p.Result == pluginForeign {
-			kept = append(kept, p.Name)
+	for _, dir := range append([]string{r.To}, r.Also...) {
+		rows = append(rows, screen.Row{Label: "To", Text: dir})
+		label := "Plugins"
+		for _, p := range r.Plugins {
+			if p.Dir != dir {
+				continue
+			}
+			rows = append(rows, screen.Row{Label: label, Text: fmt.Sprintf("%-*s  %s", len("host-local"), p.Name, p.Result), Bad: p.Result == pluginForeign})
+			label = ""
+			if p.Result == pluginForeign {
+				kept = including(kept, p.Name)
+			}
 		}
 	}
 	if len(kept) > 0 {
 		rows = append(rows, screen.Row{Label: "Left", Text: fmt.Sprintf(
 			"%s: not podnet's; podnet runs on the reference plugins too, or replace them: podnetctl install --force", strings.Join(kept, ", "))})
+	}
+	for _, note := range r.Notes {
+		rows = append(rows, screen.Row{Label: "Note", Text: note, Bad: true})
 	}
 	return screen.WriteRows(c.out, c.style(), rows)
 }

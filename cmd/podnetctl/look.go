@@ -36,7 +36,7 @@ func (n *node) look(digest string) (screen.Status, error) {
 	if t := n.followed(); t != nil {
 		pass.Plan, pass.Err = n.compare(t)
 		s.Pods = n.pods(t)
-		s.Tunnel = t.Network.VXLAN
+		s.Tunnel, s.Network = t.Network.VXLAN, t.Network.CNI.Name
 	}
 	pass.Took = time.Since(s.Now)
 	s.NodeStatus = n.merge(&pass, written, s.NoDaemon == "")

@@ -187,7 +187,7 @@ func TestUnwritten(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"gc": func(w io.Writer) error { return writeGarbage(w, "podnet", state.DefaultPaths(""), collect.Garbage{}) },
 		"install": func(w io.Writer) error {
-			return (&cli{process: process{out: w}}).writeInstalled(Installed{Plugins: []Plugin{{"bridge", pluginForeign}}})
+			return (&cli{process: process{out: w}}).writeInstalled(Installed{Plugins: []Plugin{{Name: "bridge", Result: pluginForeign}}})
 		},
 	} {
 		r, w := io.Pipe()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/state/runtimes"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -29,7 +30,7 @@ func TestLookAtPlugins(t *testing.T) {
 		t.Fatal(err)
 	}
 	version := strings.Fields(string(said))[4] // podnet CNI plugin bridge VERSION
-	if d := cmp.Diff(screen.Plugins{Missing: plugins()[2:], Versions: []string{version}}, known.look(dir)); d != "" {
+	if d := cmp.Diff(screen.Plugins{Missing: plugins()[2:], Where: dir, Versions: []string{version}}, known.look(look(dir))); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 	write(t, dir+"/loopback", "#!/bin/sh\n")
@@ -38,8 +39,13 @@ func TestLookAtPlugins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := screen.Plugins{Missing: []string{"portmap"}, Locked: []string{dir + "/bridge"}, Foreign: []string{"loopback"}, Versions: []string{version}}
-	if d := cmp.Diff(want, known.look(dir)); d != "" {
+	want := screen.Plugins{Missing: []string{"portmap"}, Where: dir, Locked: []string{dir + "/bridge"}, Foreign: []string{"loopback"}, Versions: []string{version}}
+	if d := cmp.Diff(want, known.look(look(dir))); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
+}
+
+// look is what a runtime finds that looks in one directory.
+func look(dir string) []runtimes.Lookup {
+	return []runtimes.Lookup{runtimes.Runtime{PluginDirs: []string{dir}}.Look("/", "/etc/cni/net.d", plugins())}
 }

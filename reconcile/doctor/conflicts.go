@@ -76,23 +76,6 @@ func topology(f Facts) []Finding {
 	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Refused.Message, remedy}}
 }
 
-func plugins(f Facts) []Finding {
-	var out []Finding
-	if len(f.Missing) > 0 {
-		out = append(out, Finding{
-			"plugin-missing", Error, f.Paths.PluginDir, "the container runtime's directory",
-			"it lacks " + strings.Join(f.Missing, ", ") + ": no pod can start", "podnetctl install --cni-bin-dir " + state.Quote(f.Paths.PluginDir),
-		})
-	}
-	for _, path := range f.Locked {
-		out = append(out, Finding{
-			"plugin-not-executable", Error, path, "whoever put it there or changed its mode",
-			"nobody may execute it: no pod can start", "chmod a+x " + state.Quote(path),
-		})
-	}
-	return out
-}
-
 // conflistOrder: runtimes take the first configuration in the order of names.
 func conflistOrder(f Facts) []Finding {
 	var out []Finding

@@ -36,14 +36,14 @@ type Facts struct {
 	Paths     state.Paths
 	Bridge    string
 	Tunnel    string
+	Network   string // the name in the conflist; "": nobody knows
 	Untrusted []state.Untrusted
 	Offloads  []state.Offload // of the tunnel and of the underlay
 	Open      string          // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
 	Other     []state.OtherRules
 	Tracking  state.Tracking
 	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
-	Missing   []string         // plugins
-	Locked    []string         // paths of plugins that nobody may execute
+	Runtimes  Runtimes
 
 	Ready, Degraded reconcile.Condition // of the node; the zero Condition: nobody knows
 	Daemon          bool                // podnetd runs
@@ -53,7 +53,7 @@ type Facts struct {
 func Check(f Facts) []Finding {
 	all := []Finding{}
 	for _, check := range []func(Facts) []Finding{
-		conflicts, topology, health, plugins, conflistOrder, iptables, openTunnel, mtu, neighbours, tracking, networkd, macPolicy, networkManager, offload, files,
+		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, mtu, neighbours, tracking, networkd, macPolicy, networkManager, offload, files,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -125,17 +125,19 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Lookup is what a runtime finds of some plugins.
+// Lookup is what a runtime finds of podnet's.
 type Lookup struct {
 	Runtime
-	Found   []string // paths, in the order of the plugins
-	Missing []string // names
-	Locked  []string // paths of files that nobody may execute
+	Found   []string // paths of plugins
+	Missing []string // names of plugins
+	Locked  []string // paths of plugins that nobody may execute
+	Target  string   // the directory to put missing ones into
+	Reads   bool     // it reads the directory of podnet's conflist
 }
 
-// Look looks for plugins as the runtime does.
-func (r Runtime) Look(plugins []string) Lookup {
-	l := Lookup{Runtime: r}
+// Look looks for plugins as the runtime does. confDir is the directory of podnet's conflist.
+func (r Runtime) Look(root, confDir string, plugins []string) Lookup {
+	l := Lookup{Runtime: r, Target: r.Target(root), Reads: SameDir(r.ConfDir, confDir)}
 	for _, plugin := range plugins {
 		path := r.Find(plugin)
 		if path == "" {

@@ -36,6 +36,7 @@ func runners() []runner {
 		{page: "README.md", servers: one, fresh: true, plain: true}, // what it says of make: TestMakeTargets
 		{page: "examples/quickstart/README.md", servers: three, fresh: true},
 		{page: "cmd/podnetctl/README.md", servers: three},
+		{page: "examples/runtimes/README.md", servers: one},
 		{page: "examples/from-flannel/README.md", servers: two},
 		{page: "examples/changes/README.md", servers: three},
 		{page: "state/README.md", servers: two},

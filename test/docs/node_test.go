@@ -11,7 +11,7 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// server is a node of the lab as a reader of the pages has it: nothing of podnet yet but the package in the working directory.
+// server is a node of the lab as a reader of the pages has it, a Debian with its containerd: nothing of podnet yet but the package in the working directory.
 type server struct {
 	*lab.Server
 	t *testing.T
@@ -20,13 +20,25 @@ type server struct {
 // podScript stands for the container runtime.
 const podScript = `#!/bin/sh -e
 # pod add|del NAME: a network namespace, connected as a runtime does it; pod exec NAME COMMAND
-export CNI_PATH=/opt/cni/bin NETCONFPATH=/etc/cni/net.d CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$2"
+export CNI_PATH=/usr/lib/cni NETCONFPATH=/etc/cni/net.d CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$2"
 network() { sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p' "$(ls /etc/cni/net.d/*.conflist | head -n 1)" | head -n 1; }
 case $1 in
 add) [ -e "/run/netns/$2" ] || ip netns add "$2"; cnitool add "$(network)" "/run/netns/$2" ;;
 del) cnitool del "$(network)" "/run/netns/$2"; ip netns del "$2" ;;
 exec) shift; exec ip netns exec "$@" ;;
 esac
+`
+
+// containerdConfig is what Debian's package of containerd brings.
+const containerdConfig = `version = 2
+
+[plugins]
+  [plugins."io.containerd.grpc.v1.cri"]
+    [plugins."io.containerd.grpc.v1.cri".cni]
+      bin_dir = "/usr/lib/cni"
+      conf_dir = "/etc/cni/net.d"
+  [plugins."io.containerd.internal.v1.opt"]
+    path = "/var/lib/containerd/opt"
 `
 
 // awaitScript keeps the comments of pages that put faults in from guessing when they are there.
@@ -59,6 +71,7 @@ func (s *server) furnish() {
 	for _, name := range []string{"bridge", "host-local", "loopback", "portmap"} { // those of before, for who comes from flannel
 		s.take(filepath.Join(reference, name), "/root/reference/"+name)
 	}
+	s.WriteFile("/etc/containerd/config.toml", containerdConfig)
 	s.WriteFile("/usr/local/bin/pod", podScript)
 	s.WriteFile("/usr/local/bin/await", awaitScript)
 	s.must("chmod 755 /usr/local/bin/pod /usr/local/bin/await")

@@ -14,7 +14,7 @@ const machineID = "0123456789abcdef0123456789abcdef"
 
 // Tree is a copy-on-write view of this machine's own file system, for what has to be installed or booted: the caller may
 // do with it what he likes, and it vanishes with the test. Of the machine it has the programs and the package database, and
-// nothing that an administrator enabled or configured for systemd, podnet or CNI. Nothing is mounted in it.
+// nothing that an administrator enabled or configured for systemd, podnet, containerd or CNI. Nothing is mounted in it.
 func Tree(t TB, hostname string) string {
 	t.Helper()
 	if !isolated {
@@ -34,7 +34,7 @@ func Tree(t TB, hostname string) string {
 	})
 	for _, foreign := range []string{
 		"etc/systemd/system", "etc/systemd/network", "etc/systemd/networkd.conf.d", "etc/fstab", "etc/podnet", "etc/default/podnetd", "etc/cni",
-		"var/lib/podnet", "var/lib/cni", "usr/lib/podnet", "opt/cni",
+		"var/lib/podnet", "var/lib/cni", "usr/lib/podnet", "opt/cni", "usr/lib/cni", "etc/containerd",
 	} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(tree, foreign)))
 	}

@@ -37,6 +37,8 @@ type containerd struct {
 	cri  cri.RuntimeServiceClient
 	dir  string
 	cmd  *exec.Cmd
+
+	command []string // that becomes containerd
 }
 
 // config is for containerd 1.6 and later. A machine without CAP_SYS_RESOURCE cannot lower a process's OOM score.
@@ -71,16 +73,23 @@ func startContainerd(t *testing.T, n *lab.Node) *containerd {
 	must(t, os.MkdirAll(c.dir, 0o755))
 	text := fmt.Sprintf(config, c.dir, pauseImage, filepath.Dir(lab.Program("cni/bridge")), filepath.Dir(n.Path(lab.ConflistPath)))
 	must(t, os.WriteFile(filepath.Join(c.dir, "config.toml"), []byte(text), 0o644))
+	c.command = []string{"containerd", "-c", filepath.Join(c.dir, "config.toml")}
+	c.start()
+	return c
+}
+
+// start launches it and gives it the test's images.
+func (c *containerd) start() {
+	c.t.Helper()
 	conn, err := grpc.NewClient("unix://"+filepath.Join(c.dir, "sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	must(t, err)
-	t.Cleanup(func() { conn.Close() })
+	must(c.t, err)
+	c.t.Cleanup(func() { conn.Close() })
 	c.cri = cri.NewRuntimeServiceClient(conn)
-	t.Cleanup(c.end)
+	c.t.Cleanup(c.end)
 	c.launch()
 	for reference, entry := range map[string]string{pauseImage: `"Entrypoint":["/bin/busybox","sleep","2147483647"]`, busyboxImage: ""} {
 		c.load(reference, entry)
 	}
-	return c
 }
 
 // launch starts the process and waits until it answers.
@@ -89,7 +98,7 @@ func (c *containerd) launch() {
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(c.t, err)
 	defer log.Close()
-	c.cmd = exec.Command("containerd", "-c", filepath.Join(c.dir, "config.toml"))
+	c.cmd = exec.Command(c.command[0], c.command[1:]...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	must(c.t, c.node.Do(c.cmd.Start))
 	c.await("containerd answers", func() error { _, err := c.cri.Version(c.t.Context(), &cri.VersionRequest{}); return err })

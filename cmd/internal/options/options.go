@@ -36,7 +36,7 @@ func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 	flags.StringVar(&o.root, "root", "", "`DIR` in front of every default path")
 	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist), "`DIR` where the container runtime reads CNI configuration")
 	flags.StringVar(&o.cniConfName, "cni-conf-name", filepath.Base(paths.Conflist), "`NAME` of the conflist there")
-	flags.StringVar(&o.cniBins, "cni-bin-dir", paths.PluginDir, "`DIR` where the container runtime looks for CNI plugins")
+	flags.StringVar(&o.cniBins, "cni-bin-dir", "", "`DIR` where the container runtime looks for CNI plugins (default: where this host's runtimes look by their own configuration, or /opt/cni/bin)")
 	return o
 }
 

@@ -11,7 +11,8 @@ mount -t tmpfs -o mode=755 run "$dir/root/run"
 mount -t tmpfs -o mode=1777 tmp "$dir/root/tmp"
 mkdir "$dir/root/run/sshd"
 # Nothing that podnet would leave is there, whatever this machine itself has.
-for path in etc/podnet etc/default/podnetd etc/cni usr/bin/podnetd usr/bin/podnetctl usr/lib/podnet var/lib/podnet opt/cni; do
+for path in etc/podnet etc/default/podnetd etc/cni usr/bin/podnetd usr/bin/podnetctl usr/lib/podnet var/lib/podnet opt/cni usr/lib/cni \
+    etc/containerd; do
     rm -rf "$dir/root/${path:?}"
 done
 install -m 755 "$dir/systemctl" "$dir/root/usr/bin/systemctl"

@@ -22,11 +22,13 @@ type Status struct {
 	Pods     int      // below 0: nobody knows
 	Facts    state.Facts
 	Tunnel   schema.VXLAN
+	Network  string // the name in the conflist
 
 	TopologyPath  string // where the operator writes
 	ConflistPath  string
 	FirstConflist string // the name of the one that a runtime takes; "": there is none
 	Plugins       Plugins
+	Runtimes      []string // what keeps runtimes from the conflist
 	InForceNodes  int
 	OnDiskNodes   int // of a refused file
 	OnDiskWritten time.Time
@@ -34,7 +36,9 @@ type Status struct {
 
 // Plugins are those that podnet's conflist needs, in the runtime's directory.
 type Plugins struct {
+	Unknown  bool     // nobody knows where runtimes look
 	Missing  []string // names
+	Where    string   // the directories that lack them
 	Locked   []string // paths of those that nobody may execute
 	Foreign  []string // names of those of another make
 	Versions []string // of podnet's, each once
@@ -231,15 +235,21 @@ func (v *statusView) cni() []Row {
 	plugins, bad := v.plugins()
 	conflist.Text += "; " + plugins
 	conflist.Bad = conflist.Bad || bad
-	return []Row{conflist}
+	rows := []Row{conflist}
+	for _, why := range v.Runtimes {
+		rows = append(rows, Row{Label: "Runtime", Text: why, Bad: true})
+	}
+	return rows
 }
 
 // plugins says first what keeps pods from starting.
 func (v *statusView) plugins() (said string, bad bool) {
 	p := v.Plugins
 	switch {
+	case p.Unknown:
+		return "where the runtime looks for plugins is not known", true
 	case len(p.Missing) > 0:
-		return fmt.Sprintf("plugins missing: %s (podnetctl install)", strings.Join(p.Missing, ", ")), true
+		return fmt.Sprintf("plugins missing in %s: %s (podnetctl install)", p.Where, strings.Join(p.Missing, ", ")), true
 	case len(p.Locked) > 0:
 		return "plugins that cannot be executed: chmod a+x " + strings.Join(p.Locked, " "), true
 	case len(p.Foreign) > 0:

@@ -94,9 +94,11 @@ func TestPlugins(t *testing.T) {
 		"plugins of several versions: podnet 1.0.1, 1.0.2 (podnetctl install)": {Versions: []string{"1.0.1", "1.0.2"}},
 		"plugins that cannot be executed: chmod a+x /opt/cni/bin/bridge /opt/cni/bin/portmap": {
 			Locked: []string{"/opt/cni/bin/bridge", "/opt/cni/bin/portmap"}, Foreign: []string{"loopback"}, Versions: []string{"1.0.2"}},
+		"plugins missing in /usr/lib/cni: bridge (podnetctl install)": {Missing: []string{"bridge"}, Where: "/usr/lib/cni"},
+		"where the runtime looks for plugins is not known":            {Unknown: true},
 	} {
 		got, bad := (&statusView{Status: Status{Plugins: p}}).plugins()
-		if got != want || bad != (len(p.Locked) > 0) {
+		if got != want || bad != (len(p.Locked)+len(p.Missing) > 0 || p.Unknown) {
 			t.Errorf("%q, bad %v; want %q", got, bad, want)
 		}
 	}
