@@ -1,6 +1,7 @@
 package ansible
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,9 +193,32 @@ func (s *site) removeNode(c *host, rest ...*host) {
 	s.play("diff.yml").succeeds().says("2 nodes -1 peer (5 objects)")
 	s.play("rollout.yml").succeeds()
 	s.follows(s.topology(), rest...)
+	s.keepsPodnet(c)
 	s.play("remove.yml").succeeds().changes(-1)
 	if out, err := c.Exec("ip", "-o", "link"); err != nil || strings.Contains(out, "cni0") || strings.Contains(out, "podnet.1") {
 		s.t.Errorf("%v: node-c still has\n%s", err, out)
 	}
 	s.play("remove.yml").succeeds().changes(0)
+}
+
+// keepsPodnet: a node with a pod is not cleared, and goes on as before.
+func (s *site) keepsPodnet(c *host) {
+	pod := func(line string) {
+		if out, err := c.Exec(strings.Fields(line)...); err != nil {
+			s.t.Fatalf("%s: %v: %s", line, err, out)
+		}
+	}
+	pod("ip link add veth0pod group 7201 type veth peer name pod")
+	s.play("remove.yml").fails("podnet stays on node-c and runs again")
+	lab.Eventually(s.t, lab.Patience, "podnetd runs again on node-c", func() error {
+		out, err := c.Exec("ss", "-xl")
+		if err == nil && !strings.Contains(out, "@podnetd") {
+			err = errors.New(out)
+		}
+		return err
+	})
+	if out, err := c.Exec("ip", "-o", "link", "show", "group", "7200"); err != nil || out == "" {
+		s.t.Errorf("%v: a refused removal has taken podnet's links", err)
+	}
+	pod("ip link del veth0pod")
 }
