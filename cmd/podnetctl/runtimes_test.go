@@ -46,12 +46,12 @@ func TestDoctorKnowsTheRuntimes(t *testing.T) {
 		trouble  func(host)
 		says     string // in status
 	}{
-		{"Debian's containerd", doctor.PluginMissing, doctor.Error, file(containerdToml, debianConfig), "plugins missing in ROOT/usr/lib/cni: bridge, host-local, loopback, portmap"},
-		{"containerd that looks in two places", doctor.PluginMissing, doctor.Error, file(containerdToml, cniConfig("bin_dirs = ['/a', '/b c']")), "plugins missing in ROOT/a, ROOT/b c"},
-		{"CRI-O", doctor.PluginMissing, doctor.Error, file(crioConf, "[crio.network]\nplugin_dirs = [\"/usr/libexec/cni\"]\n"), "plugins missing in ROOT/usr/libexec/cni"},
-		{"nerdctl alone", doctor.PluginMissing, doctor.Error, file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n"), "plugins missing in ROOT/n"},
-		{"nerdctl beside containerd", doctor.PluginMissing, doctor.Warning, and(file(containerdToml, ""), file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n")), "plugins missing in ROOT/n"},
-		{"podman with CNI", doctor.PluginMissing, doctor.Error, file("/etc/containers/containers.conf", "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"/p\"]\n"), "plugins missing in ROOT/p"},
+		{"Debian's containerd", doctor.PluginMissing, doctor.Error, file(containerdToml, debianConfig), "plugins missing: bridge, host-local, loopback, portmap (podnetctl install); looked in ROOT/usr/lib/cni"},
+		{"containerd that looks in two places", doctor.PluginMissing, doctor.Error, file(containerdToml, cniConfig("bin_dirs = ['/a', '/b c']")), "looked in ROOT/a, ROOT/b c"},
+		{"CRI-O", doctor.PluginMissing, doctor.Error, file(crioConf, "[crio.network]\nplugin_dirs = [\"/usr/libexec/cni\"]\n"), "looked in ROOT/usr/libexec/cni"},
+		{"nerdctl alone", doctor.PluginMissing, doctor.Error, file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n"), "looked in ROOT/n"},
+		{"nerdctl beside containerd", doctor.PluginMissing, doctor.Warning, and(file(containerdToml, ""), file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n")), "looked in ROOT/n"},
+		{"podman with CNI", doctor.PluginMissing, doctor.Error, file("/etc/containers/containers.conf", "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"/p\"]\n"), "looked in ROOT/p"},
 		{"another conf_dir", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/etc/my cni'")), "ROOT/etc/my cni (containerd, by ROOT/etc/containerd/config.toml)"},
 		{"a conf_dir that podnetd's unit may not write", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/opt/cni/config'")), "ROOT/opt/cni/config"},
 		{"two runtimes, two directories", "conflist-elsewhere", doctor.Error, and(file(containerdToml, ""), file(crioConf, "[crio.network]\nnetwork_dir = \"/etc/crio/net.d\"\n")), "ROOT/etc/crio/net.d (CRI-O"},

@@ -249,7 +249,7 @@ func (v *statusView) plugins() (said string, bad bool) {
 	case p.Unknown:
 		return "where the runtime looks for plugins is not known", true
 	case len(p.Missing) > 0:
-		return fmt.Sprintf("plugins missing in %s: %s (podnetctl install)", p.Where, strings.Join(p.Missing, ", ")), true
+		return fmt.Sprintf("plugins missing: %s (podnetctl install); looked in %s", strings.Join(p.Missing, ", "), p.Where), true
 	case len(p.Locked) > 0:
 		return "plugins that cannot be executed: chmod a+x " + strings.Join(p.Locked, " "), true
 	case len(p.Foreign) > 0:

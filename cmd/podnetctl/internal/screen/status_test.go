@@ -55,7 +55,7 @@ func unattended() Status {
 	s := healthy()
 	s.NoDaemon, s.Daemon = "NOT RUNNING since 02:09:17Z: nothing heals this (journalctl -u podnetd)", nil
 	s.Answer = []string{"podnetd does not run: nothing heals this node"}
-	s.FirstConflist, s.Plugins.Missing = "05-other.conf", []string{"portmap"}
+	s.FirstConflist, s.Plugins.Missing, s.Plugins.Where = "05-other.conf", []string{"portmap"}, "/usr/lib/cni"
 	return s
 }
 
@@ -94,8 +94,8 @@ func TestPlugins(t *testing.T) {
 		"plugins of several versions: podnet 1.0.1, 1.0.2 (podnetctl install)": {Versions: []string{"1.0.1", "1.0.2"}},
 		"plugins that cannot be executed: chmod a+x /opt/cni/bin/bridge /opt/cni/bin/portmap": {
 			Locked: []string{"/opt/cni/bin/bridge", "/opt/cni/bin/portmap"}, Foreign: []string{"loopback"}, Versions: []string{"1.0.2"}},
-		"plugins missing in /usr/lib/cni: bridge (podnetctl install)": {Missing: []string{"bridge"}, Where: "/usr/lib/cni"},
-		"where the runtime looks for plugins is not known":            {Unknown: true},
+		"plugins missing: bridge (podnetctl install); looked in /usr/lib/cni": {Missing: []string{"bridge"}, Where: "/usr/lib/cni"},
+		"where the runtime looks for plugins is not known":                    {Unknown: true},
 	} {
 		got, bad := (&statusView{Status: Status{Plugins: p}}).plugins()
 		if got != want || bad != (len(p.Locked)+len(p.Missing) > 0 || p.Unknown) {
