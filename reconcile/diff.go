@@ -39,7 +39,7 @@ type Step struct {
 func Diff(want *state.Set, live *state.Live) []*Step {
 	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {
-		if live.Unknown[k] == nil && !live.Kept.Has(k) {
+		if (live.Unknown[k] == nil || live.Partly.Has(k)) && !live.Kept.Has(k) {
 			d.kind(k)
 		}
 	}

@@ -21,14 +21,14 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if err := hasIPTables(family); err != nil {
 		return nil, err
 	}
-	save, err := runIPTables(family, "iptables-save", "")
+	save, err := n.readSave(family, true)
 	if err != nil {
 		return nil, err
 	}
-	rules := Firewall{filter.Parse(save, command(family, "iptables"))}
+	rules := Firewall{filter.Parse(save.text, command(family, "iptables"))}
 	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
-		return rules, nil
+		return rules, n.doubt(family, save, rules[0])
 	}
 	if err != nil {
 		return rules, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -41,37 +42,44 @@ func hasIPTables(family uint8) error {
 	return nil
 }
 
-// listChains reports each family's rules. A family that cannot be read is an error only if a chain of it is wanted.
+// listChains reports each family's rules. A table that cannot be read is an error if a chain of it is wanted, or is left there;
+// the others are reported all the same.
 func listChains(n *Node, want *Set, live *Live) error {
-	var failed error
+	var failed []error
 	t := n.traffic(want)
 	generation, known := n.generation()
 	for _, family := range []uint8{4, 6} {
 		r, err := n.readRules(family, generation, known)
 		if err != nil {
 			if wantsChains(want, family) {
-				failed = errors.Join(failed, err)
+				failed = append(failed, err)
+			}
+			for table := range hooks() { // what is wanted there is neither known nor written
+				_ = live.addBlind(family, table, &blindTable{why: err}, want)
 			}
 			continue
 		}
 		for _, c := range r.chains {
 			live.Chains.Add(c, OwnNode)
 		}
+		for _, table := range slices.Sorted(maps.Keys(r.blind)) {
+			if err := live.addBlind(family, table, r.blind[table], want); err != nil {
+				failed = append(failed, err)
+			}
+		}
 		live.Conflicts = append(live.Conflicts, n.judge(family, r, t)...)
 	}
 	if bases, err := n.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
 		live.Conflicts = append(live.Conflicts, foreignFilters(bases, t)...)
 	}
-	return failed
+	if len(failed) > 0 {
+		live.Partly = live.Partly.With(KindChain)
+	}
+	return joinOnce(failed)
 }
 
 func wantsChains(want *Set, family uint8) bool {
-	for _, c := range want.Chains.Rows() {
-		if c.Family == family {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(want.Chains.Rows(), func(c Chain) bool { return c.Family == family })
 }
 
 // applyChains writes the changes of each table through one iptables-restore: all of them, or none. What one table refuses does

@@ -55,7 +55,7 @@ func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error)
 	if n.bases.known && n.bases.generation == generation {
 		return n.bases.all, nil
 	}
-	all, err := readBaseChains()
+	all, err := readBaseChains(n.hidden())
 	if err != nil {
 		return nil, fmt.Errorf("read nftables: %w", err)
 	}
@@ -63,7 +63,18 @@ func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error)
 	return all, nil
 }
 
-func readBaseChains() ([]baseChain, error) {
+// hidden are the tables of iptables that iptables-save cannot show, as of the last reading: "ip filter".
+func (n *Node) hidden() map[string]bool {
+	names := map[string]bool{}
+	for family, r := range n.rules {
+		for table := range r.blind {
+			names[wordOf(family)+" "+table] = true
+		}
+	}
+	return names
+}
+
+func readBaseChains(hidden map[string]bool) ([]baseChain, error) {
 	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
 		return nil, err
@@ -76,7 +87,7 @@ func readBaseChains() ([]baseChain, error) {
 	reader := ruleReader{conn, map[setName][][]byte{}}
 	var bases []baseChain
 	for _, c := range chains {
-		if !onTheWay(c) {
+		if !onTheWay(c, hidden) {
 			continue
 		}
 		b := baseChain{
@@ -92,12 +103,13 @@ func readBaseChains() ([]baseChain, error) {
 	return bases, nil
 }
 
-// onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of.
-func onTheWay(c *nftables.Chain) bool {
+// onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of, unless it hides them.
+func onTheWay(c *nftables.Chain, hidden map[string]bool) bool {
 	switch c.Table.Family {
 	case nftables.TableFamilyINet:
 	case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6:
-		if c.Table.Name == "filter" && (c.Name == "FORWARD" || c.Name == "INPUT") {
+		shown := c.Table.Family == nftables.TableFamilyIPv4 && !hidden["ip filter"] || c.Table.Family == nftables.TableFamilyIPv6 && !hidden["ip6 filter"]
+		if c.Table.Name == "filter" && (c.Name == "FORWARD" || c.Name == "INPUT") && shown {
 			return false
 		}
 	default:

@@ -46,6 +46,7 @@ type Live struct {
 	Pods      []string // host veths of podnet's own network
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
+	Partly    Kinds            // of these only a part is unknown: the table holds it as it should be, so that the rest can be healed
 }
 
 // Open opens the node in the calling thread's network namespace.
@@ -100,6 +101,7 @@ func (n *Node) LiveAgain(want *Set, these Kinds) (*Live, error) {
 	for k, kind := range kinds() {
 		if these.Has(Kind(k)) {
 			live.table(Kind(k)).reset(want.Count(Kind(k)))
+			live.Partly &^= 1 << k
 			live.Unknown[k] = kind.list(n, want, live)
 		}
 	}

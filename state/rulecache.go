@@ -2,8 +2,10 @@ package state
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -21,6 +23,7 @@ type ruleCache struct {
 	good       bool // the generation was the same before and after the reading
 
 	chains []Chain
+	blind  map[string]*blindTable // by table
 	filter *filter.Rules
 	judged judgement
 }
@@ -52,13 +55,20 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 		}
 		c.nftables = strings.Contains(version, "nf_tables")
 	}
-	save, err := runIPTables(family, "iptables-save", "")
+	save, err := n.readSave(family, c.nftables && known)
 	if err != nil {
 		return c, err
 	}
+	rules := filter.Parse(save.text, command(family, "iptables"))
+	if c.nftables && known {
+		if err := n.doubt(family, save, rules); err != nil {
+			return c, fmt.Errorf("read the sets of nftables: %w", err)
+		}
+	}
 	after, _ := n.generation()
 	c.generation, c.good = generation, c.nftables && known && after == generation
-	c.chains, c.filter, c.judged = parseChains(family, save), filter.Parse(save, command(family, "iptables")), judgement{}
+	c.chains, c.blind, c.filter, c.judged = parseChains(family, save.text), save.blind, rules, judgement{}
+	c.chains = slices.DeleteFunc(c.chains, func(chain Chain) bool { return c.blind[chain.Table] != nil })
 	n.rules[family] = c
 	if c.good {
 		n.lastRead.Store(&c.generation)

@@ -27,6 +27,8 @@ func conflicts(f Facts) []Finding {
 
 func sort(c state.Conflict) (id string, severity Severity, message string) {
 	switch {
+	case c.Key.Kind == state.KindChain && c.Blocks:
+		return "table-unreadable", Error, "what is in it is unknown, and nothing can be healed there"
 	case c.Key.Kind == state.KindChain && c.Key.Name == "INPUT":
 		return "input-closed", Error, "the tunnel's packets have to get in"
 	case c.Key.Kind == state.KindChain:

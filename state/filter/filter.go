@@ -76,6 +76,24 @@ type chain struct {
 	rules       []rule
 }
 
+// Doubt marks a rule, by its place in its chain from 0, that its source shows only in part: it is about fewer packets than its
+// text says, and remedy is the command that takes away it alone. A map of verdicts decides either way.
+func (r *Rules) Doubt(table, chain string, place int, byMap bool, remedy string) {
+	c := r.chains[table+" "+chain]
+	if c == nil || place >= len(c.rules) {
+		return
+	}
+	u := &c.rules[place]
+	shown := u.fits
+	u.fits = func(p Packet) answer { return shown(p).and(maybe) }
+	u.matches++
+	u.text = strings.TrimSpace(u.text + " (for what is in a set of nftables)")
+	u.remedy = remedy
+	if byMap {
+		u.verdict = "either"
+	}
+}
+
 // Rules are the rules of one family from one source.
 type Rules struct {
 	base   []*chain // in the order of a hook
