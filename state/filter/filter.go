@@ -62,7 +62,8 @@ type rule struct {
 	verdict string // accept, drop, either, return, nat, jump, goto; "": the packet goes on
 	target  string // chain, or what rewrites
 	remedy  string
-	sets    bool // it compares with a set, which iptables-save does not tell
+	to      string // the destination that DNAT gives
+	sets    bool   // it compares with a set, which iptables-save does not tell
 }
 
 type chain struct {

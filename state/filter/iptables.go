@@ -65,6 +65,9 @@ func parseRule(text string) rule {
 			if i+1 < len(words) {
 				out.verdict, out.target = verdictOf(words[i+1], w == "-g")
 			}
+			if at := slices.Index(words, "--to-destination"); at > i && at+1 < len(words) {
+				out.to = words[at+1]
+			}
 			break
 		}
 		if w == "--comment" {
@@ -153,6 +156,10 @@ func matchOf(option, value string) func(Packet) answer {
 		return func(p Packet) answer { return portIn(value, p.Port) }
 	case "--ctstate", "--state":
 		return func(p Packet) answer { return stateIn(value, p.Established) }
+	case "--dst-type":
+		if value == "LOCAL" {
+			return Packet.toHost
+		}
 	case "--src-type":
 		if value == "LOCAL" {
 			return Packet.local

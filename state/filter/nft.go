@@ -80,6 +80,9 @@ func nftRule(exprs []map[string]json.RawMessage) rule {
 				out.verdict, out.target = name, to.Target
 			case "masquerade", "snat", "dnat", "redirect":
 				out.verdict, out.target = "nat", strings.ToUpper(name)
+				if name == "dnat" {
+					out.to = nftDestination(body)
+				}
 			case "vmap":
 				m, text, port := nftMap(body)
 				out.verdict = "either"

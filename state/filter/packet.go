@@ -18,6 +18,8 @@ type Packet struct {
 	Protocol    string       // udp, icmp; "": any
 	Port        uint16       // destination port, with a protocol that has any; 0: not known
 	Established bool         // an answer, or a later packet
+
+	ToHost, ToOther bool // the destination is an address of this host, or surely none; neither: not known
 }
 
 // Unknown is a device that nobody can name beforehand, other than lo. None is called so.
@@ -86,6 +88,17 @@ func device(pattern, name string) answer {
 		return is(strings.HasPrefix(name, prefix))
 	}
 	return is(pattern == name)
+}
+
+// toHost says whether the destination is this host itself.
+func (p Packet) toHost() answer {
+	switch {
+	case p.ToHost:
+		return yes
+	case p.ToOther:
+		return no
+	}
+	return maybe
 }
 
 // local says whether the sender may be this host itself.
