@@ -23,21 +23,24 @@ type explainFlags struct {
 func (c *cli) explain() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain [IP|NODE]",
+		Use:   "explain [IP|IP:PORT|NODE]",
 		Short: "Follow a packet from here, hop by hop, and say which hop is broken",
 		Long: `explain asks the kernel how a packet would travel, policy rules and longer prefixes included, and
 names the first hop that is broken, its cause and the command that mends it. It changes nothing
 and takes no lock. Without --from the packet comes from this node's bridge; a pod is given by its
-address, by NAMESPACE/NAME, or by the beginning of its container id.
+address, by NAMESPACE/NAME, or by the beginning of its container id. With an address from outside a
+packet is followed that comes in from there. IP:PORT, or [IPv6]:PORT, follows the rules that give
+host ports and services another destination.
 
 Exit codes: 0 every hop is fine; 1 one is broken; 2 an error.`,
 		Example: `  podnetctl explain --from default/web-7f9c --probe 10.244.42.9
   podnetctl explain node-42
+  podnetctl explain --from 203.0.113.7 192.0.2.11:8080
   podnetctl explain --all --probe`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runExplain(cmd.Context(), f, args) },
 	}
-	cmd.Flags().StringVar(&f.from, "from", "", "the sender, `POD|IP`: a pod of this node, or an address of it")
+	cmd.Flags().StringVar(&f.from, "from", "", "the sender, `POD|IP`: a pod of this node, an address of it, or one outside")
 	cmd.Flags().BoolVar(&f.probe, "probe", false, "send real packets, and say whether they arrive")
 	cmd.Flags().BoolVar(&f.all, "all", false, "a line for every peer")
 	return cmd
@@ -48,7 +51,7 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	case f.all && len(args) > 0:
 		return fmt.Errorf("--all goes to every peer: leave %s out", args[0])
 	case !f.all && len(args) == 0:
-		return errors.New("say where to: explain IP, explain NODE, or explain --all")
+		return errors.New("say where to: explain IP, explain IP:PORT, explain NODE, or explain --all")
 	}
 	n, err := c.open("explain")
 	if err != nil {
@@ -58,6 +61,9 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	g, err := n.guide(f)
 	if err != nil {
 		return err
+	}
+	if f.all && g.sources[0].Outside {
+		return fmt.Errorf("--all goes from this node to every peer: give --from a pod or an address of it, not %s", f.from)
 	}
 	if f.all {
 		return c.explainAll(ctx, g)
@@ -169,16 +175,41 @@ func (g *guide) way(to string) (*explain.Facts, error) {
 	if f.From.Pod, err = g.sender(from, target); err != nil {
 		return nil, err
 	}
-	if target.Place != explain.Nobody && target.Place != explain.Outside {
-		return f, nil
+	if err := f.Arrive(g.live); err != nil {
+		return nil, err
 	}
-	p, err := explain.FindPod(g.pods, target.Addr.String())
+	f.Translate()
+	if err := g.host(f); err != nil {
+		return nil, err
+	}
+	return f, g.follows(f)
+}
+
+// host finds the pod of this node that the packet is for, if there is one.
+func (g *guide) host(f *explain.Facts) error {
+	if f.To.Place != explain.Nobody && f.To.Place != explain.Outside {
+		return nil
+	}
+	p, err := explain.FindPod(g.pods, f.To.Addr.String())
 	if err != nil {
-		return f, nil // nobody here has it
+		return nil // nobody here has it
 	}
 	f.To.Place, f.To.Node = explain.Here, g.site.Node
-	f.To.Pod, err = explain.Visit(g.live, p, state.Packet{Src: target.Addr, Dst: from.Addr})
-	return f, err
+	f.To.Pod, err = explain.Visit(g.live, p, state.Packet{Src: f.To.Addr, Dst: f.From.Addr})
+	return err
+}
+
+// follows says what cannot be followed of a packet from outside.
+func (g *guide) follows(f *explain.Facts) error {
+	switch {
+	case !f.From.Outside:
+		return nil
+	case g.probe:
+		return fmt.Errorf("%s is not on this host, which cannot send from there: leave --probe out", f.From.Addr)
+	case f.To.Place != explain.Here && f.To.Place != explain.Self:
+		return fmt.Errorf("%s and %s are both not on this node: give a pod of this node, or an address of it with a host port", f.From.Addr, f.To.Addr)
+	}
+	return nil
 }
 
 // sender looks at the pod that sends, nil if the node does.

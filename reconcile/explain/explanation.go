@@ -51,7 +51,7 @@ type Explanation struct {
 // Judge explains the way that the facts show.
 func Judge(f *Facts) Explanation {
 	e := Explanation{
-		APIVersion: schema.APIVersion, Kind: "Explanation", From: f.From.Addr.String(), Pod: f.From.Name, To: f.To.Addr.String(),
+		APIVersion: schema.APIVersion, Kind: "Explanation", From: f.From.Addr.String(), Pod: f.From.Name, To: f.asked(),
 		Hops: []Hop{},
 	}
 	if f.To.Node != nil {
@@ -88,10 +88,17 @@ func (e *Explanation) say(f *Facts, s fault) {
 // hops are the stations between the two ends.
 func (f *Facts) hops() []Hop {
 	var hops []Hop
-	if f.From.Pod != nil {
+	switch {
+	case f.From.Pod != nil:
 		hops = append(hops, f.podHop(f.From.Pod), f.portHop(f.From.Pod))
-	} else {
+	case f.From.Outside:
+		hops = append(hops, f.arrivalHop())
+	default:
 		hops = append(hops, f.bridgeHop())
+	}
+	hops = append(hops, f.translationHops()...)
+	if f.service() { // ICMP to it is nobody's
+		return hops
 	}
 	switch f.To.Place {
 	case Peer:
@@ -113,7 +120,7 @@ func (f *Facts) hops() []Hop {
 
 func (f *Facts) wayBack() (node, command string) {
 	from := ""
-	if f.To.Place == Outside || f.To.Place == Nobody || f.To.Place == Self {
+	if f.To.Place == Outside || f.To.Place == Nobody || f.To.Place == Self || f.From.Outside {
 		return "", ""
 	}
 	to := f.From.Addr

@@ -27,7 +27,9 @@ const (
 type Source struct {
 	Addr netip.Addr
 	Name string    // of the pod, for a person
-	Pod  *PodFacts // nil: the node itself
+	Pod  *PodFacts // nil: the node itself, or somebody outside of it
+
+	Outside bool // it is no address of this node or its pods
 }
 
 // Target is where it should go.
@@ -37,6 +39,7 @@ type Target struct {
 	Node    *schema.Node // whose podCIDR has it; nil: nobody's
 	Gateway bool         // it is the first host address of the node's podCIDR, the bridge's
 	Pod     *PodFacts    // Here
+	Port    uint16       // 0: none in particular
 }
 
 // Prefix is the podCIDR that the destination is in.
@@ -73,6 +76,11 @@ type Facts struct {
 	Underlay state.Routing    // to the peer
 	Beyond   state.Resolution // of the next hop on the underlay
 	Probe    *Probe           // nil: nothing was sent
+
+	Arrival  state.Routing  // the way back to a sender from outside: by its device it comes in
+	Protocol string         // of the port
+	Asked    netip.AddrPort // the destination before it was translated; invalid: it is To
+	By       string         // the rule that translates it
 
 	Masquerade netip.Addr // with which pods' packets leave the cluster; invalid: unknown
 	Connected  bool       // table main has the route to the subnet of this host's that the peer is in

@@ -27,22 +27,33 @@ func (f *Facts) firewallHop() Hop {
 }
 
 func (f *Facts) mainHook() string {
-	if f.From.Pod == nil {
+	if f.in() == "" {
 		return "OUTPUT"
 	}
 	return "FORWARD"
 }
 
+// in is the device by which the packet comes to this host; "": the host makes it.
+func (f *Facts) in() string {
+	switch {
+	case f.From.Pod != nil:
+		return f.Bridge.Name
+	case f.From.Outside:
+		return f.Arrival.Device
+	}
+	return ""
+}
+
 // there is the way of the packet out of the given device.
 func (f *Facts) there(device string) []pass {
-	p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device}
+	p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device, Protocol: f.Protocol, Port: f.To.Port}
 	post := pass{filter.Postrouting, p, false, false}
-	if f.From.Pod == nil {
+	if f.in() == "" {
 		return []pass{{filter.Output, p, false, false}, post}
 	}
 	pre := p
-	pre.In, pre.Out = f.Bridge.Name, ""
-	p.In = f.Bridge.Name
+	pre.In, pre.Out = f.in(), ""
+	p.In = f.in()
 	return []pass{{filter.Prerouting, pre, false, false}, {filter.Forward, p, false, false}, post}
 }
 
@@ -50,10 +61,10 @@ func (f *Facts) there(device string) []pass {
 func (f *Facts) back(device string) []pass {
 	p := filter.Packet{Src: f.To.Addr, Dst: f.From.Addr, In: device, Established: true}
 	pre := pass{filter.Prerouting, p, false, true}
-	if f.From.Pod == nil {
+	if f.in() == "" {
 		return []pass{pre, {filter.Input, p, false, true}}
 	}
-	p.Out = f.Bridge.Name
+	p.Out = f.in()
 	return []pass{pre, {filter.Forward, p, false, true}}
 }
 

@@ -12,7 +12,10 @@ import (
 // localHops are behind the bridge, for a pod of this node.
 func (f *Facts) localHops() []Hop {
 	var hops []Hop
-	if f.From.Pod == nil {
+	switch {
+	case f.From.Outside:
+		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD", append(f.there(f.Bridge.Name), f.back(f.Bridge.Name)...)))
+	case f.From.Pod == nil:
 		hops = append(hops, f.localRoute())
 	}
 	if f.From.Pod != nil && f.Bridged {
@@ -51,8 +54,8 @@ func (f *Facts) localRoute() Hop {
 // selfHop: the packet ends on this host.
 func (f *Facts) selfHop() Hop {
 	h := Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}
-	in := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name}
-	if f.From.Pod == nil {
+	in := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: true}
+	if f.in() == "" {
 		return h
 	}
 	return f.judge(h, h.Detail, []pass{{filter.Prerouting, in, false, false}, {filter.Input, in, false, false}})

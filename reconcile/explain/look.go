@@ -52,9 +52,7 @@ func Look(n *state.Node, ways []*Facts) error {
 	packets := make([]state.Packet, len(ways))
 	for i, f := range ways {
 		packets[i] = state.Packet{Src: f.From.Addr, Dst: f.To.Addr}
-		if f.From.Pod != nil {
-			packets[i].In = f.Bridge.Name
-		}
+		packets[i].In = f.in()
 	}
 	routes, err := n.Routings(packets)
 	if err != nil {

@@ -70,9 +70,16 @@ func (s *Site) Targets(text string) ([]Target, error) {
 		}
 		return []Target{s.place(a.Unmap())}, nil
 	}
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		targets, err := s.Targets(both.Addr().String())
+		for i := range targets {
+			targets[i].Port = both.Port()
+		}
+		return targets, err
+	}
 	n := s.Topology.Node(text)
 	if n == nil {
-		return nil, fmt.Errorf("%s is neither an address nor a node of %s", text, s.Topology.File)
+		return nil, fmt.Errorf("%s is neither an address, with or without a port, nor a node of %s", text, s.Topology.File)
 	}
 	if len(n.PodCIDRs) == 0 {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so it has no pods (podnetctl allocate %s)", text, text)
@@ -149,6 +156,9 @@ func (s *Site) Sources(from string, pods []state.Pod) ([]Source, *state.Pod, err
 		return out, nil, nil
 	}
 	p, err := FindPod(pods, from)
+	if a, bad := netip.ParseAddr(from); err != nil && bad == nil && slices.Contains([]Place{Outside, PeerHost}, s.place(a).Place) {
+		return []Source{{Addr: a.Unmap(), Outside: true}}, nil, nil
+	}
 	if err != nil {
 		return nil, nil, s.elsewhere(from, err)
 	}
