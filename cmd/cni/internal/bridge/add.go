@@ -129,7 +129,7 @@ func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns
 	}
 	if c.MACSpoofChk {
 		undo.push(func() error { return forgetGuard(req, c) })
-		if err := spoof.Guard(req.Network, v.name, v.peerMAC); err != nil {
+		if err := spoof.Guard(req.ContainerID, req.IfName, v.name, v.peerMAC); err != nil {
 			return nil, err
 		}
 	}

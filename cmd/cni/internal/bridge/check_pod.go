@@ -81,7 +81,7 @@ func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *
 	}
 	port, err := portOf(req, h, br, pod, inside)
 	if err == nil && port != nil && c.MACSpoofChk {
-		guarded, err := spoof.Guarded(req.Network, port.Name, inside.MAC)
+		guarded, err := spoof.Guarded(req.ContainerID, req.IfName, port.Name, inside.MAC)
 		if err != nil {
 			return err
 		}

@@ -61,7 +61,7 @@ func forgetGuard(req *protocol.Request, c *config) error {
 	if !c.MACSpoofChk && c.Podnet != nil {
 		return nil
 	}
-	return spoof.Release(req.Network, func(port string) bool { return port == vethName(req) })
+	return spoof.Release(req.ContainerID, req.IfName)
 }
 
 // forgetNeighbours removes the entries that neighbours made: those of the addresses that are leased, and those of the result's that

@@ -44,8 +44,7 @@ func gc(req *protocol.Request) error {
 	if err := collectVeths(req, h, leases, valid); err != nil {
 		return err
 	}
-	keep := hostEnds(req, valid)
-	if err := spoof.Release(req.Network, func(port string) bool { return !keep[port] }); err != nil {
+	if err := collectGuards(req, h, leases, valid); err != nil {
 		return err
 	}
 	if err := collectAddresses(req, c, valid); err != nil {
@@ -54,13 +53,25 @@ func gc(req *protocol.Request) error {
 	return masquerade.Collect(req.Network, valid)
 }
 
-// hostEnds are the names of the valid attachments' host veths.
-func hostEnds(req *protocol.Request, valid protocol.Attachments) map[string]bool {
-	names := map[string]bool{}
-	for a := range valid {
-		names[device.VethName(req.Network, a.ContainerID, a.IfName)] = true
+// collectGuards removes the rules of macspoofchk that are there for ports which have gone, or for pods that have a lease of this network
+// and are not valid: the rules do not name the network.
+func collectGuards(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
+	invalid := map[string]bool{}
+	for _, l := range leases {
+		invalid[l.Owner.ContainerID+"-"+l.Owner.IfName] = !valid.Has(l.Owner.ContainerID, l.Owner.IfName)
 	}
-	return names
+	var failed error
+	err := spoof.Collect(func(port, name string) bool {
+		if invalid[name] {
+			return true
+		}
+		_, err := h.LinkByName(port)
+		if err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+			failed = errors.Join(failed, err)
+		}
+		return errors.Is(err, rtnl.ErrNoLink)
+	})
+	return errors.Join(err, failed)
 }
 
 // leasesOf are the leases of the network, if they are kept by host-local.

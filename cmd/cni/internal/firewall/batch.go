@@ -26,6 +26,9 @@ func (b *Batch) add(kind, flags uint16, family Family, body attrs, format string
 // Empty says that there is nothing to commit.
 func (b *Batch) Empty() bool { return len(b.changes) == 0 }
 
+// Join adds the changes of another batch behind these.
+func (b *Batch) Join(o *Batch) { b.changes = append(b.changes, o.changes...) }
+
 // AddElement adds an element. One with the same key fails the batch: EEXIST.
 func (b *Batch) AddElement(s Set, e Element) {
 	b.add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, s.Family, s.list(e, true), "add an element of %s to %s", e.Comment, s.Name)
@@ -58,7 +61,10 @@ func (s Set) list(e Element, whole bool) attrs {
 
 // AddRule adds a rule at the end of a chain. Its comment is for all to read, its tag for podnet alone.
 func (b *Batch) AddRule(c Chain, x *Expressions, comment, tag string) {
-	user := userData(udComment, comment)
+	var user []byte
+	if comment != "" {
+		user = userData(udComment, comment)
+	}
 	if tag != "" {
 		user = append(user, userData(udTag, tag)...)
 	}
@@ -76,10 +82,8 @@ func (b *Batch) DeleteRule(family Family, table string, r Rule) {
 
 // DeleteChain deletes a chain with its rules. Rules that lead to it have to go before, or it fails the batch: EBUSY.
 func (b *Batch) DeleteChain(c Chain) {
-	var rules, chain attrs
-	rules.string(unix.NFTA_RULE_TABLE, c.Table)
-	rules.string(unix.NFTA_RULE_CHAIN, c.Name)
-	b.add(unix.NFT_MSG_DELRULE, 0, c.Family, rules, "empty chain %s", c.Name)
+	b.emptyChain(c)
+	var chain attrs
 	chain.string(unix.NFTA_CHAIN_TABLE, c.Table)
 	chain.string(unix.NFTA_CHAIN_NAME, c.Name)
 	b.add(unix.NFT_MSG_DELCHAIN, 0, c.Family, chain, "delete chain %s", c.Name)

@@ -17,6 +17,7 @@ type Match struct {
 	Port        uint16         // that a packet is sent to
 	Original    uint16         // the port that the connection was opened to
 	Interface   string         // that a packet comes in by
+	Sender      [6]byte        // the Ethernet address that a frame comes from
 	To          netip.AddrPort // of a rule that translates the destination
 }
 
@@ -72,6 +73,8 @@ func (m *Match) compare(o operand, value []byte) {
 		m.Original = binary.BigEndian.Uint16(value)
 	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && o.offset == destinationPort && len(value) == 2:
 		m.Port = binary.BigEndian.Uint16(value)
+	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_LL_HEADER && o.offset == senderOffset && len(value) == len(m.Sender):
+		m.Sender = [6]byte(value)
 	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_NETWORK_HEADER:
 		for size, at := range addressOffsets {
 			switch o.offset {
@@ -88,7 +91,10 @@ func (m *Match) compare(o operand, value []byte) {
 const registers = 32
 
 // Where headers have what rules compare.
-const destinationPort = 2
+const (
+	destinationPort = 2
+	senderOffset    = 6
+)
 
 // addressOffsets are by the size of an address; no two of them are the same.
 var addressOffsets = map[int]struct{ source, destination uint32 }{4: {12, 16}, 16: {8, 24}}

@@ -133,40 +133,6 @@ func (x *Expressions) extension(kind, name string, info []byte) *Expressions {
 	return x.add(kind, data)
 }
 
-// Accept ends the way of a packet through the chains of its hook.
-func (x *Expressions) Accept() *Expressions { return x.verdict(verdictAccept, "") }
-
-// JumpTo goes on in another chain, and comes back.
-func (x *Expressions) JumpTo(chain string) *Expressions { return x.verdict(verdictJump, chain) }
-
-// Verdicts of the kernel's.
-const (
-	verdictAccept = 1
-	verdictJump   = 0xfffffffd // NFT_JUMP, which is -3
-)
-
-func (x *Expressions) verdict(code uint32, chain string) *Expressions {
-	data := numbers(unix.NFTA_VERDICT_CODE, code)
-	if chain != "" {
-		data.string(unix.NFTA_VERDICT_CHAIN, chain)
-	}
-	var v attrs
-	v.nest(unix.NFTA_DATA_VERDICT, data)
-	x.immediate(unix.NFT_REG_VERDICT, v)
-	return x
-}
-
-// AddChain makes a chain, or empties the one that is there.
-func (b *Batch) AddChain(c Chain) {
-	var chain, rules attrs
-	chain.string(unix.NFTA_CHAIN_TABLE, c.Table)
-	chain.string(unix.NFTA_CHAIN_NAME, c.Name)
-	b.add(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, c.Family, chain, "make chain %s", c.Name)
-	rules.string(unix.NFTA_RULE_TABLE, c.Table)
-	rules.string(unix.NFTA_RULE_CHAIN, c.Name)
-	b.add(unix.NFT_MSG_DELRULE, 0, c.Family, rules, "empty chain %s", c.Name)
-}
-
 // addRule adds a rule at the end of a chain.
 func (b *Batch) addRule(c Chain, x *Expressions, user []byte, what string) {
 	var body attrs

@@ -22,15 +22,17 @@ const (
 
 var checks = firewall.Chain{Family: firewall.Inet, Table: table, Name: "masq_checks"}
 
-// skeleton is what all pods share.
-const skeleton = `add table inet cni_plugins_masquerade
-add chain inet cni_plugins_masquerade masq_checks
-add chain inet cni_plugins_masquerade postrouting { type nat hook postrouting priority 100; }
-flush chain inet cni_plugins_masquerade postrouting
-add rule inet cni_plugins_masquerade postrouting ip daddr 224.0.0.0/4 return
-add rule inet cni_plugins_masquerade postrouting ip6 daddr ff00::/8 return
-add rule inet cni_plugins_masquerade postrouting goto masq_checks
-`
+// skeleton makes what all pods share.
+func skeleton(b *firewall.Batch) {
+	post := firewall.Chain{Family: firewall.Inet, Table: table, Name: hook}
+	b.AddTable(firewall.Inet, table)
+	b.KeepChain(checks)
+	b.AddBaseChain(post, firewall.SNAT)
+	for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
+		b.AddRule(post, new(firewall.Expressions).Family(f).Destination(multicast(f)).Return(), "", "")
+	}
+	b.AddRule(post, new(firewall.Expressions).GoTo(checks.Name), "", "")
+}
 
 // digest begins the comments of a network's rules, and follows of a pod's.
 func digest(text string) string {
@@ -56,8 +58,10 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole := slices.ContainsFunc(post, func(r firewall.Rule) bool { return r.Jump == checks.Name })
 	var batch firewall.Batch
+	if !slices.ContainsFunc(post, func(r firewall.Rule) bool { return r.Jump == checks.Name }) {
+		skeleton(&batch)
+	}
 	for _, a := range addrs {
 		there := func(r firewall.Rule) bool { return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a) }
 		if slices.ContainsFunc(rules, there) {
@@ -66,17 +70,15 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 		x := new(firewall.Expressions).Family(family(a)).Source(single(a)).NotDestination(a.Masked())
 		batch.AddRule(checks, x.Masquerade(), ruleComment(p), "")
 	}
-	if whole && batch.Empty() {
-		return nil, nil
+	return n.commit(batch), nil
+}
+
+// commit is what makes a batch true; nil for an empty one.
+func (n nftables) commit(b firewall.Batch) change {
+	if b.Empty() {
+		return nil
 	}
-	return func() error {
-		if !whole {
-			if err := firewall.Script(skeleton); err != nil {
-				return err
-			}
-		}
-		return n.conn.Commit(&batch)
-	}, nil
+	return func() error { return n.conn.Commit(&b) }
 }
 
 func (n nftables) removal(p Pod, _ func(netip.Addr) (bool, error)) (change, error) {
@@ -109,12 +111,9 @@ func (n nftables) remove(match func(comment string) bool) (change, error) {
 			left++
 		}
 	}
-	if batch.Empty() {
-		return nil, nil
-	}
-	if left == 0 {
+	if left == 0 && !batch.Empty() {
 		batch = firewall.Batch{}
 		batch.DeleteTable(firewall.Inet, table)
 	}
-	return func() error { return n.conn.Commit(&batch) }, nil
+	return n.commit(batch), nil
 }

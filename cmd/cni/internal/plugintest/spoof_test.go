@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/test/lab"
 )
 
 // With macspoofchk a pod can send from its own MAC address only, and nothing is left of that after it.
@@ -26,12 +26,12 @@ func TestMACSpoofCheck(t *testing.T) {
 		t.Errorf("CHECK with another's MAC: %v", err)
 	}
 
-	table := strings.Fields(h.Sh("nft list tables bridge"))[2]
+	guard := "cni-br-iface-" + a.ID + "-eth0"
 	result = h.must(on(a, conf).with("ADD"))
 	if err := h.check(on(a, conf), result); err != nil {
 		t.Error(err)
 	}
-	h.Must("nft", "delete element bridge "+table+" ports { "+device.VethName("net", a.ID, "eth0")+" }")
+	h.Must("nft", "flush chain bridge nat "+guard)
 	wantFault(t, h.check(on(a, conf), result), 103, "macspoofchk lets it send from any address")
 	result = h.must(on(a, conf).with("ADD"))
 
@@ -49,7 +49,7 @@ func TestMACSpoofCheck(t *testing.T) {
 		t.Errorf("CHECK with a MAC that is not let pass: %v", err)
 	}
 	h.must(on(a, conf).with("DEL"))
-	if rules := h.Sh("nft list ruleset"); strings.Count(rules, "veth") != 2 {
+	if rules := h.Sh("nft list ruleset"); strings.Count(rules, "veth") != 1 {
 		t.Errorf("with one pod: %s", rules)
 	}
 	h.gc(conf, validKey(b))
@@ -64,7 +64,43 @@ func TestMACSpoofCheck(t *testing.T) {
 	h.must(on(a, h.conf(`"isGateway":true`, ranges4)).with("DEL"))
 	same(t, "rules after a DEL without macspoofchk", h.Sh("nft list ruleset"), "")
 	h.must(on(a, conf).with("ADD"))
-	h.Must("nft", "flush table bridge "+table+"; delete chain bridge "+table+" prerouting")
+	h.Must("nft", "flush table bridge nat; delete chain bridge nat PREROUTING")
 	h.must(on(a, conf).with("DEL"))
 	same(t, "rules after a DEL without its chain", h.Sh("nft list ruleset"), "")
+}
+
+// Either plugin removes the rules that the other has made, and passes its pods in CHECK. What somebody else has in the table stays.
+func TestMACSpoofCheckOfTheReference(t *testing.T) {
+	theirs, ours := reference(t), lab.Program("cni")
+	h := newHost(t)
+	h.Must("nft", "add table bridge nat; add chain bridge nat THEIRS")
+	before := h.Sh("nft list ruleset")
+	conf := h.conf(`"isGateway":true,"macspoofchk":true`, ranges4)
+	for _, path := range [][2]string{{theirs, ours}, {ours, theirs}} {
+		a := h.NewPod("a" + path[0][len(path[0])-3:])
+		by := func(path string) call { c := on(a, conf); c.path = path; return c }
+		result := h.must(by(path[0]).with("ADD"))
+		if err := h.check(by(ours), result); err != nil {
+			t.Error(err)
+		}
+		if err := a.Ping("10.1.0.1"); err != nil {
+			t.Error(err)
+		}
+		h.must(by(path[1]).with("DEL"))
+		if rules := h.Sh("nft list ruleset"); strings.Contains(rules, a.ID) {
+			t.Errorf("rules after a DEL by the other: %s", rules)
+		}
+	}
+	b := h.NewPod("b")
+	c := on(b, conf)
+	c.path = theirs
+	h.must(c.with("ADD"))
+	h.gc(conf, validKey(b))
+	if rules := h.Sh("nft list ruleset"); !strings.Contains(rules, b.ID) {
+		t.Errorf("rules after a GC of nothing: %s", rules)
+	}
+	h.gc(conf, `"cni.dev/valid-attachments":[]`)
+	if rules := h.Sh("nft list ruleset"); strings.Contains(rules, b.ID) || !strings.Contains(rules, "THEIRS") {
+		t.Errorf("rules after a GC: %s, before %s", rules, before)
+	}
 }

@@ -28,7 +28,7 @@ type backends struct {
 }
 
 func newBackends(conn *firewall.Conn) *backends {
-	return &backends{conn, newIPTables(conn), &nftables{conn}}
+	return &backends{conn, newIPTables(conn), newNFTables(conn)}
 }
 
 func (b *backends) named(name string) backend {

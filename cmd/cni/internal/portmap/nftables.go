@@ -9,10 +9,17 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 )
 
-// nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed only for the skeleton, when that
-// is not there, and for conditions, which are in its language. Each rule says, in a tag that nft does not show, whose it is besides
+// nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed only for conditions,
+// which are in its language. Each rule says, in a tag that nft does not show, whose it is besides
 // the container's.
-type nftables struct{ conn *firewall.Conn }
+type nftables struct {
+	conn *firewall.Conn
+	read map[firewall.Family][]firewall.Rule // until something is written
+}
+
+func newNFTables(conn *firewall.Conn) *nftables {
+	return &nftables{conn, map[firewall.Family][]firewall.Rule{}}
+}
 
 func familyOf(ipv6 bool) firewall.Family {
 	if ipv6 {
@@ -22,7 +29,21 @@ func familyOf(ipv6 bool) firewall.Family {
 }
 
 func (n *nftables) rules(f firewall.Family) ([]firewall.Rule, error) {
-	return n.conn.Rules(firewall.Chain{Family: f, Table: table})
+	rules, there := n.read[f]
+	if there {
+		return rules, nil
+	}
+	rules, err := n.conn.Rules(firewall.Chain{Family: f, Table: table})
+	if err == nil {
+		n.read[f] = rules
+	}
+	return rules, err
+}
+
+// commit makes a batch true.
+func (n *nftables) commit(b *firewall.Batch) error {
+	clear(n.read)
+	return n.conn.Commit(b)
 }
 
 // pods are the rules among these that are pods'.
@@ -67,7 +88,7 @@ func (n *nftables) holdings(ports map[uint16]bool) ([]holding, error) {
 
 func (n *nftables) add(a *attachment) error {
 	script := ""
-	var batch firewall.Batch
+	var shared, batch firewall.Batch
 	for _, ipv6 := range families {
 		f, forwards := familyOf(ipv6), a.family(ipv6)
 		if len(forwards) == 0 {
@@ -82,18 +103,23 @@ func (n *nftables) add(a *attachment) error {
 			return err
 		}
 		if missing != "" {
-			script += skeletonFor(f)
+			skeleton(&shared, f)
 		}
 		conditions := a.conditions[ipv6]
 		script += conditional(a, forwards, conditions)
 		addRules(&batch, a, forwards, len(conditions) == 0)
 	}
-	if script != "" {
-		if err := firewall.Script(script); err != nil {
-			return err
-		}
+	if script == "" {
+		shared.Join(&batch)
+		return n.commit(&shared)
 	}
-	return n.conn.Commit(&batch)
+	if err := n.commit(&shared); err != nil {
+		return err
+	}
+	if err := firewall.Script(script); err != nil {
+		return err
+	}
+	return n.commit(&batch)
 }
 
 // addRules adds the rules of one family: last those that lead to the pod, unless conditions are in front of these. A connection to the
@@ -228,7 +254,7 @@ func (n *nftables) removal(w whose) (*removal, error) {
 			}
 		}
 		if !batch.Empty() {
-			r.parts = append(r.parts, func() error { return n.conn.Commit(&batch) })
+			r.parts = append(r.parts, func() error { return n.commit(&batch) })
 		}
 	}
 	return r, nil

@@ -2,7 +2,6 @@ package portmap
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 )
@@ -20,28 +19,28 @@ const (
 // podChains are those whose rules are pods'. A rule's comment is the container that it is for.
 var podChains = []string{portsChain, formerChain, snatChain}
 
-// skeleton are the rules that all pods share; [F] is the family. Only the first packet of a connection to an address of the host
-// comes to the pods' rules. Rules that the reference plugin has put in front of the jumps, as conditions, go where jumps are missing.
-const skeleton = `add table [F] cni_hostport
-add chain [F] cni_hostport hostports
-add chain [F] cni_hostport hostip_hostports
-add chain [F] cni_hostport hostports_all
-add chain [F] cni_hostport prerouting { type nat hook prerouting priority -100; }
-add chain [F] cni_hostport output { type nat hook output priority -100; }
-add chain [F] cni_hostport masquerading { type nat hook postrouting priority 100; }
-flush chain [F] cni_hostport hostports_all
-flush chain [F] cni_hostport prerouting
-flush chain [F] cni_hostport output
-add rule [F] cni_hostport hostports_all jump hostip_hostports
-add rule [F] cni_hostport hostports_all jump hostports
-add rule [F] cni_hostport prerouting fib daddr type local jump hostports_all
-add rule [F] cni_hostport output fib daddr type local jump hostports_all
-`
-
 // jumps are those of the skeleton, by chain.
 var jumps = []struct{ from, to string }{{"prerouting", allChain}, {"output", allChain}, {allChain, formerChain}, {allChain, portsChain}}
 
-func skeletonFor(f firewall.Family) string { return strings.ReplaceAll(skeleton, "[F]", nftFamily(f)) }
+// skeleton makes what all pods share. Only the first packet of a connection to an address of the host comes to the pods' rules.
+func skeleton(b *firewall.Batch, f firewall.Family) {
+	chain := func(name string) firewall.Chain { return firewall.Chain{Family: f, Table: table, Name: name} }
+	b.AddTable(f, table)
+	for _, name := range []string{portsChain, formerChain} {
+		b.KeepChain(chain(name))
+	}
+	b.AddChain(chain(allChain))
+	b.AddBaseChain(chain("prerouting"), firewall.DNAT)
+	b.AddBaseChain(chain("output"), firewall.OutputNAT)
+	b.KeepBaseChain(chain(snatChain), firewall.SNAT)
+	for _, j := range jumps {
+		x := new(firewall.Expressions)
+		if j.to == allChain {
+			x.Local()
+		}
+		b.AddRule(chain(j.from), x.JumpTo(j.to), "", "")
+	}
+}
 
 func nftFamily(f firewall.Family) string {
 	if f == firewall.IPv6 {

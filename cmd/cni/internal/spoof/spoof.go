@@ -1,83 +1,156 @@
-// Package spoof keeps pods from sending with another MAC address than their own. Each network has a table of nftables in the
-// bridge family with one rule for all of its pods, and two sets: the ports that are checked, and the addresses that each may
-// send from. A pod more is two elements more, which takes one netlink message and no program.
+// Package spoof keeps pods from sending with another MAC address than their own. The rules are the reference plugin's, so that either
+// plugin removes what the other has made: a chain for each pod's port, and one for its address. They are written over netlink, all of a
+// pod's at once.
 package spoof
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
 const (
 	lockTimeout = 10 * time.Second
-	nameBytes   = 16 // of an interface's name in a set
+	table       = "nat"
+	chainPrefix = "cni-br-iface-"
+	comments    = "macspoofchk-"
 )
 
-// tables names what a network has.
-type tables struct {
-	name        string
-	ports, pods firewall.Set
-	chain       firewall.Chain
+var prerouting = firewall.Chain{Family: firewall.Bridge, Table: table, Name: "PREROUTING"}
+
+// guard names what one interface of a container has.
+type guard struct {
+	port, mac firewall.Chain
+	comment   string
 }
 
-func tablesOf(network string) tables {
-	sum := sha256.Sum256([]byte(network))
-	name := "cni-spoof-" + hex.EncodeToString(sum[:])[:16]
-	return tables{
-		name:  name,
-		ports: firewall.Set{Family: firewall.Bridge, Table: name, Name: "ports"},
-		pods:  firewall.Set{Family: firewall.Bridge, Table: name, Name: "pods"},
-		chain: firewall.Chain{Family: firewall.Bridge, Table: name, Name: "prerouting"},
+// longName is from where on a name would be too long for a chain.
+const longName = 200
+
+func guardOf(containerID, ifname string) guard {
+	name := containerID + "-" + ifname
+	if len(name) > longName {
+		sum := sha256.Sum256([]byte(name))
+		name = hex.EncodeToString(sum[:])
 	}
+	return guardNamed(name)
 }
 
-// create makes the table as nft reads it, all of it or none of it.
-func (t tables) create() error {
-	return firewall.Script(fmt.Sprintf(`add table bridge %[1]s
-add set bridge %[1]s ports { type ifname; }
-add set bridge %[1]s pods { type ifname . ether_addr; }
-add chain bridge %[1]s prerouting { type filter hook prerouting priority -300; }
-flush chain bridge %[1]s prerouting
-add rule bridge %[1]s prerouting iifname @ports iifname . ether saddr != @pods drop
-`, t.name))
+func guardNamed(name string) guard {
+	const commentLimit = 127
+	chain := func(name string) firewall.Chain {
+		return firewall.Chain{Family: firewall.Bridge, Table: table, Name: name}
+	}
+	comment := comments + name
+	return guard{chain(chainPrefix + name), chain(chainPrefix + name + "-mac"), comment[:min(len(comment), commentLimit)]}
 }
 
-// Guard lets a port of the network send from one address only, whatever it was allowed before.
-func Guard(network, port string, mac net.HardwareAddr) error {
-	t := tablesOf(network)
+// Guard lets a port send from one address only, whatever it was allowed before.
+func Guard(containerID, ifname, port string, mac net.HardwareAddr) error {
+	g := guardOf(containerID, ifname)
 	return locked(func(c *firewall.Conn) error {
-		rules, err := c.Rules(t.chain)
+		rules, err := c.Rules(prerouting)
 		if err != nil {
 			return err
 		}
-		if len(rules) != 1 {
-			if err := t.create(); err != nil {
-				return err
+		var b firewall.Batch
+		b.AddTable(firewall.Bridge, table)
+		b.KeepBaseChain(prerouting, firewall.BridgeDNAT)
+		for _, r := range rules {
+			if r.Jump == g.port.Name {
+				b.DeleteRule(firewall.Bridge, table, r)
 			}
 		}
-		var b firewall.Batch
-		if _, err := t.drop(c, &b, func(name string) bool { return name == port }); err != nil {
-			return err
-		}
-		b.AddElement(t.ports, firewall.Element{Key: portKey(port)})
-		b.AddElement(t.pods, firewall.Element{Key: podKey(port, mac)})
+		b.AddChain(g.port)
+		b.AddChain(g.mac)
+		b.AddRule(prerouting, new(firewall.Expressions).Interface(port).JumpTo(g.port.Name), g.comment, "")
+		b.AddRule(g.port, new(firewall.Expressions).JumpTo(g.mac.Name), g.comment, "")
+		b.AddRule(g.mac, new(firewall.Expressions).Sender([6]byte(mac)).Return(), g.comment, "")
+		b.AddRule(g.mac, new(firewall.Expressions).Drop(), g.comment, "")
 		return c.Commit(&b)
 	})
 }
 
-// Release forgets the network's ports that gone says; the last one takes the table along.
-func Release(network string, gone func(port string) bool) error {
-	t := tablesOf(network)
+// Guarded reports whether the port is checked, and may send from this address and from no other.
+func Guarded(containerID, ifname, port string, mac net.HardwareAddr) (bool, error) {
+	c, err := firewall.Dial()
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	g := guardOf(containerID, ifname)
+	jumps, err := c.Rules(prerouting)
+	if err != nil {
+		return false, err
+	}
+	inPort, err := c.Rules(g.port)
+	if err != nil {
+		return false, err
+	}
+	inMAC, err := c.Rules(g.mac)
+	if err != nil {
+		return false, err
+	}
+	led := false
+	for _, r := range jumps {
+		led = led || r.Jump == g.port.Name && r.Interface == port
+	}
+	return led && len(inPort) == 1 && inPort[0].Jump == g.mac.Name && len(inMAC) == 2 && inMAC[0].Sender == [6]byte(mac), nil
+}
+
+// Release removes what an interface of a container has.
+func Release(containerID, ifname string) error {
+	g := guardOf(containerID, ifname)
+	return remove(func(c *firewall.Conn) ([]guard, error) {
+		for _, chain := range []firewall.Chain{g.port, g.mac} {
+			there, err := c.HasChain(chain)
+			if err != nil || there {
+				return []guard{g}, unsupported(err)
+			}
+		}
+		return nil, nil
+	})
+}
+
+// Collect removes what ports have that gone says are gone. The rest of a chain's name is the container and its interface.
+func Collect(gone func(port, name string) bool) error {
+	return remove(func(c *firewall.Conn) (dead []guard, err error) {
+		jumps, err := c.Rules(prerouting)
+		for _, r := range jumps {
+			if name, ok := nameOf(r); ok && gone(r.Interface, name) {
+				dead = append(dead, guardNamed(name))
+			}
+		}
+		return dead, unsupported(err)
+	})
+}
+
+// nameOf is the rest of the name of the chain that a rule of ours or the reference plugin's leads to.
+func nameOf(r firewall.Rule) (name string, ok bool) {
+	if len(r.Jump) <= len(chainPrefix) || r.Jump[:len(chainPrefix)] != chainPrefix || r.Interface == "" {
+		return "", false
+	}
+	return r.Jump[len(chainPrefix):], true
+}
+
+// unsupported drops the error of a kernel without the bridge family, which has nothing of it.
+func unsupported(err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return err
+}
+
+// remove removes guards, and the table with the last rule in it. Where there are none it waits for nobody.
+func remove(find func(*firewall.Conn) ([]guard, error)) error {
 	c, err := firewall.Dial()
 	if firewall.Absent(err) {
 		return nil
@@ -86,85 +159,57 @@ func Release(network string, gone func(port string) bool) error {
 		return err
 	}
 	defer c.Close()
-	if there, err := t.there(c); err != nil || !there { // without waiting for those who hold the lock
+	if dead, err := find(c); err != nil || len(dead) == 0 {
 		return err
 	}
 	return locked(func(c *firewall.Conn) error {
-		if there, err := t.there(c); err != nil || !there {
+		dead, err := find(c)
+		if err != nil || len(dead) == 0 {
+			return err
+		}
+		jumps, err := c.Rules(prerouting)
+		if err != nil {
 			return err
 		}
 		var b firewall.Batch
-		left, err := t.drop(c, &b, gone)
-		if err != nil {
+		left := len(jumps)
+		for _, g := range dead {
+			for _, r := range jumps {
+				if r.Jump == g.port.Name {
+					b.DeleteRule(firewall.Bridge, table, r)
+					left--
+				}
+			}
+			for _, chain := range []firewall.Chain{g.port, g.mac} {
+				if there, err := c.HasChain(chain); err != nil {
+					return err
+				} else if there {
+					b.DeleteChain(chain)
+				}
+			}
+		}
+		if err := c.Commit(&b); err != nil || left > 0 {
 			return err
 		}
-		if left == 0 {
-			b = firewall.Batch{}
-			b.DeleteTable(firewall.Bridge, t.name)
+		var rest firewall.Batch
+		rest.KeepBaseChain(prerouting, firewall.BridgeDNAT) // somebody may have deleted it
+		rest.DeleteEmpty(prerouting)
+		if err := c.Commit(&rest); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
+			return err
 		}
-		return c.Commit(&b)
+		return nil
 	})
 }
 
-func (t tables) there(c *firewall.Conn) (bool, error) {
-	there, err := c.HasTable(firewall.Bridge, t.name)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EINVAL) {
-		return false, nil // a kernel without the bridge family has nothing of it
-	}
-	return there, err
-}
-
-// Guarded says whether the port is checked, and may send from this address and from no other.
-func Guarded(network, port string, mac net.HardwareAddr) (bool, error) {
-	c, err := firewall.Dial()
-	if err != nil {
-		return false, err
-	}
-	defer c.Close()
-	t := tablesOf(network)
-	rules, err := c.Rules(t.chain)
-	if err != nil || len(rules) != 1 {
-		return false, err
-	}
-	ports, err := c.Elements(t.ports)
-	if err != nil || !slices.ContainsFunc(ports, func(e firewall.Element) bool { return bytes.Equal(e.Key, portKey(port)) }) {
-		return false, err
-	}
-	pods, err := c.Elements(t.pods)
-	pods = slices.DeleteFunc(pods, func(e firewall.Element) bool { return !bytes.HasPrefix(e.Key, portKey(port)) })
-	return len(pods) == 1 && bytes.Equal(pods[0].Key, podKey(port, mac)), err
-}
-
-// drop deletes the elements of ports that match, and says how many others are left.
-func (t tables) drop(c *firewall.Conn, b *firewall.Batch, match func(string) bool) (left int, err error) {
-	for _, set := range []firewall.Set{t.ports, t.pods} {
-		elements, err := c.Elements(set)
-		if err != nil {
-			return 0, err
-		}
-		for _, e := range elements {
-			if len(e.Key) >= nameBytes && match(string(bytes.TrimRight(e.Key[:nameBytes], "\x00"))) {
-				b.DeleteElement(set, e)
-			} else {
-				left++
-			}
-		}
-	}
-	return left, nil
-}
-
-func portKey(port string) []byte { return append([]byte(port), make([]byte, nameBytes-len(port))...) }
-
-// podKey pads the address to four bytes, as the kernel does with each field of a concatenation.
-func podKey(port string, mac net.HardwareAddr) []byte {
-	return append(append(portKey(port), mac...), 0, 0)
-}
-
 func locked(f func(*firewall.Conn) error) error {
-	return firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+	err := firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
 		if err := f(c); err != nil {
 			return fmt.Errorf("macspoofchk: %w", err)
 		}
 		return nil
 	})
+	if errors.Is(err, firewall.ErrLocked) {
+		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
+	}
+	return err
 }
