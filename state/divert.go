@@ -138,6 +138,7 @@ func (l *lookup) candidates(ipv6 bool) ([]candidate, error) {
 				return nil, err
 			}
 			targets = table.destinations()
+			l.routes += len(targets)
 		}
 		for _, dst := range targets {
 			if len(all) > maxCandidates {

@@ -24,10 +24,12 @@ type lookupCache struct {
 	until     time.Time
 }
 
-// lookupPace is the share of its time that a node may spend on tables that policy rules lead to. A VPN's table has a handful of
-// routes and is read in 0.1 ms, on every look; one with a million, of a routing daemon, takes a second, and what it showed is
-// told for a while.
-const lookupPace = 20
+// A VPN's table has a handful of routes and is read in 0.1 ms, on every look. One with a million, of a routing daemon, takes a
+// second: from manyRoutes on, what a look has found is told again until lookupPace times the time that it took has gone by.
+const (
+	manyRoutes = 4096
+	lookupPace = 20
+)
 
 // Misrouted finds what keeps the packets of pods and of the tunnel from the routes in table main, where podnet's are: no policy
 // rule that leads there, a rule that leads elsewhere first, an underlay that is in a VRF. It goes by the links and addresses as
@@ -54,8 +56,9 @@ func (n *Node) Misrouted(want *Set) ([]Conflict, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	*c = lookupCache{want, rules, conflicts, now.Add(lookupPace * now.Sub(begin))}
+	if now := time.Now(); l.routes >= manyRoutes {
+		*c = lookupCache{want, rules, conflicts, now.Add(lookupPace * now.Sub(begin))}
+	}
 	return conflicts, nil
 }
 
@@ -64,7 +67,8 @@ type lookup struct {
 	node *Node
 	want *Set
 	traffic
-	rules []PolicyRule
+	rules  []PolicyRule
+	routes int // of other tables, as many as were read
 }
 
 func (l *lookup) conflicts() ([]Conflict, error) {
@@ -84,7 +88,8 @@ func (l *lookup) conflicts() ([]Conflict, error) {
 		}
 		out = append(out, diverted...)
 	}
-	return out, nil
+	ipsec, err := l.ipsecConflicts()
+	return append(out, ipsec...), err
 }
 
 // inVRF: packets of a socket that is bound to no device are looked up in main, and the routes of a link in a VRF are in the

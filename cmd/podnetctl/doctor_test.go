@@ -146,6 +146,7 @@ func TestDoctor(t *testing.T) {
 		{"no policy rule for main", "policy-rule", doctor.Error, sh("ip rule del pref 32766")},
 		{"a policy rule of a VPN", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 52", "ip rule add pref 5270 not fwmark 0x80000/0xff0000 lookup 52")},
 		{"a policy rule of a cloud's agent", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 30200", "ip rule add pref 30200 from 192.0.2.11 lookup 30200")},
+		{"an IPsec policy", "ipsec-policy", doctor.Error, sh("ip xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block")},
 		{"rules of iptables-legacy", "iptables-mixed", doctor.Warning, sh("iptables-legacy -A FORWARD -s 198.51.100.1 -j DROP")},
 		{"iptables-legacy drops", "iptables-mixed", doctor.Error, sh("iptables-legacy -P FORWARD DROP")},
 		{"an underlay too small", "underlay-mtu", doctor.Error, and(file(lab.TopologyPath, strings.Replace(valid, "nodes:", "network: {mtu: 1480}\nnodes:", 1)), func(h host) { h.run(0, "apply") })},

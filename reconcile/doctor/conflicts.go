@@ -41,6 +41,8 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on this link"
 	case c.Key.Name == state.ByRule:
 		return "policy-rule", Error, "pods' packets, and the tunnel's, have to be looked up in table main, where podnet's routes are"
+	case c.Key.Name == state.ByIPsec:
+		return "ipsec-policy", Error, "pods' packets and the tunnel's have to get through as they are"
 	case c.Key.Name == state.ByVRF:
 		return "underlay-vrf", Error, "no packet of the tunnel leaves the host or arrives"
 	case c.Key.Kind == state.KindLinkUp:
