@@ -109,8 +109,16 @@ func TestReserveAgainUnbinds(t *testing.T) {
 		want  string
 	}{{s.Bound(), "true,true"}, {s.Bound(), "true,true"}, {s, "true,false"}, {s.Bound(), "true,false"}} {
 		reserve(c.store, owner(1), []Set{set(t, "10.0.0.0/24")})
+		end(c.store)
 		for l := range s.Leases() {
 			check(t, fmt.Sprintf("%t,%t", l.Ours, l.Bound), c.want)
 		}
+	}
+}
+
+// end has a store let go of its leases, as the end of its process would.
+func end(s *Store) {
+	for a := range s.own {
+		s.letGo(a)
 	}
 }

@@ -65,46 +65,6 @@ func (s *Store) addLease(a netip.Addr, o Owner) error {
 	return place(scratch, s.leasePath(a))
 }
 
-// hold locks a lease for as long as this process lives, if the store is Bound: the kernel lets go of it, nobody else. The
-// store's lock is held, and so nobody looks whether it is held.
-func (s *Store) hold(a netip.Addr) error {
-	if !s.bound {
-		return nil
-	}
-	fd, err := s.lockLease(a, unix.LOCK_SH)
-	if err == nil && fd < 0 {
-		err = fmt.Errorf("hold lease %s: another program has locked it (find it: fuser -v %[1]s)", s.leasePath(a))
-	}
-	return err
-}
-
-// isHeld says whether a process that reserved the lease as Bound is still running.
-func (s *Store) isHeld(a netip.Addr) (bool, error) {
-	fd, err := s.lockLease(a, unix.LOCK_EX)
-	if fd >= 0 {
-		unix.Close(fd)
-	}
-	return err == nil && fd < 0, err
-}
-
-// lockLease opens a lease and locks it without waiting; below 0: another has it locked.
-func (s *Store) lockLease(a netip.Addr, how int) (fd int, err error) {
-	fd, err = unix.Open(s.leasePath(a), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		err = unix.Flock(fd, how|unix.LOCK_NB)
-	}
-	if err == nil {
-		return fd, nil
-	}
-	if fd >= 0 {
-		unix.Close(fd)
-	}
-	if err == unix.EWOULDBLOCK {
-		return -1, nil
-	}
-	return -1, fmt.Errorf("lock lease %s: %w", s.leasePath(a), err)
-}
-
 // renew makes an old lease look new: its container is being added again, and Since says so.
 func (s *Store) renew(a netip.Addr) error {
 	if err := unix.UtimesNanoAt(unix.AT_FDCWD, s.leasePath(a), nil, 0); err != nil {

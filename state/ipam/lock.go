@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock is the store's, as long as it is open.
+// lock is a locked file, as long as it is open.
 type lock struct {
 	fd   int
 	path string
+	busy error // what it means that others have it
 }
 
 // Close gives the lock back.
@@ -26,7 +27,7 @@ func acquire(ctx context.Context, dir string) (*lock, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	l := &lock{fd, path}
+	l := &lock{fd, path, ErrBusy}
 	switch err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err {
 	case nil:
 		return l, nil
@@ -61,6 +62,6 @@ func wait(ctx context.Context, f *lock) (*lock, error) {
 		}
 		return f, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w (find it: fuser -v %s): %w", ErrBusy, f.path, ctx.Err())
+		return nil, fmt.Errorf("%w (find it: fuser -v %s): %w", f.busy, f.path, ctx.Err())
 	}
 }

@@ -18,13 +18,14 @@ type Grant struct {
 }
 
 // Reserve gives the owner one address of each set, in the order of the sets: the one it has, one of wanted, or the next
-// free one after that which was given last. It gives all or none. Every address of wanted must be used.
+// free one after that which was given last. It gives all or none. Every address of wanted must be used. While another process
+// holds what the owner has, it waits: see Bound.
 func (s *Store) Reserve(ctx context.Context, o Owner, sets []Set, wanted ...netip.Addr) ([]Grant, error) {
 	if err := s.create(); err != nil {
 		return nil, err
 	}
 	var grants []Grant
-	err := s.locked(ctx, func() (err error) {
+	err := s.alone(ctx, func() (err error) {
 		grants, err = s.reserve(o, sets, wanted)
 		return err
 	})
@@ -38,6 +39,9 @@ func (s *Store) reserve(o Owner, sets []Set, wanted []netip.Addr) ([]Grant, erro
 	}
 	have, err := s.held(o)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.holdAll(have.addrs); err != nil {
 		return nil, err
 	}
 	wanted = slices.Clone(wanted)
@@ -151,7 +155,7 @@ func grant(a netip.Addr, r Range, fresh bool) Grant {
 // commit writes the index entry, then the leases, then what was given last.
 func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 	e := entry{s.writer(), slices.Clone(have.addrs), s.pod}
-	unbinds := have.writer == byBridge && !s.bound
+	unbinds := have.writer == byBridge && !s.bound()
 	if len(have.addrs) > 0 && !unbinds {
 		e.writer = have.writer
 	}
@@ -177,12 +181,15 @@ func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 func (s *Store) give(i int, g Grant, o Owner) error {
 	a := g.Addr.Addr()
 	if !g.Fresh {
-		return errors.Join(s.renew(a), s.hold(a))
+		return s.renew(a)
 	}
 	if err := s.addLease(a, o); err != nil {
 		return err
 	}
-	return errors.Join(s.setPrevious(i, a), s.hold(a))
+	if err := s.setPrevious(i, a); err != nil || !s.bound() {
+		return err
+	}
+	return s.hold(a)
 }
 
 // undo takes back what a failed commit gave.

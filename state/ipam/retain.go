@@ -3,7 +3,7 @@ package ipam
 import "context"
 
 // Retain frees the leases of all owners but the valid ones, whoever wrote them, and returns what it freed. It is for a
-// caller that knows of every owner of this network.
+// caller that knows of every owner of this network. What another process holds stays: it is being added, or deleted, now.
 func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lease, err error) {
 	if there, err := s.exists(); err != nil || !there {
 		return nil, err
@@ -14,6 +14,11 @@ func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lea
 				return err
 			}
 			if valid(l.Owner) {
+				continue
+			}
+			if held, err := s.isHeld(l.Addr); err != nil {
+				return err
+			} else if held {
 				continue
 			}
 			addrs, err := s.release(l.Owner, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,8 @@ type Store struct {
 	dir    string
 	bootID string // "" if it cannot be read
 	pod    string // see Named
-	bound  bool   // see Bound
+
+	own map[netip.Addr]int // the leases that this process holds, and the open files that do so; nil: it is not Bound
 }
 
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
@@ -35,16 +37,19 @@ func (s *Store) Named(pod string) *Store {
 	return &named
 }
 
-// Bound is the store for the bridge plugin, which makes the pod's veth itself before its process ends. Until then the process
-// holds what it reserves, so that Collect can tell a pod that is being added from one whose ADD was killed.
+// Bound is the store for the bridge plugin, which makes or deletes the pod's veth itself before its process ends. Until then
+// the process holds what it reserves or claims: no other process reserves, claims or frees anything of the same attachment, and
+// Collect can tell a pod that is being added from one whose ADD was killed.
 func (s *Store) Bound() *Store {
 	bound := *s
-	bound.bound = true
+	bound.own = map[netip.Addr]int{}
 	return &bound
 }
 
+func (s *Store) bound() bool { return s.own != nil }
+
 func (s *Store) writer() string {
-	if s.bound {
+	if s.bound() {
 		return byBridge
 	}
 	return byPodnet

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
@@ -19,13 +20,20 @@ func Verbs() protocol.Verbs {
 }
 
 // rollback is what a failed ADD takes back, the last thing first.
-type rollback []func() error
+type rollback struct {
+	steps      []func() error
+	superseded func() bool // another ADD of this attachment has taken over; nil: none can have
+}
 
-func (r *rollback) push(f func() error) { *r = append(*r, f) }
+func (r *rollback) push(f func() error) { r.steps = append(r.steps, f) }
 
-func (r rollback) run() {
-	for i := len(r) - 1; i >= 0; i-- {
-		_ = r[i]() // the error of the ADD is the one to tell; the runtime's DEL tries again
+// run leaves everything to an ADD that has taken over: what this one made is replaced, or is that one's too.
+func (r *rollback) run() {
+	if r.superseded != nil && r.superseded() {
+		return
+	}
+	for _, step := range slices.Backward(r.steps) {
+		_ = step() // the error of the ADD is the one to tell; the runtime's DEL tries again
 	}
 }
 
@@ -78,11 +86,10 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 			return nil, err
 		}
 	}
-	a, err := allocate(req, c)
+	a, err := allocate(req, c, undo)
 	if err != nil {
 		return nil, err
 	}
-	undo.push(a.undo)
 	a.completeGateways(c)
 	gateway := br
 	if c.IsGateway && c.layer3() {
@@ -123,6 +130,7 @@ func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns
 	if err != nil {
 		return nil, err
 	}
+	undo.superseded = func() bool { return replaced(h, host) }
 	undo.push(func() error { return deleteVeth(h, host) })
 	if err := c.setVLANs(h, v.bridge, host.Index, c.VLANTrunk); err != nil {
 		return nil, err

@@ -17,7 +17,6 @@ type addressing struct {
 	addrs  []address
 	routes []*types.Route
 	dns    types.DNS
-	undo   func() error
 }
 
 type address struct {
@@ -25,23 +24,24 @@ type address struct {
 	gateway netip.Addr // invalid: none
 }
 
-// allocate asks IPAM: host-local in this process, any other plugin by executing it.
-func allocate(req *protocol.Request, c *config) (*addressing, error) {
+// allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is taken back by undo.
+func allocate(req *protocol.Request, c *config, undo *rollback) (*addressing, error) {
 	switch c.IPAM.Type {
 	case "":
-		return &addressing{undo: func() error { return nil }}, nil
+		return &addressing{}, nil
 	case hostlocal.Type:
-		return allocateHere(req)
+		return allocateHere(req, undo)
 	}
-	return allocateElsewhere(req, c.IPAM.Type)
+	return allocateElsewhere(req, c.IPAM.Type, undo)
 }
 
-func allocateHere(req *protocol.Request) (*addressing, error) {
+func allocateHere(req *protocol.Request, undo *rollback) (*addressing, error) {
 	got, err := hostlocal.Allocate(req, "MAC")
 	if err != nil {
 		return nil, err
 	}
-	a := &addressing{routes: got.Routes, dns: got.DNS, undo: func() error { return got.Undo(req) }}
+	undo.push(func() error { return got.Undo(req) })
+	a := &addressing{routes: got.Routes, dns: got.DNS}
 	for _, g := range got.Grants {
 		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
 	}
@@ -49,17 +49,16 @@ func allocateHere(req *protocol.Request) (*addressing, error) {
 }
 
 // allocateElsewhere has another plugin allocate. If its ADD fails, its DEL is called.
-func allocateElsewhere(req *protocol.Request, plugin string) (*addressing, error) {
-	undo := func() error { return delegate.Del(req, plugin) }
+func allocateElsewhere(req *protocol.Request, plugin string, undo *rollback) (*addressing, error) {
+	undo.push(func() error { return delegate.Del(req, plugin) })
 	r, err := delegate.Add(req, plugin)
 	if err == nil && len(r.IPs) == 0 {
 		err = protocol.Errorf(protocol.CodeConfig, "plugin %s gave no address", plugin)
 	}
 	if err != nil {
-		_ = undo() // the ADD's error says more
 		return nil, err
 	}
-	return &addressing{addrs: addressesOf(r), routes: r.Routes, dns: r.DNS, undo: undo}, nil
+	return &addressing{addrs: addressesOf(r), routes: r.Routes, dns: r.DNS}, nil
 }
 
 func addressesOf(r *current.Result) []address {

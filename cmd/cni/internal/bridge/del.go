@@ -32,13 +32,17 @@ func del(req *protocol.Request) error {
 }
 
 // takeAway removes what the attachment has. Its leases are freed last: as long as the pod can use them nobody else may
-// have them.
+// have them. They are held first, so that an ADD of the same attachment that is at work ends before, and none begins.
 func takeAway(req *protocol.Request, c *config, h *rtnl.Conn) error {
+	leases, err := hold(req, c)
+	if err != nil {
+		return err
+	}
 	br, err := findBridge(h, c.Bridge)
 	if err != nil {
 		br = nil // without a bridge there is less to remove
 	}
-	if err := forgetNeighbours(req, c, h, br); err != nil {
+	if err := forgetNeighbours(req, c, h, br, leases.Addrs); err != nil {
 		return err
 	}
 	if err := disconnect(req, h, br); err != nil {
@@ -47,12 +51,18 @@ func takeAway(req *protocol.Request, c *config, h *rtnl.Conn) error {
 	if err := forgetGuard(req, c); err != nil {
 		return err
 	}
-	if c.IPAM.Type == hostlocal.Type {
-		if err := hostlocal.Release(req); err != nil {
-			return err
-		}
+	if err := leases.Release(req); err != nil {
+		return err
 	}
 	return forgetMasquerade(req, c)
+}
+
+// hold takes hold of the attachment's leases, of which another IPAM plugin keeps none here.
+func hold(req *protocol.Request, c *config) (*hostlocal.Holding, error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return &hostlocal.Holding{}, nil
+	}
+	return hostlocal.Hold(req)
 }
 
 // forgetGuard lets go of the port's MAC address, once the port has gone. The configuration may have asked for macspoofchk when
@@ -66,13 +76,9 @@ func forgetGuard(req *protocol.Request, c *config) error {
 
 // forgetNeighbours removes the entries that neighbours made: those of the addresses that are leased, and those of the result's that
 // still lead to the pod, as the leases may be in another place by now.
-func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link) error {
+func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, addrs []netip.Addr) error {
 	if br == nil || c.IPAM.Type != hostlocal.Type {
 		return nil
-	}
-	addrs, err := hostlocal.Held(req)
-	if err != nil {
-		return err
 	}
 	link, err := c.gatewayLink(h, br)
 	if err != nil {

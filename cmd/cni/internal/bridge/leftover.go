@@ -81,6 +81,13 @@ func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, err
 	return link, nil
 }
 
+// replaced reports whether another veth has the name of this one: two ADDs of the attachment run at once, and the other is
+// the later one.
+func replaced(h *rtnl.Conn, host *rtnl.Link) bool {
+	link, err := h.LinkByName(host.Name)
+	return err == nil && link.Index != host.Index
+}
+
 // namesPod says whether a link's alias is that of a pod's host veth.
 func namesPod(l *rtnl.Link) bool {
 	_, _, _, is := device.ParsePodAlias(l.Alias)

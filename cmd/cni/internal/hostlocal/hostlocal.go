@@ -15,6 +15,8 @@ type Allocation struct {
 	Grants []ipam.Grant
 	Routes []*types.Route
 	DNS    types.DNS
+
+	store *ipam.Store // the one that holds the leases
 }
 
 func owner(req *protocol.Request) ipam.Owner {
@@ -58,7 +60,8 @@ func allocate(req *protocol.Request, binding func(*ipam.Store) *ipam.Store, args
 	if err != nil {
 		return nil, err
 	}
-	a.Grants, err = binding(s.Named(podName(values))).Reserve(newPatience(), owner(req), sets, wanted...)
+	a.store = binding(s.Named(podName(values)))
+	a.Grants, err = a.store.Reserve(newPatience(), owner(req), sets, wanted...)
 	return a, storeError(err)
 }
 
@@ -85,16 +88,34 @@ func (a *Allocation) Undo(req *protocol.Request) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	return Release(req, fresh...)
+	_, err := a.store.Release(newPatience(), owner(req), fresh...)
+	return storeError(err)
 }
 
-// Release frees the attachment's addresses, or only those named; it has none: no error. It needs no valid ranges.
-func Release(req *protocol.Request, only ...netip.Addr) error {
+// Holding is what a DEL is about to take away: no ADD of the attachment goes on until its process has ended.
+type Holding struct {
+	Addrs []netip.Addr
+
+	store *ipam.Store
+}
+
+// Hold takes hold of the attachment's addresses. It needs no valid ranges.
+func Hold(req *protocol.Request) (*Holding, error) {
 	s, err := openStore(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = s.Release(newPatience(), owner(req), only...)
+	h := &Holding{store: s.Bound()}
+	h.Addrs, err = h.store.Claim(newPatience(), owner(req))
+	return h, storeError(err)
+}
+
+// Release frees the addresses.
+func (h *Holding) Release(req *protocol.Request) error {
+	if len(h.Addrs) == 0 {
+		return nil
+	}
+	_, err := h.store.Release(newPatience(), owner(req), h.Addrs...)
 	return storeError(err)
 }
 
@@ -123,7 +144,7 @@ func storeError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, ipam.ErrBusy):
+	case errors.Is(err, ipam.ErrBusy), errors.Is(err, ipam.ErrInFlight):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	case errors.As(err, &exhausted):
 		return protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: a larger range, or fewer pods on this node; leases of pods that are gone: podnetctl gc)", err, exhausted.Leased)

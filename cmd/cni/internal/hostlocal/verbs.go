@@ -31,7 +31,13 @@ func ipNet(p netip.Prefix) net.IPNet {
 	return net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-func del(req *protocol.Request) error { return Release(req) }
+func del(req *protocol.Request) error {
+	h, err := Hold(req)
+	if err != nil {
+		return err
+	}
+	return h.Release(req)
+}
 
 func check(req *protocol.Request) error {
 	held, err := Held(req)

@@ -1,0 +1,124 @@
+package plugintest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/test/lab"
+)
+
+// Two ADDs of one attachment at once, by a runtime that did not wait for the first: whatever becomes of them, a pod that has
+// an address has its lease.
+func TestAddTwice(t *testing.T) {
+	other := t.TempDir() // host-local by a name that the bridge plugin has to execute
+	if err := os.Symlink(lab.Program("cni/host-local"), filepath.Join(other, "other")); err != nil {
+		t.Fatal(err)
+	}
+	for _, ipam := range []string{"host-local", "other"} {
+		t.Run(ipam, func(t *testing.T) {
+			h := newHost(t)
+			conf := strings.Replace(h.conf(`"isGateway":true`, ranges46), `"host-local"`, `"`+ipam+`"`, 1)
+			for i := range 4 {
+				p := h.NewPod(fmt.Sprint("p", i))
+				add := on(p, conf).with("ADD")
+				add.path = other + ":" + lab.Program("cni")
+				ended := make(chan error, 2)
+				for range 2 {
+					go func() { _, err := h.run(add); ended <- err }()
+				}
+				first, second := <-ended, <-ended
+				if first != nil && second != nil {
+					t.Errorf("both ADDs failed: %v; %v", first, second)
+				}
+				shown, err := p.Exec("ip", "-o", "addr", "show", "dev", "eth0", "scope", "global")
+				if err != nil {
+					t.Error(err)
+				}
+				for line := range strings.Lines(shown) {
+					a, _, _ := strings.Cut(strings.Fields(line)[3], "/")
+					owner, err := os.ReadFile(filepath.Join(h.leases(), "net", a))
+					if err != nil || !strings.HasPrefix(string(owner), p.ID) {
+						t.Errorf("%s has %s, whose lease is %q, %v (%v; %v)", p.ID, a, owner, err, first, second)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A DEL during an ADD of the same attachment waits for it and takes away what it has made.
+func TestDelDuringAdd(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	conf := h.conf(`"isGateway":true`, ranges4)
+	h.must(on(p, conf).with("ADD"))
+	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	if err := unix.Flock(int(lease.Fd()), unix.LOCK_EX); err != nil { // as an ADD does until it ends
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := h.run(on(p, conf).with("DEL")); ended <- err }()
+	awaitWaiter(t, lease)
+	same(t, "leases while the ADD is at work", strings.Join(leaseFiles(t, h), " "), "10.1.0.2")
+	if err := h.Ping("10.1.0.2"); err != nil {
+		t.Error(err)
+	}
+	if err := unix.Flock(int(lease.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "")
+	same(t, "ports", h.Sh("ip -o link show master br0"), "")
+}
+
+// A DEL that waits in vain says that trying again helps, and who is at work.
+func TestDelDuringEndlessAdd(t *testing.T) {
+	h := newHost(t)
+	c := h.ipam("one", "1.0.0", "", ranges4)
+	h.must(c.with("ADD"))
+	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	if err := unix.Flock(int(lease.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	h.fails(c.with("DEL"), 11, "another call for this container", "fuser -v "+lease.Name())
+	h.must(h.ipam("two", "1.0.0", "", ranges4).with("ADD")) // others go on
+	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2 10.1.0.3")
+}
+
+// awaitWaiter returns when somebody waits for the lock of a file.
+func awaitWaiter(t *testing.T, f *os.File) {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", st.Ino)
+	for end := time.Now().Add(lab.Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Skip(err)
+		}
+		for line := range strings.Lines(string(locks)) {
+			if strings.Contains(line, "->") && strings.Contains(line, inode) {
+				return
+			}
+		}
+	}
+	t.Fatal("nobody waits for the lock")
+}
