@@ -44,7 +44,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s := open(t, t.TempDir())
+		s := open(t, t.TempDir()).Looking(pods{}.look, false)
 		sets := []Set{set(t, "10.0.0.0/29")}
 		reserve(s, owner(1), sets)
 		if err := os.WriteFile(filepath.Join(s.dir, ownDir, "record"), []byte(text), 0o600); err != nil {

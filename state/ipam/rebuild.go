@@ -60,30 +60,6 @@ func (s *Store) refresh(o Owner, addrs []netip.Addr) error {
 	return s.putEntry(o.key(), entry{e.writer, addrs, e.pod})
 }
 
-// reclaim frees the leases that podnet's plugins made during another boot: no pod outlives a boot. What others wrote
-// stays, as nothing says when.
-func (s *Store) reclaim() error {
-	return s.entries(func(key string) error {
-		e, err := s.entryOf(key)
-		if err != nil || !e.ours() {
-			return err
-		}
-		for _, a := range e.addrs {
-			o, ok, err := s.ownerOf(a)
-			if err != nil {
-				return err
-			}
-			torn := o.IfName == "" // podnet's leases name an interface; the crash of the machine kept the beginning only
-			if ok && (torn || o.key() == key) {
-				if err := remove(s.leasePath(a)); err != nil {
-					return err
-				}
-			}
-		}
-		return remove(s.entryPath(key))
-	})
-}
-
 // scan calls f for every address that has a file in the directory.
 func (s *Store) scan(f func(netip.Addr) error) error {
 	return names(s.dir, func(name string) error {

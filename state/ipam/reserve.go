@@ -18,7 +18,8 @@ type Grant struct {
 }
 
 // Reserve gives the owner one address of each set, in the order of the sets: the one it has, one of wanted, or the next
-// free one after that which was given last. It gives all or none. Every address of wanted must be used. While another process
+// free one after that which was given last; if all have a lease, those of pods that have gone are free, see Looking. It gives
+// all or none. Every address of wanted must be used. While another process
 // holds what the owner has, it waits: see Bound.
 func (s *Store) Reserve(ctx context.Context, o Owner, sets []Set, wanted ...netip.Addr) ([]Grant, error) {
 	if err := s.create(); err != nil {
@@ -91,6 +92,21 @@ func (s *Store) choose(i int, set Set, want netip.Addr, have, hint []netip.Addr)
 			}
 		}
 	}
+	return s.chooseFree(i, set)
+}
+
+// only is the range that has nothing but one address of another.
+func only(r Range, a netip.Addr) Range { return Range{r.Subnet, a, a, r.Gateway} }
+
+// chooseFree chooses an address that is free, or that is when the leases of pods that have gone are.
+func (s *Store) chooseFree(i int, set Set) (Grant, error) {
+	g, err := s.chooseNext(i, set)
+	if !errors.As(err, new(*ExhaustedError)) {
+		return g, err
+	}
+	if some, failed := s.reclaim(set); failed != nil || !some {
+		return g, errors.Join(failed, err)
+	}
 	return s.chooseNext(i, set)
 }
 
@@ -103,6 +119,11 @@ func (s *Store) chooseWanted(set Set, want netip.Addr) (Grant, error) {
 		return Grant{}, &UnavailableError{want, "it is the address of the network " + r.Subnet.String() + " itself"}
 	}
 	taken, err := s.leased(want)
+	if err == nil && taken {
+		if _, err = s.reclaim(Set{only(r, want)}); err == nil {
+			taken, err = s.leased(want)
+		}
+	}
 	if err != nil {
 		return Grant{}, err
 	}

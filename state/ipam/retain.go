@@ -34,14 +34,37 @@ func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lea
 	return freed, err
 }
 
-// Room says whether each set has an address for another owner: ExhaustedError. It gives none.
+// InFlight returns the owners that another process is adding or deleting now, of those that of asks for.
+func (s *Store) InFlight(ctx context.Context, of func(Owner) bool) (owners []Owner, err error) {
+	if there, err := s.exists(); err != nil || !there {
+		return nil, err
+	}
+	err = s.locked(ctx, func() error {
+		for l, err := range s.Leases() {
+			held := false
+			if err == nil && of(l.Owner) {
+				held, err = s.isHeld(l.Addr)
+			}
+			if err != nil {
+				return err
+			}
+			if held {
+				owners = append(owners, l.Owner)
+			}
+		}
+		return nil
+	})
+	return owners, err
+}
+
+// Room says whether each set has an address for another owner, be it that of a pod that has gone: ExhaustedError. It gives none.
 func (s *Store) Room(ctx context.Context, sets []Set) error {
 	if there, err := s.exists(); err != nil || !there {
 		return err
 	}
 	return s.locked(ctx, func() error {
 		for i, set := range sets {
-			if _, err := s.chooseNext(i, set); err != nil {
+			if _, err := s.chooseNext(i, set); err != nil && len(s.dead(set)) == 0 {
 				return err
 			}
 		}

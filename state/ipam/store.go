@@ -21,6 +21,9 @@ type Store struct {
 	pod    string // see Named
 
 	own map[netip.Addr]int // the leases that this process holds, and the open files that do so; nil: it is not Bound
+
+	looking
+	reclaimed []netip.Addr // see Reclaimed
 }
 
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
@@ -78,25 +81,31 @@ func (s *Store) settle() error {
 	if err != nil {
 		return err
 	}
-	if r == (record{recordVersion, s.bootID}) {
-		stamped, err := s.stamped()
-		if err != nil || stamped {
-			return err
-		}
-		return s.rebuild()
+	other := r.BootID != "" && s.bootID != "" && r.BootID != s.bootID
+	if r == (record{recordVersion, s.bootID}) || other && s.look == nil { // whoever looks for pods decides on other boots
+		return s.complete()
 	}
 	if err := os.MkdirAll(s.ownersPath(), 0o700); err != nil {
 		return err
 	}
-	if r.BootID != "" && s.bootID != "" {
-		if err := s.reclaim(); err != nil {
-			return err
+	if other {
+		if all, err := s.reclaimBoot(); err != nil || !all {
+			return errors.Join(err, s.complete())
 		}
 	}
 	if err := s.rebuild(); err != nil {
 		return err
 	}
 	return s.writeRecord(record{recordVersion, s.bootID})
+}
+
+// complete reads the directory if somebody else has been here.
+func (s *Store) complete() error {
+	stamped, err := s.stamped()
+	if err != nil || stamped {
+		return err
+	}
+	return s.rebuild()
 }
 
 // exists says whether the store was ever made. That nobody can tell is an error: a lease that is there must not be taken for

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/podnet/podnet/state/device"
 )
 
 func open(t testing.TB, dir string) *Store {
@@ -234,11 +238,124 @@ func TestBoot(t *testing.T) {
 	}
 	check(t, reserve(s, owner(4), sets), "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.6")
 	s.bootID = "the next boot"
+	if freed, err := s.Release(t.Context(), owner(9)); err != nil || len(freed) > 0 {
+		t.Error(freed, err)
+	}
+	check(t, fmt.Sprint(len(leases(t, s))), "5") // whoever does not look for pods decides nothing
+	s = s.Looking(pods{}.look, false)
 	for i := range 4 {
 		check(t, reserve(s, owner(10+i), sets), fmt.Sprintf("10.0.0.%d/29", 3+i))
 	}
 	check(t, reserve(s, owner(4), sets), "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.6")
 	check(t, fmt.Sprint(leases(t, s)), "map[10.0.0.2:theirs,false 10.0.0.3:c10,true 10.0.0.4:c11,true 10.0.0.5:c12,true 10.0.0.6:c13,true]")
+}
+
+// Another boot's name frees nothing of a pod that is there, as where a container that sees the host's pods has a boot id of its
+// own, or that may be where nobody can look; and nothing that an ADD is holding.
+func TestAnotherBootOfALivePod(t *testing.T) {
+	s := open(t, t.TempDir()+"/net")
+	sets := []Set{set(t, "10.0.0.0/24")}
+	for i := range 2 {
+		bound := s.Bound()
+		reserve(bound, owner(i), sets) // 10.0.0.2 and 10.0.0.3
+		end(bound)
+	}
+	reserve(s, owner(2), sets) // for another bridge plugin: 10.0.0.4
+	defer adding(t, s.dir, "c3")()
+	s.bootID = "a container's"
+	for _, c := range []struct {
+		there pods
+		left  string
+	}{
+		{pods{err: fs.ErrPermission}, "10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5"},
+		{pods{links: []string{device.VethName("net", "c0", "eth0")}, addrs: []string{"10.0.0.3"}, silent: true}, "10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5"},
+		{pods{links: []string{device.VethName("net", "c0", "eth0")}, addrs: []string{"10.0.0.4"}}, "10.0.0.2 10.0.0.4 10.0.0.5"},
+		{pods{}, "10.0.0.2 10.0.0.4 10.0.0.5"}, // it is that boot now
+	} {
+		if err := s.Looking(c.there.look, false).Room(t.Context(), sets); err != nil {
+			t.Error(err)
+		}
+		var left []string
+		for _, a := range slices.Sorted(maps.Keys(leases(t, s))) {
+			if !strings.Contains(a, ":") {
+				left = append(left, a)
+			}
+		}
+		check(t, strings.Join(left, " "), c.left)
+	}
+}
+
+// pods are what a test says can be seen.
+type pods struct {
+	links, addrs []string
+	silent       bool
+	err          error
+}
+
+func (p pods) look() (Sight, error) { return p, p.err }
+
+func (p pods) Link(name string) (bool, error) { return slices.Contains(p.links, name), nil }
+
+func (p pods) Behind(addrs []netip.Addr) (is, sure bool, err error) {
+	for _, a := range addrs {
+		is = is || slices.Contains(p.addrs, a.String())
+	}
+	return is, !p.silent, nil
+}
+
+// Where every address has a lease those of dead pods are given, and those alone: of podnet's bridge plugin, and of other plugins
+// whose pods are known to have a veth.
+func TestReclaim(t *testing.T) {
+	s := open(t, t.TempDir()+"/net")
+	sets := []Set{set(t, "10.0.0.0/28")} // 13 addresses
+	write(t, s, "10.0.0.14", "theirs\r\neth0")
+	for i := range 11 { // 10.0.0.2 to 10.0.0.12; the last five for other plugins
+		store := s
+		if i < 6 {
+			store = s.Bound()
+		}
+		reserve(store, owner(i), sets)
+		end(store)
+	}
+	last := s.Bound() // being added
+	check(t, reserve(last, owner(11), sets), "10.0.0.13/28")
+	old := time.Now().Add(-time.Hour / 2)
+	for a := range leases(t, s) {
+		if a != "10.0.0.12" {
+			if err := os.Chtimes(filepath.Join(s.dir, a), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	full := "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.14"
+	there := pods{links: []string{device.VethName("net", "c0", "eth0")}, addrs: []string{"10.0.0.3", "10.0.0.9"}}
+	check(t, reserve(s, owner(20), sets), full)
+	check(t, reserve(s.Looking(pods{err: fs.ErrPermission}.look, true), owner(20), sets), full)
+
+	looking := s.Looking(there.look, false)
+	if err := s.Room(t.Context(), sets); err == nil {
+		t.Error("there is room for whoever does not look")
+	}
+	if err := looking.Room(t.Context(), sets); err != nil {
+		t.Error(err)
+	}
+	check(t, fmt.Sprint(len(leases(t, s))), "13") // a question frees nothing
+	check(t, reserve(looking, owner(20), sets), "10.0.0.4/28")
+	check(t, fmt.Sprint(slices.SortedFunc(slices.Values(looking.Reclaimed()), netip.Addr.Compare)), "[10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7]")
+	for i := range 3 {
+		check(t, reserve(s.Looking(there.look, false), owner(21+i), sets), fmt.Sprintf("10.0.0.%d/28", 5+i))
+	}
+	held := []string{device.VethName("net", "c20", "eth0"), device.VethName("net", "c21", "eth0"), device.VethName("net", "c22", "eth0"), device.VethName("net", "c23", "eth0")}
+	there.links = append(there.links, held...)
+	check(t, reserve(s.Looking(there.look, false), owner(30), sets), full)
+	there.silent = true
+	check(t, reserve(s.Looking(there.look, true), owner(30), sets), full)
+	there.silent = false
+	check(t, reserve(s.Looking(there.look, true), owner(30), sets, addr("10.0.0.9")), "requested IP address 10.0.0.9 is not available: container c7 (eth0) has it")
+	check(t, reserve(s.Looking(there.look, true), owner(30), sets, addr("10.0.0.10")), "10.0.0.10/28")
+	check(t, reserve(s.Looking(there.look, true), owner(31), sets), "10.0.0.11/28")
+	check(t, reserve(s.Looking(there.look, true), owner(32), sets), "10.0.0.8/28")
+	check(t, reserve(s.Looking(there.look, true), owner(33), sets), full)
 }
 
 // An address that podnet adds to what another plugin gave does not make that podnet's own.

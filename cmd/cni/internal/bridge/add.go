@@ -156,6 +156,9 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 	}
 	var entries []*rtnl.Message
 	if c.IsGateway {
+		if err := dropNeighbours(h, gateway, a.reclaimed); err != nil {
+			return err
+		}
 		undo.push(func() error { return dropNeighbours(h, gateway, a.hosts()) })
 		entries = neighbours(gateway, c, a, v.peerMAC)
 	}

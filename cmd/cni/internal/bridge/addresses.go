@@ -17,6 +17,8 @@ type addressing struct {
 	addrs  []address
 	routes []*types.Route
 	dns    types.DNS
+
+	reclaimed []netip.Addr // of pods that have gone without a DEL, freed just now
 }
 
 type address struct {
@@ -41,7 +43,7 @@ func allocateHere(req *protocol.Request, undo *rollback) (*addressing, error) {
 		return nil, err
 	}
 	undo.push(func() error { return got.Undo(req) })
-	a := &addressing{routes: got.Routes, dns: got.DNS}
+	a := &addressing{routes: got.Routes, dns: got.DNS, reclaimed: got.Reclaimed()}
 	for _, g := range got.Grants {
 		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,13 @@ func gc(req *protocol.Request) error {
 		return err
 	}
 	defer h.Close()
+	links, err := h.Links(0) // before the leases: whoever has a veth has held its lease by then
+	if err != nil {
+		return err
+	}
+	if valid, err = withThoseInFlight(req, c, valid); err != nil {
+		return err
+	}
 	leases, err := leasesOf(req, c)
 	if err != nil {
 		return err
@@ -41,7 +49,7 @@ func gc(req *protocol.Request) error {
 	if err := collectNeighbours(h, c, leases, valid); err != nil {
 		return err
 	}
-	if err := collectVeths(req, h, leases, valid); err != nil {
+	if err := collectVeths(req, h, links, leases, valid); err != nil {
 		return err
 	}
 	if err := collectGuards(req, h, leases, valid); err != nil {
@@ -72,6 +80,20 @@ func collectGuards(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, val
 		return errors.Is(err, rtnl.ErrNoLink)
 	})
 	return errors.Join(err, failed)
+}
+
+// withThoseInFlight adds the attachments to the valid ones that are being added or deleted at this moment: half of what they
+// have is not to be taken from under another process. The next GC sees what has become of them.
+func withThoseInFlight(req *protocol.Request, c *config, valid protocol.Attachments) (protocol.Attachments, error) {
+	if c.IPAM.Type != hostlocal.Type {
+		return valid, nil
+	}
+	all, err := hostlocal.InFlight(req, valid)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(all, valid)
+	return all, nil
 }
 
 // leasesOf are the leases of the network, if they are kept by host-local.
@@ -110,11 +132,7 @@ func collectNeighbours(h *rtnl.Conn, c *config, leases []ipam.Lease, valid proto
 }
 
 // collectVeths deletes the host's ends of invalid attachments, all in one request.
-func collectVeths(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
-	links, err := h.Links(0)
-	if err != nil {
-		return err
-	}
+func collectVeths(req *protocol.Request, h *rtnl.Conn, links []*rtnl.Link, leases []ipam.Lease, valid protocol.Attachments) error {
 	leased := map[string]bool{} // names of veths
 	for _, l := range leases {
 		o := l.Owner

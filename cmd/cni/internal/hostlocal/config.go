@@ -23,6 +23,7 @@ const defaultDataDir = "/var/lib/cni/networks"
 
 // file is the configuration as it is written.
 type file struct {
+	kind       string        // the type of the plugin that the addresses are for
 	old        rangeFile     // the older top-level fields
 	ranges     [][]rangeFile // those of ranges
 	ipRanges   [][]rangeFile // the runtime's
@@ -40,6 +41,7 @@ type rangeFile struct {
 func parse(req *protocol.Request) (*file, error) {
 	f := &file{dataDir: defaultDataDir}
 	o := protocol.ReadObject("ipam configuration", req.Config)
+	o.String("type", &f.kind)
 	ipam, runtime := o.Object("ipam"), o.Object("runtimeConfig")
 	f.old = readRange(ipam)
 	f.ranges, f.ipRanges = readRanges(ipam.Lists("ranges")), readRanges(runtime.Lists("ipRanges"))

@@ -2,10 +2,13 @@ package hostlocal
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"path/filepath"
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/podnet/podnet/cmd/cni/internal/presence"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/ipam"
 )
@@ -18,6 +21,9 @@ type Allocation struct {
 
 	store *ipam.Store // the one that holds the leases
 }
+
+// Reclaimed returns the addresses of pods that have gone, which were freed because there were no others.
+func (a *Allocation) Reclaimed() []netip.Addr { return a.store.Reclaimed() }
 
 func owner(req *protocol.Request) ipam.Owner {
 	return ipam.Owner{ContainerID: req.ContainerID, IfName: req.IfName}
@@ -60,8 +66,12 @@ func allocate(req *protocol.Request, binding func(*ipam.Store) *ipam.Store, args
 	if err != nil {
 		return nil, err
 	}
-	a.store = binding(s.Named(podName(values)))
+	a.store = f.looking(req, binding(s.Named(podName(values))))
 	a.Grants, err = a.store.Reserve(newPatience(), owner(req), sets, wanted...)
+	var exhausted *ipam.ExhaustedError
+	if errors.As(err, &exhausted) {
+		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err, exhausted.Leased, f.moreRoom(req, s, exhausted))
+	}
 	return a, storeError(err)
 }
 
@@ -137,17 +147,41 @@ func openStore(req *protocol.Request) (*ipam.Store, error) {
 	return f.store(req)
 }
 
+// looking is a store that gives away what pods that have gone have left.
+func (f *file) looking(req *protocol.Request, s *ipam.Store) *ipam.Store {
+	return s.Looking(func() (ipam.Sight, error) { return presence.Look(req.Netns) }, f.hasVeths())
+}
+
+// hasVeths reports whether the plugin that the configuration is for connects each pod by a veth.
+func (f *file) hasVeths() bool { return f.kind == "bridge" || f.kind == "ptp" }
+
+// moreRoom says what may be done where all addresses of a set have a lease: those of pods that are known to have gone are
+// taken already.
+func (f *file) moreRoom(req *protocol.Request, s *ipam.Store, e *ipam.ExhaustedError) string {
+	unjudged, example := 0, ""
+	for l, err := range s.Leases() {
+		if err != nil || l.Ours && (l.Bound || f.hasVeths()) {
+			continue
+		}
+		if _, in := e.Set.Find(l.Addr); in {
+			unjudged, example = unjudged+1, filepath.Join(f.dir(req), l.Addr.String())
+		}
+	}
+	const remedy = "a larger range, or fewer pods on this node"
+	if unjudged == 0 {
+		return remedy
+	}
+	return fmt.Sprintf("%s; of %d podnet cannot tell whether their pod is still there, such as %s: remove the files of those whose container has gone", remedy, unjudged, example)
+}
+
 // storeError gives what the store says its code.
 func storeError(err error) error {
-	var exhausted *ipam.ExhaustedError
 	var unavailable *ipam.UnavailableError
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ipam.ErrBusy), errors.Is(err, ipam.ErrInFlight):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
-	case errors.As(err, &exhausted):
-		return protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: a larger range, or fewer pods on this node; leases of pods that are gone: podnetctl gc)", err, exhausted.Leased)
 	case errors.As(err, &unavailable):
 		return protocol.Errorf(protocol.CodeUnavailable, "%w", err)
 	default:

@@ -33,17 +33,17 @@ func Status(req *protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	return notReady(req, s.Room(newPatience(), sets))
+	return f.notReady(req, s, f.looking(req, s).Room(newPatience(), sets))
 }
 
-func notReady(req *protocol.Request, err error) error {
+func (f *file) notReady(req *protocol.Request, s *ipam.Store, err error) error {
 	var exhausted *ipam.ExhaustedError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &exhausted):
-		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: a larger range, or fewer pods on this node",
-			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased)
+		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: %s",
+			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased, f.moreRoom(req, s, exhausted))
 	case errors.Is(err, ipam.ErrBusy):
 		return storeError(err)
 	}

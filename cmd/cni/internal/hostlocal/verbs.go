@@ -66,6 +66,20 @@ func Retain(req *protocol.Request, valid protocol.Attachments) error {
 	return storeError(err)
 }
 
+// InFlight returns the attachments without a place among the valid ones that another process is adding or deleting now.
+func InFlight(req *protocol.Request, valid protocol.Attachments) (protocol.Attachments, error) {
+	s, err := openStore(req)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := s.InFlight(newPatience(), func(o ipam.Owner) bool { return !valid.Has(o.ContainerID, o.IfName) })
+	found := protocol.Attachments{}
+	for _, o := range owners {
+		found[protocol.Attachment(o)] = true
+	}
+	return found, storeError(err)
+}
+
 // Leases are those of the network, as they are at this moment.
 func Leases(req *protocol.Request) ([]ipam.Lease, error) {
 	s, err := openStore(req)

@@ -29,7 +29,7 @@ func TestRefusals(t *testing.T) {
 		"foreign bridge":       {gateway, ranges4, "ip link add br0 type veth peer name br1", "", "", nil, 102, []string{"br0 exists and is a veth", "ip link del br0"}},
 		"foreign address": {gateway, ranges4, "ip link add br0 type bridge; ip addr add 10.9.0.1/24 dev br0", "", "", nil, 102,
 			[]string{"10.9.0.1/24", "ip addr del", "forceAddress"}},
-		"exhausted":          {gateway, `"ranges":[[{"subnet":"10.1.0.0/30","rangeEnd":"10.1.0.1"}]]`, "", "", "", nil, 100, []string{"no IP addresses available in range set: 10.1.0.1-10.1.0.1", "podnetctl gc"}},
+		"exhausted":          {gateway, `"ranges":[[{"subnet":"10.1.0.0/30","rangeEnd":"10.1.0.1"}]]`, "", "", "", nil, 100, []string{"no IP addresses available in range set: 10.1.0.1-10.1.0.1", "a larger range, or fewer pods"}},
 		"gateway asked for":  {gateway, ranges4, "", "", "IP=10.1.0.1", nil, 101, []string{"10.1.0.1", "gateway"}},
 		"unreachable route":  {gateway, ranges4 + `,"routes":[{"dst":"10.2.0.0/16","gw":"10.3.0.1"}]`, "", "", "", nil, 7, []string{"10.2.0.0/16", "10.3.0.1", "ipam.routes"}},
 		"bad route, IPv6":    {gateway, ranges46 + `,"routes":[{"dst":"fd00:2::/64","gw":"fd00:3::1"}]`, "", "", "", nil, 7, []string{"fd00:2::/64", "fd00:3::1"}},

@@ -83,6 +83,34 @@ func TestDelDuringAdd(t *testing.T) {
 	same(t, "ports", h.Sh("ip -o link show master br0"), "")
 }
 
+// A GC takes nothing from under an ADD that is at work, and the next one takes what the runtime still does not know.
+func TestGCDuringAdd(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	conf := h.conf(`"isGateway":true,"podnet":{}`, ranges4)
+	h.must(on(p, conf).with("ADD"))
+	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	if err := unix.Flock(int(lease.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	h.gc(conf, `"cni.dev/valid-attachments":[]`)
+	h.must(call{plugin: "host-local", verb: "GC", conf: withKeys(conf, `"cni.dev/valid-attachments":[]`)})
+	if err := h.Ping("10.1.0.2"); err != nil {
+		t.Error(err)
+	}
+	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2")
+	if err := unix.Flock(int(lease.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	h.gc(conf, `"cni.dev/valid-attachments":[]`)
+	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "")
+	same(t, "ports", h.Sh("ip -o link show master br0"), "")
+}
+
 // A DEL that waits in vain says that trying again helps, and who is at work.
 func TestDelDuringEndlessAdd(t *testing.T) {
 	h := newHost(t)

@@ -32,9 +32,10 @@ type View struct {
 
 // end is a veth of the host that leads to another namespace.
 type end struct {
-	name         string
-	master, peer int
-	addrs        map[int][]netip.Addr // of that namespace, by the index of their link
+	name                           string
+	index, master, peer, namespace int
+	uplink                         bool                 // see findUplinks
+	addrs                          map[int][]netip.Addr // of that namespace, by the index of their link
 }
 
 // Read looks. Close ends the view.
@@ -71,7 +72,7 @@ func (v *View) read() error {
 			}
 			seen[l.ParentIn] = addrs
 		}
-		v.ends = append(v.ends, end{l.Name, l.Master, l.Parent, addrs})
+		v.ends = append(v.ends, end{name: l.Name, index: l.Index, master: l.Master, peer: l.Parent, namespace: l.ParentIn, addrs: addrs})
 	}
 	return nil
 }
