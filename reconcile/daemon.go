@@ -25,15 +25,16 @@ type Daemon struct {
 	Turned func()
 	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
 	Watchdog time.Duration
-	// Collect frees what pods that are gone have left behind in a network: after the start, and now and then.
+	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
+	// the start, and now and then.
 	// It runs beside the loop.
-	Collect func(ctx context.Context, network string) error
+	Collect func(ctx context.Context, network state.PodNetwork) error
 
 	source  *Source
 	started time.Time
 	bootID  string
-	status  *NodeStatus // of the last pass
-	network string      // of the topology in force
+	status  *NodeStatus      // of the last pass
+	network state.PodNetwork // of the topology in force
 
 	collecting atomic.Bool
 	fights     contention
@@ -221,7 +222,7 @@ func (p *Pass) littered(before *NodeStatus) bool {
 
 // collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.
 func (d *Daemon) collect(ctx context.Context) {
-	if d.network == "" || !d.collecting.CompareAndSwap(false, true) {
+	if d.network.Name == "" || !d.collecting.CompareAndSwap(false, true) {
 		return
 	}
 	network := d.network
@@ -258,7 +259,7 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.network = v.Topology.Network.CNI.Name
+	d.network = state.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
 	plan, err := d.Engine.Converge(view)
 	return plan, cmp.Or(err, left)
 }

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"sync"
+	"slices"
 	"syscall"
-	"time"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
@@ -24,9 +23,29 @@ type Garbage struct {
 	Kept  []ipam.Lease // leases of other plugins, without a veth of podnet's: nobody can tell what they are for
 }
 
-// inFlight is how long an ADD may take from its lease to the pod's address where nothing tells whether one is under way: when
-// host-local gave the lease to another bridge plugin than podnet's.
-const inFlight = time.Minute
+// PodNetwork is podnet's own network on one node.
+type PodNetwork struct {
+	Name string
+	Node string     // the name of the node's entry
+	IP   netip.Addr // the node's, which tells its network namespace from others
+}
+
+// AwayError says that the node's ip is on no link of this network namespace. The node's pods, which are alive in another one,
+// would all seem to be gone.
+type AwayError struct{ PodNetwork }
+
+func (e *AwayError) Error() string {
+	return fmt.Sprintf("%s, the ip of %s, is on no link of this network namespace, and from here every pod of the node seems to be gone: nothing is collected", e.IP, e.Node)
+}
+
+// AtHome returns an AwayError unless this network namespace has the node's ip.
+func (n *Node) AtHome(network PodNetwork) error {
+	addrs, err := n.LocalAddrs()
+	if err == nil && !slices.Contains(addrs, network.IP) {
+		err = &AwayError{network}
+	}
+	return err
+}
 
 // Collect frees what the pods of podnet's own network have left behind. A pod that is being added is not gone.
 func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
@@ -38,14 +57,10 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	if err := n.readLinks(); err != nil {
 		return g, err
 	}
-	absent := n.absent(network)
+	pods := n.sight()
 	var failed error
 	g.Freed, failed = store.Collect(ctx, func(l ipam.Lease) (bool, error) {
-		if !l.Bound && time.Since(l.Since) < inFlight {
-			return false, nil
-		}
-		is, sure, err := absent(l.Owner)
-		gone := err == nil && is && (sure || l.Bound)
+		gone, err := store.Gone(l, pods)
 		if gone { // the entry goes before the lease: afterwards the address may be another pod's
 			n.forgetNeighbour(l.Addr)
 		}
@@ -53,7 +68,8 @@ func (n *Node) Collect(ctx context.Context, network string) (Garbage, error) {
 	})
 	for l, err := range store.Leases() {
 		if err == nil && !l.Ours {
-			if exists, err := n.podExists(network, l.Owner); err == nil && !exists {
+			name := device.VethName(network, l.Owner.ContainerID, l.Owner.IfName)
+			if exists, err := pods.Link(name); err == nil && !exists {
 				g.Kept = append(g.Kept, l)
 			}
 		}
@@ -72,73 +88,18 @@ func (n *Node) forgetNeighbour(a netip.Addr) {
 	}
 }
 
-// Gone tells which attachments to podnet's own network have no pod any more: no host veth of podnet's name for it, and no
-// port of a bridge that leads to its address, as podnet's conflist runs on other bridge plugins too. As long as a port of
-// podnet's bridge leads to a pod without an address, which may be any's, none has gone. What it is asked about must have been
-// there before the first question.
-func (n *Node) Gone(network string) func(ipam.Owner) (bool, error) {
-	absent := n.absent(network)
+// Gone tells which attachments to podnet's own network have no pod any more: see ipam.Store.Gone. What it is asked about must
+// have been there before the first question.
+func (n *Node) Gone(network string) (func(ipam.Owner) (bool, error), error) {
+	store, err := ipam.Open(filepath.Join(n.paths.IPAMDataDir, network))
+	if err != nil {
+		return nil, err
+	}
+	pods := n.sight()
 	return func(o ipam.Owner) (bool, error) {
-		is, sure, err := absent(o)
+		is, sure, err := store.Absent(o, pods)
 		return is && sure, err
-	}
-}
-
-// absent says whether nothing of an attachment is to be seen, and whether that says for sure that its pod has gone.
-func (n *Node) absent(network string) func(ipam.Owner) (is, sure bool, err error) {
-	type view struct {
-		alive  map[ipam.Owner]bool
-		silent bool
-	}
-	connected := sync.OnceValues(func() (v view, err error) {
-		v.alive, v.silent, err = n.connected(network)
-		return v, err
-	})
-	return func(o ipam.Owner) (is, sure bool, err error) {
-		if exists, err := n.podExists(network, o); exists || err != nil {
-			return false, true, err
-		}
-		v, err := connected()
-		return err == nil && !v.alive[o], !v.silent, err
-	}
-}
-
-// connected are the attachments that the bridges of this host lead to; silent: a port of podnet's leads to a pod that has no
-// address, or does not let it be seen. On other bridges that is nobody of podnet's network.
-func (n *Node) connected(network string) (alive map[ipam.Owner]bool, silent bool, err error) {
-	if err := n.readLinks(); err != nil {
-		return nil, false, err
-	}
-	alive = map[ipam.Owner]bool{}
-	for _, l := range n.links {
-		if l.Type() != "bridge" {
-			continue
-		}
-		pods, err := n.PodList(network, l.Attrs().Name)
-		if err != nil {
-			return nil, false, err
-		}
-		ours := l.Attrs().Group == device.GroupDevice
-		for _, p := range pods {
-			alive[p.Owner] = alive[p.Owner] || p.Veth.Device != ""
-			silent = silent || ours && p.silent()
-		}
-	}
-	return alive, silent, nil
-}
-
-// silent: its port leads to a pod that cannot be told from any other.
-func (p *Pod) silent() bool {
-	return p.Owner == (ipam.Owner{}) && len(p.Addrs) == 0 && p.Veth.namespace >= 0
-}
-
-// podExists asks the kernel for the host veth of an attachment to podnet's own network.
-func (n *Node) podExists(network string, o ipam.Owner) (bool, error) {
-	_, err := n.handle.LinkByName(device.VethName(network, o.ContainerID, o.IfName))
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return false, nil
-	}
-	return err == nil, err
+	}, nil
 }
 
 // deleteLeaving deletes the host veths that are marked as leaving, all in one request: each alone would wait for the kernel

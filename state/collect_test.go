@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
 )
@@ -125,6 +126,52 @@ func TestCollectSparesWhatAPodWithoutAddressMayHave(t *testing.T) {
 	run(t, "ip link del veth1234abcd")
 	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
 		t.Errorf("without the pod: %+v, %v", g, err)
+	}
+}
+
+// A pod of another bridge plugin whose bridge was deleted is no port of anything, and alive: its veth leads to its address.
+func TestCollectSparesAPodThatIsNoPort(t *testing.T) {
+	node, paths := host(t)
+	addr := reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "unplugged")
+	connectForeign(t, addr+"/24")
+	run(t, "ip -n elsewhere link add inner type bridge")
+	for _, change := range []string{"ip link del cni0", "ip -n elsewhere addr del " + addr + "/24 dev eth0", "ip -n elsewhere addr add " + addr + "/32 dev inner"} {
+		run(t, change) // in between it has no address: it may be anybody's
+		if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
+			t.Errorf("after %s: %+v, %v", change, g, err)
+		}
+	}
+	run(t, "ip link del veth1234abcd")
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
+		t.Errorf("without its veth: %+v, %v", g, err)
+	}
+}
+
+// A clock that was set back does not make a lease young for ever.
+func TestCollectAfterTheClockWasSetBack(t *testing.T) {
+	node, paths := host(t)
+	dir := filepath.Join(paths.IPAMDataDir, "podnet")
+	addr := reserveOld(t, dir, "gone")
+	future := time.Now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, addr), future, future); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := node.Collect(t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// Only the namespace that has the node's ip is the one of its pods.
+func TestAtHome(t *testing.T) {
+	node, _ := host(t)
+	run(t, "ip link add ul type bridge")
+	network := state.PodNetwork{Name: "podnet", Node: "node-a", IP: netip.MustParseAddr("192.0.2.77")}
+	if err := node.AtHome(network); !errors.As(err, new(*state.AwayError)) || !strings.Contains(err.Error(), "192.0.2.77, the ip of node-a") {
+		t.Error(err)
+	}
+	run(t, "ip addr add 192.0.2.77/24 dev ul")
+	if err := node.AtHome(network); err != nil {
+		t.Error(err)
 	}
 }
 

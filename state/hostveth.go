@@ -144,7 +144,7 @@ func (m *message) ifInfo(index int) {
 	m.raw(make([]byte, 8)...)
 }
 
-// addrsIn are the addresses of the pod's end, less link-local ones.
+// addrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not known, less link-local ones.
 func (n *Node) addrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
 	err = n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETADDR, unix.NLM_F_DUMP)
@@ -157,7 +157,7 @@ func (n *Node) addrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
 			return
 		}
 		k := (&interest{}).addrKey(body)
-		if int(native.Uint32(body[4:])) == v.peer && !k.Addr.IsLinkLocalUnicast() {
+		if (v.peer == 0 || int(native.Uint32(body[4:])) == v.peer) && !k.Addr.IsLinkLocalUnicast() {
 			addrs = append(addrs, netip.PrefixFrom(k.Addr, int(k.Bits)))
 		}
 	})

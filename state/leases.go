@@ -57,12 +57,12 @@ func (n *Node) StalePods(network string, addrs []netip.Addr) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	pods, gone := map[ipam.Owner]bool{}, n.absent(network)
+	pods, sight := map[ipam.Owner]bool{}, n.sight()
 	for l, err := range store.Leases() {
 		if err != nil || !slices.Contains(addrs, l.Addr) || pods[l.Owner] {
 			continue
 		}
-		if is, _, err := gone(l.Owner); err == nil && !is {
+		if is, _, err := store.Absent(l.Owner, sight); err == nil && !is {
 			pods[l.Owner] = true
 		}
 	}

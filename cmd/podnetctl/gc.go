@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +44,9 @@ func (c *cli) gc() *cobra.Command {
 		Short: "Release what pods that are gone have left behind on this node",
 		Long: `gc releases address leases, host veths and port mappings of podnet's own network whose pod is
 gone, which is when its host veth is. Leases that other plugins wrote are listed and kept: nobody
-can tell whose they are. podnetd does the same after its start and every ten minutes; other
-networks are the runtime's to clean up.`,
+can tell whose they are. podnetd does the same after its start and every ten minutes; the
+plugins take the leases of dead pods themselves when no other address is left, in any network;
+other networks' leases, rules and veths are else the runtime's to clean up.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runGC(cmd.Context()) },
 	}
@@ -61,13 +61,17 @@ func (c *cli) runGC(ctx context.Context) error {
 	if n.verdict.Topology == nil {
 		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
 	}
-	if where, err := n.elsewhere(n.bare()); where != "" || err != nil {
-		return cmp.Or(err, fmt.Errorf("%s, and from here every pod seems to be gone: leave it (nsenter -t 1 -n podnetctl gc)", where))
+	own, err := n.id.Select(n.verdict.Topology)
+	if err != nil {
+		return fmt.Errorf("whose pods are these? %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
 	network := n.verdict.Topology.Network.CNI.Name
-	g, err := collect.Run(ctx, n.engine.Live(), network)
+	g, err := collect.Run(ctx, n.engine.Live(), state.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
+	if errors.As(err, new(*state.AwayError)) {
+		return fmt.Errorf("%w; where the node's pods are: nsenter -t 1 -n podnetctl gc", err)
+	}
 	if c.json() {
 		if bad := c.writeJSON(collected(network, g)); bad != nil {
 			return bad

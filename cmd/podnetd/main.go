@@ -154,7 +154,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 		Engine: engine, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
 		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
-		Collect: func(ctx context.Context, network string) error {
+		Collect: func(ctx context.Context, network state.PodNetwork) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
 		},
 	}
@@ -166,7 +166,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 }
 
 // collectGarbage looks at the node through sockets of its own, because it runs beside the loop.
-func collectGarbage(ctx context.Context, paths state.Paths, network string, log *slog.Logger) error {
+func collectGarbage(ctx context.Context, paths state.Paths, network state.PodNetwork, log *slog.Logger) error {
 	node, err := state.Open(paths)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func TestElsewhere(t *testing.T) {
 	for verb, c := range map[string]struct {
 		code int
 		says string
-	}{"gc": {2, "is in this network namespace"}, "teardown": {1, "is in this network namespace"}} {
+	}{"gc": {2, "is on no link of this network namespace"}, "teardown": {1, "is in this network namespace"}} {
 		out, err := p.Run(t.Context(), exec.Command(lab.Program("podnetctl"), "--root", n.Root, "--node", n.Host, verb))
 		if err != nil || out.Code != c.code || !strings.Contains(out.Stderr, c.says) {
 			t.Errorf("%s: %+v, %v", verb, out, err)

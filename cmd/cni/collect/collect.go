@@ -19,15 +19,20 @@ type Garbage struct {
 // Len is the number of things that were freed.
 func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
-// Run frees the leases, host veths and port mappings of a network whose pod is gone. What cannot be freed does not keep the
-// rest from it.
-func Run(ctx context.Context, node *state.Node, network string) (Garbage, error) {
+// Run frees the leases, host veths and port mappings of a network whose pod is gone, where the node's ip is: a
+// *state.AwayError. What cannot be freed does not keep the rest from it.
+func Run(ctx context.Context, node *state.Node, network state.PodNetwork) (Garbage, error) {
 	var g Garbage
-	var err, err2 error
-	g.Garbage, err = node.Collect(ctx, network)
-	gone := node.Gone(network)
-	g.Mappings, err2 = portmap.Collect(network, func(containerID, ifname string) (bool, error) {
-		return gone(ipam.Owner{ContainerID: containerID, IfName: ifname})
-	})
+	if err := node.AtHome(network); err != nil {
+		return g, err
+	}
+	var err error
+	g.Garbage, err = node.Collect(ctx, network.Name)
+	gone, err2 := node.Gone(network.Name)
+	if err2 == nil {
+		g.Mappings, err2 = portmap.Collect(network.Name, func(containerID, ifname string) (bool, error) {
+			return gone(ipam.Owner{ContainerID: containerID, IfName: ifname})
+		})
+	}
 	return g, errors.Join(err, err2)
 }
