@@ -19,7 +19,7 @@ plugin() { # VERB POD FIELDS RANGE
 port() { ip -o link show master br0 | awk -F'[ :@]+' -v n="$1" 'NR == n {print $2}' ; }
 pings() { ip netns exec "$1" ping -n -q -c 1 -W 2 "$2" >/dev/null 2>&1; }
 range() { printf '{"type":"host-local","dataDir":"/run/leases","ranges":[[{"subnet":"%s"}]]}' "$1"; }
-for pod in a b c d e f; do ip netns add $pod; done
+for pod in a b c d e f g h; do ip netns add $pod; done
 
 # Two pods in one VLAN reach each other and their gateway, one in another VLAN reaches neither.
 plugin ADD a '"vlan":100,"isGateway":true,' "$(range 10.1.0.0/24)"
@@ -63,4 +63,17 @@ lacks 'PERMANENT|extern_learn' ip neigh show dev br0.100
 lacks '^10' ls /run/leases/net
 plugin ADD f '"vlan":100,"isGateway":true,' "$(range 10.1.0.0/24)"
 pings f 10.1.0.1 || fault "f does not reach the gateway that was there"
+
+# A VLAN interface that somebody has made on the bridge is the gateway's; one of another VLAN is not.
+ip link add link br0 name br0.400 type vlan id 400
+plugin ADD g '"vlan":400,"isDefaultGateway":true,' "$(range 10.4.0.0/24)"
+want '10.4.0.1/24' ip -o addr show br0.400
+want 'vlan protocol 802.1Q id 400' ip -d -o link show br0.400
+pings g 10.4.0.1 || fault "g does not reach the gateway on the interface that was there"
+ping -n -q -c 1 -W 2 10.4.0.2 >/dev/null || fault "the node does not reach g"
+plugin DEL g '"vlan":400,"isDefaultGateway":true,' "$(range 10.4.0.0/24)"
+want 'br0.400' ip -o link show br0.400
+ip link add link br0 name br0.500 type vlan id 501
+refused=$(fault() { echo "$*"; }; plugin ADD h '"vlan":500,"isGateway":true,' "$(range 10.5.0.0/24)")
+case $refused in *102*br0.500*"VLAN 500"*) ;; *) fault "an interface of another VLAN is not refused: $refused" ;; esac
 exit $failed
