@@ -55,7 +55,7 @@ func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, e
 // ports, and pods would lose their gateway. Setting it again each time would have the kernel forget the neighbours each time.
 func (c *config) prepareBridge(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
 	var messages []*rtnl.Message
-	if !c.owns(br) && (br.ListensToRouters() || !br.Carrier) {
+	if !c.owns(br) && (br.ListensToRouters() || !br.OperUp()) {
 		messages = append(messages, rtnl.SetMAC(br.Index, br.MAC))
 	}
 	if br.Up() {

@@ -78,14 +78,14 @@ func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
 }
 
 // addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it; prepareBridge has seen to that of one
-// without a carrier.
+// without ports that are up.
 func (c *config) addGateways(h *rtnl.Conn, link *rtnl.Link, wanted []netip.Prefix, messages []*rtnl.Message) error {
 	if slices.ContainsFunc(wanted, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		if err := c.allowIPv6(link); err != nil {
 			return err
 		}
 	}
-	if link.Kind == "bridge" && link.Carrier && !c.owns(link) {
+	if link.Kind == "bridge" && link.OperUp() && !c.owns(link) {
 		messages = append([]*rtnl.Message{rtnl.SetMAC(link.Index, link.MAC)}, messages...)
 	}
 	answers, err := h.Exchange(messages...)

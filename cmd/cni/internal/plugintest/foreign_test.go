@@ -23,14 +23,18 @@ func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 		"with an address":      "ip addr add 10.1.0.1/24 dev br0; ip addr add fd00:1::1/64 dev br0 nodad; ip link set br0 up",
 		"with a port":          "ip link set br0 up; ip link add low type veth peer name low1; ip link set low address 00:00:5e:00:53:01 master br0; ip link set low up; ip link set low1 up",
 		"port and address":     "ip link set br0 up; ip addr add 10.1.0.1/24 dev br0; ip link add low type veth peer name low1; ip link set low address 00:00:5e:00:53:01 master br0; ip link set low up; ip link set low1 up",
-		"ignoring routers":     "echo 0 >/proc/sys/net/ipv6/conf/br0/accept_ra; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0",
+		"nothing to set":       "echo 0 >/proc/sys/net/ipv6/conf/br0/accept_ra; ip link set br0 up; ip addr add 10.1.0.1/24 dev br0",
 		"with a MAC that sits": "ip link set br0 address 02:00:00:00:00:01; ip link set br0 up",
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			h.Must("sh", "-ec", "ip link add br0 type bridge; "+prepare)
 			before := macOf(h, "br0")
-			conf := h.conf(`"isDefaultGateway":true`, ranges46)
+			ranges, gateways := ranges46, []string{"10.1.0.1", "fd00:1::1"}
+			if name == "nothing to set" {
+				ranges, gateways = ranges4, gateways[:1]
+			}
+			conf := h.conf(`"isDefaultGateway":true`, ranges)
 			var pods []*lab.Pod
 			for i := range 5 {
 				p := h.NewPod(fmt.Sprint("p", i))
@@ -51,7 +55,7 @@ func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 				if is := macOf(h, "br0"); is != before {
 					t.Errorf("after a DEL the MAC is %s; it was %s", is, before)
 				}
-				for _, to := range []string{"10.1.0.1", "fd00:1::1"} {
+				for _, to := range gateways {
 					if err := pods[0].Ping(to); err != nil {
 						t.Error(err)
 					}
