@@ -19,7 +19,7 @@ type Applier interface {
 //
 // progress is told now and then how many of the steps have been seen to; nil: nobody wants to know.
 func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
-	a := &applier{node: node, failed: map[state.Key]error{}, total: len(p.Steps), progress: progress}
+	a := &applier{node: node, want: p.Want, failed: map[state.Key]error{}, total: len(p.Steps), progress: progress}
 	for _, err := range p.Errors() {
 		a.errs = multierror.Append(a.errs, err)
 	}
@@ -45,6 +45,7 @@ func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
 
 type applier struct {
 	node   Applier
+	want   *state.Set
 	failed map[state.Key]error
 	own    error // the first failure of a part of the node itself
 	errs   *multierror.Error
@@ -115,6 +116,9 @@ func (a *applier) put(k state.Kind, steps []*Step) {
 func (a *applier) waits(s *Step) error {
 	if parent := s.Want.Parent(); !parent.IsZero() && a.failed[parent] != nil {
 		return errors.New(waitsFor(s.Want))
+	}
+	if addr, sends := sourceOf(a.want, s.Want); sends && a.failed[addr.Key()] != nil {
+		return errors.New(waitsForAddr(addr))
 	}
 	if s.Kind == state.KindConflist && a.own != nil {
 		return errors.New(waitsForOwn)

@@ -71,6 +71,7 @@ func (d *differ) kind(k state.Kind) {
 	case state.KindAddr:
 		d.displace(d.steps[start:])
 		d.giveWay(d.steps[start:])
+		d.forgetSources(d.steps[start:])
 	}
 }
 
@@ -92,6 +93,30 @@ func (d *differ) add(s *Step) {
 		s.carried = d.dying[s.Have.Parent()]
 		d.dying[s.Key()] = true
 	}
+}
+
+// forgetSources: routes stay when the address that they send from goes, and send from another. One that is made anew at once is
+// lost to them all the same.
+func (d *differ) forgetSources(addrs []*Step) {
+	for _, s := range addrs {
+		if have, is := s.Have.(state.Addr); is && (s.Replace != "" || s.first) {
+			d.live.ForgetSource(have.Prefix.Addr())
+		} else if want, is := s.Want.(state.Addr); is && s.lost {
+			d.live.ForgetSource(want.Prefix.Addr())
+		}
+	}
+}
+
+// sourceOf is the wanted address that a route sends from: the kernel refuses the route without it.
+func sourceOf(want *state.Set, r state.Resource) (state.Addr, bool) {
+	if route, is := r.(state.Route); is && route.Source.IsValid() && want != nil {
+		for _, a := range want.Addrs.Rows() {
+			if a.Prefix.Addr() == route.Source {
+				return a, true
+			}
+		}
+	}
+	return state.Addr{}, false
 }
 
 // resets says that a device stays and the kernel forgets its neighbours: it gets another MAC, or resolves addresses again.
@@ -175,6 +200,11 @@ func (d *differ) block() {
 				why, is = waitsFor(s.Want), true
 			}
 		}
+		if a, sends := sourceOf(d.want, s.Want); sends && !is {
+			if _, s.waiting = blocked[a.Key()]; s.waiting {
+				why, is = waitsForAddr(a), true
+			}
+		}
 		if is {
 			s.skip(why)
 			blocked[s.Key()] = why
@@ -234,6 +264,8 @@ func (d *differ) successorBlocked(old state.Link) bool {
 func (s *Step) skip(why string) {
 	s.Result, s.Err = Skipped, fmt.Errorf("%s %s: %s", s.Kind, s.Object().Name(), why)
 }
+
+func waitsForAddr(a state.Addr) string { return "waits for addr " + a.Name() }
 
 func waitsFor(r state.Resource) string {
 	return fmt.Sprintf("waits for %s %s", r.Parent().Kind, r.Parent().Name)

@@ -76,6 +76,8 @@ type desired struct {
 	facts Facts
 	mtu   int
 	set   *Set
+
+	source netip.Addr // the bridge's IPv6 address, from which the node itself speaks to other nodes' pods
 }
 
 // check refuses what the kernel would refuse halfway.
@@ -146,7 +148,9 @@ func (d *desired) linkSettings(name string, settings []device.Setting) {
 func (d *desired) family(p netip.Prefix) {
 	d.set.Addrs.Add(Addr{Device: d.bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
 	number := uint8(6)
-	if p.Addr().Is4() {
+	if p.Addr().Is6() {
+		d.source = p.Addr().Next()
+	} else {
 		number = 4
 		d.set.Addrs.Add(Addr{Device: d.tunnel(), Prefix: netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
 	}
@@ -208,12 +212,12 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 			continue
 		}
 		reachable = true
-		hop := p.Addr()
+		hop, source := p.Addr(), netip.Addr{}
 		if p.Addr().Is6() {
-			hop = LinkLocal(peer.VTEPMAC)
+			hop, source = LinkLocal(peer.VTEPMAC), d.source
 		}
 		d.set.Neighs.Add(Neigh{d.tunnel(), hop, peer.VTEPMAC, true}, from)
-		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Onlink: p.Addr().Is4()}, from)
+		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Source: source, Onlink: p.Addr().Is4()}, from)
 	}
 	if reachable {
 		d.set.FDB.Add(FDB{Device: d.tunnel(), MAC: peer.VTEPMAC, Dst: peer.IP, Permanent: true}, from)

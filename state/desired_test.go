@@ -77,9 +77,9 @@ neigh fe80::2414:3eff:fe47:ffdf lladdr 26:14:3e:47:ff:df
 fdb 56:41:60:6e:6e:bf dst 192.0.2.11
 fdb 26:14:3e:47:ff:df dst 192.0.2.13
 route 10.244.0.0/24 via 10.244.0.0 dev podnet.1 onlink metric 12179
-route fd00:10:244::/64 via fe80::5441:60ff:fe6e:6ebf dev podnet.1 metric 1024
+route fd00:10:244::/64 via fe80::5441:60ff:fe6e:6ebf dev podnet.1 src fd00:10:244:1::1 metric 1024
 route 10.244.2.0/24 via 10.244.2.0 dev podnet.1 onlink metric 6757
-route fd00:10:244:2::/64 via fe80::2414:3eff:fe47:ffdf dev podnet.1 metric 1024
+route fd00:10:244:2::/64 via fe80::2414:3eff:fe47:ffdf dev podnet.1 src fd00:10:244:1::1 metric 1024
 chain PODNET-MASQUERADE ipv4 nat, 4 rules, jump from POSTROUTING
   ! -s 10.244.1.0/24 -j RETURN
   -d 10.244.0.0/16 -j RETURN

@@ -21,6 +21,7 @@ type Route struct {
 	Via    netip.Addr // invalid: none, or several
 	Device string
 	Metric uint32
+	Source netip.Addr // that this host sends from, preferably; podnet's have one for IPv6, where the tunnel has no address
 	Onlink bool
 	TOS    uint8  // podnet's routes have none
 	Odd    string // what else somebody made of it, in words; podnet's routes have nothing of the kind
@@ -39,6 +40,9 @@ func (r Route) Attrs() string {
 		s = "via " + r.Via.String() + " "
 	}
 	s += "dev " + r.Device
+	if r.Source.IsValid() {
+		s += " src " + r.Source.String()
+	}
 	if r.Onlink {
 		s += " onlink"
 	}
@@ -65,8 +69,7 @@ type liveRoute struct {
 	Protocol uint8
 	Type     uint8
 	Table    uint32
-	Source   netip.Addr // preferred
-	Hops     []Route    // of a route with several, Via and Device of each
+	Hops     []Route // of a route with several, Via and Device of each
 }
 
 // dumpRoutes hands every route of the main table to each.
@@ -132,7 +135,6 @@ func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 			r.Odd += "with metrics of its own "
 		case unix.RTA_PREFSRC:
 			r.Source = ipOf(v)
-			r.Odd += "src " + r.Source.String() + " "
 		case unix.RTA_MULTIPATH:
 			r.Hops = decodeHops(v, name)
 		}
@@ -203,10 +205,14 @@ func (n *Node) addHops(r liveRoute, live *Live) {
 }
 
 // applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's without a word, and an old
-// one is deleted with everything that tells it from another. An update is both, in one write.
+// one is deleted with everything that tells it from another. An update is both, in one write; but an IPv6 route that only sends
+// from another address is replaced, so that no packet misses it.
 func (n *Node) applyRoutes(changes []*Change) {
 	n.batch(changes, func(c *Change) request {
 		return request{ignore: absent(c, syscall.ESRCH), encode: func(conn *rtnl, buf []byte) []byte {
+			if c.changesSource() {
+				return n.encodeRoute(conn, buf, c.Want.(Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+			}
 			if c.Have != nil {
 				buf = n.encodeRoute(conn, buf, c.Have.(Route), unix.RTM_DELROUTE, 0)
 			}
@@ -216,6 +222,25 @@ func (n *Node) applyRoutes(changes []*Change) {
 			return buf
 		}}
 	})
+}
+
+// changesSource says that a change of an IPv6 route is one of its source alone.
+func (c *Change) changesSource() bool {
+	if c.Op != Update {
+		return false
+	}
+	have, want := c.Have.(Route), c.Want.(Route)
+	have.Source = want.Source
+	return have == want && want.Dst.Addr().Is6()
+}
+
+// ForgetSource takes an address out of the routes that send from it, as the kernel does when the address goes.
+func (s *Set) ForgetSource(a netip.Addr) {
+	for i := range s.Routes.rows {
+		if r := &s.Routes.rows[i]; r.Source == a {
+			r.Source = netip.Addr{}
+		}
+	}
 }
 
 func (n *Node) encodeRoute(conn *rtnl, buf []byte, r Route, typ, flags uint16) []byte {
@@ -236,6 +261,9 @@ func (n *Node) encodeRoute(conn *rtnl, buf []byte, r Route, typ, flags uint16) [
 	}
 	if index := n.index(r.Device); index != 0 {
 		m.attr32(unix.RTA_OIF, uint32(index))
+	}
+	if r.Source.IsValid() && typ == unix.RTM_NEWROUTE {
+		m.addr(unix.RTA_PREFSRC, r.Source)
 	}
 	return m.end()
 }

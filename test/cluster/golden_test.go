@@ -100,7 +100,7 @@ func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 		{"ip -d -N -j neigh show nud permanent", []string{"dst", "lladdr", "dev", "state"}},
 		{"bridge -j fdb show", []string{"mac", "dst", "ifname", "state", "flags"}},
 		{"ip -d -N -j -4 route show proto 72", []string{"dst", "gateway", "dev", "flags", "metric", "protocol", "table", "type"}},
-		{"ip -d -N -j -6 route show proto 72", []string{"dst", "gateway", "dev", "flags", "metric", "protocol", "table", "type"}},
+		{"ip -d -N -j -6 route show proto 72", []string{"dst", "gateway", "prefsrc", "dev", "flags", "metric", "protocol", "table", "type"}},
 	} {
 		fmt.Fprintf(&b, "# %s\n", q.query)
 		for _, o := range n.Objects(q.query) {

@@ -97,6 +97,27 @@ func TestOnePassAfterSpanningTree(t *testing.T) {
 	reach(t, a, b)
 }
 
+// Routes lose the address that they send from when it goes: one pass gives them back both, whether somebody took the address away or
+// it has to be made anew.
+func TestOnePassAfterTheSourceOfRoutes(t *testing.T) {
+	l, _ := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	peer := l.Nodes[1].Pod("db").Addr6()
+	n.Pod("web") // the bridge's subnet has a route only with a carrier
+	n.Stop()
+	for _, harm := range []string{"ip addr del fd00:10:244::1/64 dev cni0", "ip -6 route del fd00:10:244::/64 dev cni0 proto kernel", "ip link del cni0"} {
+		n.Sh(harm)
+		exits(t, n.Podnetctl("apply"), 0, "apply after "+harm)
+		if route := n.Sh("ip -6 route show fd00:10:244:1::/64"); !strings.Contains(route, "src fd00:10:244::1 ") {
+			t.Errorf("after %s: %s", harm, route)
+		}
+	}
+	if way := n.Sh("ip -6 route get " + peer); !strings.Contains(way, "src fd00:10:244::1 ") {
+		t.Errorf("the node sends from another address than the bridge's: %s", way)
+	}
+	n.Sh("ping -c 1 -W 10 -q " + peer)
+}
+
 // Switching ARP on again has the kernel forget the neighbours that were made meanwhile: one pass makes them anew.
 func TestOnePassAfterARPOff(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")

@@ -58,6 +58,8 @@ func (n *Node) Harms(t Topology, peer string) []Harm {
 			"ip route show " + other.PodCIDRs[0], []string{"via " + via4 + " dev podnet.1"}},
 		{"an IPv6 route deleted", sh("ip -6 route del " + other.PodCIDRs[1]), n,
 			"ip -6 route show " + other.PodCIDRs[1], []string{"via " + via6 + " dev podnet.1"}},
+		{"an IPv6 route's source changed", sh("ip -6 route replace " + other.PodCIDRs[1] + " via " + via6 + " dev podnet.1 proto 72 metric 1024"), n,
+			"ip -6 route show " + other.PodCIDRs[1], []string{"src " + strings.TrimSuffix(gateway6, "/64")}},
 		{"an FDB entry deleted", sh("bridge fdb del " + mac + " dev podnet.1 dst " + other.IP), n,
 			"bridge fdb show dev podnet.1", []string{mac + " dst " + other.IP}},
 		{"an FDB entry turned to another host", sh("bridge fdb replace " + mac + " dev podnet.1 dst 192.0.2.222 self permanent"), n,
