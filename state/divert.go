@@ -126,10 +126,14 @@ func (l *lookup) around(a netip.Addr) netip.Prefix {
 // candidates are the packets of a family that a foreign rule may take. None: there is no such rule.
 func (l *lookup) candidates(ipv6 bool) ([]candidate, error) {
 	var all []candidate
-	tables, overlap := routeTables{}, newOverlaps(l.want)
+	tables := routeTables{}
+	var overlap overlaps
 	for _, rule := range l.rules {
 		if rule.IPv6 != ipv6 || !l.foreign(rule) {
 			continue
+		}
+		if overlap.want == nil { // it takes a walk over all peers
+			overlap = newOverlaps(l.want)
 		}
 		targets := []netip.Prefix{everything(ipv6)}
 		if !rule.Ends() {

@@ -68,7 +68,7 @@ func (t traffic) fromPeer() filter.Packet {
 }
 
 func (t traffic) fromStranger() filter.Packet {
-	return filter.Packet{In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
+	return filter.Packet{Dst: t.local, In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
 }
 
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.

@@ -132,6 +132,8 @@ func TestDoctor(t *testing.T) {
 		{"INPUT closed", "input-closed", doctor.Error, sh("iptables -F INPUT", "iptables -P INPUT DROP")},
 		{"INPUT closed on the underlay", "input-closed", doctor.Error, sh("iptables -I INPUT -i eth0 -j DROP")},
 		{"INPUT open", "input-open", doctor.Warning, sh("iptables -F INPUT")},
+		{"INPUT open but for kubelet's rule about loopback addresses", "input-open", doctor.Warning, sh("iptables -F INPUT", "iptables -N KUBE-FIREWALL",
+			"iptables -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP", "iptables -A INPUT -j KUBE-FIREWALL")},
 		{"another conflist first", "conflist-order", doctor.Error, file("/etc/cni/net.d/05-other net.conflist", "{}")},
 		{"somebody else's conflist in place", "foreign-conflist", doctor.Error, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
 		{"strict reverse path filter", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
