@@ -147,6 +147,32 @@ func TestCollectSparesAPodThatIsNoPort(t *testing.T) {
 	}
 }
 
+// A pod of another bridge plugin that is no port of anything is named, with the command that gives it its way out back; the veths
+// of other networks are nobody's to judge.
+func TestUnpluggedPod(t *testing.T) {
+	node, paths := host(t)
+	want := desired(t, load(t, "../examples/dual-stack.yaml"), "node-a", ethernet, paths)
+	converge(t, node, want)
+	run(t, "ip netns add elsewhere")
+	defer run(t, "ip netns del elsewhere")
+	run(t, "ip link add veth1234abcd up type veth peer name eth0 netns elsewhere")
+	run(t, "ip -n elsewhere link set eth0 up")
+	run(t, "ip -n elsewhere addr add 10.99.0.7/24 dev eth0")
+	if _, live := changes(t, node, want); len(live.Conflicts) != 0 {
+		t.Errorf("another network's: %+v", live.Conflicts)
+	}
+	run(t, "ip -n elsewhere addr add 10.244.0.7/24 dev eth0")
+	_, live := changes(t, node, want)
+	if len(live.Conflicts) != 1 || live.Conflicts[0].Object() != "veth1234abcd" || live.Conflicts[0].Counts || !strings.Contains(live.Conflicts[0].Owner, "10.244.0.7") {
+		t.Fatalf("%+v", live.Conflicts)
+	}
+	run(t, live.Conflicts[0].Remedy)
+	if _, live := changes(t, node, want); len(live.Conflicts) != 0 {
+		t.Errorf("after the remedy: %+v", live.Conflicts)
+	}
+	run(t, "ip netns exec elsewhere ping -c 1 -W 5 10.244.0.1")
+}
+
 // A clock that was set back does not make a lease young for ever.
 func TestCollectAfterTheClockWasSetBack(t *testing.T) {
 	node, paths := host(t)

@@ -70,7 +70,8 @@ func (c *rtnl) dumpLinks(reset func(), each func(body []byte)) error {
 
 // listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
 // a dump.
-func listPorts(n *Node, _ *Set, live *Live) error {
+func listPorts(n *Node, want *Set, live *Live) error {
+	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
 	if !n.hasPods() {
 		return nil
 	}
