@@ -140,6 +140,8 @@ func (p *Plan) ownReason(s *Step) reason {
 	switch {
 	case s.Op == state.Delete:
 		r = reason{sentence: "nobody asks for it"}
+	case s.Cause == CauseDrift && s.Kind == state.KindLinkUp:
+		r.sentence = "down, and the topology in force asks for it to be up"
 	case s.Cause == CauseDrift && s.Op == state.Create:
 		r.sentence = "gone, and the topology in force asks for it"
 	case s.Cause == CauseDrift:

@@ -97,6 +97,9 @@ func (p *page) object(indent int, head string, o object) {
 // stepObject is the line about a step.
 func stepObject(s *reconcile.Step) object {
 	o := object{mark: opMark(s.Op), kind: s.Kind.String(), name: s.Object().Name(), detail: detail(s)}
+	if s.Kind == state.KindLinkUp && s.Op == state.Create && s.Cause == reconcile.CauseDrift { // the link itself is there
+		o.mark, o.detail = opMark(state.Update), "down -> up"
+	}
 	switch s.Result {
 	case reconcile.Failed:
 		o.more = "FAILED"

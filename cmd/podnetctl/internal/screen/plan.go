@@ -48,8 +48,12 @@ type planView struct {
 // WritePlan writes the screen of a plan.
 func WritePlan(w io.Writer, style Style, plan Plan) error {
 	v := &planView{Plan: plan.Plan, given: plan, page: newPage(w, style), peers: plan.PeerChanges()}
+	made := map[state.Key]bool{} // links whose going up is a part of it
 	for _, s := range v.Steps {
-		if s.Cause == reconcile.CauseDrift {
+		if s.Kind == state.KindLink && (s.Op == state.Create || s.Replace != "") {
+			made[s.Key()] = true
+		}
+		if s.Cause == reconcile.CauseDrift && !(s.Kind == state.KindLinkUp && s.Op == state.Create && made[s.Want.Parent()]) {
 			v.drift = append(v.drift, s)
 		}
 	}

@@ -15,6 +15,9 @@ func detail(s *reconcile.Step) string {
 	drift := s.Cause == reconcile.CauseDrift
 	switch {
 	case s.Op == state.Create && drift:
+		if chain, is := s.Want.(state.Chain); is { // of each family there is one of its name
+			return "gone from " + chainPlace(chain)
+		}
 		return "gone"
 	case s.Op == state.Create:
 		return s.Want.Attrs()
@@ -34,7 +37,7 @@ func detail(s *reconcile.Step) string {
 func difference(s *reconcile.Step) string {
 	switch have := s.Have.(type) {
 	case state.Chain:
-		return chainDifference(have, s.Want.(state.Chain))
+		return chainPlace(have) + ": " + chainDifference(have, s.Want.(state.Chain))
 	case state.Conflist:
 		before, _, _ := strings.Cut(have.Attrs(), ", ")
 		after, _, _ := strings.Cut(s.Want.Attrs(), ", ")
@@ -66,6 +69,9 @@ func wordDifference(before, after string) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// chainPlace is the family and table of a chain.
+func chainPlace(c state.Chain) string { return fmt.Sprintf("ipv%d %s", c.Family, c.Table) }
 
 // chainDifference names the rules that come and go, if they are few.
 func chainDifference(have, want state.Chain) string {
