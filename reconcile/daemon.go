@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -23,6 +24,8 @@ type Daemon struct {
 	// the pass, whose plan is as large as the topology.
 	Passed func(*NodeStatus, *Pass)
 	Turned func()
+	// HeldUp is called when the node's lock has been somebody else's for long, again when that changes.
+	HeldUp func(*NodeStatus)
 	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
 	Watchdog time.Duration
 	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
@@ -178,21 +181,19 @@ func (d *Daemon) end() {
 	}
 	s := *d.status
 	s.WrittenAt = time.Now()
-	if err := s.Write(d.Engine.Paths.Status); err != nil {
-		d.Log.Error("status not written", "error", err)
-	}
+	d.writeStatus(&s)
 }
 
 func (d *Daemon) pass(ctx context.Context) {
 	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(state.AnyChain())}
-	unlock, err := Lock(ctx, d.Engine.Paths.Lock, d.Turned)
+	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return
 	}
 	if p.Err = err; err == nil {
-		defer unlock()
 		p.At = time.Now()
 		p.Plan, p.Err = d.converge(&p.Verdict)
+		p.Err = errors.Join(p.Err, unlock())
 	}
 	p.Took = time.Since(p.At)
 	before := d.status
@@ -200,9 +201,7 @@ func (d *Daemon) pass(ctx context.Context) {
 	d.litter = d.litter || p.littered(before)
 	d.excused = p.rebuilt() && d.fights.worst() == nil
 	d.log(&p, before)
-	if err := d.status.Write(d.Engine.Paths.Status); err != nil {
-		d.Log.Error("status not written", "error", err)
-	}
+	d.writeStatus(d.status)
 	d.Passed(d.status, &p)
 }
 

@@ -14,8 +14,20 @@ import (
 // lockPause is how long whoever waits for the lock lets go by before trying again.
 const lockPause = 50 * time.Millisecond
 
-// Lock takes the node's lock for a pass, waiting for whoever has it until ctx ends; waiting is called meanwhile, nil: nobody
-// wants to know. The lock goes with the process, and with the returned function.
+// HeldError says that a lock could not be had, because another process kept it for too long.
+type HeldError struct {
+	By  LockHolder
+	Err error // why the wait ended
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("%s holds %s: %s (%v)", e.By, e.By.Path, e.By.Remedy(), e.Err)
+}
+
+func (e *HeldError) Unwrap() error { return e.Err }
+
+// Lock takes the node's lock for a pass. It waits for whoever has it until ctx ends, and is then a *HeldError. While it waits
+// it calls waiting, which may be nil. The lock goes with the process, and with the returned function.
 func Lock(ctx context.Context, path string, waiting func()) (unlock func() error, err error) {
 	for {
 		f, err := tryLock(path)
@@ -27,7 +39,7 @@ func Lock(ctx context.Context, path string, waiting func()) (unlock func() error
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s is held by another process (fuser %s): %w", path, path, ctx.Err())
+			return nil, &HeldError{FindLockHolder(path), ctx.Err()}
 		case <-time.After(lockPause):
 		}
 		if waiting != nil {

@@ -100,9 +100,28 @@ func TestHolderOfTheSocket(t *testing.T) {
 func TestLockHolder(t *testing.T) {
 	const locks = "1: POSIX  ADVISORY  WRITE 811 00:1a:1043 0 EOF\n2: FLOCK  ADVISORY  WRITE 812 00:1a:1043 0 EOF\n" +
 		"2: -> FLOCK  ADVISORY  WRITE 977 00:1a:1043 0 EOF\n3: FLOCK  ADVISORY  WRITE 813 00:1b:1043 0 EOF\n"
-	for file, want := range map[string]string{"00:1a:1043": "812", "00:1b:1043": "813", "00:1a:104": ""} {
-		if got := lockHolder([]byte(locks), file); got != want {
-			t.Errorf("%s: %q, want %q", file, got, want)
+	for file, want := range map[string]int{"00:1a:1043": 812, "00:1b:1043": 813, "00:1a:104": 0} {
+		if got := lockingPID([]byte(locks), file); got != want {
+			t.Errorf("%s: %d, want %d", file, got, want)
 		}
+	}
+}
+
+// Who reads of a holder sees whether it goes on by itself, and what to type, whatever the program calls itself.
+func TestLockHolderInWords(t *testing.T) {
+	for _, c := range []struct{ stat, says, remedy string }{
+		{"812 (podnetctl) S 1 812", "podnetctl (pid 812)", "kill 812  ends it"},
+		{"812 (podnetctl) T 1 812", "podnetctl (pid 812), which is stopped,", "kill -CONT 812  lets it go on,  kill -KILL 812  ends it"},
+		{"812 (a) T (b) t 1 812", "a) T (b (pid 812), which is stopped,", "kill -CONT 812  lets it go on,  kill -KILL 812  ends it"},
+		{"812 (\x1b[5m) R 1 812", `"\x1b[5m" (pid 812)`, "kill 812  ends it"},
+	} {
+		h := LockHolder{Path: "/run/podnet/lock", PID: 812}
+		h.Name, h.Stopped = programState([]byte(c.stat))
+		if h.String() != c.says || h.Remedy() != c.remedy {
+			t.Errorf("%q: %q, %q; want %q, %q", c.stat, h, h.Remedy(), c.says, c.remedy)
+		}
+	}
+	if unknown := (LockHolder{Path: "/run/podnet/lock"}); unknown.Remedy() != "fuser -v /run/podnet/lock  finds it" {
+		t.Errorf("nobody known: %q", unknown.Remedy())
 	}
 }

@@ -84,6 +84,11 @@ func (d *Daemon) log(p *Pass, before *NodeStatus) {
 				"cause", s.Cause.String(), "by", d.author(p, s), "result", string(s.Result))
 		}
 	}
+	d.logConditions(before)
+}
+
+// logConditions says what has changed in the conditions since a status before.
+func (d *Daemon) logConditions(before *NodeStatus) {
 	for _, c := range d.status.Conditions {
 		var old Condition
 		if before != nil {
@@ -124,8 +129,6 @@ func (d *Daemon) progress() func(done, total int) {
 		}
 		d.sign(&s)
 		s.WrittenAt, s.Progress = last, &Progress{done, total}
-		if err := s.Write(d.Engine.Paths.Status); err != nil {
-			d.Log.Error("status not written", "error", err)
-		}
+		d.writeStatus(&s)
 	}
 }

@@ -116,13 +116,10 @@ func (s *NodeStatus) Condition(typ string) Condition {
 	return Condition{}
 }
 
-// put replaces the condition of the same type.
+// put replaces the condition of the same type, or adds it. Statuses that share a list of conditions do not notice.
 func (s *NodeStatus) put(c Condition) {
-	for i := range s.Conditions {
-		if s.Conditions[i].Type == c.Type {
-			s.Conditions[i] = c
-		}
-	}
+	others := slices.DeleteFunc(slices.Clone(s.Conditions), func(old Condition) bool { return old.Type == c.Type })
+	s.Conditions = append(others, c)
 }
 
 // ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,13 +33,13 @@ Exit codes: 0 done, or nothing to do; 1 refused or exhausted, nothing was writte
   podnetctl allocate node-d --ip 192.0.2.14 topology.yaml
   podnetctl allocate node-d --ip 192.0.2.14 - < topology.yaml > new.yaml`,
 		Args: cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.runAllocate(cmd.Context(), args, ip) },
+		RunE: func(_ *cobra.Command, args []string) error { return c.runAllocate(args, ip) },
 	}
 	cmd.Flags().StringVar(&ip, "ip", "", "the `IP` at which the others reach a NODE that is to be added")
 	return cmd
 }
 
-func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
+func (c *cli) runAllocate(args []string, ip string) error {
 	ask, files, err := allocateRequest(args, ip)
 	if err != nil {
 		return err
@@ -57,12 +56,12 @@ func (c *cli) runAllocate(ctx context.Context, args []string, ip string) error {
 	if err != nil {
 		return unreadable(err, name, s.Paths)
 	}
-	unlock, err := reconcile.Lock(ctx, path, c.waiting(path)) // two at a time would hand out the same podCIDRs
-	if err != nil {
+	var a *schema.Allocation
+	err = c.underLock(path, func() (err error) { // two at a time would hand out the same podCIDRs
+		a, err = c.allocateIn(name, path, ask)
 		return err
-	}
-	a, err := c.allocateIn(name, path, ask)
-	if err := errors.Join(err, unlock()); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	if c.json() {

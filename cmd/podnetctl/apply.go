@@ -57,13 +57,12 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 	if err != nil {
 		return c.invalid(err)
 	}
-	unlock, err := c.lock(n)
-	if err != nil {
-		return err
-	}
-	defer unlock()
+	return c.underNodeLock(n, func() error { return c.applyLocked(n, f, flags, len(args) > 0) })
+}
+
+// applyLocked is apply under the node's lock. given says that f was named on the command line, and is not the one in place.
+func (c *cli) applyLocked(n *node, f file, flags applyFlags, given bool) error {
 	n.verdict = n.source.Judge(n.id) // others may have had the lock before
-	given := len(args) > 0
 	guard, err := n.objections(f, given)
 	if err != nil {
 		return err

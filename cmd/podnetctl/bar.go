@@ -3,16 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
-// bar shows how far long work has come, on a terminal and nowhere else.
+// bar shows how far long work has come, on a terminal and nowhere else. The work never waits for the terminal: a goroutine
+// writes to it, and what comes while that is held up is not shown.
 type bar struct {
-	w     io.Writer // nil: not a terminal
-	shown bool
+	steps chan string // nil: not a terminal
+	done  chan struct{}
 }
 
 const (
@@ -20,26 +18,44 @@ const (
 	barFrom  = 5000 // objects: less is done before anybody could read it
 )
 
-func (c *cli) bar() *bar {
-	f, ok := c.err.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+func newBar(w io.Writer) *bar {
+	if terminalOf(w) == nil {
 		return &bar{}
 	}
-	return &bar{w: f}
+	return drawBar(w)
+}
+
+func drawBar(w io.Writer) *bar {
+	b := &bar{steps: make(chan string, 1), done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		shown := false
+		for text := range b.steps {
+			fmt.Fprint(w, text)
+			shown = true
+		}
+		if shown { // the line is left to what comes next
+			fmt.Fprint(w, "\r\x1b[K")
+		}
+	}()
+	return b
 }
 
 func (b *bar) show(done, total int) {
-	if b.w == nil || total < barFrom {
+	if b.steps == nil || total < barFrom {
 		return
 	}
-	b.shown = true
 	full := barWidth * done / total
-	fmt.Fprintf(b.w, "\r[%s%s] %d of %d objects", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), done, total)
+	select {
+	case b.steps <- fmt.Sprintf("\r[%s%s] %d of %d objects", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), done, total):
+	default:
+	}
 }
 
-// clear leaves the line to what comes next.
+// clear ends it, and waits until the terminal has taken what was shown.
 func (b *bar) clear() {
-	if b.shown {
-		fmt.Fprint(b.w, "\r\x1b[K")
+	if b.steps != nil {
+		close(b.steps)
+		<-b.done
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/podnet/podnet/cmd/internal/options"
@@ -66,6 +65,7 @@ func (c *cli) complain(format string, args ...any) {
 type cli struct {
 	process
 	shared        *options.Options
+	progress      *bar // of work under a lock
 	output, color string
 }
 
@@ -191,8 +191,8 @@ func (c *cli) writeJSON(v any) error {
 // style is what standard output can show.
 func (c *cli) style() screen.Style {
 	s := screen.Style{Colour: c.color == "always"}
-	f, ok := c.out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	f := c.terminal()
+	if f == nil {
 		return s
 	}
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil {

@@ -13,10 +13,7 @@ import (
 
 // terminal is standard output if it is one.
 func (c *cli) terminal() *os.File {
-	if f, ok := c.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return f
-	}
-	return nil
+	return terminalOf(c.out)
 }
 
 // liveScreen is the status on a terminal's other screen, which leaves what was there before as it was.

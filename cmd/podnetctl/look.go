@@ -142,6 +142,8 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 	ready := s.Condition(reconcile.Ready)
 	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps)+len(pass.Plan.Counting()) == 0, "not ready: %s", ready.Message)
 	no(s.NoDaemon != "", "podnetd does not run: nothing heals this node")
+	held := s.Condition(reconcile.Degraded)
+	no(s.NoDaemon == "" && held.Reason == reconcile.ReasonLockHeld, "%s", held.Message)
 	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,36 +53,6 @@ func (c *cli) enter(s reconcile.Settings) (*node, error) {
 }
 
 func (n *node) close() { n.engine.Close() }
-
-// lock takes the node's lock for a verb that changes something, and first clears away what such a verb that was killed has
-// left half written.
-func (c *cli) lock(n *node) (unlock func() error, err error) {
-	unlock, err = reconcile.Lock(context.Background(), n.Paths.Lock, c.waiting(n.Paths.Lock))
-	if err != nil {
-		return nil, err
-	}
-	if err := n.Paths.RemoveTemporaries(); err != nil {
-		fmt.Fprintf(c.err, "podnetctl: warning: what a killed process has left half written stays: %v\n", err)
-	}
-	return unlock, nil
-}
-
-// waiting says once, when a lock takes its time, whom it waits for.
-func (c *cli) waiting(path string) func() {
-	const patience = time.Second
-	since, said := time.Now(), false
-	return func() {
-		if said || time.Since(since) < patience {
-			return
-		}
-		said = true
-		holder := reconcile.LockHolder(path)
-		if holder == "" {
-			holder = "another process (find it: fuser -v " + shell.Quote(path) + ")"
-		}
-		c.complain("waiting for %s, which holds %s; Ctrl-C ends the wait", holder, path)
-	}
-}
 
 // proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
 // c.invalid.

@@ -12,7 +12,7 @@ import (
 )
 
 // pass converges this node to t, which judge has to find is the one to follow, and says what came of it. n.verdict is from
-// before anything was changed. The caller holds the lock.
+// before anything was changed. The caller is under the node's lock.
 func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) reconcile.Verdict) error {
 	before := n.inForce()
 	p := reconcile.Pass{At: time.Now(), Verdict: judge(n.id)}
@@ -27,10 +27,8 @@ func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge fu
 		return err
 	}
 	view.Guard = guard
-	bar := c.bar()
-	n.engine.Progress = bar.show
+	n.engine.Progress = c.progress.show
 	p.Plan, p.Err = n.engine.Converge(view)
-	bar.clear()
 	p.Took = time.Since(p.At)
 	if p.Plan == nil {
 		return p.Err

@@ -62,16 +62,13 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	if refused != nil {
 		return refused
 	}
-	unlock, err := c.lock(n)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	plan, err := n.remove(view, force)
-	if plan == nil {
-		return err
-	}
-	return c.showTeardown(n, plan, err, end)
+	return c.underNodeLock(n, func() error {
+		plan, err := n.remove(view, force)
+		if plan == nil {
+			return err
+		}
+		return c.showTeardown(n, plan, err, end)
+	})
 }
 
 // refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of those that are present.

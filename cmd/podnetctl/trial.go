@@ -46,16 +46,13 @@ func (c *cli) endTrial(verb string, end func(*node) error) error {
 		return err
 	}
 	defer n.close()
-	unlock, err := c.lock(n)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	n.verdict = n.source.Judge(n.id)
-	if n.source.Trial() == nil {
-		return &refusal{"no topology is on trial, so " + verb + " has nothing to do (podnetctl status says what is in force)"}
-	}
-	return end(n)
+	return c.underNodeLock(n, func() error {
+		n.verdict = n.source.Judge(n.id)
+		if n.source.Trial() == nil {
+			return &refusal{"no topology is on trial, so " + verb + " has nothing to do (podnetctl status says what is in force)"}
+		}
+		return end(n)
+	})
 }
 
 func (c *cli) keepTrial(n *node) error {
@@ -125,16 +122,13 @@ func (c *cli) finish(n *node) error {
 	if t := n.source.Trial(); t == nil || n.source.Left(t) > 0 {
 		return nil
 	}
-	unlock, err := c.lock(n)
-	if err != nil {
+	return c.underNodeLock(n, func() error {
+		undone, err := n.engine.Undo(n.source, false)
+		if undone != nil && err == nil {
+			fmt.Fprintf(c.err, "podnetctl: note: the trial of %s was over; it is undone first\n", screen.ShortDigest(undone.Digest))
+		}
 		return err
-	}
-	defer unlock()
-	undone, err := n.engine.Undo(n.source, false)
-	if undone != nil && err == nil {
-		fmt.Fprintf(c.err, "podnetctl: note: the trial of %s was over; it is undone first\n", screen.ShortDigest(undone.Digest))
-	}
-	return err
+	})
 }
 
 // onTrial refuses another topology as long as one is on trial: what to go back to would be in doubt.

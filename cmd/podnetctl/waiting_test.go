@@ -37,7 +37,7 @@ func TestWaitingForTheLock(t *testing.T) {
 			env: func(string) (string, bool) { return "", false }})
 		return nil
 	})
-	want := fmt.Sprintf("(pid %d), which holds %s; Ctrl-C ends the wait\n", os.Getpid(), h.Path("/run/podnet/lock"))
+	want := fmt.Sprintf("(pid %d), which holds %s (kill %[1]d  ends it); Ctrl-C ends the wait\n", os.Getpid(), h.Path("/run/podnet/lock"))
 	if err != nil || code != 0 || !strings.HasPrefix(said.String(), "podnetctl: waiting for ") || !strings.HasSuffix(said.String(), want) {
 		t.Errorf("%v, exit code %d: %q, want %q\n%s", err, code, said.String(), want, out.String())
 	}

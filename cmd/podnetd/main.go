@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -29,8 +30,9 @@ const refused = 2
 func main() {
 	// A crash ends by a signal, not with exit status 2 as Go has it: that one says that starting again will not help.
 	debug.SetTraceback("crash")
-	if err := run(os.Args[1:]); err != nil && !errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintf(os.Stderr, "podnetd: %v\n", err)
+	diagnostics := &logWriter{to: os.Stderr}
+	if err := run(os.Args[1:], diagnostics); err != nil && !errors.Is(err, pflag.ErrHelp) {
+		fmt.Fprintf(diagnostics, "podnetd: %v\n", err)
 		os.Exit(refused)
 	}
 }
@@ -77,7 +79,7 @@ func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 	return set, shared, f, err
 }
 
-func run(args []string) error {
+func run(args []string, diagnostics io.Writer) error {
 	set, shared, f, err := newFlags()
 	if err != nil {
 		return err
@@ -98,7 +100,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := newLog(f.logFormat, f.logLevel)
+	log, err := newLog(f.logFormat, f.logLevel, diagnostics)
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func run(args []string) error {
 	return serve(settings, *f, log)
 }
 
-func newLog(format, level string) (*slog.Logger, error) {
+func newLog(format, level string, w io.Writer) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %s: write debug, info, warn or error", level)
@@ -116,9 +118,9 @@ func newLog(format, level string) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: l}
 	switch format {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
+		return slog.New(slog.NewTextHandler(w, opts)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
 	}
 	return nil, fmt.Errorf("--log-format %s: write text or json", format)
 }
@@ -154,6 +156,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 		Engine: engine, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
 		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
+		HeldUp: func(s *reconcile.NodeStatus) { srv.heldUp(s); manager.passed(s) },
 		Collect: func(ctx context.Context, network state.PodNetwork) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
 		},

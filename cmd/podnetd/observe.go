@@ -16,9 +16,7 @@ func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
 	if s.InSync {
 		m.lastSuccess.Set(float64(s.WrittenAt.UnixMilli()) / 1000)
 	}
-	for _, c := range s.Conditions {
-		m.conditions.WithLabelValues(c.Type).Set(number(c.Status == "True"))
-	}
+	m.observeConditions(s)
 	m.observeTopology(&s.Topology)
 	m.trialDeadline.Set(0)
 	if t := cmp.Or(p.Verdict.Trial, p.Verdict.Overdue); t != nil {
@@ -30,6 +28,12 @@ func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
 	for kind, n := range s.HealedTotal {
 		m.healed.WithLabelValues(kind).Add(float64(n - m.healedBefore[kind]))
 		m.healedBefore[kind] = n
+	}
+}
+
+func (m *metrics) observeConditions(s *reconcile.NodeStatus) {
+	for _, c := range s.Conditions {
+		m.conditions.WithLabelValues(c.Type).Set(number(c.Status == "True"))
 	}
 }
 

@@ -38,6 +38,9 @@ func (s *server) passed(status *reconcile.NodeStatus, pass *reconcile.Pass) {
 	s.metrics.observe(status, pass)
 }
 
+// heldUp takes in a status that no pass has come to.
+func (s *server) heldUp(status *reconcile.NodeStatus) { s.metrics.observeConditions(status) }
+
 func (s *server) alive() {
 	now := time.Now()
 	s.turned.Store(&now)

@@ -155,7 +155,7 @@ func (v *statusView) details() []Row {
 	rows = append(rows, Row{Label: "Healed", Text: v.healed()})
 	said := []string{reconcile.Ready, reconcile.StaleTopology, reconcile.ConfirmPending} // by what is above, or among the answers
 	for _, c := range v.Conditions {
-		if c.Status == "True" && !slices.Contains(said, c.Type) {
+		if c.Status == "True" && !slices.Contains(said, c.Type) && !slices.Contains(v.Answer, c.Message) {
 			rows = append(rows, Row{Label: c.Type, Text: c.Message, Bad: true})
 		}
 	}
