@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,8 @@ import (
 // ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new ones, also after a
 // power cut. The temporary file is in the same directory, because a container runtime ignores a conflist that is renamed
 // in from elsewhere, and its name is one that nobody takes for configuration. It is always the same name, so that what a
-// killed process has left is used up by the next or found by RemoveTemporary; writers at the same time wait for each other.
+// killed process has left is used up by the next or found by RemoveTemporary; writers at the same time wait for each other,
+// but not for ever: nobody who keeps the temporary file locked stops a daemon.
 // Directories that are missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	return replace(path, data, mode, nil)
@@ -37,7 +39,10 @@ func replace(path string, data []byte, mode os.FileMode, owner *syscall.Stat_t) 
 		return err
 	}
 	defer f.Close() // which lets the next writer in; written data have been synced
-	if err = writeSynced(f, data, mode, owner); err == nil {
+	if err = writeSynced(f, data, owner); err == nil {
+		err = f.Chmod(mode) // at the last moment: until then nobody else can open the file, and lock it
+	}
+	if err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
@@ -70,34 +75,66 @@ func RemoveTemporary(path string) error {
 	return os.Remove(tmp)
 }
 
-// openTemporary makes the file, or takes it over from a writer that has ended. One that another user has made is removed, not
-// written into: he would own what is put in place, such as a bundle below /tmp.
+// How long a writer waits for another one. It is longer where the lock can only be a writer's of the same user, who may be
+// waiting for a disk. A file that others can open too was left by a writer that was killed between its last two steps: the
+// lock is anybody's, and a live writer would let it go at once.
+const (
+	writerPatience   = 10 * time.Second
+	squatterPatience = time.Second
+	temporaryPause   = 20 * time.Millisecond
+)
+
+// openTemporary makes the file, or takes it over from a writer that has ended. What another user has made, or what is no
+// file, is removed, not written into: its maker would own what is put in place, such as a bundle below /tmp.
 func openTemporary(path string) (*os.File, error) {
-	for {
+	for began := time.Now(); ; {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+			if err := os.Remove(path); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		same, own, err := whose(f)
-		if err == nil && own { // the lock of another user's may never be let go
-			if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err == nil {
-				same, own, err = whose(f)
-			}
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		if same && own {
+		use, err := takeTemporary(f, time.Since(began))
+		if use {
 			return f, nil
 		}
-		f.Close() // nothing was written; if it is not the same, the writer before has put it in place
-		if !same {
-			continue
-		}
-		if err := os.Remove(path); err != nil {
+		f.Close() // nothing was written
+		if err != nil {
 			return nil, err
 		}
 	}
+}
+
+// takeTemporary locks an opened temporary file, and reports whether it is this writer's now. If it is not, and there is no
+// error, the file is gone, or may be free after another look. waited is how long the writer has been looking.
+func takeTemporary(f *os.File, waited time.Duration) (use bool, err error) {
+	same, own, err := whose(f)
+	if err != nil || !same { // the writer before has put it in place
+		return false, err
+	}
+	if !own { // the lock of another user's may never be let go
+		return false, os.Remove(f.Name())
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		same, own, err = whose(f)
+		return same && own, err
+	}
+	info, bad := f.Stat()
+	switch {
+	case !errors.Is(err, unix.EWOULDBLOCK) || bad != nil:
+		return false, fmt.Errorf("lock %s: %w", f.Name(), errors.Join(err, bad))
+	case info.Mode().Perm()&0o077 != 0 && waited > squatterPatience:
+		return false, os.Remove(f.Name())
+	case waited > writerPatience:
+		return false, fmt.Errorf("another process has been writing %s for %s (fuser -v %s  finds it)", f.Name(), writerPatience, f.Name())
+	}
+	time.Sleep(temporaryPause)
+	return false, nil
 }
 
 // whose says of an open file whether its name still leads to it, and whether it is this user's alone.
@@ -117,12 +154,12 @@ func isOwn(info fs.FileInfo) bool {
 }
 
 // writeSynced does all by the open file: once it is in place, whoever may write the directory decides where its name leads.
-func writeSynced(f *os.File, data []byte, mode os.FileMode, owner *syscall.Stat_t) error {
+func writeSynced(f *os.File, data []byte, owner *syscall.Stat_t) error {
 	err := f.Truncate(0)
 	if err == nil {
 		_, err = f.Write(data)
 	}
-	if err = errors.Join(err, f.Chmod(mode), give(f, owner), f.Sync()); err != nil {
+	if err = errors.Join(err, f.Chmod(0o600), give(f, owner), f.Sync()); err != nil {
 		return fmt.Errorf("write %s: %w", f.Name(), err)
 	}
 	return nil

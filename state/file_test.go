@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -126,5 +127,50 @@ func TestRemoveTemporary(t *testing.T) {
 	remains("its writer was killed", false)
 	if _, err := os.Stat(beside); err != nil {
 		t.Error(err)
+	}
+}
+
+// A lock that anybody can have on what a killed writer has left, and things that are no files, do not keep a file from being
+// replaced; nor does a writer that has stopped keep the next one waiting for ever.
+func TestReplaceFileBesideSquatters(t *testing.T) {
+	dir := t.TempDir()
+	path, tmp := filepath.Join(dir, "status.json"), filepath.Join(dir, ".status.json.new")
+	lock := func(mode os.FileMode) (*os.File, error) {
+		if err := errors.Join(os.WriteFile(tmp, []byte("half"), mode), os.Chmod(tmp, mode)); err != nil {
+			return nil, err
+		}
+		f, err := os.Open(tmp)
+		if err != nil {
+			return nil, err
+		}
+		return f, syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	}
+	for name, squat := range map[string]func() (*os.File, error){
+		"a lock on what others can read": func() (*os.File, error) { return lock(0o644) },
+		"a link":                         func() (*os.File, error) { return nil, os.Symlink(filepath.Join(dir, "elsewhere"), tmp) },
+		"a directory":                    func() (*os.File, error) { return nil, os.Mkdir(tmp, 0o755) },
+		"a pipe":                         func() (*os.File, error) { return nil, syscall.Mkfifo(tmp, 0o644) },
+	} {
+		held, err := squat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ReplaceFile(path, []byte(name), 0o644); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != name {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+		if held != nil {
+			held.Close()
+		}
+	}
+	stopped, err := lock(0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopped.Close()
+	if err := ReplaceFile(path, []byte("next"), 0o644); err == nil || !strings.Contains(err.Error(), "fuser -v "+tmp) {
+		t.Errorf("beside a writer that has stopped: %v", err)
 	}
 }
