@@ -7,6 +7,9 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
+// ReasonPassFailed is the reason of conditions of a node at which not everything could be looked at, or be had.
+const ReasonPassFailed = "PassFailed"
+
 // conditions say in sentences what an operator may have to know.
 func (p *Pass) conditions(before *NodeStatus) []Condition {
 	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial(), unwatched()}
@@ -49,15 +52,18 @@ const ReasonConflict = "Conflict"
 func (p *Pass) notReady() (reason, message string) {
 	switch {
 	case p.Verdict.Topology == nil && p.Err != nil:
-		return "PassFailed", fmt.Sprint(p.Err)
+		return ReasonPassFailed, fmt.Sprint(p.Err)
 	case p.Verdict.Topology == nil:
 		return p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message
 	case p.Plan == nil:
-		return "PassFailed", fmt.Sprint(p.Err)
+		return ReasonPassFailed, fmt.Sprint(p.Err)
 	case len(p.Plan.Node.PodCIDRs) == 0:
 		return "NoPodCIDR", fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
 	case !p.Plan.Facts.IPLocal:
 		return "NodeIPMissing", p.ipMissing()
+	}
+	if err := p.Plan.Want.Lacks; err != nil {
+		return "NotConverged", err.Error()
 	}
 	for k, err := range p.Plan.unknown {
 		if err != nil && state.Kind(k).Own() {
@@ -92,7 +98,7 @@ func (p *Pass) ipMissing() string {
 func (p *Pass) degraded() Condition {
 	switch {
 	case p.Err != nil:
-		return condition(Degraded, true, "PassFailed", sentences(Errors(p.Err)))
+		return condition(Degraded, true, ReasonPassFailed, sentences(Errors(p.Err)))
 	case p.Plan != nil && !p.Plan.Facts.IPLocal:
 		return condition(Degraded, true, "NodeIPMissing", p.ipMissing())
 	case p.Plan != nil && !p.InSync():
@@ -116,7 +122,10 @@ func (p *Pass) stale() Condition {
 // foreign: somebody else's objects are in the way.
 func (p *Pass) foreign() Condition {
 	if p.Plan == nil || len(p.Plan.Conflicts) == 0 {
-		return condition(Foreign, false, "None", "")
+		if p.Squatter == "" {
+			return condition(Foreign, false, "None", "")
+		}
+		return condition(Foreign, true, "SocketTaken", p.squatted())
 	}
 	message := sentence(p.Plan.Conflicts[0])
 	if counting := p.Plan.Counting(); len(counting) > 0 { // the gravest first
@@ -124,6 +133,9 @@ func (p *Pass) foreign() Condition {
 	}
 	if n := len(p.Plan.Conflicts); n > 1 {
 		message += fmt.Sprintf("; and %d more (podnetctl diff)", n-1)
+	}
+	if p.Squatter != "" {
+		message += "; " + p.squatted()
 	}
 	return condition(Foreign, true, "ForeignObject", message)
 }
@@ -135,6 +147,11 @@ func sentence(c state.Conflict) string {
 		s += "; remedy: " + c.Remedy
 	}
 	return s
+}
+
+// squatted says that another user's process has taken the name of the daemon's socket, which stops nothing.
+func (p *Pass) squatted() string {
+	return fmt.Sprintf("the socket %s is held by %s; that is not podnetd, which runs without it: end that process", daemonSocket, p.Squatter)
 }
 
 // unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.

@@ -16,10 +16,11 @@ import (
 
 // Daemon converges one node again and again: at every sign of a change, and now and then without one.
 type Daemon struct {
-	Engine  *Engine
-	Log     *slog.Logger
-	Resync  time.Duration
-	Version string
+	Engine   *Engine
+	Presence *Presence // nil: nobody has to know that this is the daemon
+	Log      *slog.Logger
+	Resync   time.Duration
+	Version  string
 	// Passed is called after every pass, and Turned every few seconds, both from the loop itself. Passed keeps nothing of
 	// the pass, whose plan is as large as the topology.
 	Passed func(*NodeStatus, *Pass)
@@ -37,7 +38,9 @@ type Daemon struct {
 	started time.Time
 	bootID  string
 	status  *NodeStatus      // of the last pass
-	network state.PodNetwork // of the topology in force
+	network state.PodNetwork // of the topology in force, whose pods are here; without a name: none
+	name    string           // of the node, as far as it is known
+	undone  map[string]bool  // what the last pass has not done, and why
 
 	collecting atomic.Bool
 	fights     contention
@@ -67,12 +70,13 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		d.Log.Warn("what a killed process has left half written stays", "error", err)
 	}
 	var spent budget
-	if err := d.Engine.HoldConflist(); err != nil {
+	if err := d.holdConflist(); err != nil {
 		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
 	}
-	for first := true; ; first = false {
+	for collected := false; ; {
 		d.pass(ctx)
-		if first {
+		if !collected && d.network.Name != "" {
+			collected = true
 			d.collect(ctx)
 		}
 		if d.excused {
@@ -185,7 +189,10 @@ func (d *Daemon) end() {
 }
 
 func (d *Daemon) pass(ctx context.Context) {
-	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(state.AnyChain())}
+	if d.Presence != nil {
+		d.Presence.TakeSocket()
+	}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(state.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -235,6 +242,31 @@ func (d *Daemon) collect(ctx context.Context) {
 	}()
 }
 
+// away says that the node's ip has not been on this host since the start of the daemon, and is not now: as far as can be
+// told, the node's files are those of another host, or of another network namespace.
+func (d *Daemon) away(id Identity) bool {
+	t := d.source.Judge(id).Topology
+	if d.Engine.home || t == nil {
+		return false
+	}
+	own, err := id.Select(t)
+	return err == nil && !slices.Contains(id.Addrs, own.IP)
+}
+
+// holdConflist takes the conflist away if its bridge is missing, unless it may be another host's or another network
+// namespace's.
+func (d *Daemon) holdConflist() error {
+	id, err := d.Engine.Identity()
+	if err != nil {
+		return err
+	}
+	if d.away(id) {
+		d.Log.Warn("the node's ip is not here: conflist, leases and last good topology stay as they are until it is")
+		return nil
+	}
+	return d.Engine.HoldConflist()
+}
+
 // converge is one pass: which topology, what it asks for, what there is, what to do. A new topology that this node cannot
 // follow, or cannot keep, changes nothing: the last one stays in force.
 func (d *Daemon) converge(v *Verdict) (*Plan, error) {
@@ -242,13 +274,21 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	undone, left := d.Engine.Undo(d.source, false)
+	d.name = cmp.Or(d.name, id.Node, id.Hostname)
+	var undone *Undone
+	var left error
+	if d.source.Trial() == nil || !d.away(id) { // else it is that of another host, or another network namespace
+		undone, left = d.Engine.Undo(d.source, false)
+	}
 	*v = d.source.Judge(id)
 	if v.Topology == nil {
 		return nil, left
 	}
 	view, err := d.Engine.ViewAs(id, v.Topology, undone.Before(v))
 	if err == nil {
+		err = view.Lacking()
+	}
+	if err == nil && !view.Away {
 		err = d.source.Keep(v)
 	}
 	if err != nil && v.Fresh() && v.Previous != nil {
@@ -258,7 +298,10 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.network = state.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
+	d.network, d.name = state.PodNetwork{}, view.Node.Name
+	if !view.Away {
+		d.network = state.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
+	}
 	plan, err := d.Engine.Converge(view)
 	return plan, cmp.Or(err, left)
 }

@@ -23,6 +23,7 @@ type Engine struct {
 	Hold func(*Step) error
 
 	node *state.Node
+	home bool         // the node's ip has been on this host
 	sets [2]cachedSet // of the topology in force and of the one before
 }
 
@@ -79,6 +80,8 @@ func (e *Engine) ViewAs(id Identity, t, inForce *schema.Topology) (View, error) 
 	if v.Facts, err = e.node.Facts(node); err != nil {
 		return v, err
 	}
+	e.home = e.home || v.Facts.IPLocal
+	v.Away = !e.home
 	if v.Want, err = e.desired(t, node, v.Facts); err != nil {
 		return v, err
 	}
@@ -120,7 +123,7 @@ func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Fact
 }
 
 func equalFacts(a, b state.Facts) bool {
-	return a.Underlay == b.Underlay && a.UnderlayMTU == b.UnderlayMTU && a.IPLocal == b.IPLocal && a.IPv6 == b.IPv6 &&
+	return a.Underlay == b.Underlay && a.UnderlayMTU == b.UnderlayMTU && a.IPLocal == b.IPLocal && a.KeptMTU == b.KeptMTU && a.IPv6 == b.IPv6 &&
 		slices.Equal(a.RAListeners, b.RAListeners)
 }
 

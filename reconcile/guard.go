@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -228,7 +229,8 @@ func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []str
 	add(pods && p.CNI != "" && p.CNI != cni, "network.cni.name", p.CNI, cni,
 		", and the addresses of this node's pods, which are leased under "+p.CNI+", would be given out again")
 	if p.Own != nil && own != nil {
-		add(pods && len(p.Own.PodCIDRs) > 0 && !slices.Equal(p.Own.PodCIDRs, own.PodCIDRs), "podCIDRs of "+own.Name+", this node,",
+		gone := func(c netip.Prefix) bool { return !slices.Contains(own.PodCIDRs, c) } // one that is added takes no pod's address
+		add(pods && slices.ContainsFunc(p.Own.PodCIDRs, gone), "podCIDRs of "+own.Name+", this node,",
 			prefixes(p.Own), prefixes(own), ", and it has pods with addresses of the old range")
 	}
 	return changes

@@ -249,3 +249,26 @@ func TestPlanByKernel(t *testing.T) {
 		}
 	}
 }
+
+// A range that comes beside those that stay takes no pod's address; one that goes does.
+func TestGuardOfOwnRanges(t *testing.T) {
+	ipv4, ipv6 := netip.MustParsePrefix("10.244.0.0/24"), netip.MustParsePrefix("fd00:10:244::/64")
+	for _, c := range []struct {
+		before, now []netip.Prefix
+		passes      bool
+	}{
+		{[]netip.Prefix{ipv4}, []netip.Prefix{ipv4, ipv6}, true},
+		{[]netip.Prefix{ipv6}, []netip.Prefix{ipv4, ipv6}, true},
+		{[]netip.Prefix{ipv4, ipv6}, []netip.Prefix{ipv6, ipv4}, true},
+		{nil, []netip.Prefix{ipv4}, true},
+		{[]netip.Prefix{ipv4, ipv6}, []netip.Prefix{ipv4}, false},
+		{[]netip.Prefix{ipv4}, []netip.Prefix{ipv6}, false},
+		{[]netip.Prefix{ipv4}, nil, false},
+	} {
+		was := past{Own: &schema.Node{Name: "node-a", PodCIDRs: c.before}}
+		got := examine(was, &schema.Topology{}, &schema.Node{Name: "node-a", PodCIDRs: c.now}, true)
+		if got.Passes != c.passes {
+			t.Errorf("%v to %v: %+v", c.before, c.now, got)
+		}
+	}
+}

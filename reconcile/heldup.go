@@ -51,8 +51,12 @@ func (d *Daemon) heldUp(began time.Time) {
 	d.HeldUp(s)
 }
 
-// writeStatus replaces the status file. What cannot be written stops nothing.
+// writeStatus replaces the status file. What cannot be written stops nothing. As long as the node's ip has not been here, the
+// file of a daemon that works on the same files from another network namespace is left alone.
 func (d *Daemon) writeStatus(s *NodeStatus) {
+	if !d.Engine.home && d.Presence != nil && d.Presence.elsewhere() {
+		return
+	}
 	if err := s.Write(d.Engine.Paths.Status); err != nil {
 		d.Log.Error("status not written", "error", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/podnet/podnet/state/shell"
 	"golang.org/x/sys/unix"
 )
 
@@ -86,7 +87,7 @@ func (h LockHolder) String() string {
 func (h LockHolder) Remedy() string {
 	switch {
 	case h.PID == 0:
-		return "fuser -v " + h.Path + "  finds it"
+		return "fuser -v " + shell.Quote(h.Path) + "  finds it"
 	case h.Stopped:
 		return fmt.Sprintf("kill -CONT %d  lets it go on,  kill -KILL %d  ends it", h.PID, h.PID)
 	}

@@ -33,12 +33,21 @@ type View struct {
 	Topology *schema.Topology
 	Node     *schema.Node // this node's entry in Topology
 	Facts    state.Facts
+	Away     bool       // the node's ip was never here: its files are perhaps another host's, or of another network namespace
 	Want     *state.Set // what Topology asks for
 
 	InForce *schema.Topology // the topology until now: nil if there is none, Topology itself if it is the same
 	Before  *state.Set       // what InForce asks for: nil if there is none, Want itself if it is the same
 
 	Guard *Guard // its verdict on Topology; nil: it was not asked
+}
+
+// Lacking is what this host cannot have of the topology, although it has all that the one until now asks for. Nil: nothing.
+func (v View) Lacking() error {
+	if v.Want == nil || v.Before == nil || v.Before == v.Want || v.Before.Lacks != nil {
+		return nil
+	}
+	return v.Want.Lacks
 }
 
 // NewPlan compares what a topology asks for with the live node.
@@ -48,6 +57,9 @@ func NewPlan(v View, live *state.Live) *Plan {
 		p.kernel = peersInKernel(live, v.Topology, v.Node).callByIP() // before Diff, which takes from live
 	}
 	p.Steps, p.Conflicts = Diff(v.Want, live), live.Conflicts
+	if v.Away {
+		p.spareConflist()
+	}
 	devices := map[state.Key]Cause{} // of what is made anew, or gets another MAC
 	for _, s := range p.Steps {
 		s.Cause = p.cause(s)
@@ -62,6 +74,17 @@ func NewPlan(v View, live *state.Live) *Plan {
 		}
 	}
 	return p
+}
+
+// spareConflist leaves the conflist as it is. It may be that of a node that is alive in another network namespace, or on the
+// disk of which this one is a copy; and pods that start here would reach nobody.
+func (p *Plan) spareConflist() {
+	for _, s := range p.Steps {
+		if s.Kind == state.KindConflist && s.Result == Planned {
+			s.skip("waits for the node's ip, which is on no link of this host")
+			s.waiting = true
+		}
+	}
 }
 
 // cause: what the topology in force asks for too has drifted, and so has what neither asks for. A setting of somebody else's
@@ -116,13 +139,16 @@ func (p *Plan) Left() string {
 	return fmt.Sprintf("%d %s not as the topology in force asks (podnetctl diff)", n, are)
 }
 
-// Errors says which kinds of objects could not be read, and why.
+// Errors says which kinds of objects could not be read, and why, and what this host cannot have.
 func (p *Plan) Errors() []error {
 	var errs []error
 	for _, err := range p.unknown {
 		if err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if p.Want != nil && p.Want.Lacks != nil {
+		errs = append(errs, p.Want.Lacks)
 	}
 	return errs
 }

@@ -1,7 +1,9 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -13,6 +15,7 @@ import (
 func (d *Daemon) report(p *Pass) *NodeStatus {
 	s := p.Status(d.status)
 	d.sign(s)
+	s.Node = cmp.Or(s.Node, d.name)
 	if d.status != nil {
 		s.HealedTotal, s.LastHealed = d.status.HealedTotal, d.status.LastHealed
 	}
@@ -69,22 +72,51 @@ func (d *Daemon) author(p *Pass, step *Step) string {
 	return d.Engine.Live().Author(step.Key()).String()
 }
 
-// log says what a pass did, and what changed in the conditions; a pass with nothing to do says nothing.
+// log says what a pass did, and what changed in the conditions. A pass with nothing to do says nothing, nor does one about
+// what has failed, or has had to wait, in the same way in the pass before.
 func (d *Daemon) log(p *Pass, before *NodeStatus) {
-	if p.Plan != nil && len(p.Plan.Steps) > 0 {
-		d.Log.Info("pass", "created", d.status.LastPass.Created, "updated", d.status.LastPass.Updated,
-			"deleted", d.status.LastPass.Deleted, "failed", d.status.LastPass.Failed, "took", p.Took)
-		const most = 20
-		for i, s := range p.Plan.Steps {
-			if i == most {
-				d.Log.Info("and more", "steps", len(p.Plan.Steps)-most)
-				break
-			}
-			d.Log.Info(s.Op.String(), "kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
-				"cause", s.Cause.String(), "by", d.author(p, s), "result", string(s.Result))
-		}
+	if p.Plan != nil {
+		d.logSteps(p)
 	}
 	d.logConditions(before)
+}
+
+func (d *Daemon) logSteps(p *Pass) {
+	const (
+		most       = 20   // lines
+		remembered = 4096 // steps that are not done
+	)
+	var news []*Step
+	undone := map[string]bool{}
+	for _, s := range p.Plan.Steps {
+		outcome := fmt.Sprint(s.Op, s.Kind, s.Object().Name(), s.Result, s.Err)
+		if s.Result != Done && len(undone) < remembered {
+			undone[outcome] = true
+		}
+		if s.Result == Done || !d.undone[outcome] {
+			news = append(news, s)
+		}
+	}
+	d.undone = undone
+	if len(news) == 0 {
+		return
+	}
+	last := d.status.LastPass
+	d.Log.Info("pass", "created", last.Created, "updated", last.Updated, "deleted", last.Deleted, "failed", last.Failed, "took", p.Took)
+	for _, s := range news[:min(len(news), most)] {
+		level, args := slog.LevelInfo, []any{"kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
+			"cause", s.Cause.String(), "by", d.author(p, s), "result", string(s.Result)}
+		if s.Err != nil {
+			args = append(args, "error", s.Err)
+		}
+		if s.Result == Failed {
+			level = slog.LevelError
+		}
+		d.Log.Log(context.Background(), level, s.Op.String(), args...)
+	}
+	if len(news) > most {
+		d.Log.Info("and more", "steps", len(news)-most)
+	}
 }
 
 // logConditions says what has changed in the conditions since a status before.

@@ -24,29 +24,29 @@ var ErrDaemonRuns = errors.New("another podnetd runs in this network namespace")
 // becomes another program.
 const heirs = 2 * time.Second
 
-// HoldDaemon makes this process the daemon of its network namespace. It waits for a socket that nobody answers at to go.
-// The error of one that stays names its holder.
-func HoldDaemon() (release func() error, err error) {
+// listen takes the socket. It waits for one that nobody answers at to go. A socket that stays is nil if it is another user's,
+// and an error that names its holder if it is root's.
+func listen() (net.Listener, error) {
 	l, err := net.Listen("unix", daemonSocket)
-	var by *holder
 	for end := time.Now().Add(heirs); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
-		now, answered := call()
-		if now != nil { // who lets nobody in is not to be asked for ever
-			by = now
-		}
-		if answered {
-			break
+		by, answered := call()
+		if answered || by != nil && by.uid != 0 {
+			break // who lets nobody in is not to be asked for ever
 		}
 		l, err = net.Listen("unix", daemonSocket)
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, by.refuses()
+		by, _ := socketHolder()
+		if by == nil || by.uid == 0 {
+			return nil, by.refuses()
+		}
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	go answer(l)
-	return l.Close, nil
+	return l, nil
 }
 
 // answer lets every caller in and out again: that it was let in is all it wants to know.
@@ -74,20 +74,9 @@ func call() (by *holder, answered bool) {
 	return by, errors.Is(err, io.EOF)
 }
 
-// DaemonRuns says whether a daemon holds this network namespace.
-func DaemonRuns() bool {
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: daemonSocket, Net: "unix"})
-	if err != nil {
-		return false
-	}
-	defer c.Close()
-	by := peer(c)
-	return by == nil || by.uid == 0
-}
-
 // holder is the process that listens at the socket, as the kernel has it; nil: nobody knows.
 type holder struct {
-	pid     int // 0: of another PID namespace
+	pid     int // 0: of another PID namespace, or nobody knows
 	uid     uint32
 	program string // ""; this process may not know
 }
@@ -109,13 +98,13 @@ func peer(c *net.UnixConn) *holder {
 	return by
 }
 
-// refuses is the error of a daemon that comes second, be it to another or to somebody else who has taken the name.
+// refuses is the error of a daemon that comes second to another, or to a program of root's that has taken the name.
 func (h *holder) refuses() error {
 	const daemon = "podnetd"
 	switch {
 	case h == nil:
-		return fmt.Errorf("%w, or another program holds its socket %s (systemctl status podnetd, or  ss -xap | grep %s  names it)",
-			ErrDaemonRuns, daemonSocket, daemonSocket)
+		return fmt.Errorf("another podnetd runs in this network namespace, or another program holds its socket %s (systemctl status podnetd,"+
+			" or  ss -xap | grep %s  names it)", daemonSocket, daemonSocket)
 	case h.uid == 0 && (h.program == daemon || h.program == ""):
 		return fmt.Errorf("%w: %s (systemctl status podnetd)", ErrDaemonRuns, h)
 	case h.pid == 0:
@@ -129,7 +118,7 @@ func (h *holder) refuses() error {
 func (h *holder) String() string {
 	who := fmt.Sprintf("pid %d", h.pid)
 	if h.pid == 0 {
-		who = "a process of another PID namespace"
+		who = "a process that cannot be named from here (ss -xap | grep " + daemonSocket + "  may)"
 	}
 	if h.program != "" {
 		who += fmt.Sprintf(" (%q)", h.program) // anyone may call himself anything

@@ -166,7 +166,8 @@ type Pass struct {
 	Took    time.Duration
 	Ruler   state.Author // who had changed nftables last before the pass
 
-	Contended int // objects that somebody else keeps changing
+	Squatter  string // who holds the daemon's socket and cannot be a daemon; "": nobody
+	Contended int    // objects that somebody else keeps changing
 }
 
 // newStatus says nothing yet: its lists are empty, not null, as readers count them.
@@ -260,6 +261,9 @@ func (s *NodeStatus) CountAddresses(node *state.Node, paths state.Paths, p *Pass
 const ReasonStalePods = "StalePods"
 
 func stalePods(n int, cidrs []netip.Prefix) string {
+	if len(cidrs) == 0 {
+		return fmt.Sprintf("the node has no podCIDR, and pods that had an address when it had one are still there, %d: end them (podnetctl pods)", n)
+	}
 	var ranges []string
 	for _, p := range cidrs {
 		ranges = append(ranges, p.String())

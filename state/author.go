@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,10 +36,11 @@ func (a Author) String() string {
 
 // authors remembers for a while who last took which object away. A storm makes it neither grow nor search.
 type authors struct {
-	mu    sync.Mutex
-	own   map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
-	by    map[Key]Author
-	swept time.Time // when those that it need not remember any more went
+	mu      sync.Mutex
+	own     map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
+	by      map[Key]Author
+	spawned []int     // the last programs that this process has run: what they change is its own doing
+	swept   time.Time // when those that it need not remember any more went
 }
 
 const (
@@ -65,6 +67,15 @@ func (a *authors) note(k Key, socket uint32) {
 	}
 }
 
+// spawn remembers a program that this process has run.
+func (a *authors) spawn(pid int) {
+	const remembered = 32 // each restores the rules of one family, and is asked about in the next pass
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spawned = append(a.spawned, pid)
+	a.spawned = a.spawned[max(0, len(a.spawned)-remembered):]
+}
+
 // authorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
 // that no process has and that tells nothing; nor is this process an author.
 func authorOf(socket uint32, now time.Time) Author {
@@ -86,7 +97,7 @@ func programName(pid uint32) string {
 func (n *Node) Author(k Key) Author {
 	n.authors.mu.Lock()
 	defer n.authors.mu.Unlock()
-	if a := n.authors.by[k]; time.Since(a.at) < authorMemory {
+	if a := n.authors.by[k]; time.Since(a.at) < authorMemory && !slices.Contains(n.authors.spawned, a.PID) {
 		return a
 	}
 	return Author{}

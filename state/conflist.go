@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,14 +113,15 @@ type PodnetMark struct {
 	BridgeMAC string `json:"bridgeMAC"`
 }
 
-func conflist(t *schema.Topology, node *schema.Node, mtu int, paths Paths) (Conflist, error) {
+// conflist is the one for a node with pods in these ranges.
+func conflist(t *schema.Topology, node *schema.Node, cidrs []netip.Prefix, mtu int, paths Paths) (Conflist, error) {
 	bridge := BridgeConfig{
 		Type: "bridge", Bridge: t.Network.Bridge.Name, HairpinMode: t.Network.Bridge.HairpinMode,
 		IsGateway: true, IsDefaultGateway: true, MTU: mtu,
 		IPAM:   IPAMConfig{Type: "host-local", DataDir: paths.IPAMDataDir},
 		Podnet: PodnetMark{BridgeMAC: schema.DeriveBridgeMAC(t.Name, node.Name).String()},
 	}
-	for _, p := range node.PodCIDRs {
+	for _, p := range cidrs {
 		bridge.IPAM.Ranges = append(bridge.IPAM.Ranges, []Range{{Subnet: p.String()}})
 	}
 	cni := t.Network.CNI

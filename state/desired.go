@@ -20,7 +20,8 @@ const (
 )
 
 // MTU is that of pods, bridge and vxlan device: the topology's, or the underlay link's less the encapsulation. A host
-// without any underlay link counts as Ethernet.
+// without any underlay link counts as Ethernet. As long as the node's ip is on no link, and while the underlay is too small
+// for the pods' IPv6, it stays what it is: a guess, or an MTU that takes their IPv6 addresses away, would hit running pods.
 func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
 	if t.Network.MTU != 0 {
 		return t.Network.MTU
@@ -29,7 +30,11 @@ func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
 	if mtu == 0 {
 		mtu = ethernetMTU
 	}
-	return mtu - Overhead(node.IP)
+	mtu -= Overhead(node.IP)
+	if !facts.IPLocal && facts.KeptMTU > 0 || mtu < minIPv6MTU && facts.KeptMTU >= minIPv6MTU {
+		return facts.KeptMTU
+	}
+	return mtu
 }
 
 // Overhead is what encapsulation costs a packet between nodes with such underlay addresses, bytes.
@@ -41,22 +46,27 @@ func Overhead(ip netip.Addr) int {
 }
 
 // Desired is everything that the node should hold according to the topology. It is pure: the same arguments, the same
-// set. A node without podCIDR should hold nothing. Peers count as far as this node speaks their families.
+// set. A node without podCIDR should hold nothing. Peers count as far as this node speaks their families. A family that this
+// host cannot have is left out, and Lacks of the set says so; if there is no other, that is the error.
 func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*Set, error) {
-	d := desired{t: t, node: node, facts: facts, mtu: MTU(t, node, facts), set: &Set{}}
+	d := desired{t: t, node: node, cidrs: node.PodCIDRs, facts: facts, mtu: MTU(t, node, facts), set: &Set{}}
 	if len(node.PodCIDRs) == 0 {
 		return d.set, nil
 	}
-	if err := d.check(); err != nil {
-		return nil, err
+	d.set.Lacks = d.check()
+	if d.set.Lacks != nil && !d.canIPv6() {
+		d.cidrs = slices.DeleteFunc(slices.Clone(d.cidrs), func(p netip.Prefix) bool { return p.Addr().Is6() })
+	}
+	if len(d.cidrs) == 0 {
+		return nil, d.set.Lacks
 	}
 	d.links()
-	for _, p := range node.PodCIDRs {
+	for _, p := range d.cidrs {
 		d.family(p)
 	}
 	d.forwarding()
-	d.set.Neighs.grow(len(t.Nodes) * len(node.PodCIDRs))
-	d.set.Routes.grow(len(t.Nodes) * len(node.PodCIDRs))
+	d.set.Neighs.grow(len(t.Nodes) * len(d.cidrs))
+	d.set.Routes.grow(len(t.Nodes) * len(d.cidrs))
 	d.set.FDB.grow(len(t.Nodes))
 	for i := range t.Nodes {
 		if peer := &t.Nodes[i]; peer.Name != node.Name {
@@ -64,7 +74,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 		}
 	}
 	d.set.Ranges = remedyRanges(t)
-	list, err := conflist(t, node, d.mtu, paths)
+	list, err := conflist(t, node, d.cidrs, d.mtu, paths)
 	d.set.Conflists.Add(list, OwnNode)
 	d.set.index()
 	return d.set, err
@@ -73,6 +83,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 type desired struct {
 	t     *schema.Topology
 	node  *schema.Node
+	cidrs []netip.Prefix // of the node, in the families that this host can have
 	facts Facts
 	mtu   int
 	set   *Set
@@ -80,7 +91,10 @@ type desired struct {
 	source netip.Addr // the bridge's IPv6 address, from which the node itself speaks to other nodes' pods
 }
 
-// check refuses what the kernel would refuse halfway.
+// canIPv6 says that the host can have IPv6 with the pods' MTU.
+func (d *desired) canIPv6() bool { return d.facts.IPv6 && d.mtu >= minIPv6MTU }
+
+// check says what this host cannot have of what the topology asks for.
 func (d *desired) check() error {
 	if !d.speaks(false) {
 		return nil
@@ -88,15 +102,19 @@ func (d *desired) check() error {
 	if !d.facts.IPv6 {
 		return fmt.Errorf("%s has an IPv6 podCIDR and this kernel has IPv6 off (boot it without ipv6.disable=1)", d.node.Name)
 	}
-	if d.mtu < minIPv6MTU {
-		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", d.mtu, minIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
+	fits := d.mtu
+	if d.t.Network.MTU == 0 && d.facts.IPLocal && d.facts.UnderlayMTU > 0 {
+		fits = d.facts.UnderlayMTU - Overhead(d.node.IP) // which need not be what the devices keep
+	}
+	if fits < minIPv6MTU {
+		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", fits, minIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
 	}
 	return nil
 }
 
 // speaks says that the node has pods of a family.
 func (d *desired) speaks(ipv4 bool) bool {
-	for _, p := range d.node.PodCIDRs {
+	for _, p := range d.cidrs {
 		if p.Addr().Is4() == ipv4 {
 			return true
 		}

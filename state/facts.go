@@ -17,6 +17,7 @@ type Facts struct {
 	Underlay    string   // the link that carries the node's ip, or the default route's; "": there is none
 	UnderlayMTU int      // its MTU; 0: there is none
 	IPLocal     bool     // the node's ip is on this host
+	KeptMTU     int      // of the device that podnet has made, where the underlay does not tell what it should be; 0: it does
 	IPv6        bool     // the kernel speaks IPv6
 	RAListeners []string // links that switching IPv6 forwarding on would have stop listening to routers
 }
@@ -42,10 +43,24 @@ func (n *Node) Facts(node *schema.Node) (Facts, error) {
 	if l := n.links[f.Underlay]; l != nil {
 		f.UnderlayMTU = l.Attrs().MTU
 	}
-	if slices.ContainsFunc(node.PodCIDRs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+	ipv6 := slices.ContainsFunc(node.PodCIDRs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	if !f.IPLocal || ipv6 && f.UnderlayMTU-Overhead(node.IP) < minIPv6MTU {
+		f.KeptMTU = n.deviceMTU()
+	}
+	if ipv6 {
 		f.RAListeners, err = n.raListeners(f.Underlay)
 	}
 	return f, err
+}
+
+// deviceMTU is the MTU of podnet's own devices as they are, that of the tunnel first; 0: there is none.
+func (n *Node) deviceMTU() (mtu int) {
+	for _, l := range n.links {
+		if a := l.Attrs(); a.Group == device.GroupDevice && (mtu == 0 || l.Type() == "vxlan") {
+			mtu = a.MTU
+		}
+	}
+	return mtu
 }
 
 // LocalAddrs are all addresses of this host. It begins a pass: the Facts and the Live that follow it are about the host

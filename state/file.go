@@ -84,12 +84,12 @@ const (
 	temporaryPause   = 20 * time.Millisecond
 )
 
-// openTemporary makes the file, or takes it over from a writer that has ended. What another user has made, or what is no
-// file, is removed, not written into: its maker would own what is put in place, such as a bundle below /tmp.
+// openTemporary makes the file, or takes it over from a writer that has ended. What another user has made, or a link or a pipe,
+// is removed, not written into: its maker would own what is put in place, such as a bundle below /tmp.
 func openTemporary(path string) (*os.File, error) {
 	for began := time.Now(); ; {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO) {
+		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) {
 			if err := os.Remove(path); err != nil {
 				return nil, err
 			}

@@ -96,7 +96,8 @@ func (n *Node) applyChains(changes []*Change) {
 		groups[t] = append(groups[t], c)
 	}
 	for t, group := range groups {
-		_, err := runIPTables(t.family, "iptables-restore", restoreInput(group), "--noflush", "--wait", "5")
+		_, pid, err := runKnown(restoreInput(group), command(t.family, "iptables-restore"), "--noflush", "--wait", "5")
+		n.authors.spawn(pid)
 		for _, c := range group {
 			c.Err = lacksModule(err)
 		}
@@ -109,19 +110,28 @@ func runIPTables(family uint8, name, input string, args ...string) (string, erro
 
 // runProgram gives a program its input and returns its output; the error has what it said.
 func runProgram(input, name string, args ...string) (string, error) {
+	out, _, err := runKnown(input, name, args...)
+	return out, err
+}
+
+// runKnown is runProgram for a caller that has to know which process it was; 0: it did not start.
+func runKnown(input, name string, args ...string) (output string, pid int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdin = strings.NewReader(input)
 	cmd.WaitDelay = time.Second // a child of its own may hold the output open
 	out, err := cmd.Output()
+	if cmd.ProcessState != nil {
+		pid = cmd.ProcessState.Pid()
+	}
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded
-		return string(out), nil
+		return string(out), pid, nil
 	}
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
 		err = errors.New(strings.Join(strings.Fields(string(said.Stderr)), " "))
 	} else if ctx.Err() != nil {
 		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", iptablesWait)
 	}
-	return "", fmt.Errorf("%s: %w", name, err)
+	return "", pid, fmt.Errorf("%s: %w", name, err)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 
 	"github.com/podnet/podnet/state/device"
@@ -70,16 +71,22 @@ func (c *rtnl) dumpLinks(reset func(), each func(body []byte)) error {
 
 // listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
 // a dump.
+//
+// Where no bridge is wanted, as on a node whose podCIDRs were taken away, no port is, and those that are left are the pods'
+// own: they are not compared.
 func listPorts(n *Node, want *Set, live *Live) error {
 	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
 	if !n.hasPods() {
 		return nil
 	}
+	compared := slices.ContainsFunc(want.Links.Rows(), func(l Link) bool { return l.Type == "bridge" })
 	start := live.Ports.mark()
 	err := n.rtnl.dumpLinks(func() { live.Ports.rewind(start); live.Pods = nil }, func(body []byte) {
 		if p, ours := n.decodePort(body); ours {
 			live.Pods = append(live.Pods, p.Device)
-			live.Ports.Add(p, OwnNode)
+			if compared {
+				live.Ports.Add(p, OwnNode)
+			}
 		}
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -74,21 +75,30 @@ type liveRoute struct {
 
 // dumpRoutes hands every route of the main table to each.
 func (n *Node) dumpRoutes(family uint8, reset func(), each func(liveRoute)) error {
-	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+	return withTable(n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 		m.route(family, 0, 0, 0, 0, 0, 0)
 		return m.end()
-	}, reset, n.decoding(each))
+	}, reset, n.decoding(each)))
+}
+
+// withTable takes the answer that there is no such table for no routes: the kernel makes the main table with its first route,
+// and a host has none before its first link is up.
+func withTable(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
 }
 
 // dumpRoutesOf hands the main table's routes of a protocol over one link to each.
 func (n *Node) dumpRoutesOf(family, protocol uint8, index int, reset func(), each func(liveRoute)) error {
-	return n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
+	return withTable(n.rtnl.dump(func(c *rtnl, buf []byte) []byte {
 		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 		m.route(family, 0, 0, protocol, 0, 0, 0)
 		m.attr32(unix.RTA_OIF, uint32(index))
 		return m.end()
-	}, reset, n.decoding(each))
+	}, reset, n.decoding(each)))
 }
 
 func (n *Node) decoding(each func(liveRoute)) func([]byte) {

@@ -23,6 +23,7 @@ type Set struct {
 	Conflists   Table[Conflist]
 
 	Ranges []netip.Prefix // that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks of
+	Lacks  error          // what the topology asks for and this host cannot have; nil: nothing
 }
 
 // Row is a Resource that a Table can hold.

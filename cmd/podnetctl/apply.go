@@ -94,6 +94,9 @@ func (c *cli) feasible(n *node, t *schema.Topology) error {
 		fmt.Fprintf(c.err, "podnetctl: warning: %s, the ip of %s, is on no link of this host, so other nodes cannot be reached: add it to one, or correct %s:%d\n",
 			view.Node.IP, view.Node.Name, t.File, view.Node.Line)
 	}
+	if err == nil {
+		err = view.Lacking()
+	}
 	return err
 }
 

@@ -146,7 +146,7 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 
 // daemonNote is what there is to say of the daemon where something of its own is broken.
 func (n *node) daemonNote() string {
-	if !reconcile.DaemonRuns() {
+	if !reconcile.DaemonRuns(n.Paths) {
 		return "podnetd does not run: nothing heals this"
 	}
 	s, err := reconcile.ReadStatus(n.Paths.Status)

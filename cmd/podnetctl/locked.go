@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -22,7 +21,7 @@ const lockPatience = 2 * time.Minute
 func (c *cli) underNodeLock(n *node, do func() error) error {
 	return c.underLock(n.Paths.Lock, func() error {
 		if err := n.Paths.RemoveTemporaries(); err != nil {
-			fmt.Fprintf(c.err, "podnetctl: warning: what a killed process has left half written stays: %v\n", err)
+			c.complain("warning: what a killed process has left half written stays: %v", err)
 		}
 		return do()
 	})
@@ -63,7 +62,7 @@ func (c *cli) waiting(path string) func() {
 		}
 		said = true
 		holder := reconcile.FindLockHolder(path)
-		fmt.Fprintf(c.err, "podnetctl: waiting for %s, which holds %s (%s); Ctrl-C ends the wait\n", holder, path, holder.Remedy())
+		c.complain("waiting for %s, which holds %s (%s); Ctrl-C ends the wait", holder, path, holder.Remedy())
 	}
 }
 

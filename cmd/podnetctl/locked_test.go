@@ -42,7 +42,7 @@ func TestNothingIsPrintedUnderTheLock(t *testing.T) {
 		args string
 		code int
 	}{
-		{"apply " + none, 0}, // with a warning
+		{"apply " + none, 1}, // with a warning: the conflist waits for the ip
 		{"apply " + first, 0},
 		{"apply", 0},
 		{"apply -o json", 0},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,7 +33,7 @@ func (n *node) look(digest string) (screen.Status, error) {
 	if written != nil && written.BootID != state.BootID() {
 		written = nil // of another boot: it says nothing of this kernel
 	}
-	pass := reconcile.Pass{At: s.Now, Verdict: n.verdict}
+	pass := reconcile.Pass{At: s.Now, Verdict: n.verdict, Squatter: reconcile.Squatter()}
 	if t := n.followed(); t != nil {
 		pass.Plan, pass.Err = n.compare(t)
 		s.Pods = n.pods(t)
@@ -66,6 +67,9 @@ func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
 // merge is the status as seen now, with what only the daemon knows from the file that it wrote.
 func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs bool) *reconcile.NodeStatus {
 	s := pass.Status(written)
+	if s.Node == "" {
+		s.Node = n.name()
+	}
 	s.Version, s.BootID = version, state.BootID()
 	if ref := n.inForce(); ref.Digest != "" {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
@@ -89,6 +93,16 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 		s.Conditions = conditions(s.Conditions, written.Conditions)
 	}
 	return s
+}
+
+// name is the node's, as far as it is known: by its entry, by the operator's word, or else by the host.
+func (n *node) name() string {
+	if t := n.followed(); t != nil {
+		if own, err := n.id.Select(t); err == nil {
+			return own.Name
+		}
+	}
+	return cmp.Or(n.id.Node, n.id.Hostname)
 }
 
 // conditions are those that can be seen now, and the daemon's word for all others.

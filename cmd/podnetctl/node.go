@@ -11,7 +11,6 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/shell"
 )
 
 // node is this node, open for one verb.
@@ -115,7 +114,7 @@ func (n *node) fileInForce(now time.Time) screen.File {
 
 // daemon says what is wrong with the daemon; "" if it runs.
 func (n *node) daemon(now time.Time) string {
-	if reconcile.DaemonRuns() {
+	if reconcile.DaemonRuns(n.Paths) {
 		return ""
 	}
 	const heals = "nothing heals this (journalctl -u podnetd)"

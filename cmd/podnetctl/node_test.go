@@ -50,9 +50,9 @@ func (h host) runWith(stdin string, code int, args ...string) output {
 func (h host) daemon(ago time.Duration) (release func()) {
 	h.t.Helper()
 	err := h.Do(func() error {
-		r, err := reconcile.HoldDaemon()
+		p, err := reconcile.HoldDaemon(state.DefaultPaths(h.Root))
 		if err == nil {
-			release = func() { _ = r() }
+			release = func() { _ = p.Release() }
 		}
 		return err
 	})

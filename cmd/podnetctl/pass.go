@@ -15,7 +15,7 @@ import (
 // before anything was changed. The caller is under the node's lock.
 func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) reconcile.Verdict) error {
 	before := n.inForce()
-	p := reconcile.Pass{At: time.Now(), Verdict: judge(n.id)}
+	p := reconcile.Pass{At: time.Now(), Verdict: judge(n.id), Squatter: reconcile.Squatter()}
 	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
 		return fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", n.Paths.Topology)
 	}
@@ -57,7 +57,7 @@ func (c *cli) showPass(n *node, p *reconcile.Pass, before reconcile.FileRef) err
 
 // report writes the node's status, unless that is a daemon's business.
 func (n *node) report(p *reconcile.Pass) error {
-	if reconcile.DaemonRuns() {
+	if reconcile.DaemonRuns(n.Paths) {
 		return nil
 	}
 	before, err := reconcile.ReadStatus(n.Paths.Status)
@@ -84,6 +84,10 @@ func (n *node) outcome(p *reconcile.Pass) screen.Closing {
 	c := screen.Closing{Label: "NOT IN SYNC", Text: "resolve the conflict named above: apply will not touch it", Bad: true}
 	if p.Err != nil {
 		c.Text = fmt.Sprint(p.Err)
+	}
+	if p.Plan.Away && p.Err == nil {
+		c.Text = fmt.Sprintf("the rest is in place, and podnetd, or podnetctl apply, does it as soon as %s is on a link of this host", p.Plan.Node.IP)
+		return c
 	}
 	for _, s := range p.Plan.Steps {
 		switch s.Result {

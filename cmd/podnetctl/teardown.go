@@ -73,7 +73,7 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 
 // refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of those that are present.
 func (n *node) refuseTeardown(view reconcile.View, force bool, pods []string) error {
-	if reconcile.DaemonRuns() {
+	if reconcile.DaemonRuns(n.Paths) {
 		return &refusal{"podnetd runs in this network namespace and would put everything back, so teardown refuses, with --force too: " +
 			"systemctl disable --now podnetd, then podnetctl teardown"}
 	}

@@ -191,7 +191,7 @@ func (c *cli) runAwait(digest string) error {
 			return nil
 		}
 		left := source.Left(t)
-		if left > 0 || left > -awaitGrace && reconcile.DaemonRuns() {
+		if left > 0 || left > -awaitGrace && reconcile.DaemonRuns(s.Paths) {
 			time.Sleep(min(max(left, awaitPause/10), awaitPause))
 			continue
 		}

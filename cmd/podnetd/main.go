@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,13 +20,22 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 )
 
 // version is set by the linker.
 var version = "devel"
 
-// refused is the exit status of a daemon that did not start: trying again will not help.
-const refused = 2
+// The exit statuses of a daemon that did not start, or ended by itself. The service manager tries again only after the first.
+const (
+	failed  = 1 // what failed may work soon: the kernel had no memory, file or buffer to spare, or a name is taken
+	refused = 2 // usage, a second daemon, or a capability that is missing
+)
+
+// passing are the errors of a host that is short of something for a moment.
+func passing() []error {
+	return []error{unix.ENFILE, unix.EMFILE, unix.ENOMEM, unix.ENOBUFS, unix.ENOSPC, unix.EAGAIN, unix.EINTR, unix.EIO}
+}
 
 func main() {
 	// A crash ends by a signal, not with exit status 2 as Go has it: that one says that starting again will not help.
@@ -33,7 +43,7 @@ func main() {
 	diagnostics := &logWriter{to: os.Stderr}
 	if err := run(os.Args[1:], diagnostics); err != nil && !errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprintf(diagnostics, "podnetd: %v\n", err)
-		os.Exit(refused)
+		os.Exit(exitStatus(err))
 	}
 }
 
@@ -44,7 +54,8 @@ whenever the file or the kernel changes, and every --resync. podnetd.service sta
 podnetctl status says how it is. Each flag can also be set in the environment (PODNET_TOPOLOGY and
 so on) or in /etc/default/podnetd.
 
-Exit codes: 0 after SIGTERM, the network stays as it is; 2 it refuses to start.`
+Exit codes: 0 after SIGTERM, the network stays as it is; 1 it could not start, and another try may
+go better; 2 it refuses to start: usage, a second podnetd, a capability that is missing.`
 	helpWidth = 98
 )
 
@@ -59,6 +70,20 @@ type flags struct {
 	pprofAddr           string
 	logFormat, logLevel string
 	showVersion         bool
+}
+
+// unstarted is an error of what comes after the command line: another try may go better.
+type unstarted struct{ error }
+
+func (u unstarted) Unwrap() error { return u.error }
+
+// exitStatus tells errors that stay from those that another try may not meet.
+func exitStatus(err error) int {
+	later := errors.As(err, new(unstarted)) && !errors.Is(err, reconcile.ErrDaemonRuns)
+	if later || slices.ContainsFunc(passing(), func(e error) bool { return errors.Is(err, e) }) {
+		return failed
+	}
+	return refused
 }
 
 func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
@@ -107,7 +132,10 @@ func run(args []string, diagnostics io.Writer) error {
 	if err := privilege.Check(); err != nil {
 		return err
 	}
-	return serve(settings, *f, log)
+	if err := serve(settings, *f, log); err != nil {
+		return unstarted{err}
+	}
+	return nil
 }
 
 func newLog(format, level string, w io.Writer) (*slog.Logger, error) {
@@ -127,11 +155,11 @@ func newLog(format, level string, w io.Writer) (*slog.Logger, error) {
 
 // serve wires the parts together and runs until SIGTERM.
 func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
-	release, err := reconcile.HoldDaemon()
+	presence, err := reconcile.HoldDaemon(settings.Paths)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer func() { _ = presence.Release() }() // the end of the process lets go of it too
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -153,7 +181,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	manager := &manager{log: log}
 	trust := &truster{paths: settings.Paths, log: log}
 	d := &reconcile.Daemon{
-		Engine: engine, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
+		Engine: engine, Presence: presence, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
 		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
 		HeldUp: func(s *reconcile.NodeStatus) { srv.heldUp(s); manager.passed(s) },

@@ -188,7 +188,16 @@ func (v *statusView) daemon() Row {
 	}
 	p := v.LastPass
 	return Row{Label: "Daemon", Text: fmt.Sprintf("podnetd %s  pid %d  up %s  last pass %s ago, %s, %s", v.Version, v.Daemon.PID,
-		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), did(p))}
+		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), v.did())}
+}
+
+// did is what the last pass has done. One that could not look has not found that there is nothing to do.
+func (v *statusView) did() string {
+	p := v.LastPass
+	if v.Condition(reconcile.Degraded).Reason == reconcile.ReasonPassFailed && p.Created+p.Updated+p.Deleted+p.Failed == 0 {
+		return "which failed"
+	}
+	return did(p)
 }
 
 func (v *statusView) underlay() string {
