@@ -15,6 +15,7 @@ type fault struct {
 	fix    string   // a command for a shell on this node; "": none mends it, or none is known to
 	advice string   // what somebody has to do elsewhere, or to decide
 	look   []string // commands that show what explain has not read
+	ipsec  bool     // the kernel counted drops by IPsec policies
 
 	suspect string // a rule that drops packets if a match fits that nobody can judge, on a hop that is ok as far as that is known
 }
@@ -75,7 +76,7 @@ func (f *Facts) settle(h Hop) fault {
 	}
 	var remedies, causes []string
 	for _, c := range f.Plan.Conflicts {
-		if (c.Counts || c.Blocks) && f.concerns(c) {
+		if (c.Counts || c.Blocks) && f.concerns(c) || s.ipsec && c.Key.Name == state.ByIPsec {
 			causes = append(causes, fmt.Sprintf("%s: %s", c.Object(), c.Owner))
 			remedies = append(remedies, c.Remedy)
 		}

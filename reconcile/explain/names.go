@@ -79,7 +79,7 @@ func (s *Site) Targets(text string) ([]Target, error) {
 	}
 	n := s.Topology.Node(text)
 	if n == nil {
-		return nil, fmt.Errorf("%s is neither an address, with or without a port, nor a node of %s", text, s.Topology.File)
+		return nil, fmt.Errorf("%s is neither an address nor a node of %s", text, s.Topology.File)
 	}
 	if len(n.PodCIDRs) == 0 {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so it has no pods (podnetctl allocate %s)", text, text)

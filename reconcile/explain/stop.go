@@ -17,7 +17,7 @@ func (f *Facts) stop() fault {
 	s := fault{cause: f.reached()}
 	switch why := f.counted(); {
 	case why.cause != "":
-		s.cause, s.fix, s.look = s.cause+"; "+why.cause, why.fix, why.look
+		s.cause, s.fix, s.look, s.ipsec = s.cause+"; "+why.cause, why.fix, why.look, why.ipsec
 	case f.mine():
 		s.cause += "; the routes, neighbours, FDB entries and packet filters that explain reads let them pass"
 		s.fix = apply // unless podnet finds nothing amiss
@@ -88,7 +88,7 @@ func (f *Facts) counted() fault {
 			s.fix = f.loosen()
 			return s
 		case strings.HasPrefix(reason, state.DroppedXfrm):
-			return fault{cause: "an IPsec policy of this host dropped them (" + said + ")", look: []string{"ip xfrm policy; ip xfrm state"}}
+			return fault{cause: "an IPsec policy of this host dropped them (" + said + ")", look: []string{"ip xfrm policy; ip xfrm state"}, ipsec: true}
 		case reason == state.DroppedTracking:
 			return fault{cause: "connection tracking dropped them, its table may be full (" + said + ")", look: []string{trackingCounts}}
 		}
