@@ -16,7 +16,7 @@ func TestDriftLines(t *testing.T) {
 		{"a link deleted", "ip link del podnet.1", []string{`\+ link +podnet.1 +gone`}, []string{`(?s)link +podnet.1 .*link +podnet.1 `}},
 		{"a link that has to be made anew", "ip link set podnet.1 down; ip link set podnet.1 name podnet.2", []string{`\+ link +podnet.1 +gone`, `- link +podnet.2 `},
 			[]string{`(?s)link +podnet.1 .*link +podnet.1 `}},
-		{"chains deleted", "iptables -F; iptables -X PODNET-FORWARD; ip6tables -F; ip6tables -X PODNET-FORWARD",
+		{"chains deleted", "for t in iptables ip6tables; do $t -D FORWARD -j PODNET-FORWARD; $t -F PODNET-FORWARD; $t -X PODNET-FORWARD; done",
 			[]string{`\+ chain +PODNET-FORWARD +gone from ipv4 filter`, `\+ chain +PODNET-FORWARD +gone from ipv6 filter`}, nil},
 		{"chains flushed", "iptables -t nat -F PODNET-MASQUERADE; ip6tables -t nat -F PODNET-MASQUERADE",
 			[]string{`~ chain +PODNET-MASQUERADE +ipv4 nat: `, `~ chain +PODNET-MASQUERADE +ipv6 nat: `}, nil},
