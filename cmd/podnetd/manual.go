@@ -50,6 +50,10 @@ upper case, dashes as underscores. A flag comes before the environment, and that
 **0**
 : After SIGTERM.
 
+**1**
+: It could not start, or had to end, and another try may go better: no descriptor or memory to spare, a program of root's
+  that holds its socket. podnetd.service tries again.
+
 **2**
 : It refuses to start: wrong usage, another podnetd in this network namespace, a missing capability.
 

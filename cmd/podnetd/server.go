@@ -74,7 +74,8 @@ func listenAndServe(ctx context.Context, addr string, handler http.Handler, log 
 		log.Error("not served: choose another address", "error", err)
 		return
 	}
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	callers := &connections{}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ConnState: callers.changed}
 	context.AfterFunc(ctx, func() { srv.Close() })
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
