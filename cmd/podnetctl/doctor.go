@@ -172,6 +172,13 @@ func (e *examination) kernel() {
 	e.blind("who may send to the tunnel", err)
 	e.facts.Other, err = live.OtherIPTables(want)
 	e.blind("rules of the other iptables", err)
+	for _, ipv6 := range []bool{false, true} {
+		proxy, err := live.UnseenByProxy(ipv6)
+		e.blind("whether a service proxy sees packets between pods", err)
+		if proxy != nil {
+			e.facts.Proxies = append(e.facts.Proxies, *proxy)
+		}
+	}
 	e.facts.Tracking = state.ReadTracking()
 	for _, name := range links {
 		if o, err := live.Offload(name); err == nil { // one that is not there offloads nothing

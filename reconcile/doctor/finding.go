@@ -41,6 +41,7 @@ type Facts struct {
 	Offloads  []state.Offload // of the tunnel and of the underlay
 	Open      string          // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
 	Other     []state.OtherRules
+	Proxies   []state.Proxy // that do not see packets between pods of this node
 	Tracking  state.Tracking
 	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Runtimes  Runtimes
@@ -53,7 +54,7 @@ type Facts struct {
 func Check(f Facts) []Finding {
 	all := []Finding{}
 	for _, check := range []func(Facts) []Finding{
-		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, mtu, neighbours, tracking, networkd, macPolicy, networkManager, offload, files,
+		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, networkd, macPolicy, networkManager, offload, files,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -32,6 +32,17 @@ func openTunnel(f Facts) []Finding {
 }
 
 // mtu: pods' packets do not fit into the underlay's when they are wrapped.
+func proxies(f Facts) []Finding {
+	var out []Finding
+	for _, p := range f.Proxies {
+		out = append(out, Finding{
+			"service-proxy", Warning, p.Rules, "kube-proxy",
+			"does not see what pods of this node send to each other: a pod that reaches another of this node by the address of a service gets no answer", p.Remedy,
+		})
+	}
+	return out
+}
+
 func mtu(f Facts) []Finding {
 	if f.Plan == nil || f.Plan.Facts.UnderlayMTU == 0 {
 		return nil

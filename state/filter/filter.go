@@ -108,6 +108,10 @@ func (r *Rules) Closed(hook string) bool {
 	return slices.ContainsFunc(r.base, func(c *chain) bool { return c.hook == hook && c.drops })
 }
 
+// HasChain reports whether a table has a chain of this name. A table of nftables goes by its family and name, one of iptables
+// by its name.
+func (r *Rules) HasChain(table, name string) bool { return r.chains[table+" "+name] != nil }
+
 // Hooks, in lower case whatever the source calls them.
 const (
 	Prerouting  = "prerouting"
