@@ -47,7 +47,7 @@ func (l lanOver) choice() string {
 	return fmt.Sprintf("choose podCIDRs outside of %s, or give that subnet a longer prefix if no host of it has such an address", l.Masked())
 }
 
-// widerLANs are the conflicts with subnets that hold podCIDRs.
+// widerLANs are the conflicts with subnets that hold podCIDRs. One that is this node's own podCIDR is a conflict of its address.
 func (n *Node) widerLANs(want *Set) []Conflict {
 	var pods []netip.Prefix
 	var out []Conflict
@@ -64,7 +64,7 @@ func (n *Node) widerLANs(want *Set) []Conflict {
 			pods = want.podCIDRs()
 		}
 		lan := HostAddr{p, name}.over(pods)
-		if lan.count == 0 {
+		if lan.count == 0 || want.bridges(p.Masked()) {
 			continue
 		}
 		out = append(out, Conflict{
@@ -77,6 +77,16 @@ func (n *Node) widerLANs(want *Set) []Conflict {
 func overlapsAny(p netip.Prefix, all []netip.Prefix) bool {
 	for _, other := range all {
 		if p.Overlaps(other) {
+			return true
+		}
+	}
+	return false
+}
+
+// bridges reports whether a range is a podCIDR of this node.
+func (s *Set) bridges(p netip.Prefix) bool {
+	for _, a := range s.Addrs.Rows() {
+		if a.Prefix.Masked() == p {
 			return true
 		}
 	}
