@@ -20,6 +20,8 @@ func firewallCases() []testCase {
 			testCase{"ipMasq, " + backend + ": DEL leaves no rule, though the namespace has vanished", "", func(h *host) error { return masqueradeGone(h, backend) }},
 			testCase{"portmap, " + backend + ": a host port leads to the pod, from outside, the host and the pod", "", func(h *host) error { return hostPort(h, backend) }},
 			testCase{"portmap, " + backend + ": DEL leaves no rule, without namespace and previous result", "", func(h *host) error { return hostPortGone(h, backend) }},
+			testCase{"portmap, " + backend + ": one container on two networks, one host port: DEL of one leaves the other's", "", func(h *host) error { return hostPortTwice(h, backend) }},
+			testCase{"portmap, " + backend + ": a host port whose pod has vanished leads to the next", "", func(h *host) error { return hostPortInherited(h, backend) }},
 		)
 	}
 	return append(all,
@@ -172,6 +174,52 @@ func hostPortGone(h *host, backend string) error {
 		}
 		return nil
 	})
+}
+
+// hostPortTwice asks the same of two networks, as a runtime does that hands its port mappings to each of them.
+func hostPortTwice(h *host, backend string) error {
+	outside := h.outside()
+	p, conf, _ := h.mapped(backend, 8080)
+	other := conf.With(object{"name": "other"})
+	if _, err := h.Add(p, conf); err != nil {
+		return err
+	}
+	if _, err := h.Add(p, other); err != nil {
+		return err
+	}
+	stop, err := greet(p)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := wrap("with both", greets(outside, p, "192.0.2.1:8080")); err != nil {
+		return err
+	}
+	h.MustDel(p, conf)
+	return wrap("with the other alone", greets(outside, p, "192.0.2.1:8080"))
+}
+
+// hostPortInherited is about a pod that nobody has deleted.
+func hostPortInherited(h *host, backend string) error {
+	outside := h.outside()
+	p, conf, _ := h.mapped(backend, 8080)
+	if _, err := h.Add(p, conf); err != nil {
+		return err
+	}
+	h.Vanish(p)
+	if err := h.gone(nil); err != nil { // the kernel takes its time
+		return err
+	}
+	q, second, _ := h.mapped(backend, 8080)
+	if _, err := h.Add(q, second); err != nil {
+		return err
+	}
+	stop, err := greet(q)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return greets(outside, q, "192.0.2.1:8080")
 }
 
 func portmapPrevious(h *host) error {

@@ -29,29 +29,23 @@ func (b *Batch) Empty() bool { return len(b.changes) == 0 }
 // Join adds the changes of another batch behind these.
 func (b *Batch) Join(o *Batch) { b.changes = append(b.changes, o.changes...) }
 
-// AddElement adds an element. One with the same key fails the batch: EEXIST.
-func (b *Batch) AddElement(s Set, e Element) {
-	b.add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, s.Family, s.list(e, true), "add an element of %s to %s", e.Comment, s.Name)
-}
-
 // DeleteElement deletes the element with this key. One that is not there fails the batch: ENOENT.
 func (b *Batch) DeleteElement(s Set, e Element) {
-	b.add(unix.NFT_MSG_DELSETELEM, 0, s.Family, s.list(e, false), "delete the element of %s from %s", e.Comment, s.Name)
+	b.add(unix.NFT_MSG_DELSETELEM, 0, s.Family, s.list(e.keys()), "delete the element of %s from %s", e.Comment, s.Name)
 }
 
-// list is the body of a message about one element, whole or by its key.
-func (s Set) list(e Element, whole bool) attrs {
-	var element, elements, body attrs
-	element.nest(unix.NFTA_SET_ELEM_KEY, value(e.Key))
+// keys are the attributes that tell an element from others.
+func (e Element) keys() (a attrs) {
+	a.nest(unix.NFTA_SET_ELEM_KEY, value(e.Key))
 	if len(e.End) > 0 {
-		element.nest(elementKeyEnd, value(e.End))
+		a.nest(elementKeyEnd, value(e.End))
 	}
-	if whole && len(e.Data) > 0 {
-		element.nest(unix.NFTA_SET_ELEM_DATA, value(e.Data))
-	}
-	if whole && e.Comment != "" {
-		element.bytes(unix.NFTA_SET_ELEM_USERDATA, userData(udComment, e.Comment))
-	}
+	return a
+}
+
+// list is the body of a message about one element.
+func (s Set) list(element attrs) (body attrs) {
+	var elements attrs
 	elements.nest(unix.NFTA_LIST_ELEM, element)
 	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, s.Table)
 	body.string(unix.NFTA_SET_ELEM_LIST_SET, s.Name)

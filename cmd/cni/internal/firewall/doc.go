@@ -36,7 +36,7 @@
 // A chain's line in Restore empties the chain, so what several pods share is looked for first, among the rules of Current, and
 // restored only where it is missing.
 //
-// What changes with each pod is best an element of a set or map that a rule written once looks up: Elements reads them, and a
-// Batch adds and deletes them, and rules and chains of any table, without nft being executed. What the kernel remembers of connections is
-// not changed by rules: ForgetConnections has it forget those of a port.
+// Rules of nft, and of iptables where it keeps them in nftables, are written over netlink too: a Batch adds and deletes chains and rules,
+// which Expressions are made of, as one transaction, and Append is the same for tables of iptables. What can be told of a rule that was
+// read stands in Match. What the kernel remembers of connections is not changed by rules: ForgetConnections has it forget those of a port.
 package firewall

@@ -93,7 +93,7 @@ func TestElements(t *testing.T) {
 		Data: []byte{10, 1, 0, 2, 0, 80, 0, 0}, Comment: "net/id/eth0",
 	}
 	var add Batch
-	add.AddElement(m, e)
+	add.addElement(m, e)
 	if err := c.Commit(&add); err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,8 @@ func TestElements(t *testing.T) {
 	other.Key, other.End = append([]byte(nil), e.Key...), append([]byte(nil), e.End...)
 	other.Key[9], other.End[9] = 1, 1
 	var both Batch // the first could be true, the second is already
-	both.AddElement(m, other)
-	both.AddElement(m, e)
+	both.addElement(m, other)
+	both.addElement(m, e)
 	if err := c.Commit(&both); !errors.Is(err, unix.EEXIST) || !strings.Contains(err.Error(), "net/id/eth0") {
 		t.Errorf("twice the same: %v", err)
 	}
@@ -138,7 +138,7 @@ func TestManyElements(t *testing.T) {
 	var b Batch
 	const n = 5000
 	for i := range n {
-		b.AddElement(Set{Inet, "t", "s"}, Element{Key: []byte{10, 1, byte(i >> 8), byte(i)}, Comment: fmt.Sprint("network/container-id/eth", i)})
+		b.addElement(Set{Inet, "t", "s"}, Element{Key: []byte{10, 1, byte(i >> 8), byte(i)}, Comment: fmt.Sprint("network/container-id/eth", i)})
 	}
 	if err := c.Commit(&b); err != nil {
 		t.Fatal(err)

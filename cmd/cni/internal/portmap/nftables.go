@@ -228,7 +228,10 @@ func lacksOf(mine []firewall.Rule, forwards []forward, ipv6 bool) string {
 // removal deletes rules, and the table of a family with the last one, whatever else is left in it: an ADD may have been killed, or
 // rules flushed.
 func (n *nftables) removal(w whose) (*removal, error) {
-	r := &removal{}
+	r, err := n.former(w)
+	if err != nil {
+		return nil, err
+	}
 	for _, ipv6 := range families {
 		f := familyOf(ipv6)
 		rules, err := n.rules(f)

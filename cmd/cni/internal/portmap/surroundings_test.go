@@ -2,10 +2,15 @@ package portmap
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"reflect"
+	"regexp"
 	"sync"
 	"testing"
+
+	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/test/lab"
 )
 
 // Pods that the reference plugin made are removed by DEL, and those of a network by GC, next to pods of podnet's.
@@ -28,14 +33,86 @@ func TestReference(t *testing.T) {
 		del := h.on(a).as("DEL")
 		h.must(del)
 		same(t, "rules after DEL of theirs", h.rules(), before)
-		if h.kind == nameNFTables {
-			return // their rules name no network there
-		}
 		h.must(by(h.on(a, "8080:80/tcp", "8080:80/udp")))
 		gc := h.on(a).as("GC").with(`"cni.dev/valid-attachments":[{"containerID":"` + b.ID + `","ifname":"eth0"}]`)
+		if h.kind == nameNFTables { // where their rules name no network: the pod may be another's as long as it is there
+			h.must(gc)
+			answered(t, h.lab.Outside(), "tcp", h.IP4+":8080", "a")
+			h.vanish(a)
+		}
 		h.must(gc)
 		same(t, "rules after GC of theirs", h.rules(), before)
 	})
+}
+
+// Either plugin's CHECK passes for the other's rules, and misses them when they have gone, and either's DEL removes them, while other
+// pods of either stay as they are.
+func TestExchange(t *testing.T) {
+	theirs := reference(t)
+	forKinds(t, func(t *testing.T, h *host) {
+		if h.kind == "iptables-legacy" {
+			h.t.Skip("the reference plugin finds iptables by the name of its program")
+		}
+		a, b, c := h.pod("a"), h.pod("b"), h.pod("c")
+		serve(t, a.Namespace, "a", 80)
+		by := func(path string, c call) call { c.path = path; return c.with(`"cniVersion":"1.0.0"`) }
+		h.must(by(theirs, h.on(b, "8081:80/tcp")))
+		h.must(by("", h.on(c, "8082:80/tcp")))
+		before := h.rules()
+		var ports []string
+		for n := range 20 { // more than one entry
+			ports = append(ports, fmt.Sprintf("%d:80/tcp", 9000+n))
+		}
+		for _, add := range []call{h.on(a, "8080:80/tcp"), h.on(a, ports...), h.on(a, "8080:80/udp", h.IP4+"=8080:80/tcp", h.IP6+"=8090:80/tcp"),
+			h.on(a, "8080:80/tcp").with(`"snat":false`)} {
+			for _, path := range [][2]string{{theirs, ""}, {"", theirs}} {
+				h.must(by(path[0], add))
+				h.must(by(path[0], add).as("CHECK"))
+				h.must(by(path[1], add).as("CHECK"))
+				h.fails(by("", h.on(a, "7777:80/tcp")).as("CHECK"), 103)
+				h.must(by(path[1], add).as("DEL"))
+				same(t, "rules after DEL by the other", h.rules(), before)
+			}
+		}
+	})
+}
+
+// Programs that read the rules of the reference plugin find the ports in podnet's: nerdctl in the entries, Lima in the pods' chains.
+func TestReaders(t *testing.T) {
+	for _, kind := range kinds[:2] {
+		h := newHost(t, kind)
+		a := h.pod("a")
+		h.must(h.on(a, "49153:80/tcp", h.IP4+"=49154:80/tcp"))
+		listed := h.Sh(kind + " -t nat -S")
+		for what, want := range map[string]string{
+			`(?m)^-A CNI-HOSTPORT-DNAT .*--dports ((,?\d+)+)`:                                                                "49153,49154",
+			`(?m)^-A CNI-DN-\w+\s+-p tcp\s+.*--dport (\d+) -j DNAT --to-destination ` + a.ip4 + `:80$`:                       "49153",
+			`(?m)^-A CNI-DN-\w+\s+-d ` + h.IP4 + `/32\s+-p tcp\s+.*--dport (\d+) -j DNAT --to-destination ` + a.ip4 + `:80$`: "49154",
+		} {
+			if got := regexp.MustCompile(what).FindStringSubmatch(listed); len(got) < 2 || got[1] != want {
+				t.Errorf("%s: %s finds %q in\n%s", kind, what, got, listed)
+			}
+		}
+	}
+}
+
+// Whoever has nothing to remove waits for nobody.
+func TestDelWithoutLock(t *testing.T) {
+	h := newHost(t, nameNFTables)
+	a, b := h.pod("a"), h.pod("b")
+	h.must(h.on(b, "8080:80/tcp"))
+	err := h.Do(func() error {
+		unlock, err := firewall.Lock(lab.Patience)
+		if err == nil {
+			defer unlock()
+			h.must(h.on(a).as("DEL"))
+			h.must(h.on(b, "8080:80/tcp").as("CHECK"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // The result is that of the plugin before, in every version; without one there is nothing to go by.

@@ -72,6 +72,9 @@ func (v *View) read() error {
 			}
 			seen[l.ParentIn] = addrs
 		}
+		if addrs == nil { // nobody has the namespace any more, and the kernel is about to take the veth away
+			continue
+		}
 		v.ends = append(v.ends, end{name: l.Name, index: l.Index, master: l.Master, peer: l.Parent, namespace: l.ParentIn, addrs: addrs})
 	}
 	return nil

@@ -1,63 +1,66 @@
 package presence
 
 import (
-	"encoding/hex"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/podnet/podnet/cmd/cni/internal/podns"
+	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 )
 
-// onceProcessAddrs reads, when it is asked first, the addresses in the network namespaces of all processes but this one's: those of
-// pods that no veth leads to, such as macvlan's.
+// onceProcessAddrs reads, when it is asked first, the addresses that the network namespaces of processes have on links which are no
+// veths: those of pods that no veth of this host leads to, such as macvlan's. An address on a veth that does not lead here is one of
+// another host's, as of a lab on the same machine.
 func onceProcessAddrs() func() (map[netip.Addr]bool, error) {
 	return sync.OnceValues(func() (map[netip.Addr]bool, error) {
-		here, err := os.Readlink("/proc/self/ns/net")
-		if err != nil {
-			return nil, err
-		}
 		processes, err := os.ReadDir("/proc")
 		if err != nil {
 			return nil, err
 		}
-		seen := map[string]bool{here: true}
+		seen := map[string]bool{}
 		found := map[netip.Addr]bool{}
 		for _, p := range processes {
-			dir := "/proc/" + p.Name()
-			namespace, err := os.Readlink(dir + "/ns/net")
-			if err != nil || seen[namespace] { // no process, or none any more
+			if strings.Trim(p.Name(), "0123456789") != "" {
 				continue
 			}
-			seen[namespace] = true
-			readTrie(dir+"/net/fib_trie", found)
-			readIPv6(dir+"/net/if_inet6", found)
+			path := "/proc/" + p.Name() + "/ns/net"
+			if namespace, err := os.Readlink(path); err == nil && !seen[namespace] { // else the process has ended
+				seen[namespace] = true
+				readNamespace(path, found)
+			}
 		}
 		return found, nil
 	})
 }
 
-// readTrie takes in the IPv4 addresses of a namespace: each is a leaf of the kernel's tree, with "host LOCAL" in the line behind it.
-func readTrie(path string, found map[netip.Addr]bool) {
-	text, _ := os.ReadFile(path) // nothing, if the process has ended
-	leaf := ""
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(line)
-		if address, ok := strings.CutPrefix(line, "|-- "); ok {
-			leaf = address
-		} else if a, err := netip.ParseAddr(leaf); err == nil && strings.HasSuffix(line, "host LOCAL") {
-			found[a] = true
-		}
+// readNamespace takes in the addresses of a namespace. One that has gone meanwhile, that may not be entered, or that is the host's own
+// has none of a pod's.
+func readNamespace(path string, found map[netip.Addr]bool) {
+	ns, err := podns.Open(path)
+	if err != nil {
+		return
 	}
-}
-
-// readIPv6 takes in the IPv6 addresses of a namespace: each line begins with one, in hexadecimal digits.
-func readIPv6(path string, found map[netip.Addr]bool) {
-	text, _ := os.ReadFile(path)
-	for line := range strings.Lines(string(text)) {
-		digits, _, _ := strings.Cut(line, " ")
-		b, err := hex.DecodeString(digits)
-		if a, ok := netip.AddrFromSlice(b); ok && err == nil {
-			found[a] = true
+	defer ns.Close()
+	var conn *rtnl.Conn
+	if err := ns.Do(func() (err error) { conn, err = rtnl.Dial(); return err }); err != nil {
+		return
+	}
+	defer conn.Close()
+	links, err := conn.Links(0)
+	if err != nil {
+		return
+	}
+	addrs, err := conn.AddrsHere()
+	if err != nil {
+		return
+	}
+	for _, l := range links {
+		for _, a := range addrs[l.Index] {
+			if l.Kind != "veth" {
+				found[a] = true
+			}
 		}
 	}
 }

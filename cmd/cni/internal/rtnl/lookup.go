@@ -29,9 +29,18 @@ func (c *Conn) RouteTo(addr netip.Addr) (index int, direct bool, err error) {
 	return number(attrs[unix.RTA_OIF]), !via, nil
 }
 
-// AddrsIn lists the addresses of the namespace with this number, by the index of their link there. One that has gone has none.
+// AddrsIn lists the addresses of the namespace with this number, by the index of their link there; nil: it has gone.
 func (c *Conn) AddrsIn(namespace int) (map[int][]netip.Addr, error) {
-	data, err := c.Dump(NewMessage(unix.RTM_GETADDR, 0, addrHeader(unix.AF_UNSPEC, 0, 0)).Uint32(unix.IFA_TARGET_NETNSID, uint32(namespace)))
+	return c.addrsBy(NewMessage(unix.RTM_GETADDR, 0, addrHeader(unix.AF_UNSPEC, 0, 0)).Uint32(unix.IFA_TARGET_NETNSID, uint32(namespace)))
+}
+
+// AddrsHere lists the addresses of the socket's own namespace, by the index of their link.
+func (c *Conn) AddrsHere() (map[int][]netip.Addr, error) {
+	return c.addrsBy(NewMessage(unix.RTM_GETADDR, 0, addrHeader(unix.AF_UNSPEC, 0, 0)))
+}
+
+func (c *Conn) addrsBy(m *Message) (map[int][]netip.Addr, error) {
+	data, err := c.Dump(m)
 	if errors.Is(err, unix.EINVAL) {
 		return nil, nil
 	}

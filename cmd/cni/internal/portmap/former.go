@@ -1,0 +1,44 @@
+package portmap
+
+import "github.com/podnet/podnet/cmd/cni/internal/firewall"
+
+// formerTable is where earlier versions had their mappings in nftables, as elements of maps and sets whose comments are the owners. Pods
+// of theirs may outlive an upgrade.
+const formerTable = "podnet_portmap"
+
+// former deletes elements, and the table with the last one.
+func (n *nftables) former(w whose) (*removal, error) {
+	r := &removal{}
+	there, err := n.conn.HasTable(firewall.Inet, formerTable)
+	if err != nil || !there {
+		return r, err
+	}
+	sets, err := n.conn.Sets(firewall.Inet, formerTable)
+	if err != nil {
+		return nil, err
+	}
+	var batch firewall.Batch
+	left := 0
+	for _, set := range sets {
+		elements, err := n.conn.Elements(set)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range elements {
+			o, ok := parseOwner(e.Comment)
+			if ok && (w.match == nil && w.owner.names(o) || w.match != nil && w.match(o, nil)) {
+				batch.DeleteElement(set, e)
+			} else if e.Comment != "" { // and not one of a rule's own set
+				left++
+			}
+		}
+	}
+	if left == 0 {
+		batch = firewall.Batch{}
+		batch.DeleteTable(firewall.Inet, formerTable)
+	}
+	if !batch.Empty() {
+		r.parts = append(r.parts, func() error { return n.commit(&batch) })
+	}
+	return r, nil
+}
