@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/podnet/podnet/test/lab"
@@ -24,8 +25,10 @@ var statusFields = map[string][]string{
 func TestStatusJSON(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b", "node-c")
 	n := l.Nodes[0]
+	daemon := n.Restart()
 	n.Pod("web")
 	n.Pod("db")
+	daemon.Signal(syscall.SIGHUP) // a pod that comes is no reason for a pass by itself
 	lab.Eventually(t, lab.Patience, "the pods' addresses counted", func() error {
 		text, err := n.ReadFile(lab.StatusPath)
 		if err != nil {
