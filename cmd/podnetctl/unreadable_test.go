@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -66,7 +67,9 @@ func TestUnreadableTable(t *testing.T) {
 			}
 			t.Log(found[0].Owner, "\n", found[0].Remedy)
 			h.paste(found[0].Remedy)
-			if c.moved == "" {
+			if c.moved == "" { // whoever made it deletes it
+				at := regexp.MustCompile(`rule handle (\d+) of chain (\w+)`).FindStringSubmatch(found[0].Owner)
+				h.Must("nft", "delete", "rule", "ip", c.table, at[2], "handle", at[1])
 				return
 			}
 			h.run(0, "apply")
