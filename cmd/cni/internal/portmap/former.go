@@ -6,39 +6,36 @@ import "github.com/podnet/podnet/cmd/cni/internal/firewall"
 // of theirs may outlive an upgrade.
 const formerTable = "podnet_portmap"
 
-// former deletes elements, and the table with the last one.
-func (n *nftables) former(w whose) (*removal, error) {
-	r := &removal{}
+// former adds elements to what a batch deletes, and the table with the last one.
+func (n *nftables) former(b *firewall.Batch, w whose) error {
 	there, err := n.conn.HasTable(firewall.Inet, formerTable)
 	if err != nil || !there {
-		return r, err
+		return err
 	}
 	sets, err := n.conn.Sets(firewall.Inet, formerTable)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var batch firewall.Batch
+	var dead firewall.Batch
 	left := 0
 	for _, set := range sets {
 		elements, err := n.conn.Elements(set)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, e := range elements {
 			o, ok := parseOwner(e.Comment)
 			if ok && (w.match == nil && w.owner.names(o) || w.match != nil && w.match(o, nil)) {
-				batch.DeleteElement(set, e)
+				dead.DeleteElement(set, e)
 			} else if e.Comment != "" { // and not one of a rule's own set
 				left++
 			}
 		}
 	}
 	if left == 0 {
-		batch = firewall.Batch{}
-		batch.DeleteTable(firewall.Inet, formerTable)
+		dead = firewall.Batch{}
+		dead.DeleteTable(firewall.Inet, formerTable)
 	}
-	if !batch.Empty() {
-		r.parts = append(r.parts, func() error { return n.commit(&batch) })
-	}
-	return r, nil
+	b.Join(&dead)
+	return nil
 }

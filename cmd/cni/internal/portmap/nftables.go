@@ -228,10 +228,8 @@ func lacksOf(mine []firewall.Rule, forwards []forward, ipv6 bool) string {
 // removal deletes rules, and the table of a family with the last one, whatever else is left in it: an ADD may have been killed, or
 // rules flushed.
 func (n *nftables) removal(w whose) (*removal, error) {
-	r, err := n.former(w)
-	if err != nil {
-		return nil, err
-	}
+	r := &removal{}
+	var batch firewall.Batch // of both families, as each takes the kernel's time
 	for _, ipv6 := range families {
 		f := familyOf(ipv6)
 		rules, err := n.rules(f)
@@ -240,27 +238,37 @@ func (n *nftables) removal(w whose) (*removal, error) {
 		}
 		all := pods(rules)
 		dead := deadOf(all, w, ipv6)
-		var batch firewall.Batch
 		for _, d := range dead {
-			batch.DeleteRule(f, table, d)
 			if m, ok := mappingOf(d, ipv6); ok {
 				r.gone = append(r.gone, m)
 			}
 		}
-		if len(dead) == len(all) {
-			there, err := n.conn.HasTable(f, table)
-			if err != nil {
-				return nil, err
-			}
-			if batch = (firewall.Batch{}); there {
-				batch.DeleteTable(f, table)
-			}
-		}
-		if !batch.Empty() {
-			r.parts = append(r.parts, func() error { return n.commit(&batch) })
+		if err := n.delete(&batch, f, dead, len(dead) == len(all)); err != nil {
+			return nil, err
 		}
 	}
+	if err := n.former(&batch, w); err != nil {
+		return nil, err
+	}
+	if !batch.Empty() {
+		r.parts = append(r.parts, func() error { return n.commit(&batch) })
+	}
 	return r, nil
+}
+
+// delete adds rules of a family to those that a batch deletes; if they are the last ones, the table.
+func (n *nftables) delete(b *firewall.Batch, f firewall.Family, rules []firewall.Rule, last bool) error {
+	if !last {
+		for _, r := range rules {
+			b.DeleteRule(f, table, r)
+		}
+		return nil
+	}
+	there, err := n.conn.HasTable(f, table)
+	if there {
+		b.DeleteTable(f, table)
+	}
+	return err
 }
 
 // deadOf are the rules that are to be removed.
