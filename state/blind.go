@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // saveResult is what iptables-save says of one family's rules, and which tables it cannot show.
@@ -125,7 +126,7 @@ func (n *Node) hiddenBy(family uint8, table string, b *blindTable) error {
 // transaction. A rule that stands behind others, or that accepts, leads on or looks into what belongs to its table would do
 // something else there: then it is the command that shows it.
 func moveRule(table string, r kernelRule) string {
-	show := "nft -a list chain " + table + " " + Quote(r.chain)
+	show := "nft -a list chain " + table + " " + shell.Quote(r.chain)
 	out, err := runProgram("", "nft", "-a", "list", "chain", strings.Fields(table)[0], strings.Fields(table)[1], r.chain)
 	if err != nil || r.place > 0 {
 		return show
@@ -137,7 +138,7 @@ func moveRule(table string, r kernelRule) string {
 		return show
 	}
 	own := strings.Fields(table)[0] + " moved"
-	return "nft " + Quote(fmt.Sprintf("add table %s; add chain %s %s { type %s hook %s priority %s - 1; }; add rule %s %s %s; delete rule %s %s handle %d",
+	return "nft " + shell.Quote(fmt.Sprintf("add table %s; add chain %s %s { type %s hook %s priority %s - 1; }; add rule %s %s %s; delete rule %s %s handle %d",
 		own, own, r.chain, hook[1], hook[2], hook[3], own, r.chain, rule[1], table, r.chain, r.handle))
 }
 
@@ -162,7 +163,7 @@ func (n *Node) doubt(family uint8, s saveResult, rules *filter.Rules) error {
 		for _, r := range all {
 			if r.set {
 				rules.Doubt(table, r.chain, r.place, r.vmap,
-					fmt.Sprintf("nft delete rule %s %s %s handle %d", wordOf(family), table, Quote(r.chain), r.handle))
+					fmt.Sprintf("nft delete rule %s %s %s handle %d", wordOf(family), table, shell.Quote(r.chain), r.handle))
 			}
 		}
 	}

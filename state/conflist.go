@@ -12,6 +12,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // Conflist is the CNI configuration that the container runtime reads. Its presence tells the runtime that the node is
@@ -166,7 +167,7 @@ func listConflist(n *Node, want *Set, live *Live) error {
 			live.Conflicts = append(live.Conflicts, Conflict{
 				Key: c.Key(), Name: c.Name(), Blocks: true,
 				Owner:  "a CNI configuration that podnet did not write (or choose another --cni-conf-name)",
-				Remedy: "mv " + Quote(path) + " " + Quote(path+".disabled"),
+				Remedy: "mv " + shell.Quote(path) + " " + shell.Quote(path+".disabled"),
 			})
 		}
 	}

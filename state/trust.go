@@ -44,7 +44,7 @@ func Trust(paths ...string) []Untrusted {
 func untrusted(path string, info fs.FileInfo) []Untrusted {
 	var out []Untrusted
 	add := func(remedy, format string, args ...any) {
-		out = append(out, Untrusted{path, fmt.Sprintf(format, args...), remedy + " " + Quote(path)})
+		out = append(out, Untrusted{path, fmt.Sprintf(format, args...), remedy + " " + shell.Quote(path)})
 	}
 	owner := info.Sys().(*syscall.Stat_t)
 	if owner.Uid != 0 {
@@ -60,6 +60,3 @@ func untrusted(path string, info fs.FileInfo) []Untrusted {
 	}
 	return out
 }
-
-// Quote is shell.Quote, for packages that know only state.
-func Quote(word string) string { return shell.Quote(word) }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/shell"
 	"github.com/vishvananda/netlink"
 )
 
@@ -97,7 +98,7 @@ func (n *Node) linkHolder(port uint16, ipv6 bool) (h udpHolder, shared bool) {
 		}
 		return udpHolder{
 			what: fmt.Sprintf("the link %s (vxlan, %s)", name, flags), way: "set it down if nothing needs it",
-			remedy: "ip link set " + Quote(name) + " down",
+			remedy: "ip link set " + shell.Quote(name) + " down",
 		}, false
 	}
 	return h, shared
@@ -121,7 +122,7 @@ func programHolder(port uint16, inode string) (udpHolder, bool) {
 			remedy: fmt.Sprintf("kill %d", pid),
 		}
 		if unit := unitOf(process); unit != "" {
-			h.remedy = "systemctl stop " + Quote(unit)
+			h.remedy = "systemctl stop " + shell.Quote(unit)
 		}
 		return h, true
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // conflicts are somebody else's objects in the way, as diff and status name them too.
@@ -18,7 +19,7 @@ func conflicts(f Facts) []Finding {
 	for _, c := range f.Plan.Conflicts {
 		id, severity, message := sort(c)
 		if c.Remedy == "" { // it is a choice, which validate says with the lines
-			c.Remedy = fmt.Sprintf("podnetctl validate --node %s %s", f.Plan.Node.Name, state.Quote(f.Paths.Topology))
+			c.Remedy = fmt.Sprintf("podnetctl validate --node %s %s", f.Plan.Node.Name, shell.Quote(f.Paths.Topology))
 		}
 		out = append(out, Finding{id, severity, c.Object(), c.Owner, message, c.Remedy})
 	}
@@ -73,9 +74,9 @@ func topology(f Facts) []Finding {
 	remedy := "podnetctl diff" // says what speaks against it here, and how to go on
 	switch f.Refused.Reason {
 	case reconcile.ReasonInvalid:
-		remedy = "podnetctl validate " + state.Quote(f.Paths.Topology)
+		remedy = "podnetctl validate " + shell.Quote(f.Paths.Topology)
 	case reconcile.ReasonRolledBack: // only who names the file means it all the same
-		remedy = "podnetctl apply " + state.Quote(f.Paths.Topology)
+		remedy = "podnetctl apply " + shell.Quote(f.Paths.Topology)
 	}
 	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Refused.Message, remedy}}
 }
@@ -86,7 +87,7 @@ func conflistOrder(f Facts) []Finding {
 	dir, ours := filepath.Split(f.Paths.Conflist)
 	for _, name := range f.Host.Conflists {
 		if name < ours {
-			path := state.Quote(filepath.Join(dir, name))
+			path := shell.Quote(filepath.Join(dir, name))
 			out = append(out, Finding{
 				"conflist-order", Error, filepath.Join(dir, name), "another network plugin",
 				fmt.Sprintf("it sorts before %s: the runtime gives pods that network instead", ours), "mv " + path + " " + path + ".disabled",

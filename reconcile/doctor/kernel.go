@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // iptables: the kernel asks the rules of both kinds, and who looks with one does not see the other's.
@@ -111,7 +112,7 @@ func tracking(f Facts) []Finding {
 func offload(f Facts) []Finding {
 	var out []Finding
 	for _, o := range f.Offloads {
-		quoted := state.Quote(o.Device)
+		quoted := shell.Quote(o.Device)
 		switch {
 		case o.Device == f.Tunnel && o.Features["tx-checksum-ip-generic"] && spoilsChecksums(f.Host.Kernel):
 			out = append(out, Finding{

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/host"
+	"github.com/podnet/podnet/state/shell"
 )
 
 // networkd: it removes what it did not make, unless it is told not to.
@@ -109,5 +109,5 @@ func ahead(files []host.MatchFile, suffix string) string {
 // write is a command that writes lines into a file.
 func (f Facts) write(path string, lines ...string) string {
 	path = filepath.Join("/", f.Paths.Root, path)
-	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, state.Quote(filepath.Dir(path)), strings.Join(lines, `\n`), state.Quote(path))
+	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, shell.Quote(filepath.Dir(path)), strings.Join(lines, `\n`), shell.Quote(path))
 }

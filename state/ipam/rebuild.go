@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -72,23 +71,6 @@ func (s *Store) scan(f func(netip.Addr) error) error {
 
 // entries calls f for the key of every index entry.
 func (s *Store) entries(f func(key string) error) error { return names(s.ownersPath(), f) }
-
-// anyEntry says whether the index has an entry.
-func (s *Store) anyEntry() (bool, error) {
-	d, err := os.Open(s.ownersPath())
-	if err != nil {
-		return false, err
-	}
-	defer d.Close()
-	switch _, err := d.Readdirnames(1); err {
-	case nil:
-		return true, nil
-	case io.EOF:
-		return false, nil
-	default:
-		return false, err
-	}
-}
 
 func names(dir string, f func(string) error) error {
 	d, err := os.Open(dir)

@@ -71,15 +71,3 @@ func (s *Store) Room(ctx context.Context, sets []Set) error {
 		return nil
 	})
 }
-
-// InUse says whether there is any lease. Its cost does not grow with their number.
-func (s *Store) InUse(ctx context.Context) (used bool, err error) {
-	if there, err := s.exists(); err != nil || !there {
-		return false, err
-	}
-	err = s.locked(ctx, func() error {
-		used, err = s.anyEntry()
-		return err
-	})
-	return used, err
-}
