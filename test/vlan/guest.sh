@@ -76,4 +76,26 @@ want 'br0.400' ip -o link show br0.400
 ip link add link br0 name br0.500 type vlan id 501
 refused=$(fault() { echo "$*"; }; plugin ADD h '"vlan":500,"isGateway":true,' "$(range 10.5.0.0/24)")
 case $refused in *102*br0.500*"VLAN 500"*) ;; *) fault "an interface of another VLAN is not refused: $refused" ;; esac
+
+# podnet's own bridge filters no VLANs: a port without a VLAN for untagged frames would pass none. This machine has no vxlan, which
+# is named, and keeps nothing else from being made.
+ip link add up0 type veth peer name up1
+ip addr add 192.0.2.11/24 dev up0
+ip link set up0 up
+mkdir -p /etc/podnet
+cat >/etc/podnet/topology.yaml <<'TOPOLOGY'
+apiVersion: podnet.dev/v1alpha1
+kind: ClusterTopology
+metadata: {name: lab}
+nodes:
+- {name: node-a, ip: 192.0.2.11, podCIDRs: ["10.244.0.0/24"]}
+- {name: node-b, ip: 192.0.2.12, podCIDRs: ["10.244.1.0/24"]}
+TOPOLOGY
+apply() { /cni/podnetctl --node node-a apply >/tmp/out 2>&1; cat /tmp/out; }
+want 'this kernel has no vxlan: modprobe vxlan' apply
+want 'vlan_filtering 0' ip -d -o link show cni0
+ip link set cni0 type bridge vlan_filtering 1 vlan_default_pvid 0
+want 'vlan_filtering 1' ip -d -o link show cni0
+want 'vlan_filtering 1' apply
+want 'vlan_filtering 0' ip -d -o link show cni0
 exit $failed

@@ -38,7 +38,7 @@ func TestVLAN(t *testing.T) {
 		t.Skip("missing: Debian's kernel package, and it cannot be downloaded (apt-get download linux-image-amd64's newest)")
 	}
 	plugins := t.TempDir()
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", plugins+"/", "./cmd/cni/bridge", "./cmd/cni/host-local")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", plugins+"/", "./cmd/cni/bridge", "./cmd/cni/host-local", "./cmd/podnetctl")
 	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
