@@ -62,7 +62,7 @@ func TestNodeIPNotOnHost(t *testing.T) {
 	topology.Nodes[0].IP = "192.0.2.200"
 	n.Write(topology.String())
 	out := n.Podnetctl("apply")
-	exits(t, out, 0, "apply")
+	exits(t, out, 1, "apply, whose conflist waits for the address")
 	if !strings.Contains(out.Stderr, "192.0.2.200, the ip of node-a, is on no link of this host") {
 		t.Errorf("apply does not say that the address is missing: %s", out.Stderr)
 	}

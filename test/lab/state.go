@@ -124,9 +124,13 @@ func (n *Node) settle() {
 	})
 }
 
-// learned says that the kernel made an entry by itself, and will drop it by itself: what a bridge learned, the groups
-// that links listen to, and the routes that come and go with carriers, link-local addresses and forwarding.
+// learned reports whether the kernel makes, changes or drops an entry by itself: what a bridge learned, the groups that links
+// listen to, the routes that come and go with carriers, link-local addresses and forwarding, and neighbours marked as learned from
+// outside (the plugins' entries for pods), whose state follows the traffic.
 func learned(o map[string]any) bool {
+	if _, outside := o["extern_learn"]; outside && o["mac"] == nil {
+		return true
+	}
 	if mac, fdb := o["mac"].(string); fdb {
 		hw, err := net.ParseMAC(mac)
 		return err == nil && hw[0]&1 == 1 && o["dst"] == nil || o["state"] != "permanent" && o["state"] != "static"
