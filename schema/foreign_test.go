@@ -2,7 +2,6 @@ package schema
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 )
@@ -32,11 +31,7 @@ func TestForeignFilesAreNotShown(t *testing.T) {
 		"several documents":       "a: hunter2\n---\nb: hunter2\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse("FILE", []byte(text))
-			invalid, ok := errors.AsType[*Invalid](err)
-			if !ok {
-				t.Fatalf("%v, want faults", err)
-			}
+			invalid := faultsOf(t, []byte(text))
 			var out strings.Builder
 			if err := invalid.WriteText(&out, nil); err != nil {
 				t.Fatal(err)
@@ -67,11 +62,7 @@ func TestTopologiesAreShown(t *testing.T) {
 		"cut off":           "apiVersion: podnet.dev/v1alpha1\nkind: ClusterTopology\nhere",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse("FILE", []byte(text))
-			invalid, ok := errors.AsType[*Invalid](err)
-			if !ok {
-				t.Fatalf("%v, want faults", err)
-			}
+			invalid := faultsOf(t, []byte(text))
 			var out strings.Builder
 			if err := invalid.WriteText(&out, nil); err != nil {
 				t.Fatal(err)

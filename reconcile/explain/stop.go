@@ -101,7 +101,8 @@ const (
 	trackingCounts      = "conntrack -S; sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"
 )
 
-// loosen is the command that has the link where the answer was dropped take what it would not answer by itself; "": another did.
+// loosen returns the command that sets a loose reverse path filter on the link that dropped the answer. It is empty if no such
+// filter dropped it.
 func (f *Facts) loosen() string {
 	device := f.Underlay.Device
 	if !f.Probe.Seen.Returned || !f.Probe.Seen.Bare || !state.StrictReversePath(device) {
