@@ -20,7 +20,7 @@ const (
 
 // What counts as a storm: passes that are held back, one right after the other, for most of some time.
 const (
-	stormTime = 2 * time.Second
+	stormTime = 5 * time.Second        // longer than a first convergence on a busy machine
 	stormLull = 500 * time.Millisecond // after a rest, without another: it is over, or has not begun
 )
 

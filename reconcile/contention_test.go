@@ -123,13 +123,13 @@ func TestStorm(t *testing.T) {
 		rests(19, 90*ms, 10*ms)
 		now = now.Add(stormLull)
 	}
-	rests(2, longestRest, 10*ms)
+	rests(5, longestRest, 10*ms)
 	now = now.Add(stormLull)
 	rests(100, 20*ms, 80*ms)
 	if now = now.Add(stormLull + 1); stormy() {
 		t.Error("some rests are called a storm")
 	}
-	if rests(25, 90*ms, 10*ms); !stormy() {
+	if rests(55, 90*ms, 10*ms); !stormy() {
 		t.Error("a storm is not noticed")
 	}
 	if now = now.Add(fightWindow); stormy() {

@@ -130,6 +130,9 @@ func withoutFiles(everything string) string {
 	return network
 }
 
+// ipv6Routes are those with a preferred source, an address of the bridge: the kernel takes none before it has the address.
+const ipv6Routes = "IPv6 routes"
+
 // left says what is still to be done although it does not depend on the operation.
 func (n *target) left(o operation) error {
 	out := n.Podnetctl("diff", "-o", "json")
@@ -140,7 +143,8 @@ func (n *target) left(o operation) error {
 		return fmt.Errorf("diff: %w: %s%s", err, out.Stdout, out.Stderr)
 	}
 	for _, s := range plan.Steps {
-		if !slices.Contains(o.remains, s.Kind) {
+		sourced := s.Kind == "route" && strings.Contains(s.Name, ":") && slices.Contains(o.remains, ipv6Routes)
+		if !sourced && !slices.Contains(o.remains, s.Kind) {
 			return fmt.Errorf("%s %s %s is not done, although it does not depend on what fails", s.Op, s.Kind, s.Name)
 		}
 	}

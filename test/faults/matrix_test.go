@@ -25,7 +25,7 @@ type operation struct {
 	early   bool     // nothing is changed for it
 	late    bool     // the network is changed all the same, and only files are left
 	own     bool     // the node is not Ready
-	remains []string // the kinds of which objects may be left to do
+	remains []string // the kinds of which objects may be left to do, or ipv6Routes
 	status  bool     // what fails is the report: the network is as asked
 }
 
@@ -108,11 +108,11 @@ const (
 func operations() []operation {
 	onTunnel := []string{"link", "addr", "sysctl", "neigh", "fdb", "route", "conflist"}
 	all := []operation{
-		{name: "make the bridge", message: makes("cni0"), own: true, remains: []string{"link", "addr", "sysctl", "conflist"}},
+		{name: "make the bridge", message: makes("cni0"), own: true, remains: []string{"link", "addr", "sysctl", ipv6Routes, "conflist"}},
 		{name: "make the vxlan device", message: makes("podnet.1"), own: true, remains: onTunnel},
 		{name: "set links up", message: setsLink(true), own: true, remains: []string{"link", "neigh", "route", "conflist"}},
 		{name: "add IPv4 addresses", message: rtnetlink(unix.RTM_NEWADDR, unix.AF_INET), own: true, remains: []string{"addr", "conflist"}},
-		{name: "add IPv6 addresses", message: rtnetlink(unix.RTM_NEWADDR, unix.AF_INET6), own: true, remains: []string{"addr", "conflist"}},
+		{name: "add IPv6 addresses", message: rtnetlink(unix.RTM_NEWADDR, unix.AF_INET6), own: true, remains: []string{"addr", ipv6Routes, "conflist"}},
 		{name: "add IPv4 neighbours", message: rtnetlink(unix.RTM_NEWNEIGH, unix.AF_INET), remains: []string{"neigh"}},
 		{name: "add IPv6 neighbours", message: rtnetlink(unix.RTM_NEWNEIGH, unix.AF_INET6), remains: []string{"neigh"}},
 		{name: "add FDB entries", message: rtnetlink(unix.RTM_NEWNEIGH, unix.AF_BRIDGE), remains: []string{"fdb"}},
