@@ -101,7 +101,7 @@ func (s *site) play(playbook string, args ...string) *run {
 	cmd.Env = append(os.Environ(), "HOME="+s.keys, "ANSIBLE_CONFIG="+filepath.Join(s.dir, "ansible.cfg"), "ANSIBLE_REMOTE_TMP="+filepath.Join(os.TempDir(), "ansible"), "ANSIBLE_NOCOLOR=1", "ANSIBLE_NOCOWS=1", "LC_ALL=C.UTF-8",
 		"ANSIBLE_SSH_ARGS=-o ControlMaster=auto -o ControlPersist=60s -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i "+filepath.Join(s.keys, "key"),
 		"ANSIBLE_SSH_CONTROL_PATH_DIR="+filepath.Join(s.keys, "cp"), "PODNET_LAB_STAGE=")
-	const patience = 3 * time.Minute
+	const patience = 10 * time.Minute
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	out, err := s.lab.Outside().Run(ctx, cmd)
