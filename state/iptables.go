@@ -101,6 +101,9 @@ func (n *Node) applyChains(changes []*Change) {
 		for _, c := range group {
 			c.Err = lacksModule(err)
 		}
+		if err == nil && t.name == "nat" {
+			forgetStaleOf(group)
+		}
 	}
 }
 
