@@ -180,6 +180,10 @@ func (e *examination) kernel() {
 		}
 	}
 	e.facts.Tracking = state.ReadTracking()
+	if p := e.facts.Plan; p != nil && p.Facts.IPLocal {
+		e.facts.Claim, err = live.Claim(p.Facts.Underlay, p.Node.IP)
+		e.blind("whether another host answers for "+p.Node.IP.String(), err)
+	}
 	for _, name := range links {
 		if o, err := live.Offload(name); err == nil { // one that is not there offloads nothing
 			e.facts.Offloads = append(e.facts.Offloads, o)

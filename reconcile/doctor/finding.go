@@ -43,6 +43,7 @@ type Facts struct {
 	Other     []state.OtherRules
 	Proxies   []state.Proxy // that do not see packets between pods of this node
 	Tracking  state.Tracking
+	Claim     state.Claim      // of the node's ip, by other hosts
 	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Runtimes  Runtimes
 
@@ -54,7 +55,7 @@ type Facts struct {
 func Check(f Facts) []Finding {
 	all := []Finding{}
 	for _, check := range []func(Facts) []Finding{
-		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, networkd, macPolicy, networkManager, offload, files,
+		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, claim, networkd, macPolicy, networkManager, offload, files,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -106,6 +106,20 @@ func tracking(f Facts) []Finding {
 	return nil
 }
 
+// claim: two hosts with one address take the packets for it in turns. What ends it is done on the other one.
+func claim(f Facts) []Finding {
+	var out []Finding
+	for _, mac := range f.Claim.Others {
+		out = append(out, Finding{
+			"ip-claimed", Error, f.Claim.IP.String(), "the host with the MAC " + mac.String(),
+			fmt.Sprintf("it answers for this node's ip on %s too, so that other nodes send to it instead, at times: a machine that was cloned, say; "+
+				"find its port by that MAC in the switch's table and take the address from it (this host's own MAC is %s; to see it:)", f.Claim.Device, f.Claim.MAC),
+			"ip link show dev " + shell.Quote(f.Claim.Device),
+		})
+	}
+	return out
+}
+
 // offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a packet that is masqueraded
 // twice on its way into a vxlan device, unless a stable series has the fix; vmxnet3 loses what it segments for a tunnel on a
 // port other than those that it knows.
