@@ -16,26 +16,22 @@ const (
 	longestRest = 800 * time.Millisecond
 )
 
-// budget keeps account of the processor time that was spent.
+// budget keeps account of the processor time that passes have spent. What the process does between them, such as answering
+// those who read its metrics, is not on the account: nothing was changed.
 type budget struct {
-	debt  time.Duration // time that has yet to go by
-	at    time.Time     // as of when
-	spent time.Duration // until then
+	debt time.Duration // time that has yet to go by
+	at   time.Time     // as of when
 }
 
-// forgive takes what has been spent since the last account off it.
-func (b *budget) forgive(spent time.Duration) { b.spent = spent }
-
-// spend notes how much processor time has been spent since the beginning, and returns how long to rest before the next
-// pass.
+// spend notes the processor time of a pass that has just ended, and returns how long to rest before the next one.
 func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {
-	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*(spent-b.spent), burst+part*longestRest)
-	b.at, b.spent = now, spent
+	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*spent, burst+part*longestRest)
+	b.at = now
 	return max(0, b.debt-burst) / part
 }
 
 // processorTime is what this process and the programs that it has waited for have had of the processor so far. A pass that
-// waits, for the processor or for a lock, costs nothing.
+// waits for the processor costs nothing.
 func processorTime() time.Duration {
 	var total time.Duration
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {

@@ -41,11 +41,11 @@ type Daemon struct {
 	network state.PodNetwork // of the topology in force, whose pods are here; without a name: none
 	name    string           // of the node, as far as it is known
 	undone  map[string]bool  // what the last pass has not done, and why
+	spent   time.Duration    // processor time of the last pass that counts, from when it had the node's lock
 
 	collecting atomic.Bool
 	fights     contention
 	litter     bool // something has left much garbage
-	excused    bool // what the last pass has cost does not count
 	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
@@ -79,10 +79,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 			collected = true
 			d.collect(ctx)
 		}
-		if d.excused {
-			spent.forgive(processorTime())
-		}
-		rest := spent.spend(time.Now(), processorTime())
+		rest := spent.spend(time.Now(), d.spent)
 		if rest > 0 {
 			d.fights.rest(time.Now(), rest)
 		}
@@ -197,6 +194,7 @@ func (d *Daemon) pass(ctx context.Context) {
 	if err != nil && ctx.Err() != nil {
 		return
 	}
+	began := processorTime()
 	if p.Err = err; err == nil {
 		p.At = time.Now()
 		p.Plan, p.Err = d.converge(&p.Verdict)
@@ -206,10 +204,12 @@ func (d *Daemon) pass(ctx context.Context) {
 	before := d.status
 	d.status = d.report(&p)
 	d.litter = d.litter || p.littered(before)
-	d.excused = p.rebuilt() && d.fights.worst() == nil
 	d.log(&p, before)
 	d.writeStatus(d.status)
 	d.Passed(d.status, &p)
+	if d.spent = processorTime() - began; p.rebuilt() && d.fights.worst() == nil {
+		d.spent = 0
+	}
 }
 
 // rebuilt says that the pass has followed a change of the file, or put a part of the node itself right, which takes much

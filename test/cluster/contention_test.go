@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,6 +75,37 @@ func TestStormIsHeldOff(t *testing.T) {
 				t.Errorf("what others do with their own routes is held against the node: %+v", out)
 			}
 		})
+	}
+}
+
+// What the daemon does for those who read its metrics is no storm, whatever it takes: nothing is being changed.
+func TestReadersAreNoStorm(t *testing.T) {
+	l, _ := cluster(t, "node-a", "node-b")
+	n := l.Nodes[0]
+	d := n.Restart()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				_, _, _ = n.Get(ctx, "127.0.0.1:9472", "/metrics") // it is told to stop in the middle of one
+			}
+		})
+	}
+	before := d.CPU(t)
+	for begin := time.Now(); time.Since(begin) < 8*time.Second; time.Sleep(100 * time.Millisecond) {
+		d.Signal(syscall.SIGHUP)
+	}
+	took := d.CPU(t) - before
+	cancel()
+	readers.Wait()
+	s, err := n.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Condition("Contention"); c.Status != "False" {
+		t.Errorf("podnetd took %s while it was read: %+v", took, c)
 	}
 }
 
