@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // Rules are tried with packets: between pods of this node and of others, and between pods and the rest of the world. Where a
@@ -18,7 +18,7 @@ const (
 
 // trial is a packet that podnet has a wish for, and the verdict that breaks it.
 type trial struct {
-	packet filter.Packet
+	packet verdict.Packet
 	wrong  string // drop, nat, accept: what a rule must not do
 	behind bool   // not behind podnet's jump either
 	does   string // what the rule does, for the operator
@@ -26,7 +26,7 @@ type trial struct {
 
 // inTheWay are the rules by which packets do not get what podnet's chains have for them. A chain whose jump is missing has none
 // in its way: the jump will be put first.
-func inTheWay(chains []Chain, rules *filter.Rules, t traffic) []Conflict {
+func inTheWay(chains []Chain, rules *verdict.Rules, t traffic) []Conflict {
 	var out []Conflict
 	for _, c := range chains {
 		if _, _, wanted := t.want.Chains.Find(c.Key()); wanted && c.Jumps > 0 {
@@ -36,9 +36,9 @@ func inTheWay(chains []Chain, rules *filter.Rules, t traffic) []Conflict {
 	return out
 }
 
-func ahead(c Chain, rules *filter.Rules, t traffic) []Conflict {
+func ahead(c Chain, rules *verdict.Rules, t traffic) []Conflict {
 	var out []Conflict
-	report := func(e filter.End, does string) {
+	report := func(e verdict.End, does string) {
 		made := c.behind(e, does)
 		known := func(o Conflict) bool { return o.Remedy == made.Remedy }
 		if len(out) < mostReported && !slices.ContainsFunc(out, known) {
@@ -63,7 +63,7 @@ func ahead(c Chain, rules *filter.Rules, t traffic) []Conflict {
 
 // behind: the jump is put first when it is absent, and never moved afterwards. A rule of another chain than the built-in one
 // may serve others as well, so that the operator had rather move the jump, if that helps.
-func (c Chain) behind(e filter.End, does string) Conflict {
+func (c Chain) behind(e verdict.End, does string) Conflict {
 	whose := "not podnet's"
 	if owner := chainOwner(e.Chain); owner != "" {
 		whose = owner + "'s"
@@ -100,7 +100,7 @@ func chainOwner(chain string) string {
 }
 
 // trials are the packets for one of podnet's chains, those that say most first.
-func (t traffic) trials(c Chain, rules *filter.Rules) []trial {
+func (t traffic) trials(c Chain, rules *verdict.Rules) []trial {
 	own, found := t.ownRange(c.Family)
 	if !found {
 		return nil
@@ -137,7 +137,7 @@ func (t traffic) ownRange(family uint8) (netip.Prefix, bool) {
 func podOf(p netip.Prefix) netip.Addr { return p.Addr().Next().Next() }
 
 // named are pods of other nodes, one in any case, and of this one: those that the rules name on the way to the chain.
-func (t traffic) named(c Chain, rules *filter.Rules, own netip.Prefix) (pods, peers []netip.Addr) {
+func (t traffic) named(c Chain, rules *verdict.Rules, own netip.Prefix) (pods, peers []netip.Addr) {
 	routes := newOverlaps(t.want)
 	if p, found := t.peerIn(netip.PrefixFrom(own.Addr(), 0).Masked()); found {
 		peers = append(peers, podOf(p))
@@ -195,9 +195,9 @@ func (t traffic) forwards(pod, peer netip.Addr) []trial {
 	var out []trial
 	for _, protocol := range protocols() {
 		out = append(out,
-			trial{filter.Packet{Src: pod, Dst: peer, In: t.bridge, Out: t.tunnel, Protocol: protocol}, "drop", false,
+			trial{verdict.Packet{Src: pod, Dst: peer, In: t.bridge, Out: t.tunnel, Protocol: protocol}, "drop", false,
 				"drops what pods send to other nodes"},
-			trial{filter.Packet{Src: peer, Dst: pod, In: t.tunnel, Out: t.bridge, Protocol: protocol}, "drop", false,
+			trial{verdict.Packet{Src: peer, Dst: pod, In: t.tunnel, Out: t.bridge, Protocol: protocol}, "drop", false,
 				"drops what other nodes' pods send to these"})
 	}
 	return out
@@ -208,19 +208,19 @@ func (t traffic) translations(pod, peer netip.Addr) []trial {
 	var out []trial
 	for _, protocol := range protocols() {
 		out = append(out,
-			trial{filter.Packet{Src: pod, Dst: peer, Out: t.tunnel, Protocol: protocol}, "nat", true,
+			trial{verdict.Packet{Src: pod, Dst: peer, Out: t.tunnel, Protocol: protocol}, "nat", true,
 				"rewrites the source of what pods send to other nodes"},
-			trial{filter.Packet{Src: peer, Dst: pod, Out: t.bridge, Protocol: protocol}, "nat", true,
+			trial{verdict.Packet{Src: peer, Dst: pod, Out: t.bridge, Protocol: protocol}, "nat", true,
 				"rewrites the source of what other nodes' pods send to these"})
 	}
 	return out
 }
 
 // world is what a pod sends out of the cluster, and what answers.
-func (t traffic) world(c Chain, rules *filter.Rules, pod netip.Addr) []trial {
+func (t traffic) world(c Chain, rules *verdict.Rules, pod netip.Addr) []trial {
 	var out []trial
 	for _, protocol := range protocols() {
-		leaving := filter.Packet{Src: pod, Abroad: true, IPv6: pod.Is6(), In: t.bridge, Out: t.underlay, Protocol: protocol}
+		leaving := verdict.Packet{Src: pod, Abroad: true, IPv6: pod.Is6(), In: t.bridge, Out: t.underlay, Protocol: protocol}
 		if c.Table == "nat" {
 			leaving.In = ""
 			if rules.Translates(c.Table, c.Chain, leaving) {
@@ -228,7 +228,7 @@ func (t traffic) world(c Chain, rules *filter.Rules, pod netip.Addr) []trial {
 			}
 			continue
 		}
-		answer := filter.Packet{Stranger: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
+		answer := verdict.Packet{Stranger: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
 		out = append(out,
 			trial{leaving, "drop", false, "drops what pods send out of the cluster"},
 			trial{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // trafficOfPods is that of a node with peers, pods of two families and podnet's chains, on the underlay device eth0.
@@ -57,7 +57,7 @@ func asked(family uint8, table, policy, rules string) []Conflict {
 		fmt.Fprintf(&lines, "-A %s\n", line)
 	}
 	save := fmt.Sprintf("*%s\n:%s %s [0:0]\n:%s - [0:0]\n%s%s%sCOMMIT\n", table, hook, policy, chain, &heads, &lines, ours(table, family))
-	return inTheWay(parseChains(family, save), filter.Parse(save, command(family, "iptables")), trafficOfPods())
+	return inTheWay(parseChains(family, save), verdict.Parse(save, command(family, "iptables")), trafficOfPods())
 }
 
 // What is about podnet's traffic is in the way, ahead of the jump, and what rewrites addresses between pods wherever it is.
@@ -215,7 +215,7 @@ func TestBothKindsOfIPTables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := inTheWay(parseChains(4, save), filter.Parse(save, "iptables"), trafficOfPods())
+		found := inTheWay(parseChains(4, save), verdict.Parse(save, "iptables"), trafficOfPods())
 		if len(found) != 1 || found[0].Owner != "its jump is behind rule 2 of UC (not podnet's), which drops what pods send to other nodes" {
 			t.Errorf("%s: %+v", kind, found)
 		}
@@ -274,7 +274,7 @@ func TestNothingIsMasqueraded(t *testing.T) {
 	for own, ahead := range map[string]int{"-j RETURN": 0, "-j MASQUERADE --random-fully": 1} {
 		save := "*nat\n:POSTROUTING ACCEPT [0:0]\n:PODNET-MASQUERADE - [0:0]\n-A POSTROUTING -s 10.244.0.0/16 -j ACCEPT\n" +
 			"-A POSTROUTING -j PODNET-MASQUERADE\n-A PODNET-MASQUERADE " + own + "\nCOMMIT\n"
-		if found := inTheWay(parseChains(4, save), filter.Parse(save, "iptables"), trafficOfPods()); len(found) != ahead {
+		if found := inTheWay(parseChains(4, save), verdict.Parse(save, "iptables"), trafficOfPods()); len(found) != ahead {
 			t.Errorf("%s: %+v", own, found)
 		}
 	}

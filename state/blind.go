@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -144,7 +144,7 @@ func moveRule(table string, r kernelRule) string {
 
 // doubt marks the rules that iptables-save has shown without the set that they look into: they are about fewer packets than they
 // seem to be, and an iptables command that deletes what they seem to be would delete them.
-func (n *Node) doubt(family uint8, s saveResult, rules *filter.Rules) error {
+func (n *Node) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
 	if n.nft == nil {
 		return nil
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/podnet/podnet/state/probe"
+	"github.com/podnet/podnet/state/inspect/probe"
 	"golang.org/x/sys/unix"
 )
 

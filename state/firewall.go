@@ -5,12 +5,12 @@ import (
 	"os/exec"
 
 	"github.com/podnet/podnet/state/device"
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // Firewall is every packet filter of one family on this host: iptables, and what nftables has beside it. Any of them can drop a
 // packet that all others let pass.
-type Firewall []*filter.Rules
+type Firewall []*verdict.Rules
 
 // Firewall reads the rules. Without the programs there are none that could be read: the error says which to install.
 func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
@@ -25,7 +25,7 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := Firewall{filter.Parse(save.text, command(family, "iptables"))}
+	rules := Firewall{verdict.Parse(save.text, command(family, "iptables"))}
 	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
 		return rules, n.doubt(family, save, rules[0])
@@ -33,7 +33,7 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if err != nil {
 		return rules, err
 	}
-	more, err := filter.ParseNFT([]byte(out), name)
+	more, err := verdict.ParseNFT([]byte(out), name)
 	if err != nil {
 		return rules, err
 	}
@@ -42,8 +42,8 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 }
 
 // Walk is what becomes of a packet at a hook, in all filters together.
-func (f Firewall) Walk(hook string, p filter.Packet) filter.Verdict {
-	var out filter.Verdict
+func (f Firewall) Walk(hook string, p verdict.Packet) verdict.Verdict {
+	var out verdict.Verdict
 	for _, rules := range f {
 		v := rules.Walk(hook, p)
 		if out.NAT == "" {

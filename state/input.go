@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // traffic is what podnet's tunnel and pods have to get through every packet filter, by the desired set.
@@ -35,7 +35,7 @@ func (n *Node) traffic(want *Set) traffic {
 }
 
 func trafficOf(want *Set) traffic {
-	t := traffic{want: want, underlay: filter.Unknown}
+	t := traffic{want: want, underlay: verdict.Unknown}
 	for _, l := range want.Links.Rows() {
 		if l.Type == "vxlan" {
 			t.tunnel, t.port, t.local = l.Device, l.Port, l.Local
@@ -63,17 +63,17 @@ func (t traffic) peers(most int) []netip.Addr {
 const sample = 16
 
 // fromPeer is a tunnel's packet of some other node; fromStranger one of somebody else.
-func (t traffic) fromPeer() filter.Packet {
-	return filter.Packet{In: t.underlay, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Sources: t.peers(sample)}
+func (t traffic) fromPeer() verdict.Packet {
+	return verdict.Packet{In: t.underlay, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Sources: t.peers(sample)}
 }
 
-func (t traffic) fromStranger() filter.Packet {
-	return filter.Packet{Dst: t.local, In: filter.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
+func (t traffic) fromStranger() verdict.Packet {
+	return verdict.Packet{Dst: t.local, In: verdict.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
 }
 
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.
-func forwarded(in, out string, ipv6 bool) filter.Packet {
-	return filter.Packet{In: in, Out: out, Protocol: "udp", IPv6: ipv6}
+func forwarded(in, out string, ipv6 bool) verdict.Packet {
+	return verdict.Packet{In: in, Out: out, Protocol: "udp", IPv6: ipv6}
 }
 
 // fewRanges is as many source ranges as a rule to be pasted may have.
@@ -122,11 +122,11 @@ func (t traffic) letIn() string {
 
 // closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let them in gets the benefit
 // of the doubt.
-func closedInput(family uint8, rules *filter.Rules, t traffic) []Conflict {
+func closedInput(family uint8, rules *verdict.Rules, t traffic) []Conflict {
 	if t.port == 0 || t.local.Is6() != (family == 6) {
 		return nil
 	}
-	v := rules.Walk(filter.Input, t.fromPeer())
+	v := rules.Walk(verdict.Input, t.fromPeer())
 	if !v.Surely() {
 		return nil
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 func TestTunnelInput(t *testing.T) {
@@ -37,13 +37,13 @@ func TestTunnelInput(t *testing.T) {
 	} {
 		tunnel := trafficOf(want)
 		tunnel.underlay = "eth0"
-		conflicts := closedInput(4, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel)
+		conflicts := closedInput(4, verdict.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel)
 		if closed := len(conflicts) == 1; closed != c.closed {
 			t.Errorf("%s: %+v", c.name, conflicts)
 		} else if closed && (conflicts[0].Blocks || conflicts[0].Remedy != "iptables -I INPUT -p udp --dport 8472 -j ACCEPT" || !strings.Contains(conflicts[0].Owner, "8472")) {
 			t.Errorf("%s: %+v", c.name, conflicts[0])
 		}
-		if conflicts := closedInput(6, filter.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel); len(conflicts) > 0 {
+		if conflicts := closedInput(6, verdict.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel); len(conflicts) > 0 {
 			t.Errorf("%s: the tunnel does not run over IPv6: %+v", c.name, conflicts)
 		}
 	}
@@ -57,9 +57,9 @@ func TestUnderlay(t *testing.T) {
 	want.Links.Add(Link{Device: "podnet.1", Type: "vxlan", Port: 8472, Local: netip.MustParseAddr("192.0.2.1")}, OwnNode)
 	for _, c := range []struct{ prefix, device, underlay string }{
 		{"192.0.2.1/24", "eth0", "eth0"},
-		{"192.0.2.1/32", "eth0", filter.Unknown},
-		{"192.0.2.1/24", "lo", filter.Unknown},
-		{"192.0.2.9/24", "eth0", filter.Unknown},
+		{"192.0.2.1/32", "eth0", verdict.Unknown},
+		{"192.0.2.1/24", "lo", verdict.Unknown},
+		{"192.0.2.9/24", "eth0", verdict.Unknown},
 	} {
 		sh(t, "ip addr add "+c.prefix+" dev "+c.device)
 		if err := node.look(); err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // baseChain is a chain of nftables that the kernel sends packets through, other than those of iptables: an ACCEPT in one of
@@ -17,7 +17,7 @@ type baseChain struct {
 	name   string
 	input  bool // it sees what is for the host; otherwise what is forwarded
 	drops  bool // its policy
-	rules  filter.Table
+	rules  verdict.Table
 }
 
 // baseChains are those as of one generation of the rules: nothing is read while nothing changes.
@@ -42,7 +42,7 @@ func (b *baseChain) sees(ipv6 bool) bool {
 	return b.family == nftables.TableFamilyINet || ipv6 == (b.family == nftables.TableFamilyIPv6)
 }
 
-func (b *baseChain) judge(p filter.Packet) filter.Verdict {
+func (b *baseChain) judge(p verdict.Packet) verdict.Verdict {
 	return b.rules.Judge(b.name, b.drops, p)
 }
 
@@ -93,7 +93,7 @@ func readBaseChains(hidden map[string]bool) ([]baseChain, error) {
 		b := baseChain{
 			family: c.Table.Family, table: c.Table.Name, name: c.Name, input: *c.Hooknum == *nftables.ChainHookInput,
 			drops: c.Policy != nil && *c.Policy == nftables.ChainPolicyDrop,
-			rules: filter.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
+			rules: verdict.Table{Chains: map[string][][]expr.Any{}, Sets: map[string][][]byte{}},
 		}
 		if err := b.read(&reader, c.Table, c.Name); err != nil {
 			return nil, err
@@ -131,7 +131,7 @@ func (b *baseChain) read(from *ruleReader, table *nftables.Table, chain string) 
 	b.rules.Chains[chain] = [][]expr.Any{}
 	for _, r := range rules {
 		b.rules.Chains[chain] = append(b.rules.Chains[chain], r.Exprs)
-		for _, set := range filter.LooksInto(r.Exprs) {
+		for _, set := range verdict.LooksInto(r.Exprs) {
 			if elements := from.elements(table, set); elements != nil {
 				b.rules.Sets[set] = elements
 			}

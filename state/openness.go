@@ -5,7 +5,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // OpenTunnel says whether the tunnel's port takes packets of anybody: a vxlan device believes any sender, who is then among
@@ -29,7 +29,7 @@ func (n *Node) OpenTunnel(want *Set) (remedy string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if rules.filter.Walk(filter.Input, t.fromStranger()).Drop {
+	if rules.filter.Walk(verdict.Input, t.fromStranger()).Drop {
 		return "", nil
 	}
 	for i := range bases {
@@ -78,8 +78,8 @@ func (n *Node) OtherIPTables(want *Set) ([]OtherRules, error) {
 
 func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, bool) {
 	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
-	rules := filter.Parse(save, name)
-	forward, input := rules.Walk(filter.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(filter.Input, t.fromPeer())
+	rules := verdict.Parse(save, name)
+	forward, input := rules.Walk(verdict.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(verdict.Input, t.fromPeer())
 	r.Drops = t.port != 0 && (forward.Surely() || t.local.Is6() == (family == 6) && input.Surely())
 	var empty strings.Builder // every table with its built-in chains and nothing in them
 	for line := range strings.Lines(save) {
@@ -92,5 +92,5 @@ func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, b
 	}
 	r.Remedy = fmt.Sprintf("%s-save | %s --noflush && printf '%s' | %s-restore",
 		name, command(family, "iptables-restore"), &empty, name)
-	return r, r.Rules > 0 || rules.Closed(filter.Forward) || rules.Closed(filter.Input)
+	return r, r.Rules > 0 || rules.Closed(verdict.Forward) || rules.Closed(verdict.Input)
 }

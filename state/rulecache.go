@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,7 +24,7 @@ type ruleCache struct {
 
 	chains []Chain
 	blind  map[string]*blindTable // by table
-	filter *filter.Rules
+	filter *verdict.Rules
 	judged judgement
 }
 
@@ -59,7 +59,7 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 	if err != nil {
 		return c, err
 	}
-	rules := filter.Parse(save.text, command(family, "iptables"))
+	rules := verdict.Parse(save.text, command(family, "iptables"))
 	if c.nftables && known {
 		if err := n.doubt(family, save, rules); err != nil {
 			return c, fmt.Errorf("read the sets of nftables: %w", err)

@@ -2,12 +2,10 @@ package state
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
-	"golang.org/x/sys/unix"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // Namespace is a pod's network namespace, for a person's command line: podnetd enters none.
@@ -51,28 +49,15 @@ func (s Namespace) Do(f func() error) error {
 	if s.Path == "" {
 		return f()
 	}
-	there, err := os.Open(s.Path)
+	there, err := netns.Open(s.Path)
+	if errors.Is(err, netns.ErrHost) {
+		return f()
+	}
 	if err != nil {
 		return err
 	}
 	defer there.Close()
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		runtime.UnlockOSThread()
-		return err
-	}
-	defer home.Close()
-	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter %s: %w", s.Path, err)
-	}
-	err = f()
-	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return errors.Join(err, fmt.Errorf("leave %s: %w", s.Path, back)) // the thread stays locked and ends with its goroutine
-	}
-	runtime.UnlockOSThread()
-	return err
+	return there.Do(f)
 }
 
 // Open opens the namespace as a node of its own, to ask the kernel there.

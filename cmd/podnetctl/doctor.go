@@ -14,7 +14,7 @@ import (
 	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
-	surroundings "github.com/podnet/podnet/state/host"
+	surroundings "github.com/podnet/podnet/state/inspect/host"
 	"github.com/spf13/cobra"
 )
 

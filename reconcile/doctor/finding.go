@@ -7,7 +7,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/host"
+	"github.com/podnet/podnet/state/inspect/host"
 )
 
 // Severity is how bad a finding is.

@@ -8,7 +8,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/host"
+	"github.com/podnet/podnet/state/inspect/host"
 )
 
 func TestSpoilsChecksums(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/podnet/podnet/state/host"
+	"github.com/podnet/podnet/state/inspect/host"
 	"github.com/podnet/podnet/state/shell"
 )
 

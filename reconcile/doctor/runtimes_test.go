@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/host"
+	"github.com/podnet/podnet/state/inspect/host"
 	"github.com/podnet/podnet/state/runtimes"
 )
 

@@ -3,13 +3,13 @@ package explain
 import (
 	"fmt"
 
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // pass is one hook that a packet has to get through.
 type pass struct {
 	hook   string
-	packet filter.Packet
+	packet verdict.Packet
 	outer  bool // the tunnel's packet
 	back   bool // of the answer
 }
@@ -18,11 +18,11 @@ type pass struct {
 // back.
 func (f *Facts) firewallHop() Hop {
 	port := f.Topology.Network.VXLAN.Port
-	out := filter.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
-	in := filter.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
+	out := verdict.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
+	in := verdict.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
 	passes := append(f.there(f.Tunnel.Name),
-		pass{filter.Output, out, true, false}, pass{filter.Postrouting, out, true, false},
-		pass{filter.Prerouting, in, true, true}, pass{filter.Input, in, true, true})
+		pass{verdict.Output, out, true, false}, pass{verdict.Postrouting, out, true, false},
+		pass{verdict.Prerouting, in, true, true}, pass{verdict.Input, in, true, true})
 	return f.judge(Hop{Kind: "firewall"}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
 }
 
@@ -46,26 +46,26 @@ func (f *Facts) in() string {
 
 // there is the way of the packet out of the given device.
 func (f *Facts) there(device string) []pass {
-	p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device, Protocol: f.Protocol, Port: f.To.Port}
-	post := pass{filter.Postrouting, p, false, false}
+	p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device, Protocol: f.Protocol, Port: f.To.Port}
+	post := pass{verdict.Postrouting, p, false, false}
 	if f.in() == "" {
-		return []pass{{filter.Output, p, false, false}, post}
+		return []pass{{verdict.Output, p, false, false}, post}
 	}
 	pre := p
 	pre.In, pre.Out = f.in(), ""
 	p.In = f.in()
-	return []pass{{filter.Prerouting, pre, false, false}, {filter.Forward, p, false, false}, post}
+	return []pass{{verdict.Prerouting, pre, false, false}, {verdict.Forward, p, false, false}, post}
 }
 
 // back is the way of the answer that came in by the device.
 func (f *Facts) back(device string) []pass {
-	p := filter.Packet{Src: f.To.Addr, Dst: f.From.Addr, In: device, Established: true}
-	pre := pass{filter.Prerouting, p, false, true}
+	p := verdict.Packet{Src: f.To.Addr, Dst: f.From.Addr, In: device, Established: true}
+	pre := pass{verdict.Prerouting, p, false, true}
 	if f.in() == "" {
-		return []pass{pre, {filter.Input, p, false, true}}
+		return []pass{pre, {verdict.Input, p, false, true}}
 	}
 	p.Out = f.in()
-	return []pass{pre, {filter.Forward, p, false, true}}
+	return []pass{pre, {verdict.Forward, p, false, true}}
 }
 
 // judge has the packets go through all passes. The detail is that hooks let it pass, or the rule that drops it.
@@ -84,7 +84,7 @@ func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
 		case v.Drop:
 			h.Detail = v.Where
 			return h.wrong("let it pass", fmt.Sprintf("the firewall drops %s", f.what(p)), f.open(v, p))
-		case v.NAT != "" && !p.outer && !p.back && f.To.Place == Peer && p.hook == filter.Postrouting:
+		case v.NAT != "" && !p.outer && !p.back && f.To.Place == Peer && p.hook == verdict.Postrouting:
 			h.Detail += "; source rewritten by " + v.NATWhere
 		}
 	}
@@ -115,13 +115,13 @@ func (f *Facts) what(p pass) string {
 
 // open is the command that lets a packet pass: a rule about it in particular goes; past one that nearly all run into, it is let
 // by.
-func (f *Facts) open(v filter.Verdict, p pass) string {
+func (f *Facts) open(v verdict.Verdict, p pass) string {
 	switch {
 	case p.outer && v.Wide:
 		return v.Allow("", "", p.packet.Port)
-	case v.Policy && !v.NFT() && p.hook == filter.Forward:
+	case v.Policy && !v.NFT() && p.hook == verdict.Forward:
 		return apply // podnet's own chain lets them pass, so it is not there
-	case v.Policy && p.hook == filter.Forward:
+	case v.Policy && p.hook == verdict.Forward:
 		return v.Allow(f.Bridge.Name, "", 0) + " && " + v.Allow("", f.Bridge.Name, 0)
 	case v.Policy:
 		return v.Allow(p.packet.In, p.packet.Out, 0)

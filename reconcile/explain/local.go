@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/state/device"
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -19,8 +19,8 @@ func (f *Facts) localHops() []Hop {
 		hops = append(hops, f.localRoute())
 	}
 	if f.From.Pod != nil && f.Bridged {
-		p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
-		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD, between ports of the bridge", []pass{{filter.Forward, p, false, false}}))
+		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
+		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD, between ports of the bridge", []pass{{verdict.Forward, p, false, false}}))
 	}
 	port := f.portHop(f.To.Pod)
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
@@ -54,11 +54,11 @@ func (f *Facts) localRoute() Hop {
 // selfHop: the packet ends on this host.
 func (f *Facts) selfHop() Hop {
 	h := Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}
-	in := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: true}
+	in := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: true}
 	if f.in() == "" {
 		return h
 	}
-	return f.judge(h, h.Detail, []pass{{filter.Prerouting, in, false, false}, {filter.Input, in, false, false}})
+	return f.judge(h, h.Detail, []pass{{verdict.Prerouting, in, false, false}, {verdict.Input, in, false, false}})
 }
 
 // nobodyHop: no node and no pod has the destination.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/probe"
+	"github.com/podnet/podnet/state/inspect/probe"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/filter"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // Arrive finds out by which device packets of somebody outside come in: the one by which this host answers.
@@ -26,13 +26,13 @@ func (f *Facts) Translate() {
 	if f.To.Port == 0 {
 		return
 	}
-	hook := filter.Prerouting
+	hook := verdict.Prerouting
 	if f.in() == "" {
-		hook = filter.Output
+		hook = verdict.Output
 	}
 	here := f.own(f.To.Addr)
 	for _, f.Protocol = range []string{"udp", "tcp"} { // tcp stays if neither is translated
-		p := filter.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: here, ToOther: !here}
+		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: here, ToOther: !here}
 		for _, rules := range f.Firewall[f.To.Addr.Is4()] {
 			if t, found := rules.Translate(hook, p); found {
 				f.translated(t)
@@ -42,7 +42,7 @@ func (f *Facts) Translate() {
 	}
 }
 
-func (f *Facts) translated(t filter.Translation) {
+func (f *Facts) translated(t verdict.Translation) {
 	port := f.To.Port
 	f.Asked, f.By = netip.AddrPortFrom(f.To.Addr, port), t.Where
 	if t.To.Port() != 0 {

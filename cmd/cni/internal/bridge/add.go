@@ -8,10 +8,10 @@ import (
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // Verbs is the plugin.
@@ -51,7 +51,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 		return nil, err
 	}
 	defer pod.Close()
-	h, err := rtnl.Dial()
+	h, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 
 // connect is an ADD's work, in the order in which the cheap refusals come first. Another IPAM plugin is called when the pod
 // has its interface, which it may ask the network through, as dhcp does.
-func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespace, undo *rollback) (*current.Result, error) {
+func connect(req *protocol.Request, c *config, h *netlink.Conn, pod *netns.Namespace, undo *rollback) (*current.Result, error) {
 	mac, err := c.podMAC(req)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 		return nil, err
 	}
 	v := newVeth(req, c, br, mac)
-	var host *rtnl.Link
+	var host *netlink.Link
 	if c.delegates() {
 		if host, err = c.attach(req, h, v, pod, undo); err != nil {
 			return nil, err
@@ -125,7 +125,7 @@ func connect(req *protocol.Request, c *config, h *rtnl.Conn, pod *podns.Namespac
 }
 
 // attach makes the veth a port of the bridge that is all that the configuration asks of a port.
-func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns.Namespace, undo *rollback) (*rtnl.Link, error) {
+func (c *config) attach(req *protocol.Request, h *netlink.Conn, v *veth, pod *netns.Namespace, undo *rollback) (*netlink.Link, error) {
 	host, err := v.addOrReplace(req, h, pod)
 	if err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func (c *config) attach(req *protocol.Request, h *rtnl.Conn, v *veth, pod *podns
 }
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
-func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host *rtnl.Link, v *veth, pod *podns.Namespace, a *addressing, undo *rollback) error {
+func (c *config) startPod(req *protocol.Request, h *netlink.Conn, br, gateway, host *netlink.Link, v *veth, pod *netns.Namespace, a *addressing, undo *rollback) error {
 	end, err := enterPod(pod, req.IfName, host.Parent, func() error { return c.podSettings(req.IfName, a) })
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 	if err := end.configure(a, c); err != nil {
 		return err
 	}
-	var entries []*rtnl.Message
+	var entries []*netlink.Message
 	if c.IsGateway {
 		if err := dropNeighbours(h, gateway, a.reclaimed); err != nil {
 			return err
@@ -176,7 +176,7 @@ func (c *config) startPod(req *protocol.Request, h *rtnl.Conn, br, gateway, host
 // awaitAddresses waits for the gateways' addresses, which are there unless this pod is the first, and for the pod's, which the
 // kernel has got to meanwhile more often than not. Where duplicates are looked for, the pod's have been waited for already,
 // and the gateways' are not, as pods never have.
-func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a *addressing, mac net.HardwareAddr) error {
+func (c *config) awaitAddresses(h *netlink.Conn, gateway *netlink.Link, end *podEnd, a *addressing, mac net.HardwareAddr) error {
 	if c.EnableDAD {
 		return nil
 	}
@@ -189,7 +189,7 @@ func (c *config) awaitAddresses(h *rtnl.Conn, gateway *rtnl.Link, end *podEnd, a
 			return err
 		}
 	}
-	return awaitAddresses(end.Conn, &rtnl.Link{Name: end.name, Index: end.index}, a.hosts(), linkLocalOf(mac))
+	return awaitAddresses(end.Conn, &netlink.Link{Name: end.name, Index: end.index}, a.hosts(), linkLocalOf(mac))
 }
 
 func (a *addressing) hosts() []netip.Addr {
@@ -201,12 +201,12 @@ func (a *addressing) hosts() []netip.Addr {
 }
 
 // openPod opens the pod's namespace and refuses the host's, before anything is done.
-func openPod(req *protocol.Request) (*podns.Namespace, error) {
-	pod, err := podns.Open(req.Netns)
+func openPod(req *protocol.Request) (*netns.Namespace, error) {
+	pod, err := netns.Open(req.Netns)
 	switch {
-	case errors.Is(err, podns.ErrHost):
+	case errors.Is(err, netns.ErrHost):
 		return nil, protocol.Errorf(protocol.CodeEnvironment, "CNI_NETNS %w: a pod with the host's network is not for CNI", err)
-	case errors.Is(err, podns.ErrGone):
+	case errors.Is(err, netns.ErrGone):
 		return nil, protocol.Errorf(protocol.CodeContainer, "CNI_NETNS %w: the container has gone, or was never there", err)
 	case err != nil:
 		return nil, protocol.Errorf(protocol.CodeIO, "%w", err)
@@ -215,7 +215,7 @@ func openPod(req *protocol.Request) (*podns.Namespace, error) {
 }
 
 // result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong.
-func (c *config) result(req *protocol.Request, br *rtnl.Link, v *veth, host *rtnl.Link, a *addressing) *current.Result {
+func (c *config) result(req *protocol.Request, br *netlink.Link, v *veth, host *netlink.Link, a *addressing) *current.Result {
 	mtu := host.MTU
 	r := &current.Result{Routes: a.routes, DNS: a.dns, Interfaces: []*current.Interface{
 		{Name: br.Name, Mac: br.MAC.String(), Mtu: br.MTU},

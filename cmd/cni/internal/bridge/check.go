@@ -10,8 +10,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -36,13 +36,13 @@ func check(req *protocol.Request) error {
 	if err := checkIPAM(req, c, a); err != nil {
 		return err
 	}
-	h, err := rtnl.Dial()
+	h, err := netlink.Dial()
 	if err != nil {
 		return err
 	}
 	defer h.Close()
 	br, err := findBridge(h, c.Bridge)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		return protocol.Errorf(protocol.CodeChanged, "the bridge %s is gone, and the pods on it are cut off", c.Bridge)
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func check(req *protocol.Request) error {
 }
 
 // checkHost looks at the bridge and at the host's forwarding.
-func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressing) error {
+func checkHost(f *findings, c *config, h *netlink.Conn, br *netlink.Link, a *addressing) error {
 	if !br.Up() {
 		f.addf("the bridge %s is down (ip link set %s up)", br.Name, br.Name)
 	}
@@ -73,7 +73,7 @@ func checkHost(f *findings, c *config, h *rtnl.Conn, br *rtnl.Link, a *addressin
 		return nil
 	}
 	link, err := c.gatewayLink(h, br)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		f.addf("%s, which has the gateway's address, is gone", c.vlanGateway())
 		return nil
 	}

@@ -7,14 +7,14 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // checkPod looks at both ends of the veth, and at addresses and routes in the pod.
-func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, prev *current.Result, a *addressing) error {
+func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Conn, br *netlink.Link, prev *current.Result, a *addressing) error {
 	pod, err := openPod(req)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(req.IfName)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		f.addf("the interface is gone")
 		return nil
 	}
@@ -47,12 +47,12 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *r
 
 // checkNeighbours looks for entries that have the host send the pod's packets to another MAC for good. Any other entry gives way
 // to what the pod says of itself.
-func checkNeighbours(f *findings, c *config, h *rtnl.Conn, br, inside *rtnl.Link, a *addressing) error {
+func checkNeighbours(f *findings, c *config, h *netlink.Conn, br, inside *netlink.Link, a *addressing) error {
 	if !c.IsGateway || len(a.addrs) == 0 {
 		return nil
 	}
 	link, err := c.gatewayLink(h, br)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		return nil // checkHost has said so
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func checkNeighbours(f *findings, c *config, h *rtnl.Conn, br, inside *rtnl.Link
 }
 
 // checkEnds looks at the pod's end and whether it leads to a port of the bridge that works.
-func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, prev *current.Result, inside *rtnl.Link) error {
+func checkEnds(f *findings, req *protocol.Request, c *config, h *netlink.Conn, br *netlink.Link, pod *netns.Namespace, prev *current.Result, inside *netlink.Link) error {
 	mac := inside.MAC.String()
 	for _, in := range prev.Interfaces {
 		if in.Name == req.IfName && in.Sandbox != "" && in.Mac != "" && in.Mac != mac {
@@ -103,7 +103,7 @@ func checkEnds(f *findings, req *protocol.Request, c *config, h *rtnl.Conn, br *
 }
 
 // checkPort looks at what the configuration asks of a port, and whether it passes packets.
-func checkPort(f *findings, c *config, port *rtnl.Link) {
+func checkPort(f *findings, c *config, port *netlink.Link) {
 	p := port.Port()
 	if p.Blocked && port.OperUp() { // it is so of itself while the pod's end is down
 		f.addf("the port %s of the bridge passes nothing (bridge link set dev %s state 3)", port.Name, port.Name)
@@ -116,17 +116,17 @@ func checkPort(f *findings, c *config, port *rtnl.Link) {
 	}
 }
 
-func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) error {
+func checkLayer3(f *findings, p *netlink.Conn, inside *netlink.Link, a *addressing) error {
 	have, err := addrsOf(p, inside)
 	if err != nil {
 		return err
 	}
-	var wanted []rtnl.Route
+	var wanted []netlink.Route
 	for _, addr := range a.addrs {
 		if !slices.Contains(have, addr.prefix) {
 			f.addf("the address %s is gone", addr.prefix)
 		} else if network := addr.prefix.Masked(); !addr.prefix.IsSingleIP() { // which the kernel makes with the address
-			wanted = append(wanted, rtnl.Route{Dst: network, Index: inside.Index})
+			wanted = append(wanted, netlink.Route{Dst: network, Index: inside.Index})
 		}
 	}
 	for _, r := range a.routes {
@@ -136,7 +136,7 @@ func checkLayer3(f *findings, p *rtnl.Conn, inside *rtnl.Link, a *addressing) er
 }
 
 // checkRoutes looks for routes in all tables: a plugin for policy routing moves them to one of its own.
-func checkRoutes(f *findings, p *rtnl.Conn, inside *rtnl.Link, wanted []rtnl.Route) error {
+func checkRoutes(f *findings, p *netlink.Conn, inside *netlink.Link, wanted []netlink.Route) error {
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -157,7 +157,7 @@ func checkRoutes(f *findings, p *rtnl.Conn, inside *rtnl.Link, wanted []rtnl.Rou
 	return nil
 }
 
-func via(r rtnl.Route) string {
+func via(r netlink.Route) string {
 	if !r.Gateway.IsValid() {
 		return ""
 	}

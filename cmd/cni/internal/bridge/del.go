@@ -6,11 +6,11 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
@@ -20,7 +20,7 @@ func del(req *protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	h, err := rtnl.Dial()
+	h, err := netlink.Dial()
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func del(req *protocol.Request) error {
 
 // takeAway removes what the attachment has. Its leases are freed last: as long as the pod can use them nobody else may
 // have them. They are held first, so that an ADD of the same attachment that is at work ends before, and none begins.
-func takeAway(req *protocol.Request, c *config, h *rtnl.Conn) error {
+func takeAway(req *protocol.Request, c *config, h *netlink.Conn) error {
 	leases, err := hold(req, c)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func forgetGuard(req *protocol.Request, c *config) error {
 
 // forgetNeighbours removes the entries that neighbours made: those of the addresses that are leased, and those of the result's that
 // still lead to the pod, as the leases may be in another place by now.
-func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.Link, addrs []netip.Addr) error {
+func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Conn, br *netlink.Link, addrs []netip.Addr) error {
 	if br == nil || c.IPAM.Type != hostlocal.Type {
 		return nil
 	}
@@ -93,7 +93,7 @@ func forgetNeighbours(req *protocol.Request, c *config, h *rtnl.Conn, br *rtnl.L
 }
 
 // known are the addresses of the ADD's result, if there is one, that the host knows by the MAC of this attachment's interface.
-func (c *config) known(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link) ([]netip.Addr, error) {
+func (c *config) known(req *protocol.Request, h *netlink.Conn, link *netlink.Link) ([]netip.Addr, error) {
 	prev, err := req.PrevResult(c.PrevResult)
 	if err != nil || prev == nil {
 		return nil, nil // a DEL does without
@@ -118,7 +118,7 @@ func (c *config) known(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link) ([]
 
 // disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,
 // which is known by the pod's interface being a port of this bridge.
-func disconnect(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) error {
+func disconnect(req *protocol.Request, h *netlink.Conn, br *netlink.Link) error {
 	host, err := findVeth(req, h, vethName(req))
 	if err != nil {
 		return err
@@ -133,9 +133,9 @@ func disconnect(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) error {
 
 // findPort returns the port of the bridge that the pod's interface leads to, nil if that leads anywhere else or the
 // namespace has gone.
-func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
-	pod, err := podns.Open(req.Netns)
-	if errors.Is(err, podns.ErrGone) || errors.Is(err, podns.ErrHost) {
+func findPort(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
+	pod, err := netns.Open(req.Netns)
+	if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrHost) {
 		return nil, nil
 	}
 	if err != nil {
@@ -143,7 +143,7 @@ func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, e
 	}
 	defer pod.Close()
 	p, err := dialPod(pod)
-	if errors.Is(err, podns.ErrGone) {
+	if errors.Is(err, netns.ErrGone) {
 		return nil, nil
 	}
 	if err != nil {
@@ -151,7 +151,7 @@ func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, e
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(req.IfName)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
@@ -162,12 +162,12 @@ func findPort(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, e
 
 // portOf returns the other end of a pod's link if it is a port of the bridge, else nil. One that is named for another
 // attachment is that one's, as after an ADD that was refused because the interface was there.
-func portOf(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link, pod *podns.Namespace, inside *rtnl.Link) (*rtnl.Link, error) {
+func portOf(req *protocol.Request, h *netlink.Conn, br *netlink.Link, pod *netns.Namespace, inside *netlink.Link) (*netlink.Link, error) {
 	if inside.Parent == 0 {
 		return nil, nil
 	}
 	host, err := h.LinkByIndex(inside.Parent)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {

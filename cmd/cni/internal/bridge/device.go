@@ -10,12 +10,12 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
-// findBridge returns the bridge of that name; rtnl.ErrNoLink if there is no link of the name at all.
-func findBridge(h *rtnl.Conn, name string) (*rtnl.Link, error) {
+// findBridge returns the bridge of that name; netlink.ErrNoLink if there is no link of the name at all.
+func findBridge(h *netlink.Conn, name string) (*netlink.Link, error) {
 	link, err := h.LinkByName(name)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", name, err)
@@ -28,9 +28,9 @@ func findBridge(h *rtnl.Conn, name string) (*rtnl.Link, error) {
 }
 
 // ensureBridge makes the bridge if it is missing and has it be as pods need it. Any number of ADDs may do so at once.
-func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, error) {
+func ensureBridge(req *protocol.Request, h *netlink.Conn, c *config) (*netlink.Link, error) {
 	br, err := findBridge(h, c.Bridge)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		br, err = c.makeBridge(h)
 	}
 	if err != nil {
@@ -43,7 +43,7 @@ func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, e
 		return nil, err
 	}
 	if c.PromiscMode && !br.Promiscuous() {
-		if err := h.Do(rtnl.SetPromiscuous(br.Index)); err != nil {
+		if err := h.Do(netlink.SetPromiscuous(br.Index)); err != nil {
 			return nil, fmt.Errorf("set promiscuous mode of bridge %s: %w", c.Bridge, err)
 		}
 	}
@@ -53,10 +53,10 @@ func ensureBridge(req *protocol.Request, h *rtnl.Conn, c *config) (*rtnl.Link, e
 // prepareBridge sets the bridge up if it is down, which one is that was just made, and has it take no pod for a router. A bridge
 // that the plugin finds in use by others gets its MAC set to the one that it has: with it unset, the MAC would move with the
 // ports, and pods would lose their gateway. Setting it again each time would have the kernel forget the neighbours each time.
-func (c *config) prepareBridge(req *protocol.Request, h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
-	var messages []*rtnl.Message
+func (c *config) prepareBridge(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
+	var messages []*netlink.Message
 	if !c.owns(br) && (br.ListensToRouters() || !br.OperUp()) {
-		messages = append(messages, rtnl.SetMAC(br.Index, br.MAC))
+		messages = append(messages, netlink.SetMAC(br.Index, br.MAC))
 	}
 	if br.Up() {
 		if err := ignoreRouters(br); err != nil {
@@ -67,7 +67,7 @@ func (c *config) prepareBridge(req *protocol.Request, h *rtnl.Conn, br *rtnl.Lin
 			return nil, err
 		}
 		c.started = true
-		messages = append(messages, rtnl.SetUp(br.Index))
+		messages = append(messages, netlink.SetUp(br.Index))
 	}
 	if len(messages) == 0 {
 		return br, nil
@@ -79,17 +79,19 @@ func (c *config) prepareBridge(req *protocol.Request, h *rtnl.Conn, br *rtnl.Lin
 }
 
 // owns reports whether podnet made the bridge, with a MAC of its own.
-func (c *config) owns(br *rtnl.Link) bool { return c.Podnet != nil && br.Group == device.GroupDevice }
+func (c *config) owns(br *netlink.Link) bool {
+	return c.Podnet != nil && br.Group == device.GroupDevice
+}
 
 // ignoreRouters keeps a link that is up already from taking any pod for the host's router.
-func ignoreRouters(link *rtnl.Link) error {
+func ignoreRouters(link *netlink.Link) error {
 	if !link.ListensToRouters() {
 		return nil
 	}
 	return writeSettings(device.IgnoreRouters(link.Name))
 }
 
-func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
+func (c *config) makeBridge(h *netlink.Conn) (*netlink.Link, error) {
 	mac, err := c.bridgeMAC()
 	if err != nil {
 		return nil, err
@@ -106,8 +108,8 @@ func (c *config) makeBridge(h *rtnl.Conn) (*rtnl.Link, error) {
 
 // addBridge makes a bridge as podnetd does, but over the socket that is open anyway: a library would take every pod's ADD its start.
 // A name that is taken: EEXIST.
-func addBridge(h *rtnl.Conn, name string, mac net.HardwareAddr, mtu int, group uint32) error {
-	attrs := rtnl.NewBridge(name, mac).Uint32(unix.IFLA_GROUP, group)
+func addBridge(h *netlink.Conn, name string, mac net.HardwareAddr, mtu int, group uint32) error {
+	attrs := netlink.NewBridge(name, mac).Uint32(unix.IFLA_GROUP, group)
 	if mtu == 0 {
 		return h.Do(attrs)
 	}
@@ -116,10 +118,10 @@ func addBridge(h *rtnl.Conn, name string, mac net.HardwareAddr, mtu int, group u
 	}
 	br, err := findBridge(h, name)
 	if err == nil {
-		err = h.Do(rtnl.SetMTU(br.Index, mtu))
+		err = h.Do(netlink.SetMTU(br.Index, mtu))
 	}
 	if err != nil && br != nil {
-		err = errors.Join(err, h.Do(rtnl.DelLink(br.Index)))
+		err = errors.Join(err, h.Do(netlink.DelLink(br.Index)))
 	}
 	return err
 }

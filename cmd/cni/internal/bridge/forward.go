@@ -7,12 +7,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // ensureForwarding has the host forward the families of these addresses.
-func ensureForwarding(h *rtnl.Conn, families []netip.Prefix) error {
+func ensureForwarding(h *netlink.Conn, families []netip.Prefix) error {
 	var settings []device.Setting
 	for _, p := range families {
 		if p.Addr().Is4() {
@@ -34,7 +34,7 @@ func ensureForwarding(h *rtnl.Conn, families []netip.Prefix) error {
 }
 
 // hostLinks yields the host's links, if anybody asks for them.
-func hostLinks(h *rtnl.Conn) func() ([]device.Link, error) {
+func hostLinks(h *netlink.Conn) func() ([]device.Link, error) {
 	return func() ([]device.Link, error) {
 		links, err := h.Links(0)
 		var out []device.Link
@@ -48,7 +48,7 @@ func hostLinks(h *rtnl.Conn) func() ([]device.Link, error) {
 }
 
 // uplinks tells whether a default route leads over a link, or a route that a router has announced.
-func uplinks(h *rtnl.Conn) func(device.Link) (bool, error) {
+func uplinks(h *netlink.Conn) func(device.Link) (bool, error) {
 	known := sync.OnceValues(func() (map[int]bool, error) {
 		indexes := map[int]bool{}
 		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {

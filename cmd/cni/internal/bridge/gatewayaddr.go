@@ -10,18 +10,18 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // ensureGateway gives the link that is the pods' gateway its addresses and has the host forward. It writes nothing that is
 // right already.
-func ensureGateway(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, c *config, wanted []netip.Prefix) error {
+func ensureGateway(req *protocol.Request, h *netlink.Conn, link *netlink.Link, c *config, wanted []netip.Prefix) error {
 	have, err := addrsOf(h, link)
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", link.Name, err)
 	}
-	var messages []*rtnl.Message
+	var messages []*netlink.Message
 	for _, w := range wanted {
 		if slices.Contains(have, w) {
 			continue
@@ -41,7 +41,7 @@ func ensureGateway(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, c *conf
 
 // makeRoom deals with the addresses that one which is wanted cannot stand beside. Those of this network's own gateways can: pods
 // of its other ranges have them for their gateway.
-func (c *config) makeRoom(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, have, wanted []netip.Prefix, w netip.Prefix) error {
+func (c *config) makeRoom(req *protocol.Request, h *netlink.Conn, link *netlink.Link, have, wanted []netip.Prefix, w netip.Prefix) error {
 	for _, old := range have {
 		if slices.Contains(wanted, old) || !conflicts(old, w) {
 			continue
@@ -57,7 +57,7 @@ func (c *config) makeRoom(req *protocol.Request, h *rtnl.Conn, link *rtnl.Link, 
 			return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s nor another gateway of this network: give the network a bridge of its own, or leave %s in ipam.ranges while pods have it for their gateway; if nothing uses it any more: ip addr del %s dev %s (forceAddress does that too, and cuts off whoever uses it)",
 				link.Name, old, w, old.Masked(), old, link.Name)
 		}
-		if err := h.Do(rtnl.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		if err := h.Do(netlink.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s from %s: %w", old, link.Name, err)
 		}
 	}
@@ -79,14 +79,14 @@ func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
 
 // addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it; prepareBridge has seen to that of one
 // without ports that are up.
-func (c *config) addGateways(h *rtnl.Conn, link *rtnl.Link, wanted []netip.Prefix, messages []*rtnl.Message) error {
+func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip.Prefix, messages []*netlink.Message) error {
 	if slices.ContainsFunc(wanted, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		if err := c.allowIPv6(link); err != nil {
 			return err
 		}
 	}
 	if link.Kind == "bridge" && link.OperUp() && !c.owns(link) {
-		messages = append([]*rtnl.Message{rtnl.SetMAC(link.Index, link.MAC)}, messages...)
+		messages = append([]*netlink.Message{netlink.SetMAC(link.Index, link.MAC)}, messages...)
 	}
 	answers, err := h.Exchange(messages...)
 	for _, a := range answers {
@@ -101,7 +101,7 @@ func (c *config) addGateways(h *rtnl.Conn, link *rtnl.Link, wanted []netip.Prefi
 }
 
 // allowIPv6 switches IPv6 on for a link that the plugin has made. Of one that somebody else made it names the setting.
-func (c *config) allowIPv6(link *rtnl.Link) error {
+func (c *config) allowIPv6(link *netlink.Link) error {
 	switch {
 	case !link.HasIPv6():
 		return noIPv6(link.Name)
@@ -127,14 +127,14 @@ func conflicts(a, b netip.Prefix) bool {
 	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
 }
 
-func addAddr(index int, p netip.Prefix, dad bool) *rtnl.Message {
+func addAddr(index int, p netip.Prefix, dad bool) *netlink.Message {
 	if p.Addr().Is6() && !dad {
-		return rtnl.AddAddr(index, p, unix.IFA_F_NODAD)
+		return netlink.AddAddr(index, p, unix.IFA_F_NODAD)
 	}
-	return rtnl.AddAddr(index, p, 0)
+	return netlink.AddAddr(index, p, 0)
 }
 
-func addrsOf(h *rtnl.Conn, link *rtnl.Link) ([]netip.Prefix, error) {
+func addrsOf(h *netlink.Conn, link *netlink.Link) ([]netip.Prefix, error) {
 	list, err := h.Addrs(link.Index)
 	var addrs []netip.Prefix
 	for _, a := range list {

@@ -11,10 +11,10 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
@@ -30,7 +30,7 @@ func gc(req *protocol.Request) error {
 	if err != nil {
 		return err
 	}
-	h, err := rtnl.Dial()
+	h, err := netlink.Dial()
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func gc(req *protocol.Request) error {
 
 // collectGuards removes the rules of macspoofchk that are there for ports which have gone, or for pods that have a lease of this network
 // and are not valid: the rules do not name the network.
-func collectGuards(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
+func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
 	invalid := map[string]bool{}
 	for _, l := range leases {
 		invalid[l.Owner.ContainerID+"-"+l.Owner.IfName] = !valid.Has(l.Owner.ContainerID, l.Owner.IfName)
@@ -74,10 +74,10 @@ func collectGuards(req *protocol.Request, h *rtnl.Conn, leases []ipam.Lease, val
 			return true
 		}
 		_, err := h.LinkByName(port)
-		if err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+		if err != nil && !errors.Is(err, netlink.ErrNoLink) {
 			failed = errors.Join(failed, err)
 		}
-		return errors.Is(err, rtnl.ErrNoLink)
+		return errors.Is(err, netlink.ErrNoLink)
 	})
 	return errors.Join(err, failed)
 }
@@ -114,7 +114,7 @@ func collectAddresses(req *protocol.Request, c *config, valid protocol.Attachmen
 	return delegate.GC(req, c.IPAM.Type)
 }
 
-func collectNeighbours(h *rtnl.Conn, c *config, leases []ipam.Lease, valid protocol.Attachments) error {
+func collectNeighbours(h *netlink.Conn, c *config, leases []ipam.Lease, valid protocol.Attachments) error {
 	br, err := findBridge(h, c.Bridge)
 	if err == nil {
 		br, err = c.gatewayLink(h, br)
@@ -132,22 +132,22 @@ func collectNeighbours(h *rtnl.Conn, c *config, leases []ipam.Lease, valid proto
 }
 
 // collectVeths deletes the host's ends of invalid attachments, all in one request.
-func collectVeths(req *protocol.Request, h *rtnl.Conn, links []*rtnl.Link, leases []ipam.Lease, valid protocol.Attachments) error {
+func collectVeths(req *protocol.Request, h *netlink.Conn, links []*netlink.Link, leases []ipam.Lease, valid protocol.Attachments) error {
 	leased := map[string]bool{} // names of veths
 	for _, l := range leases {
 		o := l.Owner
 		leased[device.VethName(req.Network, o.ContainerID, o.IfName)] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
 	}
-	var dead []*rtnl.Message
+	var dead []*netlink.Message
 	for _, l := range links {
 		if l.Kind == "veth" && (!namesPod(l) && leased[l.Name] || aliasInvalid(req.Network, l, valid)) {
-			dead = append(dead, rtnl.SetGroup(l.Index, device.GroupDeleting))
+			dead = append(dead, netlink.SetGroup(l.Index, device.GroupDeleting))
 		}
 	}
 	if len(dead) == 0 {
 		return nil
 	}
-	answers, err := h.Exchange(append(dead, rtnl.DelGroup(device.GroupDeleting))...)
+	answers, err := h.Exchange(append(dead, netlink.DelGroup(device.GroupDeleting))...)
 	for _, a := range answers {
 		if err == nil && !errors.Is(a.Err, unix.ENODEV) {
 			err = a.Err
@@ -157,7 +157,7 @@ func collectVeths(req *protocol.Request, h *rtnl.Conn, links []*rtnl.Link, lease
 }
 
 // aliasInvalid says whether a veth's alias and name are those of an attachment to the network that is not valid.
-func aliasInvalid(network string, l *rtnl.Link, valid protocol.Attachments) bool {
+func aliasInvalid(network string, l *netlink.Link, valid protocol.Attachments) bool {
 	name, id, ifname, ok := device.ParsePodAlias(l.Alias)
 	return ok && name == network && l.Name == device.VethName(network, id, ifname) && !valid.Has(id, ifname)
 }

@@ -6,15 +6,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed first; anything else in
 // its place stays, and is an error.
-func (v *veth) addOrReplace(req *protocol.Request, h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
+func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error) {
 	link, err := v.add(h, pod)
 	if !errors.Is(err, unix.EEXIST) {
 		return link, err
@@ -27,7 +27,7 @@ func (v *veth) addOrReplace(req *protocol.Request, h *rtnl.Conn, pod *podns.Name
 
 // removeLeftover deletes the host's end that the attachment's names lead to. The pod's interface of that name must be the
 // other end of it, or not be there: an interrupted ADD may have meant another namespace.
-func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Namespace) error {
+func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) error {
 	host, err := findVeth(req, h, v.name)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Na
 	}
 	defer p.Close()
 	inside, err := p.LinkByName(v.peer)
-	if err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+	if err != nil && !errors.Is(err, netlink.ErrNoLink) {
 		return err
 	}
 	paired := false
@@ -56,7 +56,7 @@ func (v *veth) removeLeftover(req *protocol.Request, h *rtnl.Conn, pod *podns.Na
 
 // pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the other by an index, which
 // other namespaces have too: the host's end has to lead into this one.
-func pairs(h *rtnl.Conn, pod *podns.Namespace, host, inside *rtnl.Link) (bool, error) {
+func pairs(h *netlink.Conn, pod *netns.Namespace, host, inside *netlink.Link) (bool, error) {
 	if host.Kind != "veth" || inside.Kind != "veth" || inside.Parent != host.Index || host.Parent != inside.Index {
 		return false, nil
 	}
@@ -67,9 +67,9 @@ func pairs(h *rtnl.Conn, pod *podns.Namespace, host, inside *rtnl.Link) (bool, e
 // findVeth returns the host's end of the attachment, nil if there is none. The name is a hash of the attachment, and nobody
 // else's by chance; an alias that names no pod was put there by an operator, for whom a pod must not fail to end. A link that is
 // no veth, or whose alias says that it is another pod's, got the name by somebody's hand, and is an error.
-func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, error) {
+func findVeth(req *protocol.Request, h *netlink.Conn, name string) (*netlink.Link, error) {
 	link, err := h.LinkByName(name)
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
@@ -83,23 +83,23 @@ func findVeth(req *protocol.Request, h *rtnl.Conn, name string) (*rtnl.Link, err
 
 // replaced reports whether another veth has the name of this one: two ADDs of the attachment run at once, and the other is
 // the later one.
-func replaced(h *rtnl.Conn, host *rtnl.Link) bool {
+func replaced(h *netlink.Conn, host *netlink.Link) bool {
 	link, err := h.LinkByName(host.Name)
 	return err == nil && link.Index != host.Index
 }
 
 // namesPod says whether a link's alias is that of a pod's host veth.
-func namesPod(l *rtnl.Link) bool {
+func namesPod(l *netlink.Link) bool {
 	_, _, _, is := device.ParsePodAlias(l.Alias)
 	return is
 }
 
 // deleteVeth deletes both ends; nil and one that is gone are no error.
-func deleteVeth(h *rtnl.Conn, host *rtnl.Link) error {
+func deleteVeth(h *netlink.Conn, host *netlink.Link) error {
 	if host == nil {
 		return nil
 	}
-	if err := h.Do(rtnl.DelLink(host.Index)); err != nil && !errors.Is(err, unix.ENODEV) {
+	if err := h.Do(netlink.DelLink(host.Index)); err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("delete veth %s: %w", host.Name, err)
 	}
 	return nil

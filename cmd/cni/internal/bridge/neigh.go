@@ -9,33 +9,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // neighbours tell the host the pod's MAC address, so that it neither asks nor believes what it knew of the address's
 // previous owner. What the pod says of itself later counts for more: its MAC may change. With leases of this node the entry is
 // one that the kernel neither counts against its limits nor collects, as a DEL finds the addresses again whatever it is given. With
 // another IPAM it is one that goes by itself.
-func neighbours(link *rtnl.Link, c *config, a *addressing, mac net.HardwareAddr) []*rtnl.Message {
+func neighbours(link *netlink.Link, c *config, a *addressing, mac net.HardwareAddr) []*netlink.Message {
 	var flags uint8
 	if c.IPAM.Type == hostlocal.Type {
 		flags = unix.NTF_EXT_LEARNED
 	}
-	var messages []*rtnl.Message
+	var messages []*netlink.Message
 	for _, addr := range a.addrs {
-		messages = append(messages, rtnl.SetNeighbour(link.Index, addr.prefix.Addr(), mac, unix.NUD_STALE, flags))
+		messages = append(messages, netlink.SetNeighbour(link.Index, addr.prefix.Addr(), mac, unix.NUD_STALE, flags))
 	}
 	return messages
 }
 
 // dropNeighbours removes the entries; those that are gone are no error.
-func dropNeighbours(h *rtnl.Conn, link *rtnl.Link, addrs []netip.Addr) error {
+func dropNeighbours(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr) error {
 	if len(addrs) == 0 {
 		return nil
 	}
-	var messages []*rtnl.Message
+	var messages []*netlink.Message
 	for _, a := range addrs {
-		messages = append(messages, rtnl.DelNeighbour(link.Index, a))
+		messages = append(messages, netlink.DelNeighbour(link.Index, a))
 	}
 	answers, errs := h.Exchange(messages...)
 	for i, a := range answers {

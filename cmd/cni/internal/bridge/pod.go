@@ -11,30 +11,30 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // dialPod opens a netlink socket in the pod's namespace.
-func dialPod(pod *podns.Namespace) (h *rtnl.Conn, err error) {
-	err = pod.Do(func() error { h, err = rtnl.Dial(); return err })
+func dialPod(pod *netns.Namespace) (h *netlink.Conn, err error) {
+	err = pod.Do(func() error { h, err = netlink.Dial(); return err })
 	return h, err
 }
 
 // podEnd is the pod's end of the veth, and the socket in the pod's namespace that it is configured over.
 type podEnd struct {
-	*rtnl.Conn
+	*netlink.Conn
 	name  string
 	index int
 }
 
 // enterPod opens the socket and writes the settings, in one visit to the namespace.
-func enterPod(pod *podns.Namespace, ifname string, index int, settings func() error) (*podEnd, error) {
-	var h *rtnl.Conn
+func enterPod(pod *netns.Namespace, ifname string, index int, settings func() error) (*podEnd, error) {
+	var h *netlink.Conn
 	err := pod.Do(func() (err error) {
-		if h, err = rtnl.Dial(); err != nil {
+		if h, err = netlink.Dial(); err != nil {
 			return err
 		}
 		return settings()
@@ -50,7 +50,7 @@ func enterPod(pod *podns.Namespace, ifname string, index int, settings func() er
 
 // step is a message and what its refusal means.
 type step struct {
-	message *rtnl.Message
+	message *netlink.Message
 	explain func(error) error
 }
 
@@ -85,7 +85,7 @@ func (e *podEnd) run(steps []step) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	messages := make([]*rtnl.Message, len(steps))
+	messages := make([]*netlink.Message, len(steps))
 	for i, s := range steps {
 		messages[i] = s.message
 	}
@@ -108,10 +108,10 @@ const (
 
 // start sets the pod's end up and has the kernel announce changes of its IPv4 addresses, which it lets be set without a
 // visit to /proc.
-func (e *podEnd) start() *rtnl.Message {
-	return rtnl.SetUp(e.index).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
-		m.Nest(unix.AF_INET, func(m *rtnl.Message) {
-			m.Nest(inetConf, func(m *rtnl.Message) { m.Uint32(arpNotify, 1) })
+func (e *podEnd) start() *netlink.Message {
+	return netlink.SetUp(e.index).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
+		m.Nest(unix.AF_INET, func(m *netlink.Message) {
+			m.Nest(inetConf, func(m *netlink.Message) { m.Uint32(arpNotify, 1) })
 		})
 	})
 }
@@ -120,7 +120,7 @@ func (e *podEnd) start() *rtnl.Message {
 // that, as start and podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a
 // packet socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
 func (e *podEnd) announce(mac net.HardwareAddr) error {
-	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, e.index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, e.index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
 	if err := e.Do(m); err != nil {
 		return fmt.Errorf("announce the pod's addresses: %w", err)
 	}
@@ -165,7 +165,7 @@ func (c *config) duplicateSettings(ifname string) {
 	_ = device.Setting{Path: conf + "enhanced_dad", Value: "1"}.Put()
 }
 
-func explainRoute(r rtnl.Route, err error) error {
+func explainRoute(r netlink.Route, err error) error {
 	if errors.Is(err, unix.EEXIST) {
 		return protocol.Errorf(protocol.CodeConfig, "route %s via %s: the pod has it already: remove it from ipam.routes, where it is twice, or from the other network",
 			r.Dst, r.Gateway)
@@ -180,9 +180,9 @@ func explainRoute(r rtnl.Route, err error) error {
 func onLink(r *types.Route) bool { return r.Scope != nil && *r.Scope >= unix.RT_SCOPE_LINK }
 
 // routeOf is one of IPAM's routes, over the family's gateway if it names none and is not to be on the link.
-func routeOf(r *types.Route, a *addressing, index int) rtnl.Route {
+func routeOf(r *types.Route, a *addressing, index int) netlink.Route {
 	gateway, _ := netip.AddrFromSlice(r.GW)
-	route := rtnl.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	route := netlink.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
 	if !route.Gateway.IsValid() && !onLink(r) {
 		route.Gateway = a.gatewayFor(route.Dst.Addr().Is4())
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
 	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // mostPorts is how many ports the kernel gives a bridge.
@@ -22,7 +22,7 @@ func status(req *protocol.Request) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	h, err := rtnl.Dial()
+	h, err := netlink.Dial()
 	if err != nil {
 		return err
 	}
@@ -39,11 +39,11 @@ func status(req *protocol.Request) error {
 	return delegate.Status(req, c.IPAM.Type)
 }
 
-func (c *config) statusOfBridge(req *protocol.Request, h *rtnl.Conn) error {
+func (c *config) statusOfBridge(req *protocol.Request, h *netlink.Conn) error {
 	br, err := findBridge(h, c.Bridge)
 	var conflict *protocol.Error
 	switch {
-	case errors.Is(err, rtnl.ErrNoLink):
+	case errors.Is(err, netlink.ErrNoLink):
 		return nil
 	case errors.As(err, &conflict):
 		return protocol.Errorf(protocol.CodeLimited, "%w", err)

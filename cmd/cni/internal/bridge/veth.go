@@ -7,10 +7,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // veth is the pair of one attachment: the host's end, a port of the bridge, and the pod's.
@@ -20,7 +20,7 @@ type veth struct {
 	mac     net.HardwareAddr
 	group   uint32
 	mtu     int
-	bridge  *rtnl.Link
+	bridge  *netlink.Link
 	port    portOptions
 	peer    string // name of the pod's end
 	peerMAC net.HardwareAddr
@@ -28,7 +28,7 @@ type veth struct {
 
 type portOptions struct{ hairpin, isolated bool }
 
-func newVeth(req *protocol.Request, c *config, br *rtnl.Link, mac net.HardwareAddr) *veth {
+func newVeth(req *protocol.Request, c *config, br *netlink.Link, mac net.HardwareAddr) *veth {
 	v := &veth{
 		name: vethName(req), mac: portMAC(), mtu: c.MTU, bridge: br,
 		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
@@ -42,13 +42,13 @@ func newVeth(req *protocol.Request, c *config, br *rtnl.Link, mac net.HardwareAd
 // add makes the pair: the host's end up and a port of the bridge, the pod's end down in its namespace. One message does it
 // all, so that there is no moment at which half of it could be left; the kernel takes alias and port options only
 // afterwards. If it refuses those the pair goes again.
-func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
+func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error) {
 	if err := h.Do(v.request(pod.FD())); err != nil {
 		return nil, v.explain(err)
 	}
-	answers, err := h.Exchange(v.options(true), rtnl.GetLink(v.name))
+	answers, err := h.Exchange(v.options(true), netlink.GetLink(v.name))
 	if err == nil && errors.Is(answers[0].Err, unix.EAFNOSUPPORT) { // a kernel without IPv6
-		answers, err = h.Exchange(v.options(false), rtnl.GetLink(v.name))
+		answers, err = h.Exchange(v.options(false), netlink.GetLink(v.name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("set options of veth %s: %w", v.name, err)
@@ -71,18 +71,18 @@ func (v *veth) add(h *rtnl.Conn, pod *podns.Namespace) (*rtnl.Link, error) {
 // request asks for one queue in each direction, which is what a veth uses anyway: the kernel would make one for each
 // processor, with its files in /sys and its announcements, only to take the others down again. podFD -1: the
 // peer stays in the host's namespace.
-func (v *veth) request(podFD int) *rtnl.Message {
-	m := rtnl.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
+func (v *veth) request(podFD int) *netlink.Message {
+	m := netlink.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, netlink.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
 	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
 	m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge.Index))
 	if v.mtu > 0 {
 		m.Uint32(unix.IFLA_MTU, uint32(v.mtu))
 	}
-	return m.Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
-		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *rtnl.Message) {
-			m.Nest(vethPeer, func(m *rtnl.Message) {
-				m.Raw(rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
+	return m.Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
+		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) {
+			m.Nest(vethPeer, func(m *netlink.Message) {
+				m.Raw(netlink.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
 				m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 				if podFD >= 0 {
 					m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD))
@@ -106,8 +106,8 @@ const (
 
 // options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port. The
 // group comes with them, for to podnetd it says that the port is a pod's, and a port without its options is one to heal.
-func (v *veth) options(ipv6 bool) *rtnl.Message {
-	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
+func (v *veth) options(ipv6 bool) *netlink.Message {
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
 	if v.group != 0 {
 		m.Uint32(unix.IFLA_GROUP, v.group)
 	}
@@ -115,15 +115,15 @@ func (v *veth) options(ipv6 bool) *rtnl.Message {
 		m.Bytes(unix.IFLA_IFALIAS, []byte(v.alias))
 	}
 	if ipv6 {
-		m.Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
-			m.Nest(unix.AF_INET6, func(m *rtnl.Message) { m.Uint8(ipv6AddrGenMode, addrGenModeNone) })
+		m.Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
+			m.Nest(unix.AF_INET6, func(m *netlink.Message) { m.Uint8(ipv6AddrGenMode, addrGenModeNone) })
 		})
 	}
 	if v.port == (portOptions{}) {
 		return m
 	}
-	return m.Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
-		m.String(unix.IFLA_INFO_SLAVE_KIND, "bridge").Nest(unix.IFLA_INFO_SLAVE_DATA, func(m *rtnl.Message) {
+	return m.Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
+		m.String(unix.IFLA_INFO_SLAVE_KIND, "bridge").Nest(unix.IFLA_INFO_SLAVE_DATA, func(m *netlink.Message) {
 			m.Bool(portHairpin, v.port.hairpin).Bool(portIsolated, v.port.isolated)
 		})
 	})

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // trunkFile is an entry of vlanTrunk: one VLAN, or all from one to another.
@@ -79,12 +79,12 @@ const (
 )
 
 // filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default VLAN.
-func (c *config) filterVLANs(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+func (c *config) filterVLANs(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
 	}
-	m := rtnl.NewMessage(unix.RTM_NEWLINK, 0, rtnl.LinkHeader(unix.AF_UNSPEC, br.Index, 0, 0)).Nest(unix.IFLA_LINKINFO, func(m *rtnl.Message) {
-		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *rtnl.Message) { m.Uint8(bridgeVLANFiltering, 1) })
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, br.Index, 0, 0)).Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
+		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) { m.Uint8(bridgeVLANFiltering, 1) })
 	})
 	err := h.Do(m)
 	if err == nil {
@@ -102,7 +102,7 @@ func (c *config) filterVLANs(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
 func isSet(b []byte) bool { return len(b) > 0 && b[0] != 0 }
 
 // setVLANs gives a port its VLANs: the trunk's tagged, vlan itself as the one of packets without a tag.
-func (c *config) setVLANs(h *rtnl.Conn, br *rtnl.Link, port int, trunk []trunkFile) error {
+func (c *config) setVLANs(h *netlink.Conn, br *netlink.Link, port int, trunk []trunkFile) error {
 	if c.VLAN == 0 && len(trunk) == 0 {
 		return nil
 	}
@@ -156,12 +156,12 @@ func vlanInfo(flags uint16, id int) []byte {
 }
 
 // vlanMessage is about the VLANs of a bridge's port, of which the bridge knows.
-func vlanMessage(typ uint16, port int, infos ...[]byte) *rtnl.Message {
+func vlanMessage(typ uint16, port int, infos ...[]byte) *netlink.Message {
 	return vlanMessageTo(ofMaster, typ, port, infos...)
 }
 
-func vlanMessageTo(whose, typ uint16, link int, infos ...[]byte) *rtnl.Message {
-	return rtnl.NewMessage(typ, 0, rtnl.LinkHeader(unix.AF_BRIDGE, link, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *rtnl.Message) {
+func vlanMessageTo(whose, typ uint16, link int, infos ...[]byte) *netlink.Message {
+	return netlink.NewMessage(typ, 0, netlink.LinkHeader(unix.AF_BRIDGE, link, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
 		m.Uint16(bridgeFlags, whose)
 		for _, info := range infos {
 			m.Bytes(bridgeVLANInfo, info)

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
-// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. rtnl.ErrNoLink.
-func (c *config) gatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. netlink.ErrNoLink.
+func (c *config) gatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	name := c.vlanGateway()
 	if name == "" {
 		return br, nil
@@ -31,19 +31,19 @@ func (c *config) gatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
 const linkVLAN = 1 // IFLA_VLAN_ID
 
 // prepared reports whether a link is a VLAN interface that somebody has made on the bridge for this VLAN.
-func (c *config) prepared(link, br *rtnl.Link) bool {
+func (c *config) prepared(link, br *netlink.Link) bool {
 	id := link.Info(linkVLAN)
 	return link.Kind == "vlan" && link.Parent == br.Index && len(id) == 2 && int(binary.NativeEndian.Uint16(id)) == c.VLAN
 }
 
 // ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port in that VLAN only. Like the
 // bridge it belongs to all of the network's pods and stays when they go.
-func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, error) {
+func (c *config) ensureGatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	link, err := c.gatewayLink(h, br)
-	if link == br || err != nil && !errors.Is(err, rtnl.ErrNoLink) {
+	if link == br || err != nil && !errors.Is(err, netlink.ErrNoLink) {
 		return link, err
 	}
-	if errors.Is(err, rtnl.ErrNoLink) {
+	if errors.Is(err, netlink.ErrNoLink) {
 		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: portMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
 		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, v.explain(err)
@@ -66,7 +66,7 @@ func (c *config) ensureGatewayLink(h *rtnl.Conn, br *rtnl.Link) (*rtnl.Link, err
 	if err := writeSettings(device.IgnoreRouters(link.Name)); err != nil {
 		return nil, err
 	}
-	if err := h.Do(rtnl.SetUp(link.Index)); err != nil {
+	if err := h.Do(netlink.SetUp(link.Index)); err != nil {
 		return nil, fmt.Errorf("set %s up: %w", link.Name, err)
 	}
 	return link, nil

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 )
 
 // settle waits until duplicate address detection has passed the addresses.
-func settle(h *rtnl.Conn, index int) error {
+func settle(h *netlink.Conn, index int) error {
 	return poll("the pod's addresses to be checked for duplicates", func() (bool, error) {
 		list, err := h.Addrs(index)
 		if err != nil {
@@ -51,9 +51,9 @@ func duplicate(a netip.Addr) error {
 // up, and a bridge without other ports a moment after that; what comes before is dropped. Since Linux 6.8 asking for a link
 // is what sets it going, so that the first answer is yes: the port's must be asked for before the bridge's. messages go
 // along with the first question. It returns the bridge as it is with the port.
-func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) (br *rtnl.Link, err error) {
+func awaitLinks(h *netlink.Conn, port, bridge string, messages ...*netlink.Message) (br *netlink.Link, err error) {
 	err = poll(port+" and "+bridge+" to come up", func() (bool, error) {
-		answers, err := h.Exchange(append(messages, rtnl.GetLink(port), rtnl.GetLink(bridge))...)
+		answers, err := h.Exchange(append(messages, netlink.GetLink(port), netlink.GetLink(bridge))...)
 		if err != nil {
 			return false, err
 		}
@@ -79,13 +79,13 @@ func awaitLinks(h *rtnl.Conn, port, bridge string, messages ...*rtnl.Message) (b
 }
 
 // offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network for them.
-func (c *config) offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index int) error {
+func (c *config) offerLink(h *netlink.Conn, v *veth, pod *netns.Namespace, index int) error {
 	p, err := enterPod(pod, v.peer, index, func() error { c.duplicateSettings(v.peer); return nil })
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	if err := p.Do(rtnl.SetUp(index)); err != nil {
+	if err := p.Do(netlink.SetUp(index)); err != nil {
 		return fmt.Errorf("set %s in the pod up: %w", v.peer, err)
 	}
 	_, err = awaitLinks(h, v.name, v.bridge.Name)
@@ -96,7 +96,7 @@ func (c *config) offerLink(h *rtnl.Conn, v *veth, pod *podns.Namespace, index in
 // answered, as a job that it queues when the link has its carrier, and only a route in the table local tells. Asking for
 // the link is what has its carrier noticed. IPv4 addresses are there at once. linkLocal is an address that the kernel makes by
 // itself, waited for as long as it may come.
-func awaitAddresses(h *rtnl.Conn, link *rtnl.Link, addrs []netip.Addr, linkLocal netip.Addr) error {
+func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, linkLocal netip.Addr) error {
 	missing := slices.DeleteFunc(append(slices.Clone(addrs), linkLocal), func(a netip.Addr) bool { return !a.Is6() })
 	if len(missing) == 0 {
 		return nil
@@ -107,7 +107,7 @@ func awaitAddresses(h *rtnl.Conn, link *rtnl.Link, addrs []netip.Addr, linkLocal
 			return false, err
 		}
 		missing = slices.DeleteFunc(missing, func(a netip.Addr) bool {
-			return slices.ContainsFunc(routes, func(r rtnl.Route) bool { return r.Dst == netip.PrefixFrom(a, a.BitLen()) })
+			return slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Dst == netip.PrefixFrom(a, a.BitLen()) })
 		})
 		if len(missing) == 0 {
 			return true, nil
@@ -119,7 +119,7 @@ func awaitAddresses(h *rtnl.Conn, link *rtnl.Link, addrs []netip.Addr, linkLocal
 
 // stillToCome tells which of these addresses the link may yet have: one that another host has is an error, but for the link-local
 // one, which nobody has asked for.
-func stillToCome(h *rtnl.Conn, link *rtnl.Link, missing []netip.Addr, linkLocal netip.Addr) ([]netip.Addr, error) {
+func stillToCome(h *netlink.Conn, link *netlink.Link, missing []netip.Addr, linkLocal netip.Addr) ([]netip.Addr, error) {
 	now, err := h.LinkByName(link.Name)
 	if err != nil {
 		return nil, err

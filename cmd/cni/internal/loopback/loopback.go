@@ -10,8 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netns"
 )
 
 const device = "lo" // whatever CNI_IFNAME says
@@ -55,7 +55,7 @@ func del(req *protocol.Request) error {
 		return nil
 	}
 	err := inPod(req, func(h *netlink.Handle, lo netlink.Link) error { return h.LinkSetDown(lo) })
-	if errors.Is(err, podns.ErrGone) || errors.Is(err, podns.ErrHost) {
+	if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrHost) {
 		return nil
 	}
 	return err
@@ -72,7 +72,7 @@ func check(req *protocol.Request) error {
 
 // inPod calls f with the pod's lo, over a socket that was opened in there.
 func inPod(req *protocol.Request, f func(*netlink.Handle, netlink.Link) error) error {
-	pod, err := podns.Open(req.Netns)
+	pod, err := netns.Open(req.Netns)
 	if err != nil {
 		return protocol.Errorf(protocol.CodeContainer, "CNI_NETNS: %w", err)
 	}

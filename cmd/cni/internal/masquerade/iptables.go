@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // iptables has a chain for each container on a network, and in POSTROUTING a jump to it for each address.
-type iptables struct{ conn *firewall.Conn }
+type iptables struct{ conn *netfilter.Conn }
 
 const postrouting = "POSTROUTING"
 
@@ -33,14 +33,14 @@ func parseComment(text string) (p Pod, ok bool) {
 	return p, ok && whole
 }
 
-func (i iptables) tables() []*firewall.IPTables {
-	return []*firewall.IPTables{i.conn.IPTables(firewall.IPv4, "nat"), i.conn.IPTables(firewall.IPv6, "nat")}
+func (i iptables) tables() []*netfilter.IPTables {
+	return []*netfilter.IPTables{i.conn.IPTables(netfilter.IPv4, "nat"), i.conn.IPTables(netfilter.IPv6, "nat")}
 }
 
 func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	var changes []change
 	for n, table := range i.tables() {
-		f := []firewall.Family{firewall.IPv4, firewall.IPv6}[n]
+		f := []netfilter.Family{netfilter.IPv4, netfilter.IPv6}[n]
 		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool { return family(a) != f })
 		if len(mine) == 0 {
 			continue
@@ -57,7 +57,7 @@ func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 }
 
 // missing are the rules of a family that are not there. A chain is written anew that has not all of its rules.
-func missing(table *firewall.IPTables, p Pod, addrs []netip.Prefix, f firewall.Family) (chains []string, rules []firewall.NATRule, err error) {
+func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix, f netfilter.Family) (chains []string, rules []netfilter.NATRule, err error) {
 	name, comment := chainOf(p), commentOf(p)
 	inside, err := current(table, name)
 	if err != nil {
@@ -77,26 +77,26 @@ func missing(table *firewall.IPTables, p Pod, addrs []netip.Prefix, f firewall.F
 		for _, a := range addrs {
 			if !networks[a.Masked()] {
 				networks[a.Masked()] = true
-				rules = append(rules, firewall.NATRule{Chain: name, Destination: a.Masked(), Comment: comment, Target: firewall.Accept})
+				rules = append(rules, netfilter.NATRule{Chain: name, Destination: a.Masked(), Comment: comment, Target: netfilter.Accept})
 			}
 		}
-		rules = append(rules, firewall.NATRule{Chain: name, Except: multicast(f), Comment: comment, Target: firewall.Masquerade})
+		rules = append(rules, netfilter.NATRule{Chain: name, Except: multicast(f), Comment: comment, Target: netfilter.Masquerade})
 	}
 	jumps, err := current(table, postrouting)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, a := range addrs {
-		leads := func(r firewall.Rule) bool { return r.Jump == name && r.Source == single(a) }
+		leads := func(r netfilter.Rule) bool { return r.Jump == name && r.Source == single(a) }
 		if !slices.ContainsFunc(jumps, leads) {
-			rules = append(rules, firewall.NATRule{Chain: postrouting, Source: single(a), Comment: comment, Target: name})
+			rules = append(rules, netfilter.NATRule{Chain: postrouting, Source: single(a), Comment: comment, Target: name})
 		}
 	}
 	return chains, rules, nil
 }
 
 // current are the rules of a chain that the host's iptables goes by.
-func current(table *firewall.IPTables, chain string) ([]firewall.Rule, error) {
+func current(table *netfilter.IPTables, chain string) ([]netfilter.Rule, error) {
 	rules, err := table.Rules(chain)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func current(table *firewall.IPTables, chain string) ([]firewall.Rule, error) {
 
 func (i iptables) removal(p Pod, keep func(netip.Addr) (bool, error)) (change, error) {
 	name := chainOf(p)
-	return i.remove(func(r firewall.Rule) (bool, error) {
+	return i.remove(func(r netfilter.Rule) (bool, error) {
 		if r.Jump != name {
 			return false, nil
 		}
@@ -116,14 +116,14 @@ func (i iptables) removal(p Pod, keep func(netip.Addr) (bool, error)) (change, e
 }
 
 func (i iptables) garbage(network string, valid protocol.Attachments) (change, error) {
-	return i.remove(func(r firewall.Rule) (bool, error) {
+	return i.remove(func(r netfilter.Rule) (bool, error) {
 		p, ok := parseComment(r.Comment)
 		return ok && p.Network == network && r.Jump == chainOf(p) && !valid.Has(p.ContainerID, ""), nil
 	})
 }
 
 // remove deletes the jumps that match, and then the chains that no jump leads to any more, also those named, which may have lost theirs.
-func (i iptables) remove(match func(firewall.Rule) (bool, error), chains ...string) (change, error) {
+func (i iptables) remove(match func(netfilter.Rule) (bool, error), chains ...string) (change, error) {
 	var changes []change
 	for _, table := range i.tables() {
 		jumps, err := table.Rules(postrouting)
@@ -131,7 +131,7 @@ func (i iptables) remove(match func(firewall.Rule) (bool, error), chains ...stri
 			return nil, err
 		}
 		used := map[string]bool{}
-		var dead []firewall.Rule
+		var dead []netfilter.Rule
 		for _, r := range jumps {
 			is, err := match(r)
 			if err != nil {
@@ -155,7 +155,7 @@ func (i iptables) remove(match func(firewall.Rule) (bool, error), chains ...stri
 }
 
 // unusedChains are those that the dead rules led to, or that are named and there, less the used ones.
-func unusedChains(table *firewall.IPTables, dead []firewall.Rule, used map[string]bool, named []string) ([]string, error) {
+func unusedChains(table *netfilter.IPTables, dead []netfilter.Rule, used map[string]bool, named []string) ([]string, error) {
 	var chains []string
 	for _, d := range dead {
 		if !used[d.Jump] && !slices.Contains(chains, d.Jump) {

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // Backends, as configurations name them.
@@ -40,8 +40,8 @@ type backend interface {
 type change func() error
 
 // choose picks as the reference plugin does: iptables, unless only nft is there.
-func choose(name string, c *firewall.Conn) backend {
-	if name == IPTables || name != NFTables && (firewall.HasIPTables() == nil || firewall.HasNFTables() != nil) {
+func choose(name string, c *netfilter.Conn) backend {
+	if name == IPTables || name != NFTables && (netfilter.HasIPTables() == nil || netfilter.HasNFTables() != nil) {
 		return iptables{c}
 	}
 	return nftables{c}
@@ -49,7 +49,7 @@ func choose(name string, c *firewall.Conn) backend {
 
 // Ensure makes a pod's rules be there, for its addresses with their networks. Made reports that they were not all there.
 func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err error) {
-	err = locked(func(c *firewall.Conn) error {
+	err = locked(func(c *netfilter.Conn) error {
 		repair, err := choose(backendName, c).repair(p, addrs)
 		if err != nil || repair == nil {
 			return err
@@ -62,7 +62,7 @@ func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err err
 
 // There reports whether a pod's rules are.
 func There(backendName string, p Pod, addrs []netip.Prefix) (there bool, err error) {
-	c, err := firewall.Dial()
+	c, err := netfilter.Dial()
 	if err != nil {
 		return false, err
 	}
@@ -84,7 +84,7 @@ func Collect(network string, valid protocol.Attachments) error {
 
 // remove makes changes in both backends. Where there are none it waits for nobody, and a kernel without nfnetlink has none.
 func remove(changes func(backend) (change, error)) error {
-	all := func(c *firewall.Conn) (list []change, err error) {
+	all := func(c *netfilter.Conn) (list []change, err error) {
 		for _, b := range []backend{iptables{c}, nftables{c}} {
 			do, err := changes(b)
 			if err != nil {
@@ -96,8 +96,8 @@ func remove(changes func(backend) (change, error)) error {
 		}
 		return list, nil
 	}
-	c, err := firewall.Dial()
-	if firewall.Absent(err) {
+	c, err := netfilter.Dial()
+	if netfilter.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -107,7 +107,7 @@ func remove(changes func(backend) (change, error)) error {
 	if list, err := all(c); err != nil || len(list) == 0 {
 		return err
 	}
-	return locked(func(c *firewall.Conn) error {
+	return locked(func(c *netfilter.Conn) error {
 		list, err := all(c)
 		for _, do := range list {
 			err = errors.Join(err, do())
@@ -116,29 +116,29 @@ func remove(changes func(backend) (change, error)) error {
 	})
 }
 
-func locked(f func(*firewall.Conn) error) error {
-	err := firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+func locked(f func(*netfilter.Conn) error) error {
+	err := netfilter.Locked(lockTimeout, func(c *netfilter.Conn) error {
 		if err := f(c); err != nil {
 			return fmt.Errorf("masquerade: %w", err)
 		}
 		return nil
 	})
-	if errors.Is(err, firewall.ErrLocked) {
+	if errors.Is(err, netfilter.ErrLocked) {
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	}
 	return err
 }
 
-func family(p netip.Prefix) firewall.Family {
+func family(p netip.Prefix) netfilter.Family {
 	if p.Addr().Is4() {
-		return firewall.IPv4
+		return netfilter.IPv4
 	}
-	return firewall.IPv6
+	return netfilter.IPv6
 }
 
 // multicast is what pods send to all of their network, with their own address.
-func multicast(f firewall.Family) netip.Prefix {
-	if f == firewall.IPv4 {
+func multicast(f netfilter.Family) netip.Prefix {
+	if f == netfilter.IPv4 {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4)
 	}
 	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8)

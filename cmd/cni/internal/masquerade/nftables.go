@@ -8,30 +8,30 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // nftables has a rule for each address, in a chain of the reference plugin's.
-type nftables struct{ conn *firewall.Conn }
+type nftables struct{ conn *netfilter.Conn }
 
 const (
 	table = "cni_plugins_masquerade"
 	hook  = "postrouting"
 )
 
-var checks = firewall.Chain{Family: firewall.Inet, Table: table, Name: "masq_checks"}
+var checks = netfilter.Chain{Family: netfilter.Inet, Table: table, Name: "masq_checks"}
 
 // skeleton makes what all pods share.
-func skeleton(b *firewall.Batch) {
-	post := firewall.Chain{Family: firewall.Inet, Table: table, Name: hook}
-	b.AddTable(firewall.Inet, table)
+func skeleton(b *netfilter.Batch) {
+	post := netfilter.Chain{Family: netfilter.Inet, Table: table, Name: hook}
+	b.AddTable(netfilter.Inet, table)
 	b.KeepChain(checks)
-	b.AddBaseChain(post, firewall.SNAT)
-	for _, f := range []firewall.Family{firewall.IPv4, firewall.IPv6} {
-		b.AddRule(post, new(firewall.Expressions).Family(f).Destination(multicast(f)).Return(), "", "")
+	b.AddBaseChain(post, netfilter.SNAT)
+	for _, f := range []netfilter.Family{netfilter.IPv4, netfilter.IPv6} {
+		b.AddRule(post, new(netfilter.Expressions).Family(f).Destination(multicast(f)).Return(), "", "")
 	}
-	b.AddRule(post, new(firewall.Expressions).GoTo(checks.Name), "", "")
+	b.AddRule(post, new(netfilter.Expressions).GoTo(checks.Name), "", "")
 }
 
 // digest begins the comments of a network's rules, and follows of a pod's.
@@ -54,27 +54,27 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	if err != nil {
 		return nil, err
 	}
-	post, err := n.conn.Rules(firewall.Chain{Family: firewall.Inet, Table: table, Name: hook})
+	post, err := n.conn.Rules(netfilter.Chain{Family: netfilter.Inet, Table: table, Name: hook})
 	if err != nil {
 		return nil, err
 	}
-	var batch firewall.Batch
-	if !slices.ContainsFunc(post, func(r firewall.Rule) bool { return r.Jump == checks.Name }) {
+	var batch netfilter.Batch
+	if !slices.ContainsFunc(post, func(r netfilter.Rule) bool { return r.Jump == checks.Name }) {
 		skeleton(&batch)
 	}
 	for _, a := range addrs {
-		there := func(r firewall.Rule) bool { return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a) }
+		there := func(r netfilter.Rule) bool { return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a) }
 		if slices.ContainsFunc(rules, there) {
 			continue
 		}
-		x := new(firewall.Expressions).Family(family(a)).Source(single(a)).NotDestination(a.Masked())
+		x := new(netfilter.Expressions).Family(family(a)).Source(single(a)).NotDestination(a.Masked())
 		batch.AddRule(checks, x.Masquerade(), ruleComment(p), "")
 	}
 	return n.commit(batch), nil
 }
 
 // commit is what makes a batch true; nil for an empty one.
-func (n nftables) commit(b firewall.Batch) change {
+func (n nftables) commit(b netfilter.Batch) change {
 	if b.Empty() {
 		return nil
 	}
@@ -102,18 +102,18 @@ func (n nftables) remove(match func(comment string) bool) (change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var batch firewall.Batch
+	var batch netfilter.Batch
 	left := 0
 	for _, r := range rules {
 		if match(r.Comment) {
-			batch.DeleteRule(firewall.Inet, table, r)
+			batch.DeleteRule(netfilter.Inet, table, r)
 		} else {
 			left++
 		}
 	}
 	if left == 0 && !batch.Empty() {
-		batch = firewall.Batch{}
-		batch.DeleteTable(firewall.Inet, table)
+		batch = netfilter.Batch{}
+		batch.DeleteTable(netfilter.Inet, table)
 	}
 	return n.commit(batch), nil
 }

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // backend is one way to put mappings in force.
@@ -22,12 +22,12 @@ type backend interface {
 
 // backends are both: a configuration may have said another one when a pod was added, and a port is taken whichever has it.
 type backends struct {
-	conn     *firewall.Conn
+	conn     *netfilter.Conn
 	iptables backend
 	nftables backend
 }
 
-func newBackends(conn *firewall.Conn) *backends {
+func newBackends(conn *netfilter.Conn) *backends {
 	return &backends{conn, newIPTables(conn), newNFTables(conn)}
 }
 
@@ -93,7 +93,7 @@ func (c *config) backend() (string, error) {
 // installed is the backend by its name, or for none iptables, or nftables where only that is installed. What this host lacks is
 // an error.
 func installed(name string) (string, error) {
-	lacks := map[string]error{nameIPTables: firewall.HasIPTables(), nameNFTables: firewall.HasNFTables()}
+	lacks := map[string]error{nameIPTables: netfilter.HasIPTables(), nameNFTables: netfilter.HasNFTables()}
 	if name == "" {
 		name = nameIPTables
 		if lacks[nameIPTables] != nil && lacks[nameNFTables] == nil {

@@ -9,17 +9,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // chain is a pod's, as it is in force.
 type chain struct {
 	name     string
 	ipv6     bool
-	owner    owner           // whose it is; the zero value if nothing says so
-	entries  []firewall.Rule // that lead to it
-	rules    []firewall.Rule // in it
-	mappings []mapping       // that its rules name
+	owner    owner            // whose it is; the zero value if nothing says so
+	entries  []netfilter.Rule // that lead to it
+	rules    []netfilter.Rule // in it
+	mappings []mapping        // that its rules name
 }
 
 // referenceChainOf is the chain of a container on a network, as the reference plugin names it. A second interface of the
@@ -62,12 +62,12 @@ func parseMarker(comment string) (owner, mapping, bool) {
 }
 
 // entries are the rules of topChain, by the chain that they lead to.
-func (t *iptables) entries(ipv6 bool) (map[string][]firewall.Rule, error) {
+func (t *iptables) entries(ipv6 bool) (map[string][]netfilter.Rule, error) {
 	rules, err := t.nat[ipv6].Rules(topChain)
 	if err != nil {
 		return nil, err
 	}
-	entries := map[string][]firewall.Rule{}
+	entries := map[string][]netfilter.Rule{}
 	for _, r := range rules {
 		entries[r.Jump] = append(entries[r.Jump], r)
 	}
@@ -75,7 +75,7 @@ func (t *iptables) entries(ipv6 bool) (map[string][]firewall.Rule, error) {
 }
 
 // chain reads one that may not exist. Earlier versions had a marker's comment at the entry.
-func (t *iptables) chain(ipv6 bool, name string, entries []firewall.Rule) (*chain, error) {
+func (t *iptables) chain(ipv6 bool, name string, entries []netfilter.Rule) (*chain, error) {
 	c := &chain{name: name, ipv6: ipv6, entries: entries}
 	var err error
 	if strings.HasPrefix(name, podChain) {
@@ -97,7 +97,7 @@ func (t *iptables) chain(ipv6 bool, name string, entries []firewall.Rule) (*chai
 func (c *chain) theirs() bool { return c.owner.container != "" && c.owner.ifname == "" }
 
 // mine returns the chain of an attachment that has rules or is led to, nil if there is none.
-func (t *iptables) mine(ipv6 bool, o owner, entries map[string][]firewall.Rule) (*chain, error) {
+func (t *iptables) mine(ipv6 bool, o owner, entries map[string][]netfilter.Rule) (*chain, error) {
 	for _, name := range chainsOf(o) {
 		c, err := t.chain(ipv6, name, entries[name])
 		if err != nil {
@@ -136,7 +136,7 @@ func (c *chain) leadHere(a *attachment) bool {
 // holds reports whether these are the rules of the chain, by what can be read of them: comments, and chains that they lead to. Of
 // nftables a target that is no chain cannot.
 func (c *chain) holds(want []podRule) bool {
-	return slices.EqualFunc(c.rules, want, func(r firewall.Rule, w podRule) bool {
+	return slices.EqualFunc(c.rules, want, func(r netfilter.Rule, w podRule) bool {
 		target, _, _ := strings.Cut(w.target, " ")
 		unread := r.Jump == "" && (target == "DNAT" || target == "RETURN")
 		return r.Comment == w.comment && (r.Jump == target || unread)
@@ -179,7 +179,7 @@ func (c *chain) lacks(a *attachment) string {
 			return "chain " + c.name
 		}
 		for _, s := range f.sources {
-			if !slices.ContainsFunc(c.rules, func(r firewall.Rule) bool { return marks(r, f, s) }) {
+			if !slices.ContainsFunc(c.rules, func(r netfilter.Rule) bool { return marks(r, f, s) }) {
 				return "chain " + c.name
 			}
 		}
@@ -192,11 +192,11 @@ func (c *chain) lacks(a *attachment) string {
 
 // marks reports whether a rule of the reference plugin's has a mapping's packets from a source masqueraded. Of the loopback
 // addresses it marks only the first.
-func marks(r firewall.Rule, f forward, source netip.Prefix) bool {
+func marks(r netfilter.Rule, f forward, source netip.Prefix) bool {
 	from := r.Source
 	if !from.IsValid() {
 		from = netip.PrefixFrom(source.Addr(), 0)
 	}
 	covered := from.Masked() == source.Masked() || source.Addr().IsLoopback() && source.Contains(from.Addr())
-	return r.Protocol == firewall.Protocols[f.protocol] && r.Port == f.host.Port() && !r.To.IsValid() && covered
+	return r.Protocol == netfilter.Protocols[f.protocol] && r.Port == f.host.Port() && !r.To.IsValid() && covered
 }

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // Names of backends in configurations.
@@ -199,7 +199,7 @@ func (e entry) hosts() ([]netip.Addr, error) {
 		return nil, configError("portMappings: hostPort %d is not between 1 and 65535", e.HostPort)
 	case e.ContainerPort < 1 || e.ContainerPort > 65535:
 		return nil, configError("portMappings: containerPort %d is not between 1 and 65535", e.ContainerPort)
-	case firewall.Protocols[e.protocol()] == 0:
+	case netfilter.Protocols[e.protocol()] == 0:
 		return nil, configError("portMappings: protocol %q is none of tcp, udp, sctp", e.Protocol)
 	case e.HostIP == "":
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil

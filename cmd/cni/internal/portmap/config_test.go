@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 const prevBoth = `"prevResult":{"interfaces":[{"name":"br0"},{"name":"eth0","sandbox":"/ns"}],"ips":[{"interface":0,"address":"10.9.9.9/24"},` +
@@ -112,7 +112,7 @@ func TestOwner(t *testing.T) {
 		if got, ok := parseOwner(o.String()); !ok || got != o.short() || !o.names(got) || got.complete() != (o != long) {
 			t.Errorf("%v is read as %v", o, got)
 		}
-		r := firewall.Rule{Comment: commentOf(o), Tag: tagOf(o)}
+		r := netfilter.Rule{Comment: commentOf(o), Tag: tagOf(o)}
 		if got := ownerOfRule(r); got.short() != o.short() || len(r.Comment) > 127 {
 			t.Errorf("%v is read as %v", o, got)
 		}

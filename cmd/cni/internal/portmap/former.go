@@ -1,22 +1,24 @@
 package portmap
 
-import "github.com/podnet/podnet/cmd/cni/internal/firewall"
+import (
+	"github.com/podnet/podnet/state/netfilter"
+)
 
 // formerTable is where earlier versions had their mappings in nftables, as elements of maps and sets whose comments are the owners. Pods
 // of theirs may outlive an upgrade.
 const formerTable = "podnet_portmap"
 
 // former adds elements to what a batch deletes, and the table with the last one.
-func (n *nftables) former(b *firewall.Batch, w whose) error {
-	there, err := n.conn.HasTable(firewall.Inet, formerTable)
+func (n *nftables) former(b *netfilter.Batch, w whose) error {
+	there, err := n.conn.HasTable(netfilter.Inet, formerTable)
 	if err != nil || !there {
 		return err
 	}
-	sets, err := n.conn.Sets(firewall.Inet, formerTable)
+	sets, err := n.conn.Sets(netfilter.Inet, formerTable)
 	if err != nil {
 		return err
 	}
-	var dead firewall.Batch
+	var dead netfilter.Batch
 	left := 0
 	for _, set := range sets {
 		elements, err := n.conn.Elements(set)
@@ -33,8 +35,8 @@ func (n *nftables) former(b *firewall.Batch, w whose) error {
 		}
 	}
 	if left == 0 {
-		dead = firewall.Batch{}
-		dead.DeleteTable(firewall.Inet, formerTable)
+		dead = netfilter.Batch{}
+		dead.DeleteTable(netfilter.Inet, formerTable)
 	}
 	b.Join(&dead)
 	return nil

@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // allowLocalnet lets packets from loopback addresses out to the pod of these forwards, if they are to be masqueraded: without
@@ -40,7 +40,7 @@ func localnetOf(forwards []forward) (*device.Setting, error) {
 	if !masquerades(forwards) {
 		return nil, nil
 	}
-	conn, err := rtnl.Dial()
+	conn, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func localnetOf(forwards []forward) (*device.Setting, error) {
 
 // forget has the kernel forget the UDP connections to these ports of the host, which otherwise go on where they went before,
 // for ever if the peer keeps sending. Connections to other hosts' ports of the same numbers stay.
-func forget(conn *firewall.Conn, mappings []mapping) error {
+func forget(conn *netfilter.Conn, mappings []mapping) error {
 	hosts := map[netip.AddrPort]bool{}
 	ports := map[uint16]bool{}
 	for _, m := range mappings {
@@ -74,7 +74,7 @@ func forget(conn *firewall.Conn, mappings []mapping) error {
 	if err != nil {
 		return err
 	}
-	return conn.ForgetConnections(firewall.Protocols["udp"], slices.Collect(maps.Keys(ports)), func(to netip.AddrPort) bool {
+	return conn.ForgetConnections(netfilter.Protocols["udp"], slices.Collect(maps.Keys(ports)), func(to netip.AddrPort) bool {
 		all := netip.IPv4Unspecified()
 		if to.Addr().Is6() {
 			all = netip.IPv6Unspecified()

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // Chains of the nat table, by the names that the reference plugin has for them, so that either plugin goes on where the other
@@ -25,12 +25,12 @@ const (
 // reference plugin: in topChain entries for up to 15 ports each, which lead to a chain of the pod's. Beside them that chain has,
 // for each mapping, a rule without effect whose comment says what the mapping is and whose.
 type iptables struct {
-	conn *firewall.Conn
-	nat  map[bool]*firewall.IPTables // by whether it is for IPv6
+	conn *netfilter.Conn
+	nat  map[bool]*netfilter.IPTables // by whether it is for IPv6
 }
 
-func newIPTables(conn *firewall.Conn) *iptables {
-	return &iptables{conn, map[bool]*firewall.IPTables{false: conn.IPTables(firewall.IPv4, "nat"), true: conn.IPTables(firewall.IPv6, "nat")}}
+func newIPTables(conn *netfilter.Conn) *iptables {
+	return &iptables{conn, map[bool]*netfilter.IPTables{false: conn.IPTables(netfilter.IPv4, "nat"), true: conn.IPTables(netfilter.IPv6, "nat")}}
 }
 
 // families are both, as keys of nat.
@@ -45,7 +45,7 @@ func (t *iptables) holdings(ports map[uint16]bool) ([]holding, error) {
 			return nil, err
 		}
 		for name, list := range entries {
-			concerns := func(r firewall.Rule) bool {
+			concerns := func(r netfilter.Rule) bool {
 				return len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p uint16) bool { return ports[p] })
 			}
 			if !slices.ContainsFunc(list, concerns) {
@@ -132,7 +132,7 @@ type podRule struct{ match, comment, target string }
 func (r podRule) line() string {
 	line := r.match
 	if r.comment != "" {
-		line += " -m comment --comment " + firewall.Quote(r.comment)
+		line += " -m comment --comment " + netfilter.Quote(r.comment)
 	}
 	if r.target != "" {
 		line += " -j " + r.target
@@ -184,7 +184,7 @@ func entryLines(a *attachment, ipv6 bool, chain string) []string {
 			ports = append(ports, strconv.Itoa(int(p)))
 		}
 		lines = append(lines, fmt.Sprintf("-A %s -p %s -m comment --comment %s -m multiport --dports %s%s -j %s", topChain, e.protocol,
-			firewall.Quote(entryComment(a.owner)), strings.Join(ports, ","), quoted(a.conditions[ipv6]), chain))
+			netfilter.Quote(entryComment(a.owner)), strings.Join(ports, ","), quoted(a.conditions[ipv6]), chain))
 	}
 	return lines
 }

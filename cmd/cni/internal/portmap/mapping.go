@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // mapping is a port of the host that leads to one of a pod. The unspecified address of a family stands for all that the host
@@ -19,7 +19,7 @@ func (m mapping) String() string { return m.protocol + " " + m.host.String() + "
 
 func parseMapping(text string) (mapping, bool) {
 	words := strings.Fields(text)
-	if len(words) != 3 || firewall.Protocols[words[0]] == 0 {
+	if len(words) != 3 || netfilter.Protocols[words[0]] == 0 {
 		return mapping{}, false
 	}
 	host, err := netip.ParseAddrPort(words[1])
@@ -103,7 +103,7 @@ func masquerades(forwards []forward) bool {
 }
 
 // mappingOf is what a rule does that translates destinations; false: the rule does not.
-func mappingOf(r firewall.Rule, ipv6 bool) (mapping, bool) {
+func mappingOf(r netfilter.Rule, ipv6 bool) (mapping, bool) {
 	host := netip.IPv4Unspecified()
 	if ipv6 {
 		host = netip.IPv6Unspecified()
@@ -111,7 +111,7 @@ func mappingOf(r firewall.Rule, ipv6 bool) (mapping, bool) {
 	if r.Destination.IsValid() {
 		host = r.Destination.Addr()
 	}
-	for name, number := range firewall.Protocols {
+	for name, number := range netfilter.Protocols {
 		if number == r.Protocol {
 			return mapping{name, netip.AddrPortFrom(host, r.Port), r.To}, r.To.IsValid()
 		}

@@ -6,34 +6,34 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed only for conditions,
 // which are in its language. Each rule says, in a tag that nft does not show, whose it is besides
 // the container's.
 type nftables struct {
-	conn *firewall.Conn
-	read map[firewall.Family][]firewall.Rule // until something is written
+	conn *netfilter.Conn
+	read map[netfilter.Family][]netfilter.Rule // until something is written
 }
 
-func newNFTables(conn *firewall.Conn) *nftables {
-	return &nftables{conn, map[firewall.Family][]firewall.Rule{}}
+func newNFTables(conn *netfilter.Conn) *nftables {
+	return &nftables{conn, map[netfilter.Family][]netfilter.Rule{}}
 }
 
-func familyOf(ipv6 bool) firewall.Family {
+func familyOf(ipv6 bool) netfilter.Family {
 	if ipv6 {
-		return firewall.IPv6
+		return netfilter.IPv6
 	}
-	return firewall.IPv4
+	return netfilter.IPv4
 }
 
-func (n *nftables) rules(f firewall.Family) ([]firewall.Rule, error) {
+func (n *nftables) rules(f netfilter.Family) ([]netfilter.Rule, error) {
 	rules, there := n.read[f]
 	if there {
 		return rules, nil
 	}
-	rules, err := n.conn.Rules(firewall.Chain{Family: f, Table: table})
+	rules, err := n.conn.Rules(netfilter.Chain{Family: f, Table: table})
 	if err == nil {
 		n.read[f] = rules
 	}
@@ -41,14 +41,14 @@ func (n *nftables) rules(f firewall.Family) ([]firewall.Rule, error) {
 }
 
 // commit makes a batch true.
-func (n *nftables) commit(b *firewall.Batch) error {
+func (n *nftables) commit(b *netfilter.Batch) error {
 	clear(n.read)
 	return n.conn.Commit(b)
 }
 
 // pods are the rules among these that are pods'.
-func pods(rules []firewall.Rule) []firewall.Rule {
-	return slices.DeleteFunc(slices.Clone(rules), func(r firewall.Rule) bool { return r.Comment == "" || !slices.Contains(podChains, r.Chain) })
+func pods(rules []netfilter.Rule) []netfilter.Rule {
+	return slices.DeleteFunc(slices.Clone(rules), func(r netfilter.Rule) bool { return r.Comment == "" || !slices.Contains(podChains, r.Chain) })
 }
 
 // maxComment is what nft takes.
@@ -65,7 +65,7 @@ func commentOf(o owner) string {
 func tagOf(o owner) string { return o.short().network + "/" + o.ifname }
 
 // ownerOfRule is whose rule it is. One of the reference plugin's names the container alone.
-func ownerOfRule(r firewall.Rule) owner {
+func ownerOfRule(r netfilter.Rule) owner {
 	network, ifname, _ := strings.Cut(r.Tag, "/")
 	return owner{network, r.Comment, ifname}
 }
@@ -88,7 +88,7 @@ func (n *nftables) holdings(ports map[uint16]bool) ([]holding, error) {
 
 func (n *nftables) add(a *attachment) error {
 	script := ""
-	var shared, batch firewall.Batch
+	var shared, batch netfilter.Batch
 	for _, ipv6 := range families {
 		f, forwards := familyOf(ipv6), a.family(ipv6)
 		if len(forwards) == 0 {
@@ -116,7 +116,7 @@ func (n *nftables) add(a *attachment) error {
 	if err := n.commit(&shared); err != nil {
 		return err
 	}
-	if err := firewall.Script(script); err != nil {
+	if err := netfilter.Script(script); err != nil {
 		return err
 	}
 	return n.commit(&batch)
@@ -124,27 +124,27 @@ func (n *nftables) add(a *attachment) error {
 
 // addRules adds the rules of one family: last those that lead to the pod, unless conditions are in front of these. A connection to the
 // pod is masqueraded only if it came by the mapping.
-func addRules(b *firewall.Batch, a *attachment, forwards []forward, lead bool) {
+func addRules(b *netfilter.Batch, a *attachment, forwards []forward, lead bool) {
 	comment, tag := commentOf(a.owner), tagOf(a.owner)
 	for _, f := range forwards {
 		for _, s := range f.sources {
-			x := new(firewall.Expressions).Source(s).Destination(single(f.pod.Addr())).Protocol(firewall.Protocols[f.protocol]).Original(f.mapping.host.Port())
-			b.AddRule(firewall.Chain{Family: familyOf(f.ipv6()), Table: table, Name: snatChain}, x.Masquerade(), comment, tag)
+			x := new(netfilter.Expressions).Source(s).Destination(single(f.pod.Addr())).Protocol(netfilter.Protocols[f.protocol]).Original(f.mapping.host.Port())
+			b.AddRule(netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: snatChain}, x.Masquerade(), comment, tag)
 		}
 	}
 	if !lead {
 		return
 	}
 	for _, f := range forwards {
-		x := new(firewall.Expressions)
+		x := new(netfilter.Expressions)
 		switch {
 		case !f.wild():
 			x.Destination(single(f.mapping.host.Addr()))
 		case f.ipv6(): // which no pod can answer
 			x.NotDestination(single(netip.IPv6Loopback()))
 		}
-		x.Protocol(firewall.Protocols[f.protocol]).Port(f.mapping.host.Port()).DNAT(familyOf(f.ipv6()), f.pod)
-		b.AddRule(firewall.Chain{Family: familyOf(f.ipv6()), Table: table, Name: portsChain}, x, comment, tag)
+		x.Protocol(netfilter.Protocols[f.protocol]).Port(f.mapping.host.Port()).DNAT(familyOf(f.ipv6()), f.pod)
+		b.AddRule(netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: portsChain}, x, comment, tag)
 	}
 }
 
@@ -184,7 +184,7 @@ func (n *nftables) check(a *attachment) (string, error) {
 		if missing, err := n.lacks(f, rules); err != nil || missing != "" {
 			return missing, err
 		}
-		mine := slices.DeleteFunc(pods(rules), func(r firewall.Rule) bool { return !a.owner.names(ownerOfRule(r)) })
+		mine := slices.DeleteFunc(pods(rules), func(r netfilter.Rule) bool { return !a.owner.names(ownerOfRule(r)) })
 		if missing := lacksOf(mine, forwards, ipv6); missing != "" {
 			return missing, nil
 		}
@@ -194,7 +194,7 @@ func (n *nftables) check(a *attachment) (string, error) {
 
 // lacksOf names what forwards need and an attachment's rules do not have, if anything. The reference plugin masquerades by the pod's
 // address alone.
-func lacksOf(mine []firewall.Rule, forwards []forward, ipv6 bool) string {
+func lacksOf(mine []netfilter.Rule, forwards []forward, ipv6 bool) string {
 	leads := map[mapping]int{}
 	masqueraded := map[netip.AddrPort]int{}
 	theirs := false
@@ -229,7 +229,7 @@ func lacksOf(mine []firewall.Rule, forwards []forward, ipv6 bool) string {
 // rules flushed.
 func (n *nftables) removal(w whose) (*removal, error) {
 	r := &removal{}
-	var batch firewall.Batch // of both families, as each takes the kernel's time
+	var batch netfilter.Batch // of both families, as each takes the kernel's time
 	for _, ipv6 := range families {
 		f := familyOf(ipv6)
 		rules, err := n.rules(f)
@@ -257,7 +257,7 @@ func (n *nftables) removal(w whose) (*removal, error) {
 }
 
 // delete adds rules of a family to those that a batch deletes; if they are the last ones, the table.
-func (n *nftables) delete(b *firewall.Batch, f firewall.Family, rules []firewall.Rule, last bool) error {
+func (n *nftables) delete(b *netfilter.Batch, f netfilter.Family, rules []netfilter.Rule, last bool) error {
 	if !last {
 		for _, r := range rules {
 			b.DeleteRule(f, table, r)
@@ -272,9 +272,9 @@ func (n *nftables) delete(b *firewall.Batch, f firewall.Family, rules []firewall
 }
 
 // deadOf are the rules that are to be removed.
-func deadOf(all []firewall.Rule, w whose, ipv6 bool) []firewall.Rule {
+func deadOf(all []netfilter.Rule, w whose, ipv6 bool) []netfilter.Rule {
 	if w.match == nil {
-		return slices.DeleteFunc(slices.Clone(all), func(r firewall.Rule) bool { return !w.owner.names(ownerOfRule(r)) })
+		return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool { return !w.owner.names(ownerOfRule(r)) })
 	}
 	led := map[owner][]mapping{} // an owner that has lost its mappings is one too
 	for _, r := range all {
@@ -288,5 +288,5 @@ func deadOf(all []firewall.Rule, w whose, ipv6 bool) []firewall.Rule {
 	for o, maps := range led {
 		match[o] = w.match(o, maps)
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(r firewall.Rule) bool { return !match[ownerOfRule(r)] })
+	return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool { return !match[ownerOfRule(r)] })
 }

@@ -13,8 +13,8 @@ import (
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // lockTimeout is how long a call waits for others, each of which takes milliseconds.
@@ -27,11 +27,11 @@ func Verbs() protocol.Verbs {
 
 // withBackends calls f with the rules that nobody else of podnet's changes meanwhile.
 func withBackends(f func(*backends) error) error {
-	err := firewall.Locked(lockTimeout, func(conn *firewall.Conn) error { return f(newBackends(conn)) })
+	err := netfilter.Locked(lockTimeout, func(conn *netfilter.Conn) error { return f(newBackends(conn)) })
 	switch {
-	case errors.Is(err, firewall.ErrLocked):
+	case errors.Is(err, netfilter.ErrLocked):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
-	case firewall.Absent(err):
+	case netfilter.Absent(err):
 		return protocol.Errorf(protocol.CodeUnsupported, "port mappings need the kernel's nfnetlink (modprobe nf_tables loads it): %w", err)
 	}
 	return err
@@ -39,8 +39,8 @@ func withBackends(f func(*backends) error) error {
 
 // look calls f with the rules as they are. A kernel without nfnetlink has none.
 func look(f func(*backends) error) error {
-	conn, err := firewall.Dial()
-	if firewall.Absent(err) {
+	conn, err := netfilter.Dial()
+	if netfilter.Absent(err) {
 		return nil
 	}
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // whose says what is to be removed: of one attachment, or of all owners that match says yes to.
@@ -50,7 +50,7 @@ func (t *iptables) removal(w whose) (*removal, error) {
 		if len(dead) == 0 {
 			continue
 		}
-		var rules []firewall.Rule
+		var rules []netfilter.Rule
 		chains := map[string]bool{}
 		for _, c := range dead {
 			rules, r.gone = append(rules, c.entries...), append(r.gone, c.mappings...)
@@ -66,7 +66,7 @@ func (t *iptables) removal(w whose) (*removal, error) {
 }
 
 // dead are the chains that are to be removed, those of one attachment although nothing leads there any more.
-func (t *iptables) dead(ipv6 bool, w whose, entries map[string][]firewall.Rule) ([]*chain, error) {
+func (t *iptables) dead(ipv6 bool, w whose, entries map[string][]netfilter.Rule) ([]*chain, error) {
 	names := slices.Collect(maps.Keys(entries))
 	if w.match == nil {
 		names = chainsOf(w.owner)

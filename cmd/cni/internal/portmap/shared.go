@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // chains are those that mark what to masquerade and that masquerade it. The default mark has the reference plugin's; another
@@ -53,7 +53,7 @@ type part struct {
 	jump        string // with the base chain's name to put in
 }
 
-func (p part) missing(nat *firewall.IPTables) ([]string, error) {
+func (p part) missing(nat *netfilter.IPTables) ([]string, error) {
 	var lines []string
 	rules, err := currentRules(nat, p.chain)
 	if err != nil {
@@ -70,14 +70,14 @@ func (p part) missing(nat *firewall.IPTables) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(rules, func(r firewall.Rule) bool { return r.Jump == p.chain }) {
+		if !slices.ContainsFunc(rules, func(r netfilter.Rule) bool { return r.Jump == p.chain }) {
 			lines = append(lines, fmt.Sprintf(p.jump, hook))
 		}
 	}
 	return lines, nil
 }
 
-func currentRules(nat *firewall.IPTables, chain string) ([]firewall.Rule, error) {
+func currentRules(nat *netfilter.IPTables, chain string) ([]netfilter.Rule, error) {
 	rules, err := nat.Rules(chain)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func currentRules(nat *firewall.IPTables, chain string) ([]firewall.Rule, error)
 
 // deleteWithShared deletes rules and chains of pods and, with the last ones, what they shared. Where somebody else's rule
 // leads to a shared chain all of those stay.
-func deleteWithShared(nat *firewall.IPTables, rules []firewall.Rule, pods []string, last bool) error {
+func deleteWithShared(nat *netfilter.IPTables, rules []netfilter.Rule, pods []string, last bool) error {
 	if last {
 		jumps, shared, err := sharedOf(nat)
 		if err != nil {
@@ -101,7 +101,7 @@ func deleteWithShared(nat *firewall.IPTables, rules []firewall.Rule, pods []stri
 }
 
 // sharedOf are the jumps to shared chains, and these.
-func sharedOf(nat *firewall.IPTables) (jumps []firewall.Rule, chains []string, err error) {
+func sharedOf(nat *netfilter.IPTables) (jumps []netfilter.Rule, chains []string, err error) {
 	chains = []string{topChain, markChainName, masqChainName}
 	for _, hook := range []string{"PREROUTING", "OUTPUT", "POSTROUTING"} {
 		rules, err := nat.Rules(hook)
@@ -125,7 +125,7 @@ func sharedOf(nat *firewall.IPTables) (jumps []firewall.Rule, chains []string, e
 func quoted(words []string) string {
 	var b strings.Builder
 	for _, w := range words {
-		b.WriteString(" " + firewall.Quote(w))
+		b.WriteString(" " + netfilter.Quote(w))
 	}
 	return b.String()
 }

@@ -3,7 +3,7 @@ package portmap
 import (
 	"slices"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // Names in nftables are the reference plugin's, so that either plugin removes what the other has made. The table is there in both
@@ -23,18 +23,18 @@ var podChains = []string{portsChain, formerChain, snatChain}
 var jumps = []struct{ from, to string }{{"prerouting", allChain}, {"output", allChain}, {allChain, formerChain}, {allChain, portsChain}}
 
 // skeleton makes what all pods share. Only the first packet of a connection to an address of the host comes to the pods' rules.
-func skeleton(b *firewall.Batch, f firewall.Family) {
-	chain := func(name string) firewall.Chain { return firewall.Chain{Family: f, Table: table, Name: name} }
+func skeleton(b *netfilter.Batch, f netfilter.Family) {
+	chain := func(name string) netfilter.Chain { return netfilter.Chain{Family: f, Table: table, Name: name} }
 	b.AddTable(f, table)
 	for _, name := range []string{portsChain, formerChain} {
 		b.KeepChain(chain(name))
 	}
 	b.AddChain(chain(allChain))
-	b.AddBaseChain(chain("prerouting"), firewall.DNAT)
-	b.AddBaseChain(chain("output"), firewall.OutputNAT)
-	b.KeepBaseChain(chain(snatChain), firewall.SNAT)
+	b.AddBaseChain(chain("prerouting"), netfilter.DNAT)
+	b.AddBaseChain(chain("output"), netfilter.OutputNAT)
+	b.KeepBaseChain(chain(snatChain), netfilter.SNAT)
 	for _, j := range jumps {
-		x := new(firewall.Expressions)
+		x := new(netfilter.Expressions)
 		if j.to == allChain {
 			x.Local()
 		}
@@ -42,17 +42,17 @@ func skeleton(b *firewall.Batch, f firewall.Family) {
 	}
 }
 
-func nftFamily(f firewall.Family) string {
-	if f == firewall.IPv6 {
+func nftFamily(f netfilter.Family) string {
+	if f == netfilter.IPv6 {
 		return "ip6"
 	}
 	return "ip"
 }
 
 // lacks names the first part of the skeleton that is not in force, and whatever keeps packets from pods' rules; empty if all is well.
-func (n *nftables) lacks(f firewall.Family, rules []firewall.Rule) (string, error) {
+func (n *nftables) lacks(f netfilter.Family, rules []netfilter.Rule) (string, error) {
 	for _, j := range jumps {
-		if !slices.ContainsFunc(rules, func(r firewall.Rule) bool { return r.Chain == j.from && r.Jump == j.to }) {
+		if !slices.ContainsFunc(rules, func(r netfilter.Rule) bool { return r.Chain == j.from && r.Jump == j.to }) {
 			return "the jump from chain " + j.from + " to " + j.to, nil
 		}
 	}
@@ -61,7 +61,7 @@ func (n *nftables) lacks(f firewall.Family, rules []firewall.Rule) (string, erro
 			return "chain " + r.Chain, nil
 		}
 	}
-	there, err := n.conn.HasChain(firewall.Chain{Family: f, Table: table, Name: snatChain})
+	there, err := n.conn.HasChain(netfilter.Chain{Family: f, Table: table, Name: snatChain})
 	if err != nil || there {
 		return "", err
 	}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
+	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -102,7 +102,7 @@ func TestDelWithoutLock(t *testing.T) {
 	a, b := h.pod("a"), h.pod("b")
 	h.must(h.on(b, "8080:80/tcp"))
 	err := h.Do(func() error {
-		unlock, err := firewall.Lock(lab.Patience)
+		unlock, err := netfilter.Lock(lab.Patience)
 		if err == nil {
 			defer unlock()
 			h.must(h.on(a).as("DEL"))

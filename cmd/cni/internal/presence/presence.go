@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Pod is what is asked about. Names that nobody knows are empty.
@@ -25,7 +25,7 @@ func (p Pod) veth() string { return device.VethName(p.Network, p.ContainerID, p.
 // View is a look at all network namespaces of the host. It costs a dump for each that a veth leads to, so it is for when something is
 // in the way.
 type View struct {
-	conn *rtnl.Conn
+	conn *netlink.Conn
 	ends []end
 	rest func() (map[netip.Addr]bool, error) // addresses in namespaces of processes
 }
@@ -40,7 +40,7 @@ type end struct {
 
 // Read looks. Close ends the view.
 func Read() (*View, error) {
-	conn, err := rtnl.Dial()
+	conn, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // onceProcessAddrs reads, when it is asked first, the addresses that the network namespaces of processes have on links which are no
@@ -38,13 +38,13 @@ func onceProcessAddrs() func() (map[netip.Addr]bool, error) {
 // readNamespace takes in the addresses of a namespace. One that has gone meanwhile, that may not be entered, or that is the host's own
 // has none of a pod's.
 func readNamespace(path string, found map[netip.Addr]bool) {
-	ns, err := podns.Open(path)
+	ns, err := netns.Open(path)
 	if err != nil {
 		return
 	}
 	defer ns.Close()
-	var conn *rtnl.Conn
-	if err := ns.Do(func() (err error) { conn, err = rtnl.Dial(); return err }); err != nil {
+	var conn *netlink.Conn
+	if err := ns.Do(func() (err error) { conn, err = netlink.Dial(); return err }); err != nil {
 		return
 	}
 	defer conn.Close()

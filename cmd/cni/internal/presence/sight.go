@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/podns"
-	"github.com/podnet/podnet/cmd/cni/internal/rtnl"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/netns"
 )
 
 // Sight is what can be seen of pods that nobody has named: an ipam.Sight. It reads addresses when they are asked for, as a name
@@ -23,7 +23,7 @@ type Sight struct {
 // Look sees the links of the host as they are now. asking is the namespace of the pod that an address is wanted for, "" if there
 // is none: it has no address yet, as other bridge plugins connect a pod before they ask for one.
 func Look(asking string) (*Sight, error) {
-	conn, err := rtnl.Dial()
+	conn, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func readWithout(asking string) (*View, error) {
 		return nil, err
 	}
 	defer v.Close()
-	if ns, err := podns.Open(asking); err == nil {
+	if ns, err := netns.Open(asking); err == nil {
 		defer ns.Close()
 		if id, err := v.conn.NamespaceID(ns.FD()); err == nil && id >= 0 {
 			v.ends = slices.DeleteFunc(v.ends, func(e end) bool { return e.namespace == id })
@@ -103,7 +103,7 @@ func (v *View) findUplinks() error {
 		if err != nil {
 			return err
 		}
-		v.ends[i].uplink = slices.ContainsFunc(addrs, func(a rtnl.Addr) bool {
+		v.ends[i].uplink = slices.ContainsFunc(addrs, func(a netlink.Addr) bool {
 			return !a.Prefix.IsSingleIP() && !a.Prefix.Addr().IsLinkLocalUnicast()
 		})
 	}

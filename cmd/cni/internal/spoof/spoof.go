@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/firewall"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 const (
@@ -24,11 +24,11 @@ const (
 	comments    = "macspoofchk-"
 )
 
-var prerouting = firewall.Chain{Family: firewall.Bridge, Table: table, Name: "PREROUTING"}
+var prerouting = netfilter.Chain{Family: netfilter.Bridge, Table: table, Name: "PREROUTING"}
 
 // guard names what one interface of a container has.
 type guard struct {
-	port, mac firewall.Chain
+	port, mac netfilter.Chain
 	comment   string
 }
 
@@ -46,8 +46,8 @@ func guardOf(containerID, ifname string) guard {
 
 func guardNamed(name string) guard {
 	const commentLimit = 127
-	chain := func(name string) firewall.Chain {
-		return firewall.Chain{Family: firewall.Bridge, Table: table, Name: name}
+	chain := func(name string) netfilter.Chain {
+		return netfilter.Chain{Family: netfilter.Bridge, Table: table, Name: name}
 	}
 	comment := comments + name
 	return guard{chain(chainPrefix + name), chain(chainPrefix + name + "-mac"), comment[:min(len(comment), commentLimit)]}
@@ -56,32 +56,32 @@ func guardNamed(name string) guard {
 // Guard lets a port send from one address only, whatever it was allowed before.
 func Guard(containerID, ifname, port string, mac net.HardwareAddr) error {
 	g := guardOf(containerID, ifname)
-	return locked(func(c *firewall.Conn) error {
+	return locked(func(c *netfilter.Conn) error {
 		rules, err := c.Rules(prerouting)
 		if err != nil {
 			return err
 		}
-		var b firewall.Batch
-		b.AddTable(firewall.Bridge, table)
-		b.KeepBaseChain(prerouting, firewall.BridgeDNAT)
+		var b netfilter.Batch
+		b.AddTable(netfilter.Bridge, table)
+		b.KeepBaseChain(prerouting, netfilter.BridgeDNAT)
 		for _, r := range rules {
 			if r.Jump == g.port.Name {
-				b.DeleteRule(firewall.Bridge, table, r)
+				b.DeleteRule(netfilter.Bridge, table, r)
 			}
 		}
 		b.AddChain(g.port)
 		b.AddChain(g.mac)
-		b.AddRule(prerouting, new(firewall.Expressions).Interface(port).JumpTo(g.port.Name), g.comment, "")
-		b.AddRule(g.port, new(firewall.Expressions).JumpTo(g.mac.Name), g.comment, "")
-		b.AddRule(g.mac, new(firewall.Expressions).Sender([6]byte(mac)).Return(), g.comment, "")
-		b.AddRule(g.mac, new(firewall.Expressions).Drop(), g.comment, "")
+		b.AddRule(prerouting, new(netfilter.Expressions).Interface(port).JumpTo(g.port.Name), g.comment, "")
+		b.AddRule(g.port, new(netfilter.Expressions).JumpTo(g.mac.Name), g.comment, "")
+		b.AddRule(g.mac, new(netfilter.Expressions).Sender([6]byte(mac)).Return(), g.comment, "")
+		b.AddRule(g.mac, new(netfilter.Expressions).Drop(), g.comment, "")
 		return c.Commit(&b)
 	})
 }
 
 // Guarded reports whether the port is checked, and may send from this address and from no other.
 func Guarded(containerID, ifname, port string, mac net.HardwareAddr) (bool, error) {
-	c, err := firewall.Dial()
+	c, err := netfilter.Dial()
 	if err != nil {
 		return false, err
 	}
@@ -109,8 +109,8 @@ func Guarded(containerID, ifname, port string, mac net.HardwareAddr) (bool, erro
 // Release removes what an interface of a container has.
 func Release(containerID, ifname string) error {
 	g := guardOf(containerID, ifname)
-	return remove(func(c *firewall.Conn) ([]guard, error) {
-		for _, chain := range []firewall.Chain{g.port, g.mac} {
+	return remove(func(c *netfilter.Conn) ([]guard, error) {
+		for _, chain := range []netfilter.Chain{g.port, g.mac} {
 			there, err := c.HasChain(chain)
 			if err != nil || there {
 				return []guard{g}, unsupported(err)
@@ -122,7 +122,7 @@ func Release(containerID, ifname string) error {
 
 // Collect removes what ports have that gone says are gone. The rest of a chain's name is the container and its interface.
 func Collect(gone func(port, name string) bool) error {
-	return remove(func(c *firewall.Conn) (dead []guard, err error) {
+	return remove(func(c *netfilter.Conn) (dead []guard, err error) {
 		jumps, err := c.Rules(prerouting)
 		for _, r := range jumps {
 			if name, ok := nameOf(r); ok && gone(r.Interface, name) {
@@ -134,7 +134,7 @@ func Collect(gone func(port, name string) bool) error {
 }
 
 // nameOf is the rest of the name of the chain that a rule of ours or the reference plugin's leads to.
-func nameOf(r firewall.Rule) (name string, ok bool) {
+func nameOf(r netfilter.Rule) (name string, ok bool) {
 	if len(r.Jump) <= len(chainPrefix) || r.Jump[:len(chainPrefix)] != chainPrefix || r.Interface == "" {
 		return "", false
 	}
@@ -150,9 +150,9 @@ func unsupported(err error) error {
 }
 
 // remove removes guards, and the table with the last rule in it. Where there are none it waits for nobody.
-func remove(find func(*firewall.Conn) ([]guard, error)) error {
-	c, err := firewall.Dial()
-	if firewall.Absent(err) {
+func remove(find func(*netfilter.Conn) ([]guard, error)) error {
+	c, err := netfilter.Dial()
+	if netfilter.Absent(err) {
 		return nil
 	}
 	if err != nil {
@@ -162,7 +162,7 @@ func remove(find func(*firewall.Conn) ([]guard, error)) error {
 	if dead, err := find(c); err != nil || len(dead) == 0 {
 		return err
 	}
-	return locked(func(c *firewall.Conn) error {
+	return locked(func(c *netfilter.Conn) error {
 		dead, err := find(c)
 		if err != nil || len(dead) == 0 {
 			return err
@@ -171,16 +171,16 @@ func remove(find func(*firewall.Conn) ([]guard, error)) error {
 		if err != nil {
 			return err
 		}
-		var b firewall.Batch
+		var b netfilter.Batch
 		left := len(jumps)
 		for _, g := range dead {
 			for _, r := range jumps {
 				if r.Jump == g.port.Name {
-					b.DeleteRule(firewall.Bridge, table, r)
+					b.DeleteRule(netfilter.Bridge, table, r)
 					left--
 				}
 			}
-			for _, chain := range []firewall.Chain{g.port, g.mac} {
+			for _, chain := range []netfilter.Chain{g.port, g.mac} {
 				if there, err := c.HasChain(chain); err != nil {
 					return err
 				} else if there {
@@ -191,8 +191,8 @@ func remove(find func(*firewall.Conn) ([]guard, error)) error {
 		if err := c.Commit(&b); err != nil || left > 0 {
 			return err
 		}
-		var rest firewall.Batch
-		rest.KeepBaseChain(prerouting, firewall.BridgeDNAT) // somebody may have deleted it
+		var rest netfilter.Batch
+		rest.KeepBaseChain(prerouting, netfilter.BridgeDNAT) // somebody may have deleted it
 		rest.DeleteEmpty(prerouting)
 		if err := c.Commit(&rest); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
 			return err
@@ -201,14 +201,14 @@ func remove(find func(*firewall.Conn) ([]guard, error)) error {
 	})
 }
 
-func locked(f func(*firewall.Conn) error) error {
-	err := firewall.Locked(lockTimeout, func(c *firewall.Conn) error {
+func locked(f func(*netfilter.Conn) error) error {
+	err := netfilter.Locked(lockTimeout, func(c *netfilter.Conn) error {
 		if err := f(c); err != nil {
 			return fmt.Errorf("macspoofchk: %w", err)
 		}
 		return nil
 	})
-	if errors.Is(err, firewall.ErrLocked) {
+	if errors.Is(err, netfilter.ErrLocked) {
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	}
 	return err

@@ -1,0 +1,62 @@
+package netfilter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// programTimeout bounds a program, and how long iptables-legacy waits for its lock.
+const programTimeout = 20 * time.Second
+
+// pipeDelay is how long a program that has ended may leave its output open to children of its own, as a wrapper that was killed
+// does.
+const pipeDelay = time.Second
+
+// ErrNoProgram says that a program is not installed.
+var ErrNoProgram = errors.New("not installed")
+
+// lookup finds a program where administrators' programs are, whatever PATH the runtime has.
+func lookup(name string) (string, error) {
+	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
+	for _, dir := range dirs {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 && filepath.IsAbs(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, ErrNoProgram)
+}
+
+// Script executes lines in the language of nft as one transaction.
+func Script(lines string) error {
+	_, err := run("nft", lines, "-f", "-")
+	return err
+}
+
+// run executes a program with input and returns what it prints; its exit is an error with what it said.
+func run(name, input string, args ...string) (string, error) {
+	path, err := lookup(name)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), programTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdin, cmd.WaitDelay = strings.NewReader(input), pipeDelay
+	out, err := cmd.Output()
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded
+		return string(out), nil
+	}
+	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
+		err = errors.New(strings.TrimSpace(string(said.Stderr)))
+	} else if ctx.Err() != nil {
+		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", programTimeout)
+	}
+	return "", fmt.Errorf("%s: %w", name, err)
+}

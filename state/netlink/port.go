@@ -1,0 +1,28 @@
+package netlink
+
+// Port is how a bridge treats one of its ports.
+type Port struct {
+	Blocked           bool // it passes nothing, by an administrator's or the spanning tree's word
+	Hairpin, Isolated bool
+}
+
+// Of the kernel's headers, what package unix lacks.
+const (
+	infoSlaveData = 5 // IFLA_INFO_SLAVE_DATA
+	portState     = 1
+	portHairpin   = 4
+	portIsolated  = 33
+	stateDisabled = 0
+	stateBlocking = 4
+)
+
+// Port is the link's port of a bridge; of one that is none: all false.
+func (l *Link) Port() Port {
+	attrs := Attributes(l.port)
+	state, isPort := attrs[portState]
+	return Port{
+		Blocked:  isPort && (number(state) == stateDisabled || number(state) == stateBlocking),
+		Hairpin:  number(attrs[portHairpin]) != 0,
+		Isolated: number(attrs[portIsolated]) != 0,
+	}
+}
