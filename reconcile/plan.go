@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -115,6 +116,18 @@ func (p *Plan) Counting() []state.Conflict {
 	var all []state.Conflict
 	for _, c := range p.Conflicts {
 		if c.Counts {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// InTheWay are the conflicts about podnet's links that keep a step of the plan from being done.
+func (p *Plan) InTheWay() []state.Conflict {
+	var all []state.Conflict
+	for _, c := range p.Conflicts {
+		about := c.Key.Kind == state.KindLink || c.Key.Kind == state.KindLinkUp
+		if about && slices.ContainsFunc(p.Steps, func(s *Step) bool { return s.Key() == c.Key }) {
 			all = append(all, c)
 		}
 	}

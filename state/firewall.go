@@ -2,7 +2,9 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
+	"strings"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netfilter/verdict"
@@ -28,7 +30,7 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	rules := Firewall{verdict.Parse(save.text, command(family, "iptables"))}
 	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
-		return rules, n.doubt(family, save, rules[0])
+		return rules, errors.Join(n.doubt(family, save, rules[0]), n.withoutNFT(family))
 	}
 	if err != nil {
 		return rules, err
@@ -39,6 +41,18 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	}
 	rules[0].Refine(more, name)
 	return append(rules, more), nil
+}
+
+// withoutNFT is the error of a host whose nftables has tables that only the program nft could show, which is not installed.
+func (n *Node) withoutNFT(family uint8) error {
+	if n.nft == nil {
+		return nil // a kernel without nftables
+	}
+	tables, err := nativeTables(family == 6)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	return fmt.Errorf("nft does not run: install the package nftables (to read %s)", strings.Join(tables, ", "))
 }
 
 // Walk is what becomes of a packet at a hook, in all filters together.

@@ -103,6 +103,28 @@ func readBaseChains(hidden map[string]bool) ([]baseChain, error) {
 	return bases, nil
 }
 
+// nativeTables are the tables of nftables' own with chains that packets of a family pass, as nft names them.
+func nativeTables(ipv6 bool) ([]string, error) {
+	conn, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.CloseLasting() }() // everything has been read
+	chains, err := conn.ListChains()
+	if err != nil {
+		return nil, fmt.Errorf("read nftables: %w", err)
+	}
+	var names []string
+	for _, c := range chains {
+		b := baseChain{family: c.Table.Family, table: c.Table.Name}
+		iptables := b.family != nftables.TableFamilyINet && slices.Contains([]string{"raw", "mangle", "nat", "filter", "security"}, b.table)
+		if name := b.familyName() + " " + b.table; b.familyName() != "" && c.Hooknum != nil && b.sees(ipv6) && !iptables && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of, unless it hides them.
 func onTheWay(c *nftables.Chain, hidden map[string]bool) bool {
 	switch c.Table.Family {

@@ -146,7 +146,7 @@ func TestDoctor(t *testing.T) {
 			"ip link add cilium_vxlan type vxlan external dstport 8472", "ip link set cilium_vxlan up")},
 		{"the tunnel's port taken by a tunnel with other flags", "tunnel-port", doctor.Error, sh("ip link set podnet.1 down",
 			"ip link add other.9 type vxlan id 9 dstport 8472 gbp", "ip link set other.9 up")},
-		{"the tunnel's port taken by a program", "tunnel-port", doctor.Error, and(sh("ip link set podnet.1 down"), host.takePort)},
+		{"the tunnel's port taken by a program", "tunnel-port", doctor.Error, and(sh("ip link set podnet.1 down"), func(h host) { h.TakePort(8472) })},
 		{"an underlay that does not forward", "forwarding-off", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/forwarding", "0") }},
 		{"no policy rule for main", "policy-rule", doctor.Error, sh("ip rule del pref 32766")},
 		{"a policy rule of a VPN", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 52", "ip rule add pref 5270 not fwmark 0x80000/0xff0000 lookup 52")},
@@ -218,16 +218,8 @@ func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	says("before the first pass", "node-not-ready", "still to be done")
 	h.runWith("", 0, "apply")
 	h.examined(0)
-	t.Setenv("PATH", programsWithout(t, "iptables", "ip6tables"))
+	t.Setenv("PATH", lab.ProgramsWithout(t, "iptables", "ip6tables"))
 	says("without iptables", "node-not-ready", "install the package iptables")
-}
-
-// takePort has a program listen on the tunnel's port for a while.
-func (h host) takePort() {
-	h.t.Helper()
-	const listen = `use IO::Socket::INET; my $s = IO::Socket::INET->new(Proto => "udp", LocalPort => 8472) or die; print "ready\n"; close STDOUT; sleep 60`
-	out := h.t.TempDir() + "/out"
-	h.Must("sh", "-c", "perl -e '"+listen+"' >"+out+" 2>&1 & until grep -q . "+out+"; do sleep 0.1; done")
 }
 
 // A tunnel of other people that shares the port, and one of another port, are in nobody's way: what is said of a tunnel that is
@@ -290,25 +282,6 @@ printf '%s\n' "$input" | exec "/usr/sbin/${0##*/}" "$@"`
 			}
 		})
 	}
-}
-
-// programsWithout is a directory with the programs of PATH, but for those whose names begin so.
-func programsWithout(t *testing.T, prefixes ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, from := range filepath.SplitList(os.Getenv("PATH")) {
-		programs, err := filepath.Glob(from + "/*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range programs {
-			name := filepath.Base(path)
-			if !slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
-				_ = os.Symlink(path, filepath.Join(dir, name)) // the first of a name counts
-			}
-		}
-	}
-	return dir
 }
 
 // Without a topology, with one that is not valid, and without root doctor looks at what it can, and says what it cannot.

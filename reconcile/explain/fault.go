@@ -72,7 +72,7 @@ func (f *Facts) settle(h Hop) fault {
 		if h.State == Lost { // what was seen is only that packets are lost
 			s.cause += "; not as the topology asks: " + f.drift()
 		}
-		return s
+		return f.unblock(s)
 	}
 	var remedies, causes []string
 	for _, c := range f.Plan.Conflicts {
@@ -92,6 +92,17 @@ func (f *Facts) settle(h Hop) fault {
 		s.advice = "podnetctl apply has nothing to do, podnet's own objects are as they should be; podnetctl doctor tells what else is in the way"
 		s.look = append(s.look, f.elsewhere()...)
 	}
+	return s
+}
+
+// unblock puts the remedies of conflicts that keep podnetctl apply from doing its steps in front of it.
+func (f *Facts) unblock(s fault) fault {
+	var first []string
+	for _, c := range f.Plan.InTheWay() {
+		s.cause += "; " + c.Owner
+		first = append(first, c.Remedy)
+	}
+	s.fix = strings.Join(append(first, apply), " && ")
 	return s
 }
 

@@ -85,6 +85,7 @@ type fault struct {
 	mend      func(*site) // instead of the fix, which is for a person's hands
 	ipv6      bool
 	elsewhere bool // the fix is no command
+	advice    string
 }
 
 // sh breaks node-a by commands; $VETH is the host veth of its pod, $MAC the tunnel's MAC of node-b.
@@ -140,11 +141,17 @@ var faults = []fault{
 		cause: "frames for node-b go to 192.0.2.66 (no node of this cluster); topology.yaml:"},
 	{name: "FDB entry gone", on: sh("bridge fdb del $MAC dev podnet.1 dst 192.0.2.12 self"), kind: "fdb", cause: "FDB entry of node-b is gone"},
 	{name: "tunnel down", on: sh("ip link set podnet.1 down"), kind: "route", cause: "podnet.1 was set down"},
+	{name: "the tunnel's port taken", on: sh("ip link set podnet.1 down", "ip link add cilium_vxlan type vxlan external dstport 8472", "ip link set cilium_vxlan up"), kind: "route",
+		cause: "UDP 8472, the tunnel's port, is held by the link cilium_vxlan (vxlan, external)"},
+	{name: "the tunnel's port taken by a program", on: func(s *site) {
+		sh("ip link set podnet.1 down")(s)
+		s.a.TakePort(8472)
+	}, kind: "route", cause: "UDP 8472, the tunnel's port, is held by perl"},
 	{name: "underlay route gone", on: sh("ip route del 192.0.2.0/24 dev eth0"), kind: "underlay", cause: "route to this host's own subnet is gone"},
 	{name: "underlay route gone, and no default", on: sh("ip route del default", "ip route del 192.0.2.0/24 dev eth0"), kind: "underlay", cause: "no route to node-b at 192.0.2.12"},
 	{name: "underlay MTU too small", on: sh("ip link set eth0 mtu 1400"), kind: "underlay", cause: "MTU is too small"},
 	{name: "MTU too small on the way", on: func(s *site) { s.outside("ip link set port12 mtu 1400") }, kind: "mtu", cause: "the MTU on the way to node-b is too small", probe: true,
-		elsewhere: true, mend: func(s *site) { s.outside("ip link set port12 mtu 1500") }},
+		elsewhere: true, advice: "network.mtu: 1350 ", mend: func(s *site) { s.outside("ip link set port12 mtu 1500") }},
 	{name: "firewall drops the pods' packets", on: sh("iptables -I FORWARD -d 10.244.1.0/24 -j DROP"), kind: "firewall", cause: "drops packets for node-b"},
 	{name: "firewall rejects all in front", on: sh("iptables -I FORWARD -j REJECT --reject-with icmp-host-prohibited"), kind: "firewall", cause: "drops packets for node-b"},
 	{name: "firewall drops in a chain of its own", on: sh("iptables -N FW", `iptables -A FW -i cni+ -m comment --comment "no pods -j here" -j DROP`, "iptables -I FORWARD -j FW"),
@@ -193,6 +200,9 @@ func TestFaults(t *testing.T) {
 				t.Errorf("broken hop %d of %+v\ncause %s\nfix %s\nadvice %s\nwant %s: %s", e.Broken, e.Hops, e.Cause, e.Fix, e.Advice, f.kind, f.cause)
 			}
 			t.Logf("%s: %s -> %s", f.kind, e.Cause, e.Fix)
+			if f.advice != "" && !strings.Contains(e.Advice, f.advice) {
+				t.Errorf("advice %q, want %q", e.Advice, f.advice)
+			}
 			before := s.talks()
 			if f.mend != nil {
 				f.mend(s)
@@ -277,7 +287,7 @@ func (s *site) outside(line string) {
 func (s *site) restore() {
 	for _, line := range []string{
 		"ip rule del pref 5270", "ip rule del pref 5269", "ip rule del pref 30200", "ip rule del pref 30199", "ip rule del pref 100", "ip rule del pref 99", "ip rule del pref 101",
-		"ip rule del pref 102", "ip rule del pref 101", "ip -6 rule del pref 103", "ip -6 rule del pref 102", "ip route flush table 100", "ip route flush table 101", "ip route replace default via " + lab.Gateway4, "iptables -P INPUT ACCEPT", "iptables -F INPUT",
+		"ip link del cilium_vxlan", "ip rule del pref 102", "ip rule del pref 101", "ip -6 rule del pref 103", "ip -6 rule del pref 102", "ip route flush table 100", "ip route flush table 101", "ip route replace default via " + lab.Gateway4, "iptables -P INPUT ACCEPT", "iptables -F INPUT",
 		"iptables -P FORWARD ACCEPT", "iptables -D FORWARD -j FW", "iptables -F FW", "iptables -X FW", "nft delete table inet fw", "nft delete table ip mine",
 	} {
 		_ = s.a.Execute("sh", "-c", line) // most have nothing to take

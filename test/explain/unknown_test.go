@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +179,56 @@ func TestNames(t *testing.T) {
 		}
 		if _, err := s.web.Exec("ip", "link", "set", name, "name", "eth0"); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestWithoutPrograms has rules that cannot be read for want of a program: they are not known, which is no more than a doubt while
+// packets are answered. Named are the tables that the packet passes; the lab's own is inet others.
+func TestWithoutPrograms(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct{ program, on, says string }{
+		{"nft", "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 10; policy drop; }'", "install the package nftables (to read inet others, inet fw)"},
+		{"nft", "nft 'add table ip6 fw; add chain ip6 fw forward { type filter hook forward priority 10; policy drop; }'", "(to read inet others)"},
+		{"nft", "nft 'add table inet fw; add set inet fw some { type ipv4_addr; }'", "(to read inet others)"},
+		{"iptables", "true", "install the package iptables"},
+	} {
+		t.Run(c.program+" "+c.on, func(t *testing.T) {
+			s := &site{T: t, a: s.a, b: s.b, web: s.web, db: s.db, topology: s.topology, lab: s.lab}
+			s.paste(s.a, c.on)
+			path := os.Getenv("PATH")
+			t.Setenv("PATH", lab.ProgramsWithout(t, c.program))
+			e := s.explain(s.a, 1, "--from", "web", s.db.Addr4())
+			if !strings.Contains(e.Cause, c.says) || !strings.Contains(e.Cause, "is not known") || e.Fix != "" || e.Advice == "" {
+				t.Errorf("cause %s\nfix %s\nadvice %s", e.Cause, e.Fix, e.Advice)
+			}
+			if drops := strings.Contains(c.on, "inet fw forward"); !drops {
+				s.explain(s.a, 0, "--from", "web", "--probe", s.db.Addr4())
+			}
+			t.Setenv("PATH", path)
+			for _, family := range []string{"inet", "ip6"} {
+				s.a.Execute("nft", "delete", "table", family, "fw") // if it is there
+			}
+			s.mended("--from", "web", "--probe", s.db.Addr4())
+		})
+	}
+}
+
+// TestOlderThanItsRange has a pod that is older than a change of its node's range: that is what is wrong, whatever is lost, and no
+// command on the node mends it.
+func TestOlderThanItsRange(t *testing.T) {
+	s := newSite(t)
+	moved := s.topology
+	moved.Nodes = slices.Clone(moved.Nodes)
+	moved.Nodes[0].PodCIDRs = []string{"10.244.16.0/24", "fd00:10:244:16::/64"}
+	s.a.Write(moved.String())
+	if out := s.a.Podnetctl("apply", "--allow-disruption"); out.Code != 0 {
+		t.Fatalf("exit code %d\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	for _, to := range []string{s.db.Addr4(), lab.Gateway4} {
+		e := s.explain(s.a, 1, "--from", "web", "--probe", to)
+		if e.Broken == 0 || e.Hops[e.Broken-1].Kind != "pod" || !strings.Contains(e.Cause, "older than the change of its range") || e.Fix != "" || !strings.Contains(e.Advice, "make the pod anew") {
+			t.Errorf("to %s: broken hop %d of %+v\ncause %s\nfix %s\nadvice %s", to, e.Broken, e.Hops, e.Cause, e.Fix, e.Advice)
 		}
 	}
 }
