@@ -21,6 +21,23 @@ const pipeDelay = time.Second
 // ErrNoProgram says that a program is not installed.
 var ErrNoProgram = errors.New("not installed")
 
+// ErrRefused says that a program did not take what it was told, and would not a second time.
+var ErrRefused = errors.New("refused")
+
+// refusal is what a program said of its input.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func (refusal) Is(target error) bool { return target == ErrRefused }
+
+// What the iptables programs end with for a lock or memory that could not be had, and those for nftables also for a rule that
+// the kernel has refused, which they name.
+const (
+	busy        = 4
+	refusedRule = "RULE_APPEND failed"
+)
+
 // lookup finds a program where administrators' programs are, whatever PATH the runtime has.
 func lookup(name string) (string, error) {
 	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
@@ -54,7 +71,10 @@ func run(name, input string, args ...string) (string, error) {
 		return string(out), nil
 	}
 	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
-		err = errors.New(strings.TrimSpace(string(said.Stderr)))
+		text := strings.TrimSpace(string(said.Stderr))
+		if err = errors.New(text); said.Exited() && (said.ExitCode() != busy || strings.Contains(text, refusedRule)) {
+			err = refusal(text)
+		}
 	} else if ctx.Err() != nil {
 		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", programTimeout)
 	}

@@ -73,7 +73,7 @@ func (b *backends) remove(w whose) ([]mapping, error) {
 func (c *config) backend() (string, error) {
 	name := c.Backend
 	for i, conditions := range [][]string{c.ConditionsV4, c.ConditionsV6} {
-		field, language := [...]string{"conditionsV4", "conditionsV6"}[i], languageOf(words(conditions))
+		field, language := conditionFields[i == 1], languageOf(words(conditions))
 		if name == "" {
 			name = language
 		}

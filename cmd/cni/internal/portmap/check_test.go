@@ -71,6 +71,21 @@ func TestConditions(t *testing.T) {
 	})
 }
 
+// A condition that no rule can have is a fault of the configuration, which is named: another try would end the same.
+func TestRefusedConditions(t *testing.T) {
+	forKinds(t, func(t *testing.T, h *host) {
+		refused := []string{`["-s","10.0.0.0/99"]`, `["-m","nosuchmatch"]`, `["-m","owner","--uid-owner","0"]`, `["-j","ACCEPT"]`}
+		if h.kind == nameNFTables {
+			refused = []string{`["ip saddr @nowhere"]`, `["nosuchmatch 1"]`, `["ip saddr"]`, `["accept"]`}
+		}
+		a := h.pod("a")
+		for _, conditions := range refused {
+			h.fails(h.on(a, "8080:80/tcp").with(`"conditionsV4":`+conditions), 7, "conditionsV4 (", "correct the field or leave it out")
+		}
+		same(t, "rules after failed ADDs", h.rules(), "")
+	})
+}
+
 func TestExternalMarkChain(t *testing.T) {
 	for _, kind := range kinds[:2] {
 		t.Run(kind, func(t *testing.T) {

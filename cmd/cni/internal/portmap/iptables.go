@@ -88,7 +88,7 @@ func (t *iptables) add(a *attachment) error {
 			return err
 		}
 		lines = append(append(lines, podLines(a, ipv6, chain)...), entryLines(a, ipv6, chain)...)
-		jobs = append(jobs, func() error { return t.nat[ipv6].Restore(lines...) })
+		jobs = append(jobs, func() error { return a.blame(t.nat[ipv6].Restore(lines...), ipv6) })
 	}
 	failed := make([]error, len(jobs))
 	var wait sync.WaitGroup

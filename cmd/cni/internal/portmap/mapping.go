@@ -1,6 +1,8 @@
 package portmap
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -61,6 +63,24 @@ type settings struct {
 	conditions map[bool][]string // by whether it is for IPv6
 	markBit    int
 	markChain  string // somebody else's that marks what to masquerade; empty: ours
+}
+
+// conditionFields are the names of the configuration's fields, by whether they are for IPv6.
+var conditionFields = map[bool]string{false: "conditionsV4", true: "conditionsV6"}
+
+// blame returns the error of a program that was told to make rules for some families. If it has refused them, and there are
+// conditions, these are at fault: nothing else in such a rule is the operator's.
+func (s *settings) blame(err error, families ...bool) error {
+	var fields []string
+	for _, ipv6 := range families {
+		if len(s.conditions[ipv6]) > 0 {
+			fields = append(fields, fmt.Sprintf("%s (%s)", conditionFields[ipv6], strings.Join(s.conditions[ipv6], " ")))
+		}
+	}
+	if !errors.Is(err, netfilter.ErrRefused) || len(fields) == 0 {
+		return err
+	}
+	return configError("%s: the rule with that was refused, correct the field or leave it out: %w", strings.Join(fields, ", "), err)
 }
 
 // family are the forwards of one.

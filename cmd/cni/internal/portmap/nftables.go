@@ -116,7 +116,7 @@ func (n *nftables) add(a *attachment) error {
 	if err := n.commit(&shared); err != nil {
 		return err
 	}
-	if err := netfilter.Script(script); err != nil {
+	if err := a.blame(netfilter.Script(script), families...); err != nil {
 		return err
 	}
 	return n.commit(&batch)
