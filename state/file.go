@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/shell"
 )
 
 // ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new ones, also after a
@@ -43,12 +46,31 @@ func replace(path string, data []byte, mode os.FileMode, owner *syscall.Stat_t) 
 		err = f.Chmod(mode) // at the last moment: until then nobody else can open the file, and lock it
 	}
 	if err == nil {
-		err = os.Rename(tmp, path)
+		err = rename(tmp, path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// rename is os.Rename, which does not say what is in the way.
+func rename(from, to string) error {
+	err := os.Rename(from, to)
+	if err != nil {
+		err = cmp.Or(InTheWay(to), err)
+	}
+	return err
+}
+
+// InTheWay says what there is in the place of a file that is no file, and how to get it out of the way. It returns nil if there is
+// nothing, a file or a link.
+func InTheWay(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0 {
+		return nil
+	}
+	return fmt.Errorf("%w (move it away: mv %s %s)", NoFileError(path, info.Mode()), shell.Quote(path), shell.Quote(path+".old"))
 }
 
 func temporary(path string) string {

@@ -92,6 +92,18 @@ func TestReplaceFile(t *testing.T) {
 	}
 }
 
+// A directory in the place of a file stays, and the error says how to get it out of the way.
+func TestReplaceFileBesideADirectory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "the status.json")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := ReplaceFile(path, []byte("{}\n"), 0o644)
+	if want := "mv '" + path + "' '" + path + ".old'"; err == nil || !strings.Contains(err.Error(), "is a directory, not a file") || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // A temporary file goes if it is this user's and nobody is at it, and only the one of that name.
 func TestRemoveTemporary(t *testing.T) {
 	dir := t.TempDir()

@@ -26,10 +26,8 @@ func (n *node) look(digest string) (screen.Status, error) {
 		return s, err
 	}
 	n.verdict = n.source.Judge(n.id)
-	written, err := reconcile.ReadStatus(n.Paths.Status)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, err
-	}
+	written, unread := reconcile.ReadStatus(n.Paths.Status)
+	unread = cmp.Or(state.InTheWay(n.Paths.Status), unread)
 	if written != nil && written.BootID != state.BootID() {
 		written = nil // of another boot: it says nothing of this kernel
 	}
@@ -42,6 +40,9 @@ func (n *node) look(digest string) (screen.Status, error) {
 	pass.Took = time.Since(s.Now)
 	s.NodeStatus = n.merge(&pass, written, s.NoDaemon == "")
 	s.Answer = n.answer(&pass, s, digest)
+	if unread != nil && !errors.Is(unread, fs.ErrNotExist) { // what the kernel says does not depend on it
+		s.Answer = append(s.Answer, fmt.Sprintf("what podnetd says is not known: %v", unread))
+	}
 	if pass.Plan != nil {
 		s.Facts = pass.Plan.Facts
 	}

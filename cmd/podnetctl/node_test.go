@@ -206,8 +206,8 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, h.Path(lab.StatusPath), "torn")
-	if got := h.run(2, "status"); !strings.Contains(got.stderr, lab.StatusPath+" is no status") {
-		t.Errorf("with a status that nobody can read:\n%s", got.stderr)
+	if got := h.run(1, "status"); !strings.Contains(strings.Join(strings.Fields(got.stdout), " "), lab.StatusPath+" is no status") || !strings.Contains(got.stdout, "not in force yet") {
+		t.Errorf("with a status that nobody can read:\n%s", got.stdout)
 	}
 	write(t, h.Path(lab.StatusPath), written)
 	h.Write(invalid)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -200,6 +201,20 @@ func TestNothingHoldsTheDaemonUp(t *testing.T) {
 	}
 	n.Sh("ip route del 10.244.1.0/24")
 	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(l.Topology()) })
+
+	// A directory in the place of status.json, as a bind mount of a file leaves that is not there yet: the network goes on, and
+	// status says what it can see and what to do.
+	n.Must("sh", "-c", "until mkdir $1 2>/dev/null; do rm -f $1; done", "-", n.Path(lab.StatusPath))
+	n.Sh("ip route del 10.244.1.0/24")
+	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(l.Topology()) })
+	remedy := fmt.Sprintf("mv %s %[1]s.old", n.Path(lab.StatusPath))
+	out := n.Podnetctl("status")
+	if text := strings.Join(strings.Fields(out.Stdout), " "); out.Code != 1 || !strings.Contains(text, "is a directory, not a file (move it away: "+remedy+")") {
+		t.Errorf("status beside a directory: %+v", out)
+	}
+	n.Sh(remedy)
+	n.Sh("ip route del 10.244.1.0/24")
+	lab.Eventually(t, lab.Patience, "a status again", func() error { _, err := n.Status(); return err })
 
 	lock, err := os.OpenFile(n.Path("/run/podnet/lock"), os.O_RDWR, 0)
 	if err == nil {
