@@ -164,6 +164,11 @@ func TestDoctor(t *testing.T) {
 		{"udev gives other's devices a MAC", "mac-address-policy", doctor.Warning, file("/etc/systemd/network/99-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=persistent\n")},
 		{"NetworkManager", "networkmanager-manages", doctor.Warning, unit(manager)},
 		{"a plugin that nobody may execute", "plugin-not-executable", doctor.Error, mode("/opt/cni/bin/portmap", 0o644)},
+		{"plugins that are not there", "plugin-missing", doctor.Error, func(h host) {
+			if err := os.RemoveAll(h.Path("/opt/cni/bin")); err != nil {
+				h.t.Fatal(err)
+			}
+		}},
 		{"a topology that others can write", "file-writable", doctor.Warning, mode(lab.TopologyPath, 0o666)},
 		{"a directory that others can write", "file-writable", doctor.Warning, mode("/etc/cni/net.d", 0o777)},
 		{"a last good topology that others can write", "file-writable", doctor.Warning, mode(lab.LastGoodPath, 0o646)},
