@@ -2,6 +2,7 @@ package portmap
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -182,4 +183,29 @@ func FuzzRules(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Each mapping costs the same, however many there are: a file of thousands must not hold a runtime up until it gives up.
+func TestManyMappings(t *testing.T) {
+	cost := func(n int) uint64 {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf(`{"hostPort":%d,"containerPort":80,"protocol":"udp"}`, 10000+i))
+		}
+		req := request(ports(strings.Join(list, ",")) + `"prevResult":{"ips":[{"address":"10.1.0.2/24"},{"address":"fd00:1::2/64"}]}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c, err := decode(req)
+		if err == nil {
+			_, _, err = c.attachment(req)
+		}
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if few, many := cost(1000), cost(8000); many > 16*few {
+		t.Errorf("1000 mappings take %d bytes, 8000 take %d", few, many)
+	}
 }

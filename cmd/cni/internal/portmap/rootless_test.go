@@ -45,3 +45,32 @@ func TestRootless(t *testing.T) {
 		}
 	}
 }
+
+// A kernel without nfnetlink has no rules: a pod without ports is added and deleted there, and one with ports is told what is missing.
+func TestWithoutNetlink(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace, which has socket(2) fail, is missing")
+	}
+	const mapping = `,"runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}`
+	for _, c := range []struct {
+		verb, more string
+		code       int
+		says       string
+	}{
+		{"ADD", "", 0, ""},
+		{"CHECK", "", 0, ""},
+		{"DEL", "", 0, ""},
+		{"DEL", mapping, 0, ""},
+		{"ADD", mapping, 1, `"code":2`},
+		{"ADD", mapping, 1, "modprobe nf_tables"},
+	} {
+		cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=socket", "-e", "inject=socket:error=EPROTONOSUPPORT", lab.Program("cni")+"/portmap")
+		cmd.Stdin = strings.NewReader(`{"cniVersion":"1.0.0","name":"net","type":"portmap","prevResult":{"ips":[{"address":"10.1.0.2/24"}]}` + c.more + "}")
+		cmd.Env = append(os.Environ(), "CNI_COMMAND="+c.verb, "CNI_CONTAINERID=c", "CNI_NETNS=/ns", "CNI_IFNAME=eth0", "CNI_PATH=/")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s%s: %v, want exit code %d and %s: %s", c.verb, c.more, err, c.code, c.says, out)
+		}
+	}
+}
