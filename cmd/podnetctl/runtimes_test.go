@@ -55,6 +55,7 @@ func TestDoctorKnowsTheRuntimes(t *testing.T) {
 		{"another conf_dir", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/etc/my cni'")), "ROOT/etc/my cni (containerd, by ROOT/etc/containerd/config.toml)"},
 		{"a conf_dir that podnetd's unit may not write", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/opt/cni/config'")), "ROOT/opt/cni/config"},
 		{"two runtimes, two directories", "conflist-elsewhere", doctor.Error, and(file(containerdToml, ""), file(crioConf, "[crio.network]\nnetwork_dir = \"/etc/crio/net.d\"\n")), "ROOT/etc/crio/net.d (CRI-O"},
+		{"Nomad's own directory", "conflist-elsewhere", doctor.Error, file("/etc/nomad.d/nomad.hcl", "client {\n  enabled = true\n}\n"), "ROOT/opt/cni/config (Nomad, by its own defaults)"},
 		{"CRI-O with a network of its own", "conflist-network", doctor.Error, file(crioConf, "[crio.network]\ncni_default_network = \"crio\"\n"), `"crio" only`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

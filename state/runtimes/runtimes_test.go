@@ -58,6 +58,7 @@ func (h Host) summary(root string) string {
 const (
 	containerdToml = "etc/containerd/config.toml"
 	containersConf = "etc/containers/containers.conf"
+	nomadHCL       = "etc/nomad.d/nomad.hcl"
 )
 
 // debian is the configuration that Debian's package of containerd brings.
@@ -212,6 +213,13 @@ func TestOthers(t *testing.T) {
 		"podman that remembers CNI":          {map[string]string{"usr/share/containers/containers.conf": "[network]\n", "var/lib/containers/storage/defaultNetworkBackend": "cni"}, "podman plugins /usr/local/libexec/cni:/usr/libexec/cni:/usr/local/lib/cni:/usr/lib/cni:/opt/cni/bin conf /etc/cni/net.d"},
 		"podman, a drop-in is the last word": {map[string]string{containersConf: "[network]\nnetwork_backend = \"cni\"\n", containersConf + ".d/z.conf": "[network]\nnetwork_backend = \"netavark\"\n"}, ""},
 		"podman, a drop-in of another name":  {map[string]string{containersConf: "[network]\nnetwork_backend = \"cni\"\nnetwork_config_dir = \"/c\"\ncni_plugin_dirs = [\"/p\"]\n", containersConf + ".d/z.off": "not TOML"}, "podman plugins /p conf /c by /etc/containers/containers.conf"},
+		"Nomad, a client by default":         {map[string]string{nomadHCL: "data_dir = \"/opt/nomad\"\nclient {\n  enabled = true\n}\n"}, "Nomad plugins /opt/cni/bin conf /opt/cni/config"},
+		"Nomad, a client told":               {map[string]string{nomadHCL: "client {\n  enabled = true\n  options { cni_path = \"/no\" }\n  # cni_path = \"/no\"\n  cni_path = \"/a:/b\"\n  cni_config_dir=\"/c\"\n}\n"}, "Nomad plugins /a:/b conf /c by /etc/nomad.d/nomad.hcl"},
+		"Nomad, in one line":                 {map[string]string{nomadHCL: "server { enabled = false } client { enabled = true cni_path = \"/a\" }"}, "Nomad plugins /a conf /opt/cni/config by /etc/nomad.d/nomad.hcl"},
+		"Nomad, in JSON":                     {map[string]string{"etc/nomad.d/a.json": "{\"client\": {\"enabled\": true, \"cni_config_dir\": \"/etc/cni/net.d\"}, \"cni_path\": \"/no\"}"}, "Nomad plugins /opt/cni/bin conf /etc/cni/net.d by /etc/nomad.d/a.json"},
+		"Nomad, the last file's word":        {map[string]string{nomadHCL: "client { enabled = true\n cni_path = \"/a\" }", "etc/nomad.d/z.hcl": "client { cni_path = \"/z\" }", "etc/nomad.d/zz.txt": "client { cni_path = \"/no\" }"}, "Nomad plugins /z conf /opt/cni/config by /etc/nomad.d/z.hcl"},
+		"Nomad, a server":                    {map[string]string{nomadHCL: "server { enabled = true }\nclient { enabled = false }", "usr/bin/nomad": "ELF"}, ""},
+		"Nomad, a value of another sort":     {map[string]string{nomadHCL: "client { enabled = true\n cni_path = 7 }"}, "unknown Nomad: /etc/nomad.d/nomad.hcl: cni_path is not a text"},
 		"several runtimes": {map[string]string{containerdToml: debian, "usr/bin/nerdctl": "ELF", "etc/crio/crio.conf": "[crio]\n"},
 			"containerd plugins /usr/lib/cni conf /etc/cni/net.d max 1 by /etc/containerd/config.toml\nCRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1\nnerdctl plugins /opt/cni/bin conf /etc/cni/net.d"},
 		"one broken, the others known": {map[string]string{containerdToml: "x", "usr/bin/crio": "ELF"}, "CRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1\nunknown containerd: /etc/containerd/config.toml:1: this line is not valid TOML"},
