@@ -98,7 +98,9 @@ func (f Facts) confDir(l runtimes.Lookup) []Finding {
 }
 
 // units are the services of runtimes that watch a directory.
-func units() map[string]string { return map[string]string{"containerd": "containerd", "CRI-O": "crio", "Nomad": "nomad"} }
+func units() map[string]string {
+	return map[string]string{"containerd": "containerd", "CRI-O": "crio", "Nomad": "nomad"}
+}
 
 // follow has podnet write its conflist where a runtime reads. Its unit may write below some directories only.
 func (f Facts) follow(l runtimes.Lookup) string {

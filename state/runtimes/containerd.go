@@ -3,6 +3,7 @@ package runtimes
 import (
 	"cmp"
 	"debug/buildinfo"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ const (
 type containerd struct {
 	*files
 	main     string
-	version  int  // of the main file
-	modern   bool // containerd 2
+	program  string // "": it is none of the host's own
+	version  int    // of the main file
+	modern   bool   // containerd 2
 	cni      table
 	said     string // the last file that has said something of CNI
 	disabled []string
@@ -29,12 +31,41 @@ type containerd struct {
 // mostImports bounds how many files a configuration may import.
 const mostImports = 1000
 
-// readContainerd reads /etc/containerd/config.toml and what it imports, the importing file before the imported ones, as
-// containerd does.
+// readContainerd reads /etc/containerd/config.toml and what it imports. A file that is not there means containerd's defaults.
 func readContainerd(f *files) (*Runtime, error) {
 	f.runtime = "containerd"
-	c := &containerd{files: f, main: f.at("/etc/containerd/config.toml"), cni: table{}}
-	there := false
+	c := &containerd{files: f, main: f.at("/etc/containerd/config.toml"), program: f.program("containerd"), cni: table{}}
+	there, err := c.readAll()
+	if err != nil || !there && c.program == "" || slices.ContainsFunc(c.disabled, isCRI) {
+		return nil, err
+	}
+	return c.runtime()
+}
+
+// readRancher reads the configuration that k3s or RKE2 has made for the containerd that it brings along. One whose network is its
+// own flannel asks for no other.
+func readRancher(name, dir string) func(*files) (*Runtime, error) {
+	return func(f *files) (*Runtime, error) {
+		f.runtime = name
+		c := &containerd{files: f, main: f.at("/var/lib/rancher/" + dir + "/agent/etc/containerd/config.toml"), cni: table{}}
+		there, err := c.readAll()
+		if err != nil || !there {
+			return nil, err
+		}
+		r, err := c.runtime()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(filepath.Join(r.ConfDir, "10-flannel.conflist")); err == nil {
+			return nil, nil
+		}
+		return r, nil
+	}
+}
+
+// readAll reads the main file and what it imports, the importing file before the imported ones, as containerd does. It reports
+// whether the main file is there.
+func (c *containerd) readAll() (there bool, err error) {
 	seen := map[string]bool{}
 	for pending := []string{c.main}; len(pending) > 0; pending = pending[1:] {
 		path := pending[0]
@@ -42,28 +73,25 @@ func readContainerd(f *files) (*Runtime, error) {
 			continue
 		}
 		seen[path] = true
-		t, ok, err := f.read(path)
+		t, ok, err := c.read(path)
 		switch {
 		case err != nil:
-			return nil, err
+			return there, err
 		case !ok && path != c.main:
-			return nil, f.fault(c.main, "imports %s, which is not there: containerd does not start", path)
+			return there, c.fault(c.main, "imports %s, which is not there: containerd does not start", path)
 		case !ok:
 			continue
 		}
 		there = true
 		imports, err := c.add(path, t)
 		if err != nil {
-			return nil, err
+			return there, err
 		}
 		if pending = append(pending, imports...); len(pending) > mostImports {
-			return nil, f.fault(c.main, "imports more than %d files", mostImports)
+			return there, c.fault(c.main, "imports more than %d files", mostImports)
 		}
 	}
-	if !there && !f.installed("containerd") || slices.ContainsFunc(c.disabled, isCRI) {
-		return nil, nil
-	}
-	return c.runtime()
+	return there, nil
 }
 
 func isCRI(plugin string) bool { return slices.Contains([]string{criV1, criV2, criV3}, plugin) }
@@ -128,11 +156,10 @@ func (c *containerd) resolve(parent string, imports []string) ([]string, error) 
 
 // isModern reports whether the program that is installed is containerd 2, by what its compiler has written into it.
 func (c *containerd) isModern() bool {
-	program := c.program("containerd")
-	if program == "" {
+	if c.program == "" {
 		return false
 	}
-	info, err := buildinfo.ReadFile(program)
+	info, err := buildinfo.ReadFile(c.program)
 	return err == nil && strings.HasPrefix(info.Path, "github.com/containerd/containerd/v2/")
 }
 

@@ -49,7 +49,7 @@ func (f Fault) Error() string {
 // Read reads the configuration of all runtimes below root.
 func Read(root string) Host {
 	var h Host
-	for _, read := range []func(*files) (*Runtime, error){readContainerd, readCRIO, readNerdctl, readPodman, readNomad} {
+	for _, read := range []func(*files) (*Runtime, error){readContainerd, readCRIO, readRancher("k3s", "k3s"), readRancher("RKE2", "rke2"), readNerdctl, readPodman, readNomad} {
 		f := &files{root: filepath.Join("/", root)}
 		r, err := read(f)
 		switch {

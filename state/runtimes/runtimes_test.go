@@ -58,6 +58,7 @@ func (h Host) summary(root string) string {
 const (
 	containerdToml = "etc/containerd/config.toml"
 	containersConf = "etc/containers/containers.conf"
+	k3sToml        = "var/lib/rancher/k3s/agent/etc/containerd/config.toml"
 	nomadHCL       = "etc/nomad.d/nomad.hcl"
 )
 
@@ -220,6 +221,11 @@ func TestOthers(t *testing.T) {
 		"Nomad, the last file's word":        {map[string]string{nomadHCL: "client { enabled = true\n cni_path = \"/a\" }", "etc/nomad.d/z.hcl": "client { cni_path = \"/z\" }", "etc/nomad.d/zz.txt": "client { cni_path = \"/no\" }"}, "Nomad plugins /z conf /opt/cni/config by /etc/nomad.d/z.hcl"},
 		"Nomad, a server":                    {map[string]string{nomadHCL: "server { enabled = true }\nclient { enabled = false }", "usr/bin/nomad": "ELF"}, ""},
 		"Nomad, a value of another sort":     {map[string]string{nomadHCL: "client { enabled = true\n cni_path = 7 }"}, "unknown Nomad: /etc/nomad.d/nomad.hcl: cni_path is not a text"},
+		"k3s without flannel": {map[string]string{k3sToml: "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n  bin_dirs = ['/var/lib/rancher/k3s/data/cni']\n  conf_dir = '/var/lib/rancher/k3s/agent/etc/cni/net.d'\n"},
+			"k3s plugins /var/lib/rancher/k3s/data/cni conf /var/lib/rancher/k3s/agent/etc/cni/net.d max 1 by /" + k3sToml},
+		"k3s with its own flannel": {map[string]string{k3sToml: "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.cni]\n  bin_dir = '/b'\n  conf_dir = '/c'\n", "c/10-flannel.conflist": "{}"}, ""},
+		"RKE2": {map[string]string{"var/lib/rancher/rke2/agent/etc/containerd/config.toml": "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.cni]\n  bin_dir = '/opt/cni/bin'\n  conf_dir = '/etc/cni/net.d'\n"},
+			"RKE2 plugins /opt/cni/bin conf /etc/cni/net.d max 1 by /var/lib/rancher/rke2/agent/etc/containerd/config.toml"},
 		"several runtimes": {map[string]string{containerdToml: debian, "usr/bin/nerdctl": "ELF", "etc/crio/crio.conf": "[crio]\n"},
 			"containerd plugins /usr/lib/cni conf /etc/cni/net.d max 1 by /etc/containerd/config.toml\nCRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1\nnerdctl plugins /opt/cni/bin conf /etc/cni/net.d"},
 		"one broken, the others known": {map[string]string{containerdToml: "x", "usr/bin/crio": "ELF"}, "CRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1\nunknown containerd: /etc/containerd/config.toml:1: this line is not valid TOML"},
