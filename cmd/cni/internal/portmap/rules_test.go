@@ -47,6 +47,33 @@ func TestDelByName(t *testing.T) {
 	})
 }
 
+// Somebody's own table of nftables may have the name that iptables gives its own, and hold what iptables cannot read.
+func TestForeignNATTable(t *testing.T) {
+	for _, kind := range []string{kinds[0], nameNFTables} {
+		for _, theirs := range []string{
+			"add chain ip nat postrouting { type nat hook postrouting priority 100; }; add rule ip nat postrouting oifname nowhere masquerade",
+			"add set ip nat s { type ipv4_addr; }; add chain ip nat POSTROUTING { type nat hook postrouting priority 100; }; add rule ip nat POSTROUTING ip daddr @s masquerade",
+			"add chain ip nat PREROUTING { type nat hook prerouting priority -100; }; add rule ip nat PREROUTING ip daddr { 9.9.9.9, 8.8.8.8 } tcp dport 9 dnat to 10.1.0.9",
+		} {
+			h := newHost(t, kind)
+			h.Must("nft", "add table ip nat; "+theirs)
+			before := h.Must("nft", "list", "table", "ip", "nat")
+			a := h.pod("a")
+			serve(t, a.Namespace, "a", 80)
+			h.must(h.on(a, "8080:80/tcp"))
+			h.must(h.on(a, "8080:80/tcp").as("CHECK"))
+			answered(t, h.lab.Outside(), "tcp", h.IP4+":8080", "a")
+			h.must(h.on(a).as("DEL"))
+			after := h.Must("nft", "list", "table", "ip", "nat")
+			for _, line := range strings.Split(before, "\n") {
+				if !strings.Contains(after, line) {
+					t.Errorf("%s: %q is gone:\n%s", kind, line, after)
+				}
+			}
+		}
+	}
+}
+
 // What others have in the tables stays as it is, whatever the order of things.
 func TestOthersRules(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
