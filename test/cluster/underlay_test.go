@@ -60,6 +60,9 @@ func TestUnderlayComesAndGoes(t *testing.T) {
 	if want := "the pods' MTU would be 1270 and IPv6 needs 1280: raise the MTU of eth0 (1320)"; !strings.Contains(c.Message, want) {
 		t.Errorf("Degraded says %q, want %q", c.Message, want)
 	}
+	if out := n.Podnetctl("status"); out.Code != 1 || !strings.Contains(out.Stdout, "which failed") || strings.Contains(out.Stdout, "nothing to do") {
+		t.Errorf("status of a pass that could not do all: exit code %d\n%s", out.Code, out.Stdout)
+	}
 	n.Must("ip", "route", "del", "10.244.1.0/24")
 	n.Must("iptables", "-F", "PODNET-FORWARD")
 	lab.Eventually(t, lab.Patience, "route and rules are healed", func() error {
