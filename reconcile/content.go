@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +44,7 @@ const tick = 2 * time.Second
 func (c contents) read(path string) (content, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = state.NoFileError(path, info.Mode())
+		err = files.NoFileError(path, info.Mode())
 	}
 	if err != nil {
 		delete(c, path)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // What counts as a fight over an object, for how long it is remembered, and how long the object waits to be put right.
@@ -144,7 +145,7 @@ func (c *contention) rest(now time.Time, lasts time.Duration) {
 }
 
 // flood takes over who floods the host with routes of their own, and since when they have not.
-func (c *contention) flood(at time.Time, by state.Author) { c.flooded, c.floodBy = at, by.String() }
+func (c *contention) flood(at time.Time, by kernel.Author) { c.flooded, c.floodBy = at, by.String() }
 
 // worst is the object that was put right most often lately; nil: there is no fight.
 func (c *contention) worst() *fight {

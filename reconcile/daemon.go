@@ -11,7 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 )
 
 // Daemon converges one node again and again: at every sign of a change, and now and then without one.
@@ -32,16 +33,16 @@ type Daemon struct {
 	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
 	// the start, and now and then.
 	// It runs beside the loop.
-	Collect func(ctx context.Context, network state.PodNetwork) error
+	Collect func(ctx context.Context, network pods.PodNetwork) error
 
 	source  *Source
 	started time.Time
 	bootID  string
-	status  *NodeStatus      // of the last pass
-	network state.PodNetwork // of the topology in force, whose pods are here; without a name: none
-	name    string           // of the node, as far as it is known
-	undone  map[string]bool  // what the last pass has not done, and why
-	spent   time.Duration    // processor time of the last pass that counts, from when it had the node's lock
+	status  *NodeStatus     // of the last pass
+	network pods.PodNetwork // of the topology in force, whose pods are here; without a name: none
+	name    string          // of the node, as far as it is known
+	undone  map[string]bool // what the last pass has not done, and why
+	spent   time.Duration   // processor time of the last pass that counts, from when it had the node's lock
 
 	collecting atomic.Bool
 	fights     contention
@@ -57,7 +58,7 @@ const (
 // Run passes until ctx ends. It leaves the network as it is.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	d.source, d.started, d.litter = NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
-	d.bootID = state.BootID()
+	d.bootID = kernel.BootID()
 	d.restore()
 	d.Engine.Progress = d.progress()
 	d.Engine.Hold = func(s *Step) error { return d.fights.hold(time.Now(), s) }
@@ -66,7 +67,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		return err
 	}
 	defer r.stop()
-	if err := d.Engine.Paths.RemoveTemporaries(); err != nil {
+	if err := kernel.RemoveTemporaries(d.Engine.Paths); err != nil {
 		d.Log.Warn("what a killed process has left half written stays", "error", err)
 	}
 	var spent budget
@@ -93,7 +94,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 // reasons are all that makes the daemon take a pass, and what else it does now and then.
 type reasons struct {
 	now                    <-chan os.Signal
-	kernel, files          <-chan struct{}
+	kernel, tree           <-chan struct{}
 	resync, alive, garbage *time.Ticker
 }
 
@@ -103,7 +104,7 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
 		return nil, err
 	}
-	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord())
+	r.tree = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.trialRecord())
 	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.beat(beat)), time.NewTicker(collect)
 	return r, nil
 }
@@ -138,7 +139,7 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 		case <-r.garbage.C:
 			d.collect(ctx)
 		case <-rested:
-			kernel, files = r.kernel, r.files
+			kernel, files = r.kernel, r.tree
 			if wait, is := d.fights.next(time.Now()); is {
 				held = time.After(wait)
 			}
@@ -189,7 +190,7 @@ func (d *Daemon) pass(ctx context.Context) {
 	if d.Presence != nil {
 		d.Presence.TakeSocket()
 	}
-	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(state.AnyChain()), Squatter: Squatter()}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(kernel.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -298,9 +299,9 @@ func (d *Daemon) converge(v *Verdict) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.network, d.name = state.PodNetwork{}, view.Node.Name
+	d.network, d.name = pods.PodNetwork{}, view.Node.Name
 	if !view.Away {
-		d.network = state.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
+		d.network = pods.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
 	}
 	plan, err := d.Engine.Converge(view)
 	return plan, cmp.Or(err, left)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // Settings say which node this is and where its files are.
@@ -22,7 +23,7 @@ type Engine struct {
 	// Hold says why a step is not to be done yet; nil: everything is done at once.
 	Hold func(*Step) error
 
-	node *state.Node
+	node *kernel.Node
 	home bool         // the node's ip has been on this host
 	sets [2]cachedSet // of the topology in force and of the one before
 }
@@ -37,7 +38,7 @@ type cachedSet struct {
 
 // Open opens the node in the calling thread's network namespace.
 func Open(s Settings) (*Engine, error) {
-	node, err := state.Open(s.Paths)
+	node, err := kernel.Open(s.Paths)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func Open(s Settings) (*Engine, error) {
 func (e *Engine) Close() { e.node.Close() }
 
 // Live is the node itself, for what is neither compared nor converged.
-func (e *Engine) Live() *state.Node { return e.node }
+func (e *Engine) Live() *kernel.Node { return e.node }
 
 // Identity is what the host knows of itself.
 func (e *Engine) Identity() (Identity, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -130,7 +131,7 @@ func socketHolder() (by *holder, held bool) {
 		defer c.Close()
 		return peer(c), true
 	}
-	if uid, known, err := state.SocketOwner(daemonSocket[1:]); known && err == nil && uid != 0 {
+	if uid, known, err := kernel.SocketOwner(daemonSocket[1:]); known && err == nil && uid != 0 {
 		return &holder{uid: uid}, true // it lets nobody in
 	}
 	return nil, errors.Is(err, syscall.EAGAIN) // too many want to be let in

@@ -12,6 +12,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // Undone is a trial that was rolled back.
@@ -74,22 +75,22 @@ func (s *Source) tidy() error {
 }
 
 func (s *Source) isLastGood(digest string) bool {
-	kept, err := s.files.read(s.paths.LastGood)
+	kept, err := s.tree.read(s.paths.LastGood)
 	return err == nil && kept.digest == digest
 }
 
 // restore puts the file before in place again, unless it is there or somebody has put a third one there.
 func (s *Source) restore(t *Trial) error {
-	disk, err := s.files.read(s.paths.Topology)
+	disk, err := s.tree.read(s.paths.Topology)
 	if err != nil || disk.digest != t.Digest || t.Previous == t.Digest {
 		return nil
 	}
 	if t.Previous == "" && !t.broken {
 		return os.Remove(s.paths.Topology)
 	}
-	previous, err := s.files.read(s.trialPrevious())
+	previous, err := s.tree.read(s.trialPrevious())
 	if errors.Is(err, fs.ErrNotExist) {
-		previous, err = s.files.read(s.paths.LastGood)
+		previous, err = s.tree.read(s.paths.LastGood)
 	}
 	if err != nil {
 		return err
@@ -118,9 +119,9 @@ func PutInPlace(path string, data []byte) error {
 	}
 	before, err := os.Lstat(path)
 	if err != nil || !before.Mode().IsRegular() {
-		return state.ReplaceFile(path, data, 0o644)
+		return files.ReplaceFile(path, data, 0o644)
 	}
-	return state.ReplaceFileLike(path, data, before)
+	return files.ReplaceFileLike(path, data, before)
 }
 
 // mostCondemned is how many digests are remembered.
@@ -128,7 +129,7 @@ const mostCondemned = 100
 
 // condemned are the digests that were rolled back and since when, a line each, the latest last.
 func (s *Source) condemned() []string {
-	data, err := state.ReadFile(s.paths.RolledBack, mostRecord)
+	data, err := files.ReadFile(s.paths.RolledBack, mostRecord)
 	if err != nil {
 		return nil
 	}
@@ -174,5 +175,5 @@ func (s *Source) Pardon(digest string) error {
 }
 
 func (s *Source) writeCondemned(lines []string) error {
-	return state.ReplaceFile(s.paths.RolledBack, []byte(strings.Join(append(lines, ""), "\n")), 0o644)
+	return files.ReplaceFile(s.paths.RolledBack, []byte(strings.Join(append(lines, ""), "\n")), 0o644)
 }

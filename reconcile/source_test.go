@@ -9,6 +9,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 const twoNodes = `apiVersion: podnet.dev/v1alpha1
@@ -76,7 +77,7 @@ func put(t *testing.T, path, content string) {
 			err = nil
 		}
 	} else {
-		err = state.ReplaceFile(path, []byte(content), 0o644)
+		err = files.ReplaceFile(path, []byte(content), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)

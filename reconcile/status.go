@@ -11,6 +11,9 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 )
 
 // NodeStatus is /run/podnet/status.json: what the daemon last saw and did.
@@ -125,7 +128,7 @@ func (s *NodeStatus) put(c Condition) {
 // ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.
 func ReadStatus(path string) (*NodeStatus, error) {
 	const most = 16 << 20 // bytes
-	b, err := state.ReadFile(path, most)
+	b, err := files.ReadFile(path, most)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (s *NodeStatus) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	return state.ReplaceFile(path, append(b, '\n'), 0o644)
+	return files.ReplaceFile(path, append(b, '\n'), 0o644)
 }
 
 // Pass is everything that one pass has seen and done.
@@ -164,7 +167,7 @@ type Pass struct {
 	Err     error
 	At      time.Time
 	Took    time.Duration
-	Ruler   state.Author // who had changed nftables last before the pass
+	Ruler   kernel.Author // who had changed nftables last before the pass
 
 	Squatter  string // who holds the daemon's socket and cannot be a daemon; "": nobody
 	Contended int    // objects that somebody else keeps changing
@@ -237,20 +240,20 @@ func (s *NodeStatus) addPlan(p *Plan) {
 
 // CountAddresses fills in how much of the node's podCIDRs is in use, and says so if pods have addresses of other ranges. before is
 // the status until now, for the time of that transition.
-func (s *NodeStatus) CountAddresses(node *state.Node, paths state.Paths, p *Pass, before *NodeStatus) error {
+func (s *NodeStatus) CountAddresses(node *kernel.Node, paths state.Paths, p *Pass, before *NodeStatus) error {
 	if p.Plan == nil {
 		return nil
 	}
 	network, cidrs := p.Plan.Topology.Network.CNI.Name, p.Plan.Node.PodCIDRs
-	count, err := state.CountLeases(paths, network, cidrs)
+	count, err := pods.CountLeases(paths, network, cidrs)
 	for _, cidr := range cidrs {
 		family := "ipv6"
 		if cidr.Addr().Is4() {
 			family = "ipv4"
 		}
-		s.Addresses[family] = PoolUse{Used: count.Used[cidr], Total: state.PoolSize(cidr)}
+		s.Addresses[family] = PoolUse{Used: count.Used[cidr], Total: pods.PoolSize(cidr)}
 	}
-	stale, failed := node.StalePods(network, count.Outside)
+	stale, failed := pods.StalePods(node, network, count.Outside)
 	if stale > 0 && s.Condition(Degraded).Status == "False" {
 		s.put(since(condition(Degraded, true, ReasonStalePods, stalePods(stale, cidrs)), p.At, before))
 	}

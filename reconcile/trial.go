@@ -11,6 +11,8 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // Trial is a topology that takes effect until it is confirmed or its time is up. It is never the last good one: that stays
@@ -37,7 +39,7 @@ type Instant struct {
 	Since  time.Duration // since that boot, suspended time included
 }
 
-func now() Instant { return Instant{state.BootID(), state.SinceBoot()} }
+func now() Instant { return Instant{kernel.BootID(), kernel.SinceBoot()} }
 
 // Left is how long a trial has still to go; 0 or less: it is over, and so is one of another boot.
 func (t *Trial) Left(at Instant) time.Duration {
@@ -59,14 +61,14 @@ const mostRecord = 1 << 16
 // Trial is the one under way, or over and not ended yet; nil: there is none. A record that cannot be read is that of a trial
 // that is over.
 func (s *Source) Trial() *Trial {
-	data, err := state.ReadFile(s.trialRecord(), mostRecord)
+	data, err := files.ReadFile(s.trialRecord(), mostRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	t := new(Trial)
 	if err != nil || json.Unmarshal(data, t) != nil {
 		t = &Trial{broken: true}
-		if tried, err := s.files.read(s.TrialTopology()); err == nil {
+		if tried, err := s.tree.read(s.TrialTopology()); err == nil {
 			t.Digest = tried.digest
 		}
 	}
@@ -144,12 +146,12 @@ func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error)
 // previous is the file that comes back if the one of this digest does not stay: the one in place, or if that is the one to
 // be tried, the last good one; nil: there is no file.
 func (s *Source) previous(digest string) ([]byte, error) {
-	disk, err := s.files.read(s.paths.Topology)
+	disk, err := s.tree.read(s.paths.Topology)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err == nil && disk.digest == digest {
-		if kept, err := s.files.read(s.paths.LastGood); err == nil {
+		if kept, err := s.tree.read(s.paths.LastGood); err == nil {
 			return kept.data, nil
 		}
 	}
@@ -162,25 +164,25 @@ func (s *Source) record(t *Trial, data, previous []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.RemoveAll(s.paths.Pending), state.MakeDir(s.paths.Pending)); err != nil {
+	if err := errors.Join(os.RemoveAll(s.paths.Pending), files.MakeDir(s.paths.Pending)); err != nil {
 		return err
 	}
 	if previous != nil {
-		if err := state.ReplaceFile(s.trialPrevious(), previous, 0o644); err != nil {
+		if err := files.ReplaceFile(s.trialPrevious(), previous, 0o644); err != nil {
 			return err
 		}
 	}
-	if err := state.ReplaceFile(s.TrialTopology(), data, 0o644); err != nil {
+	if err := files.ReplaceFile(s.TrialTopology(), data, 0o644); err != nil {
 		return err
 	}
-	return state.ReplaceFile(s.trialRecord(), append(text, '\n'), 0o644)
+	return files.ReplaceFile(s.trialRecord(), append(text, '\n'), 0o644)
 }
 
 // Confirm makes the topology on trial the last good one. The caller holds the node's lock.
 func (s *Source) Confirm() error {
-	tried, err := s.files.read(s.TrialTopology())
+	tried, err := s.tree.read(s.TrialTopology())
 	if err == nil {
-		err = state.ReplaceFile(s.paths.LastGood, tried.data, 0o644)
+		err = files.ReplaceFile(s.paths.LastGood, tried.data, 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("confirm: %w", err)
@@ -193,7 +195,7 @@ func (s *Source) drop() error {
 	if err := os.Remove(s.trialRecord()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := state.SyncDir(s.paths.Pending); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := files.SyncDir(s.paths.Pending); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return os.RemoveAll(s.paths.Pending)

@@ -24,8 +24,8 @@ type nobody struct{}
 func (nobody) Pods(string) (int, error)                 { return 0, nil }
 func (nobody) Owned(...state.Kind) (*state.Live, error) { return &state.Live{}, nil }
 
-// files are a node's and a clock that goes when it is told to.
-type files struct {
+// tree are a node's and a clock that goes when it is told to.
+type tree struct {
 	*testing.T
 	paths  state.Paths
 	source *Source
@@ -33,7 +33,7 @@ type files struct {
 }
 
 // onTrial is a node on which fileT is on trial for a minute instead of fileP.
-func onTrial(t *testing.T) *files {
+func onTrial(t *testing.T) *tree {
 	n := newFiles(t)
 	n.put(fileP)
 	n.pass()
@@ -42,27 +42,27 @@ func onTrial(t *testing.T) *files {
 	return n
 }
 
-func newFiles(t *testing.T) *files {
-	n := &files{T: t, paths: state.DefaultPaths(t.TempDir()), at: Instant{"boot-1", time.Hour}}
+func newFiles(t *testing.T) *tree {
+	n := &tree{T: t, paths: state.DefaultPaths(t.TempDir()), at: Instant{"boot-1", time.Hour}}
 	n.restart()
 	return n
 }
 
 // restart forgets everything that is not on disk.
-func (n *files) restart() {
+func (n *tree) restart() {
 	n.source = NewSource(n.paths, nobody{})
 	n.source.clock = func() Instant { return n.at }
 }
 
-func (n *files) reboot() {
+func (n *tree) reboot() {
 	n.at = Instant{"boot-2", time.Second}
 	n.restart()
 }
 
-func (n *files) put(content string) { n.Helper(); put(n.T, n.paths.Topology, content) }
+func (n *tree) put(content string) { n.Helper(); put(n.T, n.paths.Topology, content) }
 
 // pass is what every pass does to the files.
-func (n *files) pass() Verdict {
+func (n *tree) pass() Verdict {
 	n.Helper()
 	if _, err := (&Engine{}).Undo(n.source, false); err != nil {
 		n.Fatal(err)
@@ -75,7 +75,7 @@ func (n *files) pass() Verdict {
 }
 
 // try is apply --confirm 1m.
-func (n *files) try(content string) {
+func (n *tree) try(content string) {
 	n.Helper()
 	v := n.source.Judge(Identity{Node: "a"})
 	if _, err := n.source.Begin(&v, []byte(content), time.Minute); err != nil {
@@ -85,7 +85,7 @@ func (n *files) try(content string) {
 }
 
 // follows makes a pass and checks which topology it follows, by the address of its second node.
-func (n *files) follows(want, origin, reason string) {
+func (n *tree) follows(want, origin, reason string) {
 	n.Helper()
 	v := n.pass()
 	got := ""
@@ -101,7 +101,7 @@ func (n *files) follows(want, origin, reason string) {
 }
 
 // holds checks the file in place, the last good one, and that there is no trial.
-func (n *files) holds(file, lastGood string) {
+func (n *tree) holds(file, lastGood string) {
 	n.Helper()
 	for path, want := range map[string]string{n.paths.Topology: file, n.paths.LastGood: lastGood} {
 		data, err := os.ReadFile(path)
@@ -118,17 +118,17 @@ func (n *files) holds(file, lastGood string) {
 }
 
 func TestTrialIsUndoneInTime(t *testing.T) {
-	for name, c := range map[string]func(n *files){
-		"time passes":                  func(n *files) { n.at.Since += time.Minute },
-		"much of it, and a restart":    func(n *files) { n.at.Since += time.Hour; n.restart() },
-		"a reboot, the clock far back": func(n *files) { n.reboot() },
-		"an operator":                  func(n *files) { mustUndo(n) },
-		"the record is torn":           func(n *files) { put(n.T, n.source.trialRecord(), `{"digest":`) },
-		"the topology on trial is lost": func(n *files) {
+	for name, c := range map[string]func(n *tree){
+		"time passes":                  func(n *tree) { n.at.Since += time.Minute },
+		"much of it, and a restart":    func(n *tree) { n.at.Since += time.Hour; n.restart() },
+		"a reboot, the clock far back": func(n *tree) { n.reboot() },
+		"an operator":                  func(n *tree) { mustUndo(n) },
+		"the record is torn":           func(n *tree) { put(n.T, n.source.trialRecord(), `{"digest":`) },
+		"the topology on trial is lost": func(n *tree) {
 			put(n.T, n.source.TrialTopology(), "-")
 			n.at.Since += time.Minute
 		},
-		"the file before is lost": func(n *files) { put(n.T, n.source.trialPrevious(), "-"); n.at.Since += time.Minute },
+		"the file before is lost": func(n *tree) { put(n.T, n.source.trialPrevious(), "-"); n.at.Since += time.Minute },
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := onTrial(t)
@@ -150,7 +150,7 @@ func TestTrialIsUndoneInTime(t *testing.T) {
 	}
 }
 
-func mustUndo(n *files) {
+func mustUndo(n *tree) {
 	n.Helper()
 	if u, err := (&Engine{}).Undo(n.source, true); err != nil || u == nil {
 		n.Fatal(u, err)
@@ -172,11 +172,11 @@ func TestTrialIsConfirmed(t *testing.T) {
 // A trial that is over is not followed, whatever of its end cannot be written, and ends when it can.
 func TestTrialEndsUnwritten(t *testing.T) {
 	for name, c := range map[string]struct {
-		blocked        func(*files) string
+		blocked        func(*tree) string
 		origin, reason string
 	}{
-		"the list of what was rolled back": {func(n *files) string { return n.paths.RolledBack }, OriginFile, ""},
-		"the file": {func(n *files) string {
+		"the list of what was rolled back": {func(n *tree) string { return n.paths.RolledBack }, OriginFile, ""},
+		"the file": {func(n *tree) string {
 			return filepath.Join(filepath.Dir(n.paths.Topology), ".topology.yaml.new")
 		}, OriginLastGood, ReasonRolledBack},
 	} {

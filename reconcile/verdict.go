@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // Origins of the topology in force.
@@ -181,7 +181,7 @@ func (s *Source) Keep(v *Verdict) error {
 		return nil
 	}
 	if !s.isLastGood(v.Topology.Digest) {
-		if err := state.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
+		if err := files.ReplaceFile(s.paths.LastGood, v.bytes, 0o644); err != nil {
 			return &NotKept{err}
 		}
 	}

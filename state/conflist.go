@@ -4,15 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state/device"
-	"github.com/podnet/podnet/state/shell"
 )
 
 // Conflist is the CNI configuration that the container runtime reads. Its presence tells the runtime that the node is
@@ -28,7 +23,7 @@ func (c Conflist) Name() string { return c.Path[strings.LastIndexByte(c.Path, '/
 
 // Attrs sums the file up, as far as it can be read.
 func (c Conflist) Attrs() string {
-	bridge, err := c.bridge()
+	bridge, err := c.Bridge()
 	if err != nil {
 		return fmt.Sprintf("damaged, %d bytes", len(c.Content))
 	}
@@ -50,8 +45,8 @@ func (c Conflist) Network() string {
 	return list.Name
 }
 
-// bridge is the entry of the bridge plugin.
-func (c Conflist) bridge() (BridgeConfig, error) {
+// Bridge is the entry of the bridge plugin.
+func (c Conflist) Bridge() (BridgeConfig, error) {
 	var list struct{ Plugins []BridgeConfig }
 	err := json.Unmarshal([]byte(c.Content), &list)
 	if err == nil && len(list.Plugins) == 0 {
@@ -133,58 +128,8 @@ func conflist(t *schema.Topology, node *schema.Node, cidrs []netip.Prefix, mtu i
 	return Conflist{paths.Conflist, string(b) + "\n"}, err
 }
 
-// mostConflist is how long a CNI configuration may be, bytes.
-const mostConflist = 1 << 20
-
-// listConflist reports every file of podnet's in the runtime's directory, told by the mark in its bridge entry: also one of
-// an earlier name. A damaged file in podnet's place counts as podnet's; a sound one without the mark is somebody else's.
-func listConflist(n *Node, want *Set, live *Live) error {
-	dir := filepath.Dir(n.paths.Conflist)
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !configFile(e.Name()) && path != n.paths.Conflist {
-			continue
-		}
-		b, err := ReadFile(path, mostConflist)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil && path == n.paths.Conflist {
-			return err
-		}
-		c := Conflist{path, string(b)}
-		switch marked, sound := c.marked(); {
-		case marked, path == n.paths.Conflist && !sound:
-			live.Conflists.Add(c, OwnNode)
-		case path == n.paths.Conflist && want.Conflists.Len() > 0:
-			live.Conflicts = append(live.Conflicts, Conflict{
-				Key: c.Key(), Name: c.Name(), Blocks: true,
-				Owner:  "a CNI configuration that podnet did not write (or choose another --cni-conf-name)",
-				Remedy: "mv " + shell.Quote(path) + " " + shell.Quote(path+".disabled"),
-			})
-		}
-	}
-	return nil
-}
-
-// configFile says whether runtimes read a file of this name.
-func configFile(name string) bool {
-	switch filepath.Ext(name) {
-	case ".conflist", ".conf", ".json":
-		return true
-	}
-	return false
-}
-
-// marked says whether the file carries podnet's mark, and whether it is JSON at all.
-func (c Conflist) marked() (marked, sound bool) {
+// Marked says whether the file carries podnet's mark, and whether it is JSON at all.
+func (c Conflist) Marked() (marked, sound bool) {
 	var list struct {
 		Plugins []struct {
 			Podnet *PodnetMark `json:"podnet"`
@@ -195,43 +140,4 @@ func (c Conflist) marked() (marked, sound bool) {
 		marked = marked || p.Podnet != nil
 	}
 	return marked, sound
-}
-
-func applyConflist(_ *Node, c *Change) error {
-	if c.Op == Delete {
-		err := os.Remove(c.Have.(Conflist).Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	want := c.Want.(Conflist)
-	return ReplaceFile(want.Path, []byte(want.Content), 0o644)
-}
-
-// HoldConflist removes podnet's conflist unless the bridge that it names is there and podnet's: the runtime has to know that
-// the node is not ready, whatever the topology says. On a bridge of another owner pods would start in another network.
-func (n *Node) HoldConflist() error {
-	if err := n.readLinks(); err != nil {
-		return err
-	}
-	live := &Live{}
-	if err := listConflist(n, &Set{}, live); err != nil {
-		return err
-	}
-	for _, c := range live.Conflists.Rows() {
-		if bridge, err := c.bridge(); err == nil && n.hasOwnBridge(bridge.Bridge) {
-			continue
-		}
-		if err := applyConflist(n, &Change{Op: Delete, Have: c}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// hasOwnBridge reports whether the last look at the links has found a bridge of podnet's with this name.
-func (n *Node) hasOwnBridge(name string) bool {
-	l, ok := n.links[name]
-	return ok && l.Type() == "bridge" && l.Attrs().Group == device.GroupDevice
 }

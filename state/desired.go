@@ -15,7 +15,7 @@ const (
 	overheadIPv4 = 50
 	overheadIPv6 = 70
 
-	minIPv6MTU  = 1280
+	MinIPv6MTU  = 1280
 	ethernetMTU = 1500
 )
 
@@ -31,7 +31,7 @@ func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
 		mtu = ethernetMTU
 	}
 	mtu -= Overhead(node.IP)
-	if !facts.IPLocal && facts.KeptMTU > 0 || mtu < minIPv6MTU && facts.KeptMTU >= minIPv6MTU {
+	if !facts.IPLocal && facts.KeptMTU > 0 || mtu < MinIPv6MTU && facts.KeptMTU >= MinIPv6MTU {
 		return facts.KeptMTU
 	}
 	return mtu
@@ -76,7 +76,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 	d.set.Ranges = remedyRanges(t)
 	list, err := conflist(t, node, d.cidrs, d.mtu, paths)
 	d.set.Conflists.Add(list, OwnNode)
-	d.set.index()
+	d.set.Index()
 	return d.set, err
 }
 
@@ -92,7 +92,7 @@ type desired struct {
 }
 
 // canIPv6 says that the host can have IPv6 with the pods' MTU.
-func (d *desired) canIPv6() bool { return d.facts.IPv6 && d.mtu >= minIPv6MTU }
+func (d *desired) canIPv6() bool { return d.facts.IPv6 && d.mtu >= MinIPv6MTU }
 
 // check says what this host cannot have of what the topology asks for.
 func (d *desired) check() error {
@@ -106,8 +106,8 @@ func (d *desired) check() error {
 	if d.t.Network.MTU == 0 && d.facts.IPLocal && d.facts.UnderlayMTU > 0 {
 		fits = d.facts.UnderlayMTU - Overhead(d.node.IP) // which need not be what the devices keep
 	}
-	if fits < minIPv6MTU {
-		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", fits, minIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
+	if fits < MinIPv6MTU {
+		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", fits, MinIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
 	}
 	return nil
 }
@@ -123,19 +123,19 @@ func (d *desired) speaks(ipv4 bool) bool {
 }
 
 func (d *desired) tunnel() string { return d.t.Network.VXLAN.Name }
-func (d *desired) bridge() string { return d.t.Network.Bridge.Name }
+func (d *desired) Bridge() string { return d.t.Network.Bridge.Name }
 
 func (d *desired) links() {
 	d.set.Links.Add(Link{
-		Device: d.bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
+		Device: d.Bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
 	}, OwnNode)
 	d.set.Links.Add(Link{
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
 		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
 	}, OwnNode)
-	d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(true), d.speaks(false)))
+	d.linkSettings(d.Bridge(), device.BridgeSettings(d.Bridge(), d.speaks(true), d.speaks(false)))
 	d.linkSettings(d.tunnel(), d.tunnelSettings())
-	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
+	d.set.LinksUp.Add(LinkUp{d.Bridge()}, OwnNode)
 	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
 }
 
@@ -155,7 +155,7 @@ func (d *desired) tunnelSettings() []device.Setting {
 // linkSettings adds a device's settings but those of IPv6 where it has none at all: where the kernel has not, or its MTU is less.
 func (d *desired) linkSettings(name string, settings []device.Setting) {
 	for _, s := range settings {
-		if strings.HasPrefix(s.Path, "net/ipv6/") && (!d.facts.IPv6 || d.mtu < minIPv6MTU) {
+		if strings.HasPrefix(s.Path, "net/ipv6/") && (!d.facts.IPv6 || d.mtu < MinIPv6MTU) {
 			continue
 		}
 		d.set.LinkSysctls.Add(Sysctl{Path: s.Path, Value: s.Value, Device: name}, OwnNode)
@@ -164,7 +164,7 @@ func (d *desired) linkSettings(name string, settings []device.Setting) {
 
 // family adds what one podCIDR of the node itself asks for.
 func (d *desired) family(p netip.Prefix) {
-	d.set.Addrs.Add(Addr{Device: d.bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
+	d.set.Addrs.Add(Addr{Device: d.Bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
 	number := uint8(6)
 	if p.Addr().Is6() {
 		d.source = p.Addr().Next()
@@ -175,7 +175,7 @@ func (d *desired) family(p netip.Prefix) {
 	if d.t.Network.Masquerade.Enabled {
 		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p), Hook: "POSTROUTING", Jumps: 1}, OwnNode)
 	}
-	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
+	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.Bridge(), p, d.Bridge())
 	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD", Jumps: 1}, OwnNode)
 }
 
@@ -202,7 +202,7 @@ func (d *desired) masquerade(p netip.Prefix) string {
 }
 
 const (
-	forwardIPv4 = device.IPv4Forwarding
+	ForwardIPv4 = device.IPv4Forwarding
 	forwardIPv6 = device.IPv6Forwarding
 )
 
@@ -210,7 +210,7 @@ const (
 // router advertisements, unless the links concerned are told beforehand to go on listening.
 func (d *desired) forwarding() {
 	if d.speaks(true) {
-		d.set.Sysctls.Add(Sysctl{Path: forwardIPv4, Value: "1"}, OwnNode)
+		d.set.Sysctls.Add(Sysctl{Path: ForwardIPv4, Value: "1"}, OwnNode)
 	}
 	if !d.speaks(false) {
 		return

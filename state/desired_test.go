@@ -3,40 +3,15 @@ package state_test
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/state/internal/statetest"
+
 	"github.com/google/go-cmp/cmp"
-	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 )
-
-// ethernet are the facts of a host with an ordinary link.
-var ethernet = state.Facts{Underlay: "eth0", UnderlayMTU: 1500, IPLocal: true, IPv6: true}
-
-func load(t *testing.T, path string) *schema.Topology {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	topology, err := schema.Parse(path, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topology
-}
-
-func desired(t *testing.T, topology *schema.Topology, node string, facts state.Facts, paths state.Paths) *state.Set {
-	t.Helper()
-	set, err := state.Desired(topology, topology.Node(node), facts, paths)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
 
 // text is a set a person can read: a line for each object, in the order of creation.
 func text(set *state.Set) string {
@@ -54,7 +29,7 @@ func text(set *state.Set) string {
 
 // The first two peers' MACs and the rest are derived by hand from the rules that other programs rely on.
 func TestDesired(t *testing.T) {
-	got := text(desired(t, load(t, "../examples/dual-stack.yaml"), "node-b", ethernet, state.DefaultPaths("")))
+	got := text(statetest.Desired(t, statetest.Load(t, "../examples/dual-stack.yaml"), "node-b", statetest.Ethernet(), state.DefaultPaths("")))
 	want := `link cni0 bridge mtu 1450 address f6:d2:18:5e:88:b9
 link podnet.1 vxlan mtu 1450 address 2e:bb:e1:af:6c:59 id 1 dstport 8472 local 192.0.2.12
 sysctl net/ipv6/conf/cni0/accept_ra = 0
@@ -107,12 +82,12 @@ conflist 10-podnet.conflist mtu 1450 subnets 10.244.1.0/24,fd00:10:244:1::/64
 
 // A range that the file names twice, in one list or in both, is one rule.
 func TestRangeNamedTwice(t *testing.T) {
-	topology := load(t, "../examples/dual-stack.yaml")
-	once := text(desired(t, topology, "node-b", ethernet, state.DefaultPaths("")))
+	topology := statetest.Load(t, "../examples/dual-stack.yaml")
+	once := text(statetest.Desired(t, topology, "node-b", statetest.Ethernet(), state.DefaultPaths("")))
 	n := &topology.Network
 	n.Masquerade.NonMasqueradeCIDRs = append(slices.Clone(n.ClusterCIDRs), netip.MustParsePrefix("224.0.0.0/4"))
 	n.ClusterCIDRs = append(n.ClusterCIDRs, n.ClusterCIDRs...)
-	if d := cmp.Diff(once, text(desired(t, topology, "node-b", ethernet, state.DefaultPaths("")))); d != "" {
+	if d := cmp.Diff(once, text(statetest.Desired(t, topology, "node-b", statetest.Ethernet(), state.DefaultPaths("")))); d != "" {
 		t.Errorf("-named once +named again:\n%s", d)
 	}
 }
@@ -124,13 +99,13 @@ func TestMTU(t *testing.T) {
 		facts    state.Facts
 		want     int
 	}{
-		{"dual-stack", 0, ethernet, 1450},
-		{"ipv6-underlay", 0, ethernet, 1430},
+		{"dual-stack", 0, statetest.Ethernet(), 1450},
+		{"ipv6-underlay", 0, statetest.Ethernet(), 1430},
 		{"dual-stack", 0, state.Facts{UnderlayMTU: 9000}, 8950},
-		{"dual-stack", 1400, ethernet, 1400},
+		{"dual-stack", 1400, statetest.Ethernet(), 1400},
 		{"dual-stack", 0, state.Facts{}, 1450},
 	} {
-		topology := load(t, "../examples/"+c.file+".yaml")
+		topology := statetest.Load(t, "../examples/"+c.file+".yaml")
 		topology.Network.MTU = c.topology
 		if got := state.MTU(topology, &topology.Nodes[0], c.facts); got != c.want {
 			t.Errorf("MTU(%s, mtu %d, underlay %d) = %d, want %d", c.file, c.topology, c.facts.UnderlayMTU, got, c.want)
@@ -140,9 +115,9 @@ func TestMTU(t *testing.T) {
 
 // A host that forwards IPv6 forgets the routes it learned from advertisements, unless it is told first.
 func TestForwardingWaitsForRouterAdvertisements(t *testing.T) {
-	facts := ethernet
+	facts := statetest.Ethernet()
 	facts.RAListeners = []string{"eth0", "eth1"}
-	set := desired(t, load(t, "../examples/ipv6-only.yaml"), "node-a", facts, state.DefaultPaths(""))
+	set := statetest.Desired(t, statetest.Load(t, "../examples/ipv6-only.yaml"), "node-a", facts, state.DefaultPaths(""))
 	rows := set.Sysctls.Rows()
 	for i, want := range []string{"net/ipv6/conf/eth0/accept_ra", "net/ipv6/conf/eth1/accept_ra", "net/ipv6/conf/all/forwarding"} {
 		if rows[i].Path != want {
@@ -155,21 +130,21 @@ func TestForwardingWaitsForRouterAdvertisements(t *testing.T) {
 }
 
 func TestNodeWithoutPodCIDRHoldsNothing(t *testing.T) {
-	topology := load(t, "../examples/dual-stack.yaml")
+	topology := statetest.Load(t, "../examples/dual-stack.yaml")
 	topology.Nodes[1].PodCIDRs = nil
-	if got := text(desired(t, topology, "node-b", ethernet, state.DefaultPaths(""))); got != "" {
+	if got := text(statetest.Desired(t, topology, "node-b", statetest.Ethernet(), state.DefaultPaths(""))); got != "" {
 		t.Errorf("a node without podCIDR should hold\n%s", got)
 	}
-	if got := text(desired(t, topology, "node-a", ethernet, state.DefaultPaths(""))); strings.Contains(got, topology.Nodes[1].VTEPMAC.String()) {
+	if got := text(statetest.Desired(t, topology, "node-a", statetest.Ethernet(), state.DefaultPaths(""))); strings.Contains(got, topology.Nodes[1].VTEPMAC.String()) {
 		t.Errorf("a node without podCIDR is a peer:\n%s", got)
 	}
 }
 
 // A node that lacks a family neither speaks it nor routes it.
 func TestPeersCountInSharedFamilies(t *testing.T) {
-	topology := load(t, "../examples/dual-stack.yaml")
+	topology := statetest.Load(t, "../examples/dual-stack.yaml")
 	topology.Nodes[1].PodCIDRs = topology.Nodes[1].PodCIDRs[:1]
-	got := text(desired(t, topology, "node-b", ethernet, state.DefaultPaths("")))
+	got := text(statetest.Desired(t, topology, "node-b", statetest.Ethernet(), state.DefaultPaths("")))
 	for _, unwanted := range []string{"fd00:", "fe80:", "ipv6 ", "all/forwarding"} {
 		if strings.Contains(got, unwanted) {
 			t.Errorf("an IPv4 node should hold %q:\n%s", unwanted, got)
@@ -178,7 +153,7 @@ func TestPeersCountInSharedFamilies(t *testing.T) {
 }
 
 func TestIPv6NeedsAKernelAndAnMTU(t *testing.T) {
-	topology := load(t, "../examples/ipv6-only.yaml")
+	topology := statetest.Load(t, "../examples/ipv6-only.yaml")
 	for _, facts := range []state.Facts{{UnderlayMTU: 1500}, {Underlay: "wan0", UnderlayMTU: 1300, IPv6: true}} {
 		if _, err := state.Desired(topology, &topology.Nodes[0], facts, state.DefaultPaths("")); err == nil {
 			t.Errorf("%+v: no error", facts)

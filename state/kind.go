@@ -57,44 +57,9 @@ func (s Kinds) Disturbed() Kinds {
 	return s
 }
 
-// table is a set's objects of a kind.
-func (s *Set) table(k Kind) rows {
+// TableOf is a set's objects of a kind.
+func (s *Set) TableOf(k Kind) rows {
 	return [KindCount]rows{
 		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.Neighs, &s.FDB, &s.Routes, &s.Chains, &s.Sysctls, &s.Ports, &s.Conflists,
 	}[k]
-}
-
-// kind is what the package can do with one sort of object.
-type kind struct {
-	list func(*Node, *Set, *Live) error
-	// apply carries out changes of this kind, all of them creations and updates or all of them deletions, and leaves in
-	// each what became of it.
-	apply func(*Node, []*Change)
-}
-
-// kinds is what can be done with each. It is a function so that the operations may refer to it; what is asked of a kind
-// for every object is not in it.
-func kinds() *[KindCount]kind {
-	return &[KindCount]kind{
-		KindLink:       {listLinks, each((*Node).applyLink)},
-		KindLinkSysctl: {listLinkSysctls, each(applySysctl)},
-		KindAddr:       {listAddrs, each((*Node).applyAddr)},
-		KindLinkUp:     {listLinksUp, each((*Node).applyLinkUp)},
-		KindNeigh:      {listNeighs, (*Node).applyNeighs},
-		KindFDB:        {listFDB, (*Node).applyFDB},
-		KindRoute:      {listRoutes, (*Node).applyRoutes},
-		KindChain:      {listChains, (*Node).applyChains},
-		KindSysctl:     {listSysctls, each(applySysctl)},
-		KindBridgePort: {listPorts, each((*Node).applyPort)},
-		KindConflist:   {listConflist, each(applyConflist)},
-	}
-}
-
-// each applies changes one by one, for the kinds of which a node has few.
-func each(do func(*Node, *Change) error) func(*Node, []*Change) {
-	return func(n *Node, changes []*Change) {
-		for _, c := range changes {
-			c.Err = do(n, c)
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"errors"
 	"path/filepath"
 )
 
@@ -39,18 +38,4 @@ func DefaultPaths(root string) Paths {
 		StateDir:    at("/var/lib/podnet"),
 		RunDir:      at("/run/podnet"),
 	}
-}
-
-// RemoveTemporaries removes what killed processes have left of files that they were about to put in place; see
-// RemoveTemporary. What they have left of a trial goes with that.
-func (p Paths) RemoveTemporaries() error {
-	topology := p.Topology
-	if target, err := filepath.EvalSymlinks(topology); err == nil {
-		topology = target
-	}
-	var failed error
-	for _, path := range []string{topology, p.Conflist, p.LastGood, p.RolledBack, p.Status} {
-		failed = errors.Join(failed, RemoveTemporary(path))
-	}
-	return failed
 }

@@ -1,5 +1,3 @@
-// Package state is what a node holds: the values of every kind of object that podnet manages, the set of them that a
-// topology asks for (Desired, pure), and the live node that lists and changes them.
 package state
 
 import (

@@ -2,6 +2,7 @@ package state
 
 import (
 	"hash/maphash"
+	"iter"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -62,16 +63,27 @@ func (t *Table[R]) grow(n int) {
 	t.rows, t.from = slices.Grow(t.rows, n), slices.Grow(t.from, n)
 }
 
-// reset empties the table and keeps its memory for about n objects, unless it was made for a great many more.
-func (t *Table[R]) reset(n int) {
+// Reset empties the table and keeps its memory for about n objects, unless it was made for a great many more.
+func (t *Table[R]) Reset(n int) {
 	if most := n + n/8 + 64; cap(t.rows) < n || cap(t.rows) > 2*most {
 		*t = Table[R]{rows: make([]R, 0, most), from: make([]Origin, 0, most)}
 	}
-	t.rewind(0)
+	t.Rewind(0)
 }
 
 // Rows are the objects in the order in which they were added; not to be changed.
 func (t *Table[R]) Rows() []R { return t.rows }
+
+// All yields the objects with their origins, in the order in which they were added.
+func (t *Table[R]) All() iter.Seq2[R, Origin] {
+	return func(yield func(R, Origin) bool) {
+		for i, r := range t.rows {
+			if !yield(r, t.from[i]) {
+				return
+			}
+		}
+	}
+}
 
 // Len is the number of objects.
 func (t *Table[R]) Len() int { return len(t.rows) }
@@ -134,15 +146,15 @@ func (t *Table[R]) expect(r R, at *int) int {
 	return t.lookup(r.Key())
 }
 
-// mark and rewind take back what an interrupted dump has added.
-func (t *Table[R]) mark() int { return len(t.rows) }
+// Mark and rewind take back what an interrupted dump has added.
+func (t *Table[R]) Mark() int { return len(t.rows) }
 
-func (t *Table[R]) rewind(mark int) { t.rows, t.from, t.index = t.rows[:mark], t.from[:mark], nil }
+func (t *Table[R]) Rewind(mark int) { t.rows, t.from, t.index = t.rows[:mark], t.from[:mark], nil }
 
 // rows is a Table whose type does not matter.
 type rows interface {
 	Len() int
-	reset(n int)
+	Reset(n int)
 	buildIndex()
 	find(Key) (Resource, Origin, bool)
 	diff(have rows, kind Kind, emit func(Change))
@@ -191,33 +203,33 @@ func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 	}
 }
 
-// index builds the index of every table, so that what shares them with s has it too.
-func (s *Set) index() {
+// Index builds the index of every table, so that what shares them with s has it too.
+func (s *Set) Index() {
 	for k := range Kind(KindCount) {
-		s.table(k).buildIndex()
+		s.TableOf(k).buildIndex()
 	}
 }
 
 // Find looks an object up in any table.
-func (s *Set) Find(k Key) (Resource, Origin, bool) { return s.table(k.Kind).find(k) }
+func (s *Set) Find(k Key) (Resource, Origin, bool) { return s.TableOf(k.Kind).find(k) }
 
-// wants says whether there is an object of a key.
-func wants(s *Set, k Key) bool {
-	_, _, wanted := s.Find(k)
-	return wanted
+// Has reports whether there is an object of a key.
+func (s *Set) Has(k Key) bool {
+	_, _, has := s.Find(k)
+	return has
 }
 
 // Count is the number of objects of a kind.
-func (s *Set) Count(k Kind) int { return s.table(k).Len() }
+func (s *Set) Count(k Kind) int { return s.TableOf(k).Len() }
 
 // Diff emits what turns the objects of one kind in have into those in s.
 func (s *Set) Diff(have *Set, k Kind, emit func(Change)) {
-	s.table(k).diff(have.table(k), k, emit)
+	s.TableOf(k).diff(have.TableOf(k), k, emit)
 }
 
 // Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own children are lost too.
 func (s *Set) Drop(k Kind, lost func(parent Key) bool, dropped func(Key)) {
-	s.table(k).drop(lost, dropped)
+	s.TableOf(k).drop(lost, dropped)
 }
 
 func (t *Table[R]) drop(lost func(Key) bool, dropped func(Key)) {
@@ -230,5 +242,5 @@ func (t *Table[R]) drop(lost func(Key) bool, dropped func(Key)) {
 		t.rows[kept], t.from[kept] = r, t.from[i]
 		kept++
 	}
-	t.rewind(kept)
+	t.Rewind(kept)
 }

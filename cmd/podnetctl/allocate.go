@@ -12,7 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 	"github.com/spf13/cobra"
 )
 
@@ -78,7 +78,7 @@ func rewritable(name string) (string, error) {
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = state.NoFileError(name, info.Mode())
+		err = files.NoFileError(name, info.Mode())
 	}
 	return path, err
 }

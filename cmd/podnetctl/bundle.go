@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // How long one command of a bundle may take, and how much of one file or output goes in.
@@ -61,7 +61,7 @@ func (a *archive) json(name string, v any) {
 
 // file adds one as it is, if it is there; why it cannot be read is worth knowing too.
 func (a *archive) file(path string) {
-	data, err := state.ReadFile(path, bundlePart)
+	data, err := files.ReadFile(path, bundlePart)
 	if err != nil {
 		data = []byte(err.Error() + "\n")
 	}
@@ -70,8 +70,8 @@ func (a *archive) file(path string) {
 
 // others adds what the runtime's other configurations are of: the rest of them may hold another plugin's token or password.
 func (a *archive) others(own string) {
-	files, _ := filepath.Glob(filepath.Join(filepath.Dir(own), "*.conf*")) // the pattern is sound
-	for _, path := range files {
+	paths, _ := filepath.Glob(filepath.Join(filepath.Dir(own), "*.conf*")) // the pattern is sound
+	for _, path := range paths {
 		if path == own {
 			continue
 		}
@@ -84,7 +84,7 @@ func (a *archive) others(own string) {
 			plugin
 			Plugins []plugin `json:"plugins,omitempty"`
 		}
-		data, err := state.ReadFile(path, bundlePart)
+		data, err := files.ReadFile(path, bundlePart)
 		if err == nil {
 			err = json.Unmarshal(data, &outline)
 		}
@@ -138,7 +138,7 @@ func (c *cli) writeBundle(n *node, report Findings, path string) error {
 	if err := errors.Join(a.err, a.tar.Close(), packed.Close()); err != nil {
 		return fmt.Errorf("bundle %s: %w", path, err)
 	}
-	if err := state.ReplaceFile(path, b.Bytes(), 0o600); err != nil {
+	if err := files.ReplaceFile(path, b.Bytes(), 0o600); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s, %d bytes: names and addresses of this cluster, no keys. In it:\n  %s\n", path, b.Len(), strings.Join(a.names, "\n  "))

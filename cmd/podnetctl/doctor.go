@@ -14,7 +14,10 @@ import (
 	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/inspect"
 	surroundings "github.com/podnet/podnet/state/inspect/host"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/spf13/cobra"
 )
 
@@ -150,7 +153,7 @@ func (e *examination) topology(t *schema.Topology) reconcile.Pass {
 func (e *examination) health(pass *reconcile.Pass, sees bool) {
 	e.facts.Daemon = e.node.daemon(pass.At) == ""
 	written, err := reconcile.ReadStatus(e.node.Paths.Status)
-	if err != nil || written.BootID != state.BootID() {
+	if err != nil || written.BootID != kernel.BootID() {
 		written = nil // none, or one that says nothing of this boot
 	}
 	status := written
@@ -173,19 +176,19 @@ func (e *examination) kernel() {
 	e.facts.Other, err = live.OtherIPTables(want)
 	e.blind("rules of the other iptables", err)
 	for _, ipv6 := range []bool{false, true} {
-		proxy, err := live.UnseenByProxy(ipv6)
+		proxy, err := inspect.UnseenByProxy(live, ipv6)
 		e.blind("whether a service proxy sees packets between pods", err)
 		if proxy != nil {
 			e.facts.Proxies = append(e.facts.Proxies, *proxy)
 		}
 	}
-	e.facts.Tracking = state.ReadTracking()
+	e.facts.Tracking = kernel.ReadTracking()
 	if p := e.facts.Plan; p != nil && p.Facts.IPLocal {
-		e.facts.Claim, err = live.Claim(p.Facts.Underlay, p.Node.IP)
+		e.facts.Claim, err = inspect.FindClaim(live, p.Facts.Underlay, p.Node.IP)
 		e.blind("whether another host answers for "+p.Node.IP.String(), err)
 	}
 	for _, name := range links {
-		if o, err := live.Offload(name); err == nil { // one that is not there offloads nothing
+		if o, err := inspect.ReadOffload(live, name); err == nil { // one that is not there offloads nothing
 			e.facts.Offloads = append(e.facts.Offloads, o)
 		}
 	}
@@ -204,5 +207,5 @@ func (e *examination) files() {
 			e.blind("where "+fault.Runtime+" looks for plugins and conflists", fault)
 		}
 	}
-	e.facts.Untrusted = state.Trust(paths...)
+	e.facts.Untrusted = files.Trust(paths...)
 }

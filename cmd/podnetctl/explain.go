@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/explain"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/spf13/cobra"
 )
 
@@ -105,10 +106,10 @@ func (c *cli) showExplanation(e explain.Explanation) error {
 type guide struct {
 	explainFlags
 	site    *explain.Site
-	live    *state.Node
-	pods    []state.Pod
+	live    *kernel.Node
+	pods    []pods.Pod
 	sources []explain.Source
-	pod     *state.Pod // the sender; nil: the node itself
+	pod     *pods.Pod // the sender; nil: the node itself
 	node    *node
 }
 
@@ -133,7 +134,7 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)", view.Node.Name, view.Node.Name)
 	}
 	g := &guide{explainFlags: f, live: n.engine.Live(), node: n}
-	if g.pods, err = g.live.PodList(t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
+	if g.pods, err = pods.List(g.live, t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
 		return nil, err
 	}
 	if g.site, err = explain.Survey(g.live, view); err != nil {
@@ -195,7 +196,7 @@ func (g *guide) host(f *explain.Facts) error {
 		return nil // nobody here has it
 	}
 	f.To.Place, f.To.Node = explain.Here, g.site.Node
-	f.To.Pod, err = explain.Visit(g.live, p, state.Packet{Src: f.To.Addr, Dst: f.From.Addr})
+	f.To.Pod, err = explain.Visit(g.live, p, kernel.Packet{Src: f.To.Addr, Dst: f.From.Addr})
 	return err
 }
 
@@ -217,7 +218,7 @@ func (g *guide) sender(from explain.Source, to explain.Target) (*explain.PodFact
 	if g.pod == nil {
 		return nil, nil
 	}
-	return explain.Visit(g.live, *g.pod, state.Packet{Src: from.Addr, Dst: to.Addr})
+	return explain.Visit(g.live, *g.pod, kernel.Packet{Src: from.Addr, Dst: to.Addr})
 }
 
 // Explanations is what explain --all says, for other programs.

@@ -13,6 +13,7 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/ipam"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 )
@@ -68,8 +69,8 @@ func (c *cli) runGC(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
 	network := n.verdict.Topology.Network.CNI.Name
-	g, err := collect.Run(ctx, n.engine.Live(), state.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
-	if errors.As(err, new(*state.AwayError)) {
+	g, err := collect.Run(ctx, n.engine.Live(), pods.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
+	if errors.As(err, new(*pods.AwayError)) {
 		return fmt.Errorf("%w; where the node's pods are: nsenter -t 1 -n podnetctl gc", err)
 	}
 	if c.json() {

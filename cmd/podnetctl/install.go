@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 	"github.com/podnet/podnet/state/runtimes"
 	"github.com/spf13/cobra"
 )
@@ -168,7 +169,7 @@ func installPlugin(from, to string, force bool) (string, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
-	if err := state.ReplaceFile(to, data, 0o755); err != nil {
+	if err := files.ReplaceFile(to, data, 0o755); err != nil {
 		return "", fmt.Errorf("%w (--cni-bin-dir is where the container runtime looks for plugins)", err)
 	}
 	return pluginInstalled, nil

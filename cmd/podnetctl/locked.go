@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/state/kernel"
 	"golang.org/x/term"
 )
 
@@ -20,7 +21,7 @@ const lockPatience = 2 * time.Minute
 // underNodeLock calls do with the node's lock held, after clearing away what a verb that was killed has left half written.
 func (c *cli) underNodeLock(n *node, do func() error) error {
 	return c.underLock(n.Paths.Lock, func() error {
-		if err := n.Paths.RemoveTemporaries(); err != nil {
+		if err := kernel.RemoveTemporaries(n.Paths); err != nil {
 			c.complain("warning: what a killed process has left half written stays: %v", err)
 		}
 		return do()

@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // patience is how many resyncs a daemon may let pass without a word.
@@ -27,8 +28,8 @@ func (n *node) look(digest string) (screen.Status, error) {
 	}
 	n.verdict = n.source.Judge(n.id)
 	written, unread := reconcile.ReadStatus(n.Paths.Status)
-	unread = cmp.Or(state.InTheWay(n.Paths.Status), unread)
-	if written != nil && written.BootID != state.BootID() {
+	unread = cmp.Or(files.InTheWay(n.Paths.Status), unread)
+	if written != nil && written.BootID != kernel.BootID() {
 		written = nil // of another boot: it says nothing of this kernel
 	}
 	pass := reconcile.Pass{At: s.Now, Verdict: n.verdict, Squatter: reconcile.Squatter()}
@@ -71,7 +72,7 @@ func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs b
 	if s.Node == "" {
 		s.Node = n.name()
 	}
-	s.Version, s.BootID = version, state.BootID()
+	s.Version, s.BootID = version, kernel.BootID()
 	if ref := n.inForce(); ref.Digest != "" {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
 		switch {

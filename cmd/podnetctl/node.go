@@ -10,7 +10,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // node is this node, open for one verb.
@@ -122,7 +122,7 @@ func (n *node) daemon(now time.Time) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "NOT RUNNING since boot or teardown: " + heals
-	case err != nil || s.Daemon == nil || s.BootID != state.BootID():
+	case err != nil || s.Daemon == nil || s.BootID != kernel.BootID():
 		return "NOT RUNNING: " + heals
 	}
 	return fmt.Sprintf("NOT RUNNING since %s: %s", screen.Clock(s.WrittenAt, now), heals)

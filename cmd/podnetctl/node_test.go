@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -60,7 +61,7 @@ func (h host) daemon(ago time.Duration) (release func()) {
 		h.t.Fatal(err)
 	}
 	s := &reconcile.NodeStatus{
-		Version: "1.0.2", BootID: state.BootID(), WrittenAt: time.Now(), LastPass: reconcile.PassStatus{At: time.Now().Add(-ago)},
+		Version: "1.0.2", BootID: kernel.BootID(), WrittenAt: time.Now(), LastPass: reconcile.PassStatus{At: time.Now().Add(-ago)},
 		Daemon: &reconcile.DaemonStatus{PID: 812, StartedAt: time.Now(), ResyncSeconds: 30},
 	}
 	if err := s.Write(h.Path(lab.StatusPath)); err != nil {

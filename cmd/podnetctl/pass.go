@@ -8,7 +8,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // pass converges this node to t, which judge has to find is the one to follow, and says what came of it. n.verdict is from
@@ -65,7 +65,7 @@ func (n *node) report(p *reconcile.Pass) error {
 		before = nil // none, or one that nobody can read: it is replaced
 	}
 	s := p.Status(before)
-	s.Version, s.BootID = version, state.BootID()
+	s.Version, s.BootID = version, kernel.BootID()
 	if before != nil && before.BootID == s.BootID {
 		s.LastHealed = append(s.LastHealed, before.LastHealed...)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 	"github.com/podnet/podnet/state/runtimes"
 )
 
@@ -137,7 +138,7 @@ func pluginVersion(path string) string {
 		mostPlugin  = 64 << 20
 		mostVersion = 100
 	)
-	data, err := state.ReadFile(path, mostPlugin)
+	data, err := files.ReadFile(path, mostPlugin)
 	if err != nil {
 		return ""
 	}

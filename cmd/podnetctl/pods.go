@@ -9,8 +9,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 )
@@ -61,7 +61,7 @@ func (c *cli) runPods() error {
 	if t == nil {
 		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
 	}
-	found, err := n.engine.Live().PodList(t.Network.CNI.Name, t.Network.Bridge.Name)
+	found, err := pods.List(n.engine.Live(), t.Network.CNI.Name, t.Network.Bridge.Name)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func within(podCIDRs []netip.Prefix, addrs []netip.Addr) []netip.Addr {
 	})
 }
 
-func podOf(p state.Pod, bridge string) pod {
+func podOf(p pods.Pod, bridge string) pod {
 	out := pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
 	if namespace, name, named := strings.Cut(p.Name, "/"); named {
 		out.Namespace, out.Name = namespace, name
@@ -106,7 +106,7 @@ func podOf(p state.Pod, bridge string) pod {
 }
 
 // trouble is what a pod lacks, and what to do about it.
-func trouble(p state.Pod, bridge string) string {
+func trouble(p pods.Pod, bridge string) string {
 	switch v := p.Veth; {
 	case v.Device == "" && !p.Ours:
 		return "its host veth is missing: it has ended, or cannot talk to anybody (another plugin wrote its lease: podnetctl gc says how to free it)"

@@ -13,6 +13,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/spf13/cobra"
 )
 
@@ -131,7 +132,7 @@ func (n *node) podNames(t *schema.Topology) []string {
 	if n.verdict.Previous != nil {
 		t = n.verdict.Previous
 	}
-	pods, err := n.engine.Live().PodList(cmp.Or(t.Network.CNI.Name, schema.DefaultNetwork().CNI.Name), t.Network.Bridge.Name)
+	pods, err := pods.List(n.engine.Live(), cmp.Or(t.Network.CNI.Name, schema.DefaultNetwork().CNI.Name), t.Network.Bridge.Name)
 	if err != nil {
 		return nil // those that are there are counted all the same
 	}
@@ -148,7 +149,7 @@ func (n *node) podNames(t *schema.Topology) []string {
 func (n *node) remove(view reconcile.View, pods bool) (*reconcile.Plan, error) {
 	var failed error
 	if pods {
-		_, failed = n.engine.Live().DeletePods()
+		_, failed = n.engine.Live().DeleteAll()
 	}
 	plan, err := n.engine.Converge(view)
 	if err = errors.Join(failed, err); err == nil {

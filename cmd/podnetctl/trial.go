@@ -10,7 +10,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/spf13/cobra"
 )
 
@@ -187,7 +187,7 @@ func (c *cli) runAwait(digest string) error {
 	source := reconcile.NewSource(s.Paths, nil)
 	for {
 		t := source.Trial()
-		if t == nil || t.Digest != digest || t.BootID != state.BootID() {
+		if t == nil || t.Digest != digest || t.BootID != kernel.BootID() {
 			return nil
 		}
 		left := source.Left(t)

@@ -9,6 +9,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/spf13/cobra"
 )
 
@@ -73,7 +74,7 @@ func (c *cli) runValidate(args []string, against string) error {
 // lanWarnings are what this host's subnets have to say of a topology, if it is the host of the entry. Elsewhere, and where the
 // addresses cannot be listed, there is nothing to say: validate works offline.
 func lanWarnings(paths state.Paths, t *schema.Topology, own *schema.Node) []schema.Fault {
-	n, err := state.Open(paths)
+	n, err := kernel.Open(paths)
 	if err != nil {
 		return nil
 	}
@@ -82,7 +83,7 @@ func lanWarnings(paths state.Paths, t *schema.Topology, own *schema.Node) []sche
 	if err != nil {
 		return nil
 	}
-	return state.WarnOfLANs(t, own, addrs)
+	return kernel.WarnOfLANs(t, own, addrs)
 }
 
 func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {

@@ -19,6 +19,8 @@ import (
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 )
@@ -185,7 +187,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
 		HeldUp: func(s *reconcile.NodeStatus) { srv.heldUp(s); manager.passed(s) },
-		Collect: func(ctx context.Context, network state.PodNetwork) error {
+		Collect: func(ctx context.Context, network pods.PodNetwork) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
 		},
 	}
@@ -197,8 +199,8 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 }
 
 // collectGarbage looks at the node through sockets of its own, because it runs beside the loop.
-func collectGarbage(ctx context.Context, paths state.Paths, network state.PodNetwork, log *slog.Logger) error {
-	node, err := state.Open(paths)
+func collectGarbage(ctx context.Context, paths state.Paths, network pods.PodNetwork, log *slog.Logger) error {
+	node, err := kernel.Open(paths)
 	if err != nil {
 		return err
 	}

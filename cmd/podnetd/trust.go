@@ -8,6 +8,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // truster warns of files that others can change, once for each topology that arrives: whoever writes them rules the network.
@@ -24,7 +25,7 @@ func (t *truster) passed(s *reconcile.NodeStatus) {
 	}
 	t.once, t.digest = true, s.Topology.OnDisk.Digest
 	p := t.paths
-	for _, u := range state.Trust(p.Topology, p.Defaults, p.LastGood, p.Conflist, filepath.Dir(p.Conflist)) {
+	for _, u := range files.Trust(p.Topology, p.Defaults, p.LastGood, p.Conflist, filepath.Dir(p.Conflist)) {
 		t.log.Warn("a file that podnet obeys can be changed by others", "path", u.Path, "why", u.Why, "remedy", u.Remedy)
 	}
 }

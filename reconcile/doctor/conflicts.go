@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -40,15 +41,15 @@ func sort(c state.Conflict) (id string, severity Severity, message string) {
 		return "conntrack-table", Error, "a connection that is not in the table gets no packet through"
 	case c.Key.Kind == state.KindSysctl:
 		return "rp-filter", Warning, "the filter has to be loose (2) or off (0) on this link"
-	case c.Key.Name == state.ByRule:
+	case c.Key.Name == kernel.ByRule:
 		return "policy-rule", Error, "pods' packets, and the tunnel's, have to be looked up in table main, where podnet's routes are"
-	case c.Key.Name == state.ByIPsec:
+	case c.Key.Name == kernel.ByIPsec:
 		return "ipsec-policy", Error, "pods' packets and the tunnel's have to get through as they are"
-	case c.Key.Name == state.ByVRF:
+	case c.Key.Name == kernel.ByVRF:
 		return "underlay-vrf", Error, "no packet of the tunnel leaves the host or arrives"
 	case c.Key.Kind == state.KindLinkUp:
 		return "tunnel-port", Error, "the tunnel cannot go up, and no pod can start"
-	case c.Key.Name == state.ByLAN:
+	case c.Key.Name == kernel.ByLAN:
 		return "lan-overlap", Warning, "pods are not disturbed"
 	case c.Key.Kind == state.KindAddr:
 		return "foreign-address", Error, "pods' addresses have to be on the bridge alone"

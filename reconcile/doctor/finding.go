@@ -7,7 +7,10 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/inspect"
 	"github.com/podnet/podnet/state/inspect/host"
+	"github.com/podnet/podnet/state/kernel"
 )
 
 // Severity is how bad a finding is.
@@ -37,13 +40,13 @@ type Facts struct {
 	Bridge    string
 	Tunnel    string
 	Network   string // the name in the conflist; "": nobody knows
-	Untrusted []state.Untrusted
-	Offloads  []state.Offload // of the tunnel and of the underlay
-	Open      string          // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
-	Other     []state.OtherRules
-	Proxies   []state.Proxy // that do not see packets between pods of this node
-	Tracking  state.Tracking
-	Claim     state.Claim      // of the node's ip, by other hosts
+	Untrusted []files.Untrusted
+	Offloads  []inspect.Offload // of the tunnel and of the underlay
+	Open      string            // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
+	Other     []kernel.OtherRules
+	Proxies   []inspect.Proxy // that do not see packets between pods of this node
+	Tracking  kernel.Tracking
+	Claim     inspect.Claim    // of the node's ip, by other hosts
 	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Runtimes  Runtimes
 
@@ -55,7 +58,7 @@ type Facts struct {
 func Check(f Facts) []Finding {
 	all := []Finding{}
 	for _, check := range []func(Facts) []Finding{
-		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, claim, networkd, macPolicy, networkManager, offload, files,
+		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, claim, networkd, macPolicy, networkManager, offload, writable,
 	} {
 		all = append(all, check(f)...)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/pods"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -80,7 +81,7 @@ func neighbours(f Facts) []Finding {
 		if p.Addr().Is4() {
 			family = "ipv4"
 		}
-		pods := int(min(state.PoolSize(p), most))
+		pods := int(min(pods.PoolSize(p), most))
 		have, known := f.Host.Neighbours[family]
 		if !known || have >= perPod*pods {
 			continue

@@ -7,7 +7,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/inspect"
 	"github.com/podnet/podnet/state/inspect/host"
 )
 
@@ -24,7 +24,7 @@ func TestSpoilsChecksums(t *testing.T) {
 
 func TestOffload(t *testing.T) {
 	on := map[string]bool{"tx-checksum-ip-generic": true, "tx-udp_tnl-segmentation": true}
-	f := Facts{Tunnel: "podnet.1", Offloads: []state.Offload{{Device: "podnet.1", Driver: "vxlan", Features: on}, {Device: "ens192", Driver: "vmxnet3", Features: on}}}
+	f := Facts{Tunnel: "podnet.1", Offloads: []inspect.Offload{{Device: "podnet.1", Driver: "vxlan", Features: on}, {Device: "ens192", Driver: "vmxnet3", Features: on}}}
 	f.Host.Kernel = "5.4.0-26-generic"
 	if got := offload(f); len(got) != 2 || got[0].Remedy != "ethtool -K podnet.1 tx-checksum-ip-generic off" ||
 		got[1].Remedy != "ethtool -K ens192 tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off" {

@@ -84,8 +84,8 @@ func networkManager(f Facts) []Finding {
 	return nil
 }
 
-// files: who can change what podnet reads as root rules the network, and with plugins the host.
-func files(f Facts) []Finding {
+// writable: who can change what podnet reads as root rules the network, and with plugins the host.
+func writable(f Facts) []Finding {
 	var out []Finding
 	for _, u := range f.Untrusted {
 		out = append(out, Finding{"file-writable", Warning, u.Path, "the host's file system", u.Why + ", and podnet does as it says", u.Remedy})

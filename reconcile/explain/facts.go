@@ -8,6 +8,8 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 )
 
 // Place is where a destination is.
@@ -58,10 +60,10 @@ func podCIDR(n *schema.Node, a netip.Addr) netip.Prefix {
 
 // PodFacts is one pod of this node and its place on the bridge.
 type PodFacts struct {
-	state.Pod
-	End       state.PodEnd
-	Namespace string         // a file that leads into it; "": none was found
-	Route     *state.Routing // what the pod's own routing says of the destination; nil: nobody could look
+	pods.Pod
+	End       kernel.PodEnd
+	Namespace string          // a file that leads into it; "": none was found
+	Route     *kernel.Routing // what the pod's own routing says of the destination; nil: nobody could look
 }
 
 // Facts are what was found on the way of one packet. What does not concern its way is zero.
@@ -70,14 +72,14 @@ type Facts struct {
 	From Source
 	To   Target
 
-	Route    state.Routing    // as the packet meets it behind the pod
-	Hop      state.Resolution // of the next hop
+	Route    kernel.Routing    // as the packet meets it behind the pod
+	Hop      kernel.Resolution // of the next hop
 	FDB      state.FDB
-	Underlay state.Routing    // to the peer
-	Beyond   state.Resolution // of the next hop on the underlay
-	Probe    *Probe           // nil: nothing was sent
+	Underlay kernel.Routing    // to the peer
+	Beyond   kernel.Resolution // of the next hop on the underlay
+	Probe    *Probe            // nil: nothing was sent
 
-	Arrival  state.Routing  // the way back to a sender from outside: by its device it comes in
+	Arrival  kernel.Routing // the way back to a sender from outside: by its device it comes in
 	Protocol string         // of the port
 	Asked    netip.AddrPort // the destination before it was translated; invalid: it is To
 	By       string         // the rule that translates it
@@ -90,12 +92,12 @@ type Facts struct {
 type Site struct {
 	reconcile.View
 	MTU      int // of pods, bridge and vxlan device
-	Bridge   state.HostLink
-	Tunnel   state.HostLink
-	Addrs    []state.HostAddr
-	Links    map[string]state.HostLink // of the addresses
-	Forwards map[bool]bool             // whether the bridge forwards, by the family's being IPv4
-	Firewall map[bool]state.Firewall
+	Bridge   kernel.HostLink
+	Tunnel   kernel.HostLink
+	Addrs    []kernel.HostAddr
+	Links    map[string]kernel.HostLink // of the addresses
+	Forwards map[bool]bool              // whether the bridge forwards, by the family's being IPv4
+	Firewall map[bool]kernel.Firewall
 	Unread   map[bool]error  // why a firewall could not be read, by the family's being IPv4
 	Bridged  bool            // frames between pods go through the firewall
 	Daemon   string          // what there is to say of it where its work is wanted

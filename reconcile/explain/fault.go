@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -76,7 +77,7 @@ func (f *Facts) settle(h Hop) fault {
 	}
 	var remedies, causes []string
 	for _, c := range f.Plan.Conflicts {
-		if (c.Counts || c.Blocks) && f.concerns(c) || s.ipsec && c.Key.Name == state.ByIPsec {
+		if (c.Counts || c.Blocks) && f.concerns(c) || s.ipsec && c.Key.Name == kernel.ByIPsec {
 			causes = append(causes, fmt.Sprintf("%s: %s", c.Object(), c.Owner))
 			remedies = append(remedies, c.Remedy)
 		}
@@ -159,7 +160,7 @@ func (f *Facts) devices() []string {
 
 // concerns reports whether a conflict may be about the packet: a policy rule is about one family, the tunnel's or the packet's.
 func (f *Facts) concerns(c state.Conflict) bool {
-	if c.Key.Name != state.ByRule {
+	if c.Key.Name != kernel.ByRule {
 		return true
 	}
 	return c.Rule.IPv6 == f.To.Addr.Is6() || f.To.Place == Peer && c.Rule.IPv6 == f.To.Node.IP.Is6()

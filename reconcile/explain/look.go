@@ -5,12 +5,15 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
+	"github.com/podnet/podnet/state/sysctl"
 	"golang.org/x/sys/unix"
 )
 
 // Survey reads what all packets of this node share.
-func Survey(n *state.Node, v reconcile.View) (*Site, error) {
-	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]state.Firewall{}, Unread: map[bool]error{}}
+func Survey(n *kernel.Node, v reconcile.View) (*Site, error) {
+	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]kernel.Firewall{}, Unread: map[bool]error{}}
 	var err error
 	if s.Addrs, err = n.HostAddrs(); err != nil {
 		return nil, err
@@ -19,14 +22,14 @@ func Survey(n *state.Node, v reconcile.View) (*Site, error) {
 	if s.Tunnel.Index != 0 {
 		s.MTU = s.Tunnel.MTU // it is what counts, be it right or wrong
 	}
-	s.Links = map[string]state.HostLink{}
+	s.Links = map[string]kernel.HostLink{}
 	for _, a := range s.Addrs {
 		s.Links[a.Link] = n.HostLink(a.Link)
 	}
 	// What the kernel goes by.
 	for four, setting := range map[bool]string{true: "net/ipv4/conf/" + s.Bridge.Name + "/forwarding", false: "net/ipv6/conf/all/forwarding"} {
-		s.Forwards[four] = state.SysctlIs(setting, "1")
-		s.Bridged = s.Bridged || state.BridgeFiltered(!four)
+		s.Forwards[four] = sysctl.Is(setting, "1")
+		s.Bridged = s.Bridged || kernel.BridgeFiltered(!four)
 		if !s.speaks(four) {
 			continue
 		}
@@ -48,10 +51,10 @@ func (s *Site) speaks(four bool) bool {
 }
 
 // Look asks the kernel about all ways at once, as it would be asked by each packet.
-func Look(n *state.Node, ways []*Facts) error {
-	packets := make([]state.Packet, len(ways))
+func Look(n *kernel.Node, ways []*Facts) error {
+	packets := make([]kernel.Packet, len(ways))
 	for i, f := range ways {
-		packets[i] = state.Packet{Src: f.From.Addr, Dst: f.To.Addr}
+		packets[i] = kernel.Packet{Src: f.From.Addr, Dst: f.To.Addr}
 		packets[i].In = f.in()
 	}
 	routes, err := n.Routings(packets)
@@ -74,7 +77,7 @@ func Look(n *state.Node, ways []*Facts) error {
 }
 
 // lookOutside finds the router, and the address that pods leave with.
-func (f *Facts) lookOutside(n *state.Node) error {
+func (f *Facts) lookOutside(n *kernel.Node) error {
 	hop := f.To.Addr
 	if f.Route.Via.IsValid() {
 		hop = f.Route.Via
@@ -85,7 +88,7 @@ func (f *Facts) lookOutside(n *state.Node) error {
 	}
 	f.Hop = hops[0]
 	f.Hop.IP, f.Hop.Device = hop, f.Route.Device
-	own, err := n.Routings([]state.Packet{{Dst: f.To.Addr}})
+	own, err := n.Routings([]kernel.Packet{{Dst: f.To.Addr}})
 	if err == nil {
 		f.Masquerade = own[0].Src
 	}
@@ -93,15 +96,15 @@ func (f *Facts) lookOutside(n *state.Node) error {
 }
 
 // lookPeers asks for the entries of all peers, and for the way to their nodes.
-func lookPeers(n *state.Node, ways []*Facts) error {
+func lookPeers(n *kernel.Node, ways []*Facts) error {
 	if len(ways) == 0 {
 		return nil
 	}
 	site := ways[0].Site
-	hops, macs, outer := make([]netip.Addr, len(ways)), make([]state.MAC, len(ways)), make([]state.Packet, len(ways))
+	hops, macs, outer := make([]netip.Addr, len(ways)), make([]state.MAC, len(ways)), make([]kernel.Packet, len(ways))
 	for i, f := range ways {
 		hops[i], macs[i] = f.wantRoute().Via, f.To.Node.VTEPMAC
-		outer[i] = state.Packet{Src: site.Node.IP, Dst: f.To.Node.IP, Protocol: unix.IPPROTO_UDP}
+		outer[i] = kernel.Packet{Src: site.Node.IP, Dst: f.To.Node.IP, Protocol: unix.IPPROTO_UDP}
 		if !site.View.Facts.IPLocal {
 			outer[i].Src = netip.Addr{}
 		}
@@ -130,7 +133,7 @@ func lookPeers(n *state.Node, ways []*Facts) error {
 }
 
 // LookAgain asks once more for what changes by packets' being sent.
-func LookAgain(n *state.Node, ways []*Facts) error {
+func LookAgain(n *kernel.Node, ways []*Facts) error {
 	var peers []*Facts
 	for _, f := range ways {
 		if f.To.Place == Peer {
@@ -141,7 +144,7 @@ func LookAgain(n *state.Node, ways []*Facts) error {
 }
 
 // lookBeyond asks for the next hops on the underlay, device by device.
-func lookBeyond(n *state.Node, ways []*Facts) error {
+func lookBeyond(n *kernel.Node, ways []*Facts) error {
 	by := map[string][]*Facts{}
 	for _, f := range ways {
 		by[f.Underlay.Device] = append(by[f.Underlay.Device], f)
@@ -167,13 +170,13 @@ func lookBeyond(n *state.Node, ways []*Facts) error {
 }
 
 // Visit reads a pod of this node: its end of the veth, and how it routes the destination, if a way into its namespace is found.
-func Visit(n *state.Node, p state.Pod, packet state.Packet) (*PodFacts, error) {
+func Visit(n *kernel.Node, p pods.Pod, packet kernel.Packet) (*PodFacts, error) {
 	f := &PodFacts{Pod: p}
 	var err error
 	if f.End, err = n.End(p.Veth); err != nil || f.End.Device == "" {
 		return f, err
 	}
-	ns, found := n.Namespace(p.Veth)
+	ns, found := pods.NamespaceOf(n, p.Veth)
 	if !found {
 		return f, nil
 	}
@@ -183,7 +186,7 @@ func Visit(n *state.Node, p state.Pod, packet state.Packet) (*PodFacts, error) {
 		return f, nil // seen, and not to be entered
 	}
 	defer inside.Close()
-	routes, err := inside.Routings([]state.Packet{packet})
+	routes, err := inside.Routings([]kernel.Packet{packet})
 	if err == nil {
 		f.Route = &routes[0]
 	}

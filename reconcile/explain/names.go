@@ -7,19 +7,20 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/schema"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 )
 
 // FindPod finds a pod by its address, by NAMESPACE/NAME or NAME as the runtime calls it, or by the beginning of its container
 // id. The error says which it could be, or where to look.
-func FindPod(pods []state.Pod, who string) (state.Pod, error) {
-	found := those(pods, who, called)
+func FindPod(all []pods.Pod, who string) (pods.Pod, error) {
+	found := those(all, who, called)
 	if len(found) == 0 && who != "" { // what is given in full counts before what begins so
-		found = those(pods, who, func(p state.Pod, who string) bool { return strings.HasPrefix(p.Owner.ContainerID, who) })
+		found = those(all, who, func(p pods.Pod, who string) bool { return strings.HasPrefix(p.Owner.ContainerID, who) })
 	}
 	switch len(found) {
 	case 0:
-		return state.Pod{}, fmt.Errorf("no pod of this node is %s (podnetctl pods lists them)", who)
+		return pods.Pod{}, fmt.Errorf("no pod of this node is %s (podnetctl pods lists them)", who)
 	case 1:
 		return found[0], nil
 	}
@@ -27,10 +28,10 @@ func FindPod(pods []state.Pod, who string) (state.Pod, error) {
 	for _, p := range found {
 		which = append(which, fmt.Sprintf("%s (%s, container %s)", p.Addrs[0], Title(p), p.Owner.ContainerID))
 	}
-	return state.Pod{}, fmt.Errorf("%d pods of this node are %s: say which by its address: %s", len(found), who, strings.Join(which, ", "))
+	return pods.Pod{}, fmt.Errorf("%d pods of this node are %s: say which by its address: %s", len(found), who, strings.Join(which, ", "))
 }
 
-func called(p state.Pod, who string) bool {
+func called(p pods.Pod, who string) bool {
 	if a, err := netip.ParseAddr(who); err == nil {
 		return slices.Contains(p.Addrs, a)
 	}
@@ -42,8 +43,8 @@ func called(p state.Pod, who string) bool {
 }
 
 // those are the pods with an address that go by a name.
-func those(pods []state.Pod, who string, named func(state.Pod, string) bool) (found []state.Pod) {
-	for _, p := range pods {
+func those(all []pods.Pod, who string, named func(pods.Pod, string) bool) (found []pods.Pod) {
+	for _, p := range all {
 		if len(p.Addrs) > 0 && named(p, who) {
 			found = append(found, p)
 		}
@@ -52,7 +53,7 @@ func those(pods []state.Pod, who string, named func(state.Pod, string) bool) (fo
 }
 
 // Title is the pod for a person.
-func Title(p state.Pod) string {
+func Title(p pods.Pod) string {
 	switch {
 	case p.Name != "":
 		return p.Name
@@ -140,11 +141,11 @@ func (s *Site) ownerOf(a netip.Addr) *schema.Node {
 }
 
 func (s *Site) own(a netip.Addr) bool {
-	return slices.ContainsFunc(s.Addrs, func(h state.HostAddr) bool { return h.Addr() == a })
+	return slices.ContainsFunc(s.Addrs, func(h kernel.HostAddr) bool { return h.Addr() == a })
 }
 
 // Sources are the addresses that a packet can be sent from: a pod's, or the node's first host addresses.
-func (s *Site) Sources(from string, pods []state.Pod) ([]Source, *state.Pod, error) {
+func (s *Site) Sources(from string, all []pods.Pod) ([]Source, *pods.Pod, error) {
 	var out []Source
 	if a, err := netip.ParseAddr(from); err == nil && s.own(a) {
 		return []Source{{Addr: a}}, nil, nil
@@ -155,7 +156,7 @@ func (s *Site) Sources(from string, pods []state.Pod) ([]Source, *state.Pod, err
 		}
 		return out, nil, nil
 	}
-	p, err := FindPod(pods, from)
+	p, err := FindPod(all, from)
 	if a, bad := netip.ParseAddr(from); err != nil && bad == nil && slices.Contains([]Place{Outside, PeerHost}, s.place(a).Place) {
 		return []Source{{Addr: a.Unmap(), Outside: true}}, nil, nil
 	}

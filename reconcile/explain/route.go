@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -214,7 +215,7 @@ func (f *Facts) beyond() string {
 }
 
 // widen is the command that makes room on the underlay.
-func (f *Facts) widen(r state.Routing, need int) string {
+func (f *Facts) widen(r kernel.Routing, need int) string {
 	if f.Links[r.Device].MTU >= need {
 		return fmt.Sprintf("ip route change %s mtu %d", r, need)
 	}
@@ -222,7 +223,7 @@ func (f *Facts) widen(r state.Routing, need int) string {
 }
 
 // connected is the subnet of this host's own addresses that has the peer in it.
-func (f *Facts) connected() (own state.HostAddr) {
+func (f *Facts) connected() (own kernel.HostAddr) {
 	for _, a := range f.Addrs {
 		if a.Contains(f.To.Node.IP) && !a.IsSingleIP() && (!own.IsValid() || a.Bits() > own.Bits()) {
 			own = a

@@ -5,8 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/inspect"
 	"github.com/podnet/podnet/state/inspect/probe"
+	"github.com/podnet/podnet/state/pods"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 // the gateway of the peer's pods, which always answers, then to the destination itself, then as large as pods send.
 func Send(ctx context.Context, f *Facts) error {
 	f.Probe = &Probe{From: f.From.Addr}
-	ns := state.Namespace{}
+	ns := pods.Namespace{}
 	if f.From.Pod != nil {
 		ns.Path = f.From.Pod.Namespace
 		if ns.Path == "" {
@@ -33,7 +34,7 @@ func Send(ctx context.Context, f *Facts) error {
 	}
 	defer pinger.Close()
 	targets := f.targets()
-	watches, counters := f.watch(pinger.ID()), state.DropCounters()
+	watches, counters := f.watch(pinger.ID()), inspect.DropCounters()
 	for _, t := range targets {
 		f.Probe.Echoes = append(f.Probe.Echoes, ping(pinger, t))
 		if f.Probe.Echoes[0].lost() {
@@ -49,7 +50,7 @@ func Send(ctx context.Context, f *Facts) error {
 	return nil
 }
 
-func open(ctx context.Context, ns state.Namespace, from netip.Addr) (*probe.Pinger, error) {
+func open(ctx context.Context, ns pods.Namespace, from netip.Addr) (*probe.Pinger, error) {
 	var p *probe.Pinger
 	err := ns.Do(func() (err error) {
 		p, err = probe.Open(ctx, from)
@@ -158,7 +159,7 @@ func SendAll(ctx context.Context, ways []*Facts) error {
 		by[f.From.Addr] = append(by[f.From.Addr], f)
 	}
 	for from, group := range by {
-		ns := state.Namespace{}
+		ns := pods.Namespace{}
 		if pod := group[0].From.Pod; pod != nil {
 			if ns.Path = pod.Namespace; ns.Path == "" {
 				from = group[0].gatewayOf(from).Addr()

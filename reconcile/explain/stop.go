@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/inspect"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
 )
 
@@ -83,13 +84,13 @@ func (f *Facts) counted() fault {
 	for _, reason := range reasons {
 		said := fmt.Sprintf("%s rose by %d meanwhile", reason, f.Probe.Dropped[reason])
 		switch {
-		case reason == state.DroppedReverse:
+		case reason == inspect.DroppedReverse:
 			s := fault{cause: "the reverse path filter dropped them (" + said + ")", look: []string{reversePathSettings}}
 			s.fix = f.loosen()
 			return s
-		case strings.HasPrefix(reason, state.DroppedXfrm):
+		case strings.HasPrefix(reason, inspect.DroppedXfrm):
 			return fault{cause: "an IPsec policy of this host dropped them (" + said + ")", look: []string{"ip xfrm policy; ip xfrm state"}, ipsec: true}
-		case reason == state.DroppedTracking:
+		case reason == inspect.DroppedTracking:
 			return fault{cause: "connection tracking dropped them, its table may be full (" + said + ")", look: []string{trackingCounts}}
 		}
 	}
@@ -105,7 +106,7 @@ const (
 // filter dropped it.
 func (f *Facts) loosen() string {
 	device := f.Underlay.Device
-	if !f.Probe.Seen.Returned || !f.Probe.Seen.Bare || !state.StrictReversePath(device) {
+	if !f.Probe.Seen.Returned || !f.Probe.Seen.Bare || !kernel.StrictReversePath(device) {
 		return ""
 	}
 	return "sysctl -w " + shell.Quote("net/ipv4/conf/"+device+"/rp_filter=2")

@@ -4,16 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // Arrive finds out by which device packets of somebody outside come in: the one by which this host answers.
-func (f *Facts) Arrive(n *state.Node) error {
+func (f *Facts) Arrive(n *kernel.Node) error {
 	if !f.From.Outside {
 		return nil
 	}
-	back, err := n.Routings([]state.Packet{{Dst: f.From.Addr}})
+	back, err := n.Routings([]kernel.Packet{{Dst: f.From.Addr}})
 	if err == nil {
 		f.Arrival = back[0]
 	}
@@ -86,7 +86,7 @@ func (f *Facts) translationHops() []Hop {
 		return []Hop{h}
 	case f.To.Port == 0 || f.To.Place != Self:
 		return nil
-	case state.Listens(f.Protocol, f.To.Port):
+	case kernel.Listens(f.Protocol, f.To.Port):
 		h.Detail = fmt.Sprintf("a process of this host has %s/%d", f.Protocol, f.To.Port)
 		return []Hop{h}
 	}

@@ -21,7 +21,7 @@ func BridgeSettings(bridge string, ipv4, ipv6 bool) []Setting {
 
 // IgnoreRouters keeps a link that pods or the tunnel's packets come in by from taking any of them for the host's IPv6
 // router, whether pods speak IPv6 or not: the kernel does by default.
-func IgnoreRouters(link string) Setting { return Setting{acceptRA(link), "0"} }
+func IgnoreRouters(link string) Setting { return Setting{AcceptRA(link), "0"} }
 
 // AllowIPv6 lets a link have IPv6 addresses, whatever new links begin with.
 func AllowIPv6(link string) Setting { return Setting{"net/ipv6/conf/" + link + "/disable_ipv6", "0"} }

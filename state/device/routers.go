@@ -1,7 +1,5 @@
 package device
 
-import "slices"
-
 // Link is what decides whether a network interface goes on listening to IPv6 routers when the host begins to forward.
 type Link struct {
 	Index    int
@@ -18,61 +16,13 @@ const (
 	IPv6Forwarding = "net/ipv6/conf/all/forwarding"
 )
 
-// Listeners returns the names of the links that a host which does not forward IPv6 yet has to tell to go on listening to
-// router advertisements. A host that forwards ignores advertisements and drops what it has learned from them, unless the
-// link's accept_ra is 2. A host that forwards already has none: it has no such route to lose, and a link that began to listen
-// could believe a guest. The same goes for podnet's own devices, for ports, and for links of a kind that guests hang on, unless
-// uplink knows that a router is behind them. Neither list nor uplink is called on a host that forwards, which forwards reports.
-func Listeners(list func() ([]Link, error), uplink func(Link) (bool, error)) (forwards bool, names []string, err error) {
-	if forwards, err = isSet(IPv6Forwarding); err != nil || forwards {
-		return forwards, nil, err
-	}
-	links, err := list()
-	if err != nil {
-		return false, nil, err
-	}
-	for _, l := range links {
-		if l.Port || l.Loopback || l.Group >= GroupDevice && l.Group <= GroupDeleting || !l.listens() {
-			continue
-		}
-		listens := slices.Contains(uplinkKinds, l.Kind)
-		if !listens {
-			if listens, err = uplink(l); err != nil {
-				return false, nil, err
-			}
-		}
-		if listens {
-			names = append(names, l.Name)
-		}
-	}
-	slices.Sort(names)
-	return false, names, nil
-}
-
-// uplinkKinds are the kinds of links that lead to the network that the host is in. Bridges, veths, taps and tunnels' devices lead to
-// containers, virtual machines and other hosts' guests.
-var uplinkKinds = []string{"", "bond", "team", "vlan", "macvlan", "ipvlan", "dummy"}
-
-// listens reports whether the link listens to routers now, and would not when the host forwards. A link that has no such
-// setting does not.
-func (l Link) listens() bool {
-	listens, err1 := isSet(acceptRA(l.Name))
-	forwards, err2 := isSet("net/ipv6/conf/" + l.Name + "/forwarding")
-	return err1 == nil && err2 == nil && listens && !forwards
-}
-
 // ForwardIPv6 has the host forward IPv6. The settings are to be written in their order, none of them before the one ahead of it.
 func ForwardIPv6(listeners []string) []Setting {
 	var settings []Setting
 	for _, name := range listeners {
-		settings = append(settings, Setting{acceptRA(name), "2"})
+		settings = append(settings, Setting{AcceptRA(name), "2"})
 	}
 	return append(settings, Setting{IPv6Forwarding, "1"})
 }
 
-func acceptRA(link string) string { return "net/ipv6/conf/" + link + "/accept_ra" }
-
-func isSet(path string) (bool, error) {
-	value, err := Read(path)
-	return value == "1", err
-}
+func AcceptRA(link string) string { return "net/ipv6/conf/" + link + "/accept_ra" }

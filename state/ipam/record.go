@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // record says that podnet's plugins keep this store, and since which boot of the machine. It is synced to the disk, once
@@ -75,7 +75,7 @@ func sync(path string) error {
 
 // bootID tells this boot of the machine from every other; "" where it cannot be read.
 func bootID() string {
-	id, _ := device.Read("kernel/random/boot_id") // nothing where it cannot
+	id, _ := sysctl.Read("kernel/random/boot_id") // nothing where it cannot
 	return id
 }
 

@@ -18,7 +18,7 @@ const (
 
 // containerd is its configuration as far as files have been read.
 type containerd struct {
-	*files
+	*reader
 	main     string
 	program  string // "": it is none of the host's own
 	version  int    // of the main file
@@ -32,9 +32,9 @@ type containerd struct {
 const mostImports = 1000
 
 // readContainerd reads /etc/containerd/config.toml and what it imports. A file that is not there means containerd's defaults.
-func readContainerd(f *files) (*Runtime, error) {
+func readContainerd(f *reader) (*Runtime, error) {
 	f.runtime = "containerd"
-	c := &containerd{files: f, main: f.at("/etc/containerd/config.toml"), program: f.program("containerd"), cni: table{}}
+	c := &containerd{reader: f, main: f.at("/etc/containerd/config.toml"), program: f.program("containerd"), cni: table{}}
 	there, err := c.readAll()
 	if err != nil || !there && c.program == "" || slices.ContainsFunc(c.disabled, isCRI) {
 		return nil, err
@@ -44,10 +44,10 @@ func readContainerd(f *files) (*Runtime, error) {
 
 // readRancher reads the configuration that k3s or RKE2 has made for the containerd that it brings along. One whose network is its
 // own flannel asks for no other.
-func readRancher(name, dir string) func(*files) (*Runtime, error) {
-	return func(f *files) (*Runtime, error) {
+func readRancher(name, dir string) func(*reader) (*Runtime, error) {
+	return func(f *reader) (*Runtime, error) {
 		f.runtime = name
-		c := &containerd{files: f, main: f.at("/var/lib/rancher/" + dir + "/agent/etc/containerd/config.toml"), cni: table{}}
+		c := &containerd{reader: f, main: f.at("/var/lib/rancher/" + dir + "/agent/etc/containerd/config.toml"), cni: table{}}
 		there, err := c.readAll()
 		if err != nil || !there {
 			return nil, err
@@ -165,7 +165,7 @@ func (c *containerd) isModern() bool {
 
 // runtime is what the configuration comes to.
 func (c *containerd) runtime() (*Runtime, error) {
-	r := &Runtime{Name: c.files.runtime, Config: c.said, MaxConfs: 1, CRI: true}
+	r := &Runtime{Name: c.reader.runtime, Config: c.said, MaxConfs: 1, CRI: true}
 	dir, dirs, conf := "", []string{}, DefaultConfDir
 	path := cmp.Or(c.said, c.main)
 	err := cmp.Or(c.text(path, c.cni, "bin_dir", &dir), c.texts(path, c.cni, "bin_dirs", &dirs), c.text(path, c.cni, "conf_dir", &conf),

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // nomadConfDir is where Nomad looks for network configurations if it is told nothing.
@@ -14,7 +14,7 @@ const nomadConfDir = "/opt/cni/config"
 
 // readNomad reads the agent's files in /etc/nomad.d in the order of their names; the last word counts. An agent that is no client
 // runs no containers.
-func readNomad(f *files) (*Runtime, error) {
+func readNomad(f *reader) (*Runtime, error) {
 	f.runtime = "Nomad"
 	r := &Runtime{Name: f.runtime}
 	paths, err := filepath.Glob(f.at("/etc/nomad.d/*"))
@@ -27,7 +27,7 @@ func readNomad(f *files) (*Runtime, error) {
 		if ext := filepath.Ext(path); ext != ".hcl" && ext != ".json" {
 			continue
 		}
-		data, err := state.ReadFile(path, mostConfig)
+		data, err := files.ReadFile(path, mostConfig)
 		if err != nil {
 			return nil, f.unreadable(path, err)
 		}

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
 // readCRIO reads crio.conf, then every file below crio.conf.d in the order of their paths; the last word counts.
-func readCRIO(f *files) (*Runtime, error) {
+func readCRIO(f *reader) (*Runtime, error) {
 	f.runtime = "CRI-O"
 	r := &Runtime{Name: f.runtime, MaxConfs: 1, CRI: true}
 	conf, dirs, another := DefaultConfDir, []string{DefaultPluginDir}, ""
@@ -46,7 +46,7 @@ func readCRIO(f *files) (*Runtime, error) {
 }
 
 // readNerdctl reads nerdctl.toml. Without a word in it nerdctl takes the first of the usual directories that is there.
-func readNerdctl(f *files) (*Runtime, error) {
+func readNerdctl(f *reader) (*Runtime, error) {
 	f.runtime = "nerdctl"
 	path := f.at("/etc/nerdctl/nerdctl.toml")
 	t, there, err := f.read(path)
@@ -67,7 +67,7 @@ func readNerdctl(f *files) (*Runtime, error) {
 	return r, f.place(r, path, conf, []string{dir})
 }
 
-func (f *files) usual() string {
+func (f *reader) usual() string {
 	for _, dir := range []string{DefaultPluginDir, "/usr/local/libexec/cni", "/usr/local/lib/cni", "/usr/libexec/cni", "/usr/lib/cni"} {
 		if isDir(f.at(dir)) {
 			return dir
@@ -78,7 +78,7 @@ func (f *files) usual() string {
 
 // readPodman reads containers.conf, the distribution's before the administrator's, and its drop-ins. Podman uses netavark and
 // not CNI unless it is told otherwise, or has remembered that it did at its first start.
-func readPodman(f *files) (*Runtime, error) {
+func readPodman(f *reader) (*Runtime, error) {
 	f.runtime = "podman"
 	r := &Runtime{Name: f.runtime}
 	backend, conf := "", DefaultConfDir
@@ -109,9 +109,9 @@ func readPodman(f *files) (*Runtime, error) {
 }
 
 // remembered is the network backend that podman has noted at its first start.
-func (f *files) remembered() string {
+func (f *reader) remembered() string {
 	const most = 64
-	note, err := state.ReadFile(f.at("/var/lib/containers/storage/defaultNetworkBackend"), most)
+	note, err := files.ReadFile(f.at("/var/lib/containers/storage/defaultNetworkBackend"), most)
 	if err != nil {
 		return ""
 	}
@@ -119,7 +119,7 @@ func (f *files) remembered() string {
 }
 
 // below lists a file and, behind it, those of a directory of drop-ins with a suffix, in the order of their paths.
-func (f *files) below(file, dropIns, suffix string) ([]string, error) {
+func (f *reader) below(file, dropIns, suffix string) ([]string, error) {
 	paths, dir := []string{f.at(file)}, f.at(dropIns)
 	real, err := filepath.EvalSymlinks(dir)
 	if errors.Is(err, fs.ErrNotExist) && !f.dangles(dir) {

@@ -49,8 +49,8 @@ func (f Fault) Error() string {
 // Read reads the configuration of all runtimes below root.
 func Read(root string) Host {
 	var h Host
-	for _, read := range []func(*files) (*Runtime, error){readContainerd, readCRIO, readRancher("k3s", "k3s"), readRancher("RKE2", "rke2"), readNerdctl, readPodman, readNomad} {
-		f := &files{root: filepath.Join("/", root)}
+	for _, read := range []func(*reader) (*Runtime, error){readContainerd, readCRIO, readRancher("k3s", "k3s"), readRancher("RKE2", "rke2"), readNerdctl, readPodman, readNomad} {
+		f := &reader{root: filepath.Join("/", root)}
 		r, err := read(f)
 		switch {
 		case err != nil:

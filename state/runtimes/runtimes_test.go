@@ -78,13 +78,13 @@ const byDefault = "containerd plugins /opt/cni/bin conf /etc/cni/net.d max 1"
 
 // containerdCases are configurations of containerd, and what they come to.
 func containerdCases() map[string]struct {
-	files map[string]string
-	want  string
+	reader map[string]string
+	want   string
 } {
 	const v2, v3 = "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".cni]\n", "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n"
 	type c = struct {
-		files map[string]string
-		want  string
+		reader map[string]string
+		want   string
 	}
 	return map[string]c{
 		"nothing installed":  {nil, ""},
@@ -135,7 +135,7 @@ func containerdCases() map[string]struct {
 func TestContainerd(t *testing.T) {
 	for name, c := range containerdCases() {
 		t.Run(name, func(t *testing.T) {
-			root := tree(t, c.files)
+			root := tree(t, c.reader)
 			if got := Read(root).summary(root); got != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
@@ -152,11 +152,11 @@ func TestContainerdAgrees(t *testing.T) {
 	says := regexp.MustCompile(`(?m)^\s*(bin_dir|conf_dir|max_conf_num) = "?([^"\n]*)"?$`)
 	for name, c := range containerdCases() {
 		t.Run(name, func(t *testing.T) {
-			config := c.files[containerdToml]
+			config := c.reader[containerdToml]
 			if config == "" || strings.HasPrefix(config, "-> ") || strings.Contains(config, "version = 3") || strings.Contains(config, "disabled") {
 				t.Skip("for another containerd, or another case of no file")
 			}
-			root := tree(t, c.files)
+			root := tree(t, c.reader)
 			for _, file := range []string{containerdToml} { // its imports begin at the host's root
 				path := filepath.Join(root, file)
 				text := strings.ReplaceAll(config, `imports = ["/`, `imports = ["`+root+"/")
@@ -190,8 +190,8 @@ func TestContainerdAgrees(t *testing.T) {
 func TestOthers(t *testing.T) {
 	const crio = "[crio.network]\nnetwork_dir = \"/etc/cni/crio.d/\"\nplugin_dirs = [\n  \"/usr/libexec/cni\",\n  \"/opt/cni/bin/\",\n]\n"
 	for name, c := range map[string]struct {
-		files map[string]string
-		want  string
+		reader map[string]string
+		want   string
 	}{
 		"CRI-O, the program":     {map[string]string{"usr/bin/crio": "ELF"}, "CRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1"},
 		"CRI-O, its file":        {map[string]string{"etc/crio/crio.conf": crio}, "CRI-O plugins /usr/libexec/cni:/opt/cni/bin conf /etc/cni/crio.d max 1 by /etc/crio/crio.conf"},
@@ -231,7 +231,7 @@ func TestOthers(t *testing.T) {
 		"one broken, the others known": {map[string]string{containerdToml: "x", "usr/bin/crio": "ELF"}, "CRI-O plugins /opt/cni/bin conf /etc/cni/net.d max 1\nunknown containerd: /etc/containerd/config.toml:1: this line is not valid TOML"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := tree(t, c.files)
+			root := tree(t, c.reader)
 			if got := Read(root).summary(root); got != c.want {
 				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
@@ -242,8 +242,8 @@ func TestOthers(t *testing.T) {
 // Every runtime finds what is put into the targets, and no more directories than that are needed.
 func TestTargets(t *testing.T) {
 	for name, c := range map[string]struct {
-		files map[string]string
-		want  string
+		reader map[string]string
+		want   string
 	}{
 		"no runtime":                          {nil, "/opt/cni/bin"},
 		"Debian's containerd":                 {map[string]string{containerdToml: debian}, "/usr/lib/cni"},
@@ -256,7 +256,7 @@ func TestTargets(t *testing.T) {
 		"nothing of one that cannot be known": {map[string]string{containerdToml: "x", "usr/bin/crio": "ELF"}, "/opt/cni/bin"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := tree(t, c.files)
+			root := tree(t, c.reader)
 			got := strings.ReplaceAll(strings.Join(Read(root).Targets(root), " "), root, "")
 			if got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)

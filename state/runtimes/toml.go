@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 )
 
-// files reads the files of one runtime.
-type files struct {
+// reader reads the files of one runtime.
+type reader struct {
 	root    string
 	runtime string
 }
@@ -21,12 +21,12 @@ type files struct {
 const mostConfig = 1 << 20
 
 // at is a path of the host below the root.
-func (f *files) at(path string) string { return filepath.Join(f.root, path) }
+func (f *reader) at(path string) string { return filepath.Join(f.root, path) }
 
 // installed reports whether one of the directories where packages put programs has this one.
-func (f *files) installed(program string) bool { return f.program(program) != "" }
+func (f *reader) installed(program string) bool { return f.program(program) != "" }
 
-func (f *files) program(name string) string {
+func (f *reader) program(name string) string {
 	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
 		path := f.at(filepath.Join(dir, name))
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
@@ -40,8 +40,8 @@ func (f *files) program(name string) string {
 type table map[string]any
 
 // read reads a file; ok: it is there.
-func (f *files) read(path string) (t table, ok bool, err error) {
-	data, err := state.ReadFile(path, mostConfig)
+func (f *reader) read(path string) (t table, ok bool, err error) {
+	data, err := files.ReadFile(path, mostConfig)
 	if errors.Is(err, fs.ErrNotExist) && !f.dangles(path) {
 		return nil, false, nil
 	}
@@ -60,16 +60,16 @@ func (f *files) read(path string) (t table, ok bool, err error) {
 }
 
 // dangles reports whether a file that is not there has a name that leads nowhere.
-func (f *files) dangles(path string) bool {
+func (f *reader) dangles(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
-func (f *files) fault(path, format string, args ...any) Fault {
+func (f *reader) fault(path, format string, args ...any) Fault {
 	return Fault{Runtime: f.runtime, Path: path, Problem: fmt.Sprintf(format, args...)}
 }
 
-func (f *files) unreadable(path string, err error) Fault {
+func (f *reader) unreadable(path string, err error) Fault {
 	fault := f.fault(path, "cannot be read: %v", err)
 	if p := new(fs.PathError); errors.As(err, &p) {
 		fault.Problem = "cannot be read: " + p.Err.Error()
@@ -88,7 +88,7 @@ func (t table) sub(names ...string) table {
 }
 
 // text takes a field over, if it is there. An empty one counts as set.
-func (f *files) text(path string, t table, name string, to *string) error {
+func (f *reader) text(path string, t table, name string, to *string) error {
 	value, is := t[name]
 	if !is {
 		return nil
@@ -102,7 +102,7 @@ func (f *files) text(path string, t table, name string, to *string) error {
 }
 
 // texts takes a list over, if it is there.
-func (f *files) texts(path string, t table, name string, to *[]string) error {
+func (f *reader) texts(path string, t table, name string, to *[]string) error {
 	value, is := t[name]
 	if !is {
 		return nil
@@ -121,7 +121,7 @@ func (f *files) texts(path string, t table, name string, to *[]string) error {
 }
 
 // number takes a whole number over, if it is there.
-func (f *files) number(path string, t table, name string, to *int) error {
+func (f *reader) number(path string, t table, name string, to *int) error {
 	value, is := t[name]
 	if !is {
 		return nil
@@ -135,7 +135,7 @@ func (f *files) number(path string, t table, name string, to *int) error {
 }
 
 // place tells a runtime its directories, which the file at path names, below the root.
-func (f *files) place(r *Runtime, path, conf string, plugins []string) error {
+func (f *reader) place(r *Runtime, path, conf string, plugins []string) error {
 	for _, dir := range append([]string{conf}, plugins...) {
 		if !filepath.IsAbs(dir) {
 			return f.fault(path, "a directory for CNI is not an absolute path")

@@ -102,3 +102,25 @@ func TestSchemaIsPure(t *testing.T) {
 		}
 	}
 }
+
+// pure are the packages that compute values from values: they reach no clock, no file, no socket and no driver.
+var pure = []string{"schema", "state", "state/device", "state/shell", "state/netfilter/verdict"}
+
+// world are the standard library's and other ways out of a program: the clock, files, sockets, other programs.
+var world = append([]string{"net/http", "os", "os/exec", "syscall", "time"}, kernel...)
+
+func TestPurePackages(t *testing.T) {
+	for _, dir := range pure {
+		for file, paths := range imports(t, dir) {
+			if filepath.Dir(file) != dir {
+				continue // a package below, which may be a driver
+			}
+			for _, path := range paths {
+				inside := strings.TrimPrefix(path, module+"/")
+				if inside != path && !slices.Contains(pure, inside) || slices.Contains(world, path) {
+					t.Errorf("%s imports %s: %s is pure", file, path, dir)
+				}
+			}
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/contract"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -147,13 +148,13 @@ func (w *world) event() error {
 		w.upset()
 		share := 1 + w.dice.IntN(4)
 		w.note("one in %d changes fails", share)
-		err := w.spoiled(func(n *state.Node) reconcile.Applier { return &faulty{n, w.dice, share} })
+		err := w.spoiled(func(n *kernel.Node) reconcile.Applier { return &faulty{n, w.dice, share} })
 		return errors.Join(err, w.pass())
 	case 5: // killed in the middle, and started again
 		w.upset()
 		after := w.dice.IntN(30)
 		w.note("killed after %d changes, and started", after)
-		err := w.spoiled(func(n *state.Node) reconcile.Applier { return &killed{n, after} })
+		err := w.spoiled(func(n *kernel.Node) reconcile.Applier { return &killed{n, after} })
 		return errors.Join(err, w.start(), w.pass())
 	case 6:
 		w.note("restarted")
@@ -292,7 +293,7 @@ func (w *world) damage() {
 
 // faulty has some changes fail, before or after they are carried out.
 type faulty struct {
-	node  *state.Node
+	node  *kernel.Node
 	dice  *rand.Rand
 	share int
 }
@@ -318,7 +319,7 @@ func (f *faulty) Apply(k state.Kind, changes []*state.Change) {
 
 // killed carries out so many changes and none after them.
 type killed struct {
-	node *state.Node
+	node *kernel.Node
 	left int
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -88,7 +88,7 @@ func (w *world) try() error {
 	if w.dice.IntN(2) == 0 {
 		after := w.dice.IntN(30)
 		w.note("killed after %d changes, and started", after)
-		err := w.spoiled(func(n *state.Node) reconcile.Applier { return &killed{n, after} })
+		err := w.spoiled(func(n *kernel.Node) reconcile.Applier { return &killed{n, after} })
 		if err := errors.Join(err, w.start()); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (w *world) late() error {
 		text = text[:at] + `"deadlineSinceBootNanoseconds": 1` + text[end:]
 	} else {
 		w.note("booted again")
-		text = strings.Replace(text, state.BootID(), "another-boot", 1)
+		text = strings.Replace(text, kernel.BootID(), "another-boot", 1)
 	}
 	w.trial.over = true
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -139,7 +139,7 @@ func (w *world) late() error {
 	w.damage()
 	after := w.dice.IntN(30)
 	w.note("killed after %d changes, and started", after)
-	err = w.spoiled(func(n *state.Node) reconcile.Applier { return &killed{n, after} })
+	err = w.spoiled(func(n *kernel.Node) reconcile.Applier { return &killed{n, after} })
 	return errors.Join(err, w.start(), w.sameFile(), w.pass())
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -136,7 +137,7 @@ func (w *world) pass() error {
 }
 
 // spoiled is a pass in which the applier fails some changes or ends in the middle.
-func (w *world) spoiled(apply func(*state.Node) reconcile.Applier) error {
+func (w *world) spoiled(apply func(*kernel.Node) reconcile.Applier) error {
 	view, err := w.view()
 	if err != nil {
 		return err

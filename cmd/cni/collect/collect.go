@@ -6,13 +6,14 @@ import (
 	"errors"
 
 	"github.com/podnet/podnet/cmd/cni/internal/portmap"
-	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/ipam"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
 )
 
 // Garbage is what there was.
 type Garbage struct {
-	state.Garbage
+	pods.Garbage
 	Mappings int // host ports
 }
 
@@ -21,14 +22,14 @@ func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
 // Run frees the leases, host veths and port mappings of a network whose pod is gone, where the node's ip is: a
 // *state.AwayError. What cannot be freed does not keep the rest from it.
-func Run(ctx context.Context, node *state.Node, network state.PodNetwork) (Garbage, error) {
+func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garbage, error) {
 	var g Garbage
-	if err := node.AtHome(network); err != nil {
+	if err := pods.AtHome(node, network); err != nil {
 		return g, err
 	}
 	var err error
-	g.Garbage, err = node.Collect(ctx, network.Name)
-	gone, err2 := node.Gone(network.Name)
+	g.Garbage, err = pods.Collect(node, ctx, network.Name)
+	gone, err2 := pods.Gone(node, network.Name)
 	if err2 == nil {
 		g.Mappings, err2 = portmap.Collect(network.Name, func(containerID, ifname string) (bool, error) {
 			return gone(ipam.Owner{ContainerID: containerID, IfName: ifname})

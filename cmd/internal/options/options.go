@@ -13,6 +13,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/files"
 	"github.com/spf13/pflag"
 )
 
@@ -134,7 +135,7 @@ const mostDefaults = 64 << 10
 // readDefaults reads NAME=value lines, as systemd's EnvironmentFile does: blank lines and comments are skipped, a value
 // may be quoted.
 func readDefaults(path string) (map[string]string, error) {
-	b, err := state.ReadFile(path, mostDefaults)
+	b, err := files.ReadFile(path, mostDefaults)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, nil
 	}

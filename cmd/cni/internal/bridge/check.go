@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // findings are the sentences about what is not as ADD left it.
@@ -92,7 +93,7 @@ func checkHost(f *findings, c *config, h *netlink.Conn, br *netlink.Link, a *add
 		if g.Addr().Is6() {
 			setting = device.IPv6Forwarding
 		}
-		if value, err := device.Read(setting); err != nil || value != "1" {
+		if value, err := sysctl.Read(setting); err != nil || value != "1" {
 			f.addf("%s is off (sysctl -w %s=1)", setting, setting)
 		}
 	}

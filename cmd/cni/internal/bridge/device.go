@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // findBridge returns the bridge of that name; netlink.ErrNoLink if there is no link of the name at all.
@@ -159,7 +160,7 @@ func (c *config) families(req *protocol.Request) (ipv4, ipv6 bool, err error) {
 // writeSettings leaves out what a kernel without IPv6 does not have.
 func writeSettings(settings ...device.Setting) error {
 	for _, s := range settings {
-		err := s.Write()
+		err := sysctl.Write(s)
 		switch {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):

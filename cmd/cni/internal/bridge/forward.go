@@ -9,6 +9,7 @@ import (
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // ensureForwarding has the host forward the families of these addresses.
@@ -19,7 +20,7 @@ func ensureForwarding(h *netlink.Conn, families []netip.Prefix) error {
 			settings = append(settings, device.Setting{Path: device.IPv4Forwarding, Value: "1"})
 			continue
 		}
-		on, listeners, err := device.Listeners(hostLinks(h), uplinks(h))
+		on, listeners, err := sysctl.Listeners(hostLinks(h), uplinks(h))
 		if err != nil {
 			return fmt.Errorf("look for the host's IPv6 routers: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/netns"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // dialPod opens a netlink socket in the pod's namespace.
@@ -137,8 +138,8 @@ func (c *config) podSettings(ifname string, a *addressing) error {
 	}
 	conf := "net/ipv6/conf/" + ifname + "/"
 	for _, err := range []error{
-		device.AllowIPv6("lo").Write(),
-		device.AllowIPv6(ifname).Write(),
+		sysctl.Write(device.AllowIPv6("lo")),
+		sysctl.Write(device.AllowIPv6(ifname)),
 	} {
 		if errors.Is(err, fs.ErrNotExist) {
 			return noIPv6(ifname)
@@ -147,8 +148,8 @@ func (c *config) podSettings(ifname string, a *addressing) error {
 			return fmt.Errorf("setting for the pod's IPv6 addresses: %w", err)
 		}
 	}
-	_ = device.Setting{Path: conf + "keep_addr_on_down", Value: "1"}.Put()
-	_ = device.Setting{Path: conf + "ndisc_notify", Value: "1"}.Put()
+	_ = sysctl.Put(device.Setting{Path: conf + "keep_addr_on_down", Value: "1"})
+	_ = sysctl.Put(device.Setting{Path: conf + "ndisc_notify", Value: "1"})
 	return nil
 }
 
@@ -158,11 +159,11 @@ func (c *config) podSettings(ifname string, a *addressing) error {
 func (c *config) duplicateSettings(ifname string) {
 	conf := "net/ipv6/conf/" + ifname + "/"
 	if !c.EnableDAD {
-		_ = device.Setting{Path: conf + "accept_dad", Value: "0"}.Put()
+		_ = sysctl.Put(device.Setting{Path: conf + "accept_dad", Value: "0"})
 		return
 	}
-	_ = device.Setting{Path: conf + "accept_dad", Value: "1"}.Put()
-	_ = device.Setting{Path: conf + "enhanced_dad", Value: "1"}.Put()
+	_ = sysctl.Put(device.Setting{Path: conf + "accept_dad", Value: "1"})
+	_ = sysctl.Put(device.Setting{Path: conf + "enhanced_dad", Value: "1"})
 }
 
 func explainRoute(r netlink.Route, err error) error {

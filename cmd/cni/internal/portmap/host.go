@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/state/sysctl"
 )
 
 // allowLocalnet lets packets from loopback addresses out to the pod of these forwards, if they are to be masqueraded: without
@@ -19,7 +20,7 @@ func allowLocalnet(forwards []forward) error {
 	if err != nil || setting == nil {
 		return err
 	}
-	return setting.Write()
+	return sysctl.Write(*setting)
 }
 
 // checkLocalnet names the setting if it is needed and not as it has to be.
@@ -28,7 +29,7 @@ func checkLocalnet(forwards []forward) (string, error) {
 	if err != nil || setting == nil {
 		return "", err
 	}
-	got, err := device.Read(setting.Path)
+	got, err := sysctl.Read(setting.Path)
 	if err != nil || got == setting.Value {
 		return "", err
 	}

@@ -1,0 +1,191 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/podnet/podnet/state"
+	"golang.org/x/sys/unix"
+)
+
+// Author is the process that the kernel names for a change, as far as it does: for routes, addresses and neighbours that go,
+// and for nftables. Links and FDB entries go anonymously.
+type Author struct {
+	PID  int
+	Name string // of the program; "": it had ended before anybody could ask
+
+	at time.Time
+}
+
+// String is empty if nobody is known.
+func (a Author) String() string {
+	if a.PID == 0 {
+		return ""
+	}
+	if a.Name == "" {
+		return fmt.Sprintf("pid %d", a.PID)
+	}
+	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
+}
+
+// authors remembers for a while who last took which object away. A storm makes it neither grow nor search.
+type authors struct {
+	mu      sync.Mutex
+	own     map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
+	by      map[state.Key]Author
+	spawned []int     // the last programs that this process has run: what they change is its own doing
+	swept   time.Time // when those that it need not remember any more went
+}
+
+const (
+	mostAuthors  = 4096
+	authorMemory = time.Minute
+	sweepPause   = time.Second
+	mostPID      = 1 << 22 // PID_MAX_LIMIT
+)
+
+// note remembers whose socket a change came by.
+func (a *authors) note(k state.Key, socket uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if len(a.by) >= mostAuthors && now.Sub(a.swept) > sweepPause {
+		maps.DeleteFunc(a.by, func(_ state.Key, old Author) bool { return now.Sub(old.at) > authorMemory })
+		a.swept = now
+	}
+	if _, known := a.by[k]; !known && len(a.by) >= mostAuthors {
+		return
+	}
+	if by := authorOf(socket, now); by.PID != 0 {
+		a.by[k] = by
+	}
+}
+
+// spawn remembers a program that this process has run.
+func (a *authors) spawn(pid int) {
+	const remembered = 32 // each restores the rules of one family, and is asked about in the next pass
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spawned = append(a.spawned, pid)
+	a.spawned = a.spawned[max(0, len(a.spawned)-remembered):]
+}
+
+// authorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
+// that no process has and that tells nothing; nor is this process an author.
+func authorOf(socket uint32, now time.Time) Author {
+	if socket == 0 || socket > mostPID || int(socket) == os.Getpid() {
+		return Author{}
+	}
+	return Author{int(socket), programName(socket), now}
+}
+
+func programName(pid uint32) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// Author is who took an object away last, during the last minute, as far as the kernel told; the zero Author: nobody knows.
+func (n *Node) Author(k state.Key) Author {
+	n.authors.mu.Lock()
+	defer n.authors.mu.Unlock()
+	if a := n.authors.by[k]; time.Since(a.at) < authorMemory && !slices.Contains(n.authors.spawned, a.PID) {
+		return a
+	}
+	return Author{}
+}
+
+// AnyChain is the Key of who changed nftables last: the kernel does not tell which rules.
+func AnyChain() state.Key { return state.Key{Kind: state.KindChain} }
+
+// attribute notes who sent a message that says that something has gone.
+func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
+	in := n.interest.Load()
+	if in == nil || pid == 0 {
+		return
+	}
+	switch typ {
+	case unix.RTM_DELROUTE:
+		if len(body) < rtmLen || body[5] != state.RouteProtocol {
+			return
+		}
+		k := state.Key{Kind: state.KindRoute, Bits: body[1]}
+		attrs(body[rtmLen:], func(typ uint16, v []byte) {
+			switch typ {
+			case unix.RTA_DST:
+				k.Addr = ipOf(v)
+			case unix.RTA_PRIORITY:
+				k.Num = number(v)
+			}
+		})
+		n.authors.note(k, pid)
+	case unix.RTM_DELNEIGH:
+		if len(body) < ndmLen || body[0] == unix.AF_BRIDGE {
+			return
+		}
+		var msg neighMessage
+		attrs(body[ndmLen:], msg.attr)
+		n.authors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
+	case unix.RTM_DELADDR:
+		if len(body) < ifaLen {
+			return
+		}
+		n.authors.note(in.addrKey(body), pid)
+	}
+}
+
+const ifaLen = 8 // sizeof(struct ifaddrmsg)
+
+// addrKey is the key of an address message's object, which is at least ifaLen long.
+func (in *interest) addrKey(body []byte) state.Key {
+	var local, address netip.Addr
+	attrs(body[ifaLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFA_LOCAL:
+			local = ipOf(v)
+		case unix.IFA_ADDRESS:
+			address = ipOf(v)
+		}
+	})
+	if !local.IsValid() { // IPv6
+		local = address
+	}
+	return state.Key{Kind: state.KindAddr, Name: in.device(int(native.Uint32(body[4:]))), Addr: local, Bits: body[1]}
+}
+
+// ruled reads who made a new generation of nftables' rules: the kernel names the process. False: the message is of
+// something else, which a generation will follow, or of rules that have been read already, such as those that podnet has
+// just put right.
+func (n *Node) ruled(typ uint16, body []byte) (news bool) {
+	if typ != newGeneration || len(body) < nfgenLen {
+		return false
+	}
+	var a Author
+	attrs(body[nfgenLen:], func(typ uint16, v []byte) {
+		switch {
+		case typ == genID && len(v) == 4:
+			news = !n.lastRead.covers(binary.BigEndian.Uint32(v))
+		case typ == genPID && len(v) == 4:
+			a.PID = int(binary.BigEndian.Uint32(v))
+		case typ == genName:
+			a.Name = unix.ByteSliceToString(v)
+		}
+	})
+	if !news {
+		return false
+	}
+	a.at = time.Now()
+	n.authors.mu.Lock()
+	defer n.authors.mu.Unlock()
+	n.authors.by[AnyChain()] = a
+	return true
+}

@@ -1,0 +1,52 @@
+package kernel
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/podnet/podnet/state"
+)
+
+// Only an id that a process can have names one, and a storm of changes is remembered as far as there is room: what has been
+// remembered long enough makes room, and is looked for once in a while, not at every change.
+func TestAuthors(t *testing.T) {
+	n := &Node{}
+	n.authors.by = map[state.Key]Author{}
+	key := func(i int) state.Key {
+		return state.Key{Kind: state.KindRoute, Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
+	}
+	own := uint32(os.Getpid())
+	other := own + 1
+	for i, c := range []struct{ socket, pid uint32 }{{other, other}, {own, 0}, {3_221_225_472, 0}} {
+		n.authors.note(key(i), c.socket)
+		if got := n.Author(key(i)); got.PID != int(c.pid) {
+			t.Errorf("a change by socket %d is of %q", c.socket, got)
+		}
+	}
+	clear(n.authors.by)
+	for i := range 2 * mostAuthors {
+		n.authors.note(key(i), other)
+	}
+	swept := n.authors.swept
+	if len(n.authors.by) != mostAuthors || swept.IsZero() {
+		t.Errorf("remembers %d, swept %s", len(n.authors.by), swept)
+	}
+	old := n.authors.by[key(7)]
+	n.authors.note(key(7), other)
+	if again := n.authors.by[key(7)]; !again.at.After(old.at) {
+		t.Error("an object that is gone once more keeps its first author")
+	}
+	if n.authors.note(key(mostAuthors), other); n.authors.swept != swept {
+		t.Error("swept again at once")
+	}
+	for k, a := range n.authors.by {
+		a.at = a.at.Add(-2 * authorMemory)
+		n.authors.by[k] = a
+	}
+	n.authors.swept = time.Time{}
+	if n.authors.note(key(mostAuthors), other); len(n.authors.by) != 1 {
+		t.Errorf("still remembers %d", len(n.authors.by))
+	}
+}

@@ -1,0 +1,64 @@
+package kernel
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/podnet/podnet/state"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// FuzzDecode reads anything for a message of the kernel's: none is too short, and no attribute, for any reader. What an
+// address or a prefix is read of is one, or none.
+func FuzzDecode(f *testing.F) {
+	c := &rtnl{}
+	whole := func(typ uint16, header int, fill func(*message)) {
+		m := c.begin(nil, typ, 0)
+		m.raw(make([]byte, header)...)
+		fill(&m)
+		f.Add(typ, m.end()[unix.NLMSG_HDRLEN:])
+	}
+	number := func(types ...uint16) func(*message) {
+		return func(m *message) {
+			for _, typ := range types {
+				m.attr32(typ, 7)
+				m.attr(typ, nil)
+			}
+		}
+	}
+	whole(unix.RTM_NEWLINK, ifInfoLen, number(unix.IFLA_GROUP, unix.IFLA_MASTER, unix.IFLA_MTU, unix.IFLA_CARRIER, unix.IFLA_LINK_NETNSID))
+	whole(unix.RTM_NEWLINK, ifInfoLen, func(m *message) {
+		m.attr(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
+	})
+	whole(unix.RTM_DELNEIGH, ndmLen, number(unix.NDA_DST, unix.NDA_LLADDR, unix.NDA_VNI, unix.NDA_PORT, unix.NDA_IFINDEX))
+	whole(unix.RTM_DELADDR, ifaLen, number(unix.IFA_LOCAL, unix.IFA_ADDRESS))
+	whole(unix.RTM_DELROUTE, rtmLen, number(unix.RTA_DST, unix.RTA_PRIORITY, unix.RTA_OIF, unix.RTA_METRICS, unix.RTA_MULTIPATH))
+	whole(unix.RTM_NEWRULE, rtmLen, number(unix.FRA_PRIORITY, unix.FRA_IP_PROTO, unix.FRA_L3MDEV, unix.FRA_SRC))
+	whole(unix.RTM_NEWNETCONF, netconfLen, number(1))
+	whole(newGeneration, nfgenLen, number(genID, genPID, genName))
+
+	n := &Node{}
+	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{}
+	n.interest.Store(&interest{want: new(state.Set), overlap: newOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
+	f.Fuzz(func(t *testing.T, typ uint16, body []byte) {
+		m := c.begin(nil, typ, 0)
+		m.raw(body...)
+		for _, nftables := range []bool{false, true} {
+			n.concerns(m.end(), nftables)
+		}
+		n.DecodeVeth(body)
+		n.decodePort(body)
+		n.decodeFate(body, &Routing{})
+		n.decodeMatch(body, &Routing{})
+		if r, whole := parseRoute(body, n.Name); whole && r.Dst.IsValid() && r.Dst.Bits() > r.Dst.Addr().BitLen() {
+			t.Errorf("a route to %v", r.Dst)
+		}
+		if len(body) >= rtmLen {
+			ruleOf(body)
+		}
+		if len(body) >= ndmLen {
+			resolutionOf("podnet.1", netip.Addr{}, body)
+		}
+	})
+}

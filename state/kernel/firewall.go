@@ -1,0 +1,81 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/podnet/podnet/state/netfilter/verdict"
+	"github.com/podnet/podnet/state/sysctl"
+)
+
+// Firewall is every packet filter of one family on this host: iptables, and what nftables has beside it. Any of them can drop a
+// packet that all others let pass.
+type Firewall []*verdict.Rules
+
+// Firewall reads the rules. Without the programs there are none that could be read: the error says which to install.
+func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
+	family, name := uint8(4), "ip"
+	if ipv6 {
+		family, name = 6, "ip6"
+	}
+	if err := hasIPTables(family); err != nil {
+		return nil, err
+	}
+	save, err := n.readSave(family, true)
+	if err != nil {
+		return nil, err
+	}
+	rules := Firewall{verdict.Parse(save.text, command(family, "iptables"))}
+	out, err := runProgram("", "nft", "-j", "list", "ruleset")
+	if errors.Is(err, exec.ErrNotFound) {
+		return rules, errors.Join(n.doubt(family, save, rules[0]), n.withoutNFT(family))
+	}
+	if err != nil {
+		return rules, err
+	}
+	more, err := verdict.ParseNFT([]byte(out), name)
+	if err != nil {
+		return rules, err
+	}
+	rules[0].Refine(more, name)
+	return append(rules, more), nil
+}
+
+// withoutNFT is the error of a host whose nftables has tables that only the program nft could show, which is not installed.
+func (n *Node) withoutNFT(family uint8) error {
+	if n.nft == nil {
+		return nil // a kernel without nftables
+	}
+	tables, err := nativeTables(family == 6)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	return fmt.Errorf("nft does not run: install the package nftables (to read %s)", strings.Join(tables, ", "))
+}
+
+// Walk is what becomes of a packet at a hook, in all filters together.
+func (f Firewall) Walk(hook string, p verdict.Packet) verdict.Verdict {
+	var out verdict.Verdict
+	for _, rules := range f {
+		v := rules.Walk(hook, p)
+		if out.NAT == "" {
+			out.NAT, out.NATWhere = v.NAT, v.NATWhere
+		}
+		if v.Drop && (!out.Drop || out.Unsure && !v.Unsure) {
+			v.NAT, v.NATWhere = out.NAT, out.NATWhere
+			out = v
+		}
+	}
+	return out
+}
+
+// BridgeFiltered says that frames between two ports of a bridge go through the firewall too.
+func BridgeFiltered(ipv6 bool) bool {
+	name := "net/bridge/bridge-nf-call-iptables"
+	if ipv6 {
+		name = "net/bridge/bridge-nf-call-ip6tables"
+	}
+	return sysctl.Is(name, "1")
+}

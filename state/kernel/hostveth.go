@@ -1,0 +1,173 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// HostVeth is the host's end of a veth whose other end is in a pod, or any port of the bridge.
+type HostVeth struct {
+	Device     string // "": there is none
+	Alias      string // podnet's own: see device.PodAlias
+	Group      uint32
+	Up         bool
+	Carrier    bool
+	MTU        int
+	Bridge     string // the device that it is a port of; "": none
+	Forwarding bool   // as a port
+	Isolated   bool   // from other isolated ports
+
+	Peer      int   // index of the pod's end, there
+	Namespace int32 // the number of the pod's namespace in this one; below 0: the pod's end is here
+}
+
+// PodEnd is the pod's end of a veth.
+type PodEnd struct {
+	Device string // "": it cannot be read
+	Up     bool
+	MTU    int
+	Addrs  []netip.Prefix
+}
+
+// HostVeths lists podnet's own host veths and all ports of the bridge.
+func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
+	if err := n.ReadLinks(); err != nil {
+		return nil, err
+	}
+	var out []HostVeth
+	err := n.Rtnl.DumpLinks(func() { out = nil }, func(body []byte) {
+		if v := n.DecodeVeth(body); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
+			out = append(out, v)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list host veths: %w", err)
+	}
+	return out, nil
+}
+
+func (n *Node) DecodeVeth(body []byte) HostVeth {
+	v := HostVeth{Namespace: -1}
+	if len(body) < ifInfoLen {
+		return v
+	}
+	v.Up = native.Uint32(body[8:])&unix.IFF_UP != 0
+	attrs(body[ifInfoLen:], func(typ uint16, b []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			v.Device = unix.ByteSliceToString(b)
+		case unix.IFLA_IFALIAS:
+			v.Alias = unix.ByteSliceToString(b)
+		case unix.IFLA_GROUP:
+			v.Group = number(b)
+		case unix.IFLA_MTU:
+			v.MTU = int(number(b))
+		case unix.IFLA_CARRIER:
+			v.Carrier = number(b) == 1
+		case unix.IFLA_MASTER:
+			v.Bridge = n.Name(int(number(b)))
+		case unix.IFLA_LINK:
+			v.Peer = int(number(b))
+		case unix.IFLA_LINK_NETNSID:
+			v.Namespace = int32(number(b))
+		case unix.IFLA_LINKINFO:
+			v.decodePort(b)
+		}
+	})
+	return v
+}
+
+func (v *HostVeth) decodePort(info []byte) {
+	attrs(info, func(typ uint16, b []byte) {
+		if typ != infoSlaveData {
+			return
+		}
+		attrs(b, func(typ uint16, b []byte) {
+			switch typ {
+			case nl.IFLA_BRPORT_STATE:
+				v.Forwarding = number(b) == portForwarding
+			case nl.IFLA_BRPORT_ISOLATED:
+				v.Isolated = number(b) == 1
+			}
+		})
+	})
+}
+
+// ErrGone says that a pod has gone since its host veth was listed.
+var ErrGone = errors.New("the pod has gone in the meantime")
+
+// End reads the pod's end of a veth through the number that the kernel gives its namespace here. It may be ErrGone.
+func (n *Node) End(v HostVeth) (PodEnd, error) {
+	var end PodEnd
+	if v.Namespace < 0 || v.Peer == 0 {
+		return end, nil
+	}
+	var unseen error
+	err := n.Rtnl.ask(1, func(_ int, buf []byte) []byte {
+		m := n.Rtnl.begin(buf, unix.RTM_GETLINK, 0)
+		m.ifInfo(v.Peer)
+		m.attr32(unix.IFLA_TARGET_NETNSID, uint32(v.Namespace))
+		return m.end()
+	}, func(_ int, body []byte, err error) {
+		if unseen = err; err == nil {
+			d := n.DecodeVeth(body)
+			end.Device, end.Up, end.MTU = d.Device, d.Up, d.MTU
+		}
+	})
+	if err == nil && end.Device != "" {
+		if end.Addrs, err = n.AddrsIn(v); errors.Is(err, unix.EINVAL) { // the namespace has gone since
+			return PodEnd{}, nil
+		}
+	}
+	if Vanished(err) || Vanished(unseen) {
+		err = ErrGone
+	}
+	if err != nil {
+		return end, fmt.Errorf("look at the pod behind %s: %w", v.Device, err)
+	}
+	return end, nil
+}
+
+// Vanished: neither the link nor the number of its namespace means anything to the kernel any more.
+func Vanished(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) }
+
+func (m *message) ifInfo(index int) {
+	m.raw(0, 0, 0, 0)
+	m.buf = native.AppendUint32(m.buf, uint32(index))
+	m.raw(make([]byte, 8)...)
+}
+
+// AddrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not known, less link-local ones.
+func (n *Node) AddrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
+	err = n.Rtnl.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETADDR, unix.NLM_F_DUMP)
+		m.raw(0, 0, 0, 0)
+		m.buf = native.AppendUint32(m.buf, uint32(v.Peer))
+		m.attr32(unix.IFA_TARGET_NETNSID, uint32(v.Namespace))
+		return m.end()
+	}, func() { addrs = nil }, func(body []byte) {
+		if len(body) < ifaLen {
+			return
+		}
+		k := (&interest{}).addrKey(body)
+		if (v.Peer == 0 || int(native.Uint32(body[4:])) == v.Peer) && !k.Addr.IsLinkLocalUnicast() {
+			addrs = append(addrs, netip.PrefixFrom(k.Addr, int(k.Bits)))
+		}
+	})
+	return addrs, err
+}
+
+// HasAddr says whether the pod has an address.
+func (e PodEnd) HasAddr(a netip.Addr) bool {
+	for _, p := range e.Addrs {
+		if p.Addr() == a {
+			return true
+		}
+	}
+	return false
+}

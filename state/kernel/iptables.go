@@ -1,0 +1,141 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-iptables/iptables"
+	"github.com/podnet/podnet/state"
+)
+
+// iptablesWait bounds how long a busy host's xtables lock may hold a pass up.
+const iptablesWait = 10 * time.Second
+
+// command is the name of an iptables program for a family: iptables-save, ip6tables-save.
+func command(family uint8, name string) string {
+	if family == 6 {
+		return "ip6" + strings.TrimPrefix(name, "ip")
+	}
+	return name
+}
+
+// hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before 1.6.2 iptables-restore cannot
+// wait for others, nor masquerade with random ports.
+func hasIPTables(family uint8) error {
+	protocol := iptables.ProtocolIPv4
+	if family == 6 {
+		protocol = iptables.ProtocolIPv6
+	}
+	programs, err := iptables.New(iptables.IPFamily(protocol))
+	if err != nil {
+		return fmt.Errorf("%s does not run: install the package iptables (%w)", command(family, "iptables"), err)
+	}
+	major, minor, patch := programs.GetIptablesVersion()
+	if slices.Compare([]int{major, minor, patch}, []int{1, 6, 2}) < 0 {
+		return fmt.Errorf("iptables %d.%d.%d is too old: install 1.8 or newer", major, minor, patch)
+	}
+	return nil
+}
+
+// listChains reports each family's rules. A table that cannot be read is an error if a chain of it is wanted, or is left there;
+// the others are reported all the same.
+func listChains(n *Node, want *state.Set, live *state.Live) error {
+	var failed []error
+	t := n.traffic(want)
+	generation, known := n.generation()
+	for _, family := range []uint8{4, 6} {
+		r, err := n.readRules(family, generation, known)
+		if err != nil {
+			if wantsChains(want, family) {
+				failed = append(failed, err)
+			}
+			for table := range hooks() { // what is wanted there is neither known nor written
+				_ = addBlind(live, family, table, &blindTable{why: err}, want)
+			}
+			continue
+		}
+		for _, c := range r.chains {
+			live.Chains.Add(c, state.OwnNode)
+		}
+		for _, table := range slices.Sorted(maps.Keys(r.blind)) {
+			if err := addBlind(live, family, table, r.blind[table], want); err != nil {
+				failed = append(failed, err)
+			}
+		}
+		live.Conflicts = append(live.Conflicts, n.judge(family, r, t)...)
+	}
+	if bases, err := n.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
+		live.Conflicts = append(live.Conflicts, foreignFilters(bases, t)...)
+	}
+	if len(failed) > 0 {
+		live.Partly = live.Partly.With(state.KindChain)
+	}
+	return joinOnce(failed)
+}
+
+func wantsChains(want *state.Set, family uint8) bool {
+	return slices.ContainsFunc(want.Chains.Rows(), func(c state.Chain) bool { return c.Family == family })
+}
+
+// applyChains writes the changes of each table through one iptables-restore: all of them, or none. What one table refuses does
+// not keep the others from being written.
+func (n *Node) applyChains(changes []*state.Change) {
+	type table struct {
+		family uint8
+		name   string
+	}
+	groups := map[table][]*state.Change{}
+	for _, c := range changes {
+		chain := c.Object().(state.Chain)
+		t := table{chain.Family, chain.Table}
+		groups[t] = append(groups[t], c)
+	}
+	for t, group := range groups {
+		_, pid, err := runKnown(restoreInput(group), command(t.family, "iptables-restore"), "--noflush", "--wait", "5")
+		n.authors.spawn(pid)
+		for _, c := range group {
+			c.Err = lacksModule(err)
+		}
+		if err == nil && t.name == "nat" {
+			forgetStaleOf(group)
+		}
+	}
+}
+
+func runIPTables(family uint8, name, input string, args ...string) (string, error) {
+	return runProgram(input, command(family, name), args...)
+}
+
+// runProgram gives a program its input and returns its output; the error has what it said.
+func runProgram(input, name string, args ...string) (string, error) {
+	out, _, err := runKnown(input, name, args...)
+	return out, err
+}
+
+// runKnown is runProgram for a caller that has to know which process it was; 0: it did not start.
+func runKnown(input, name string, args ...string) (output string, pid int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), iptablesWait)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(input)
+	cmd.WaitDelay = time.Second // a child of its own may hold the output open
+	out, err := cmd.Output()
+	if cmd.ProcessState != nil {
+		pid = cmd.ProcessState.Pid()
+	}
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded
+		return string(out), pid, nil
+	}
+	if said := new(exec.ExitError); errors.As(err, &said) && len(said.Stderr) > 0 {
+		err = errors.New(strings.Join(strings.Fields(string(said.Stderr)), " "))
+	} else if ctx.Err() != nil {
+		err = fmt.Errorf("gave it up after %s, see whether it works when called by hand", iptablesWait)
+	}
+	return "", pid, fmt.Errorf("%s: %w", name, err)
+}

@@ -1,0 +1,97 @@
+package kernel
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter/verdict"
+)
+
+// OpenTunnel says whether the tunnel's port takes packets of anybody: a vxlan device believes any sender, who is then among
+// the pods. remedy is the command that lets only the nodes in; "": the port is closed, or nobody can tell. A rule that nobody
+// can judge from outside gets the benefit of the doubt.
+func (n *Node) OpenTunnel(want *state.Set) (remedy string, err error) {
+	t := n.traffic(want)
+	if t.port == 0 || want.FDB.Len() == 0 {
+		return "", nil
+	}
+	family := uint8(4)
+	if t.local.Is6() {
+		family = 6
+	}
+	generation, known := n.generation()
+	rules, err := n.readRules(family, generation, known)
+	if err != nil {
+		return "", err
+	}
+	bases, err := n.foreignChains(generation, known)
+	if err != nil {
+		return "", err
+	}
+	if rules.filter.Walk(verdict.Input, t.fromStranger()).Drop {
+		return "", nil
+	}
+	for i := range bases {
+		if b := &bases[i]; b.input && b.sees(t.local.Is6()) && b.judge(t.fromStranger()).Drop {
+			return "", nil
+		}
+	}
+	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j DROP && %s", command(family, "iptables"), t.port, t.letIn()), nil
+}
+
+// OtherRules are rules of the iptables that podnet does not use: the kernel asks both kinds.
+type OtherRules struct {
+	Program string // iptables-legacy, ip6tables-nft
+	Uses    string // the kind that podnet uses, as iptables names it
+	Rules   int
+	Drops   bool   // they surely drop what podnet accepts
+	Remedy  string // moves them to the kind that podnet uses
+}
+
+// OtherIPTables looks for rules of the kind of iptables that the command iptables is not.
+func (n *Node) OtherIPTables(want *state.Set) ([]OtherRules, error) {
+	var out []OtherRules
+	for _, family := range []uint8{4, 6} {
+		version, err := runIPTables(family, "iptables", "", "--version")
+		if err != nil {
+			return out, err
+		}
+		other, uses := "legacy", "nf_tables"
+		if strings.Contains(version, "(legacy)") {
+			other, uses = "nft", "legacy"
+		}
+		name := command(family, "iptables-"+other)
+		if _, err := exec.LookPath(name + "-save"); err != nil {
+			continue
+		}
+		save, err := runIPTables(family, "iptables-"+other+"-save", "")
+		if err != nil {
+			return out, err
+		}
+		if r, any := otherRules(family, name, uses, save, n.traffic(want)); any {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, bool) {
+	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
+	rules := verdict.Parse(save, name)
+	forward, input := rules.Walk(verdict.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(verdict.Input, t.fromPeer())
+	r.Drops = t.port != 0 && (forward.Surely() || t.local.Is6() == (family == 6) && input.Surely())
+	var empty strings.Builder // every table with its built-in chains and nothing in them
+	for line := range strings.Lines(save) {
+		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); {
+		case strings.HasPrefix(line, "*"), word == "COMMIT":
+			empty.WriteString(word + `\n`)
+		case strings.HasPrefix(line, ":") && !strings.Contains(line, " - "):
+			empty.WriteString(word + ` ACCEPT\n`)
+		}
+	}
+	r.Remedy = fmt.Sprintf("%s-save | %s --noflush && printf '%s' | %s-restore",
+		name, command(family, "iptables-restore"), &empty, name)
+	return r, r.Rules > 0 || rules.Closed(verdict.Forward) || rules.Closed(verdict.Input)
+}

@@ -1,0 +1,135 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// DumpLinks hands every link's message to each.
+func (c *rtnl) DumpLinks(reset func(), each func(body []byte)) error {
+	const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
+	return c.dump(func(c *rtnl, buf []byte) []byte {
+		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
+		m.raw(make([]byte, ifInfoLen)...)
+		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
+		return m.end()
+	}, reset, each)
+}
+
+// listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
+// a dump.
+//
+// Where no bridge is wanted, as on a node whose podCIDRs were taken away, no port is, and those that are left are the pods'
+// own: they are not compared.
+func listPorts(n *Node, want *state.Set, live *state.Live) error {
+	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
+	if !n.hasPods() {
+		return nil
+	}
+	compared := slices.ContainsFunc(want.Links.Rows(), func(l state.Link) bool { return l.Type == "bridge" })
+	start := live.Ports.Mark()
+	err := n.Rtnl.DumpLinks(func() { live.Ports.Rewind(start); live.Pods = nil }, func(body []byte) {
+		if p, ours := n.decodePort(body); ours {
+			live.Pods = append(live.Pods, p.Device)
+			if compared {
+				live.Ports.Add(p, state.OwnNode)
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("list bridge ports: %w", err)
+	}
+	return nil
+}
+
+// hasPods spares a node without pods the second look.
+func (n *Node) hasPods() bool {
+	for _, l := range n.Links {
+		if l.Attrs().Group == device.GroupPod {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) decodePort(body []byte) (p state.Port, ours bool) {
+	if len(body) < ifInfoLen {
+		return p, false
+	}
+	p.Down = native.Uint32(body[8:])&unix.IFF_UP == 0
+	var options portReader
+	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			p.Device = unix.ByteSliceToString(v)
+		case unix.IFLA_GROUP:
+			ours = number(v) == device.GroupPod
+		case unix.IFLA_MASTER:
+			p.Bridge = n.Name(int(number(v)))
+		case unix.IFLA_OPERSTATE:
+			options.operating = number(v) == operatingUp
+		case unix.IFLA_LINKINFO:
+			attrs(v, func(typ uint16, v []byte) {
+				if typ == infoSlaveData {
+					attrs(v, options.attr)
+				}
+			})
+		}
+	})
+	p.Hairpin = options.hairpin
+	if l := n.Links[p.Bridge]; l != nil && l.Attrs().Flags&net.FlagUp == 0 {
+		options.operating = false // no port of a bridge that is down forwards
+	}
+	p.Closed = options.closed()
+	return p, ours
+}
+
+// applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to, needs no place.
+func (n *Node) applyPort(c *state.Change) error {
+	if c.Op == state.Delete { // nobody takes a pod's port away
+		return nil
+	}
+	want := c.Want.(state.Port)
+	have, _ := c.Have.(state.Port)
+	bridge := n.Index(want.Bridge)
+	veth, err := n.Handle.LinkByName(want.Device)
+	if errors.As(err, new(netlink.LinkNotFoundError)) || err == nil && veth.Attrs().Group != device.GroupPod {
+		return nil
+	}
+	if err == nil && bridge == 0 {
+		err = syscall.ENODEV
+	}
+	if err != nil {
+		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
+	}
+	if err := n.setPort(veth, bridge, have, want); err != nil && !errors.Is(err, syscall.ENODEV) {
+		return fmt.Errorf("port %s of %s: %w", want.Device, want.Bridge, err)
+	}
+	return nil
+}
+
+// setPort changes what differs. A port of another bridge begins with the kernel's options.
+func (n *Node) setPort(veth netlink.Link, bridge int, have, want state.Port) (err error) {
+	moved := have.Bridge != want.Bridge
+	if moved {
+		err = n.Handle.LinkSetMasterByIndex(veth, bridge)
+	}
+	if err == nil && (moved || have.Hairpin != want.Hairpin) {
+		err = n.Handle.LinkSetHairpin(veth, want.Hairpin)
+	}
+	if err == nil && !moved && have.Closed != 0 {
+		err = openPort(have.Closed, veth.Attrs().Index)
+	}
+	if err == nil && have.Down {
+		err = n.Handle.LinkSetUp(veth)
+	}
+	return err
+}

@@ -1,0 +1,82 @@
+package kernel
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/podnet/podnet/state"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// portOption is how the kernel names one of the options of state.PortOptions, and the value with which frames pass.
+type portOption struct {
+	attr uint16
+	open byte
+}
+
+// knownPortOptions are in the order of state.PortOptions.
+func knownPortOptions() [6]portOption {
+	return [...]portOption{
+		{nl.IFLA_BRPORT_STATE, portForwarding},
+		{nl.IFLA_BRPORT_ISOLATED, 0},
+		{nl.IFLA_BRPORT_LOCKED, 0},
+		{nl.IFLA_BRPORT_UNICAST_FLOOD, 1},
+		{nl.IFLA_BRPORT_MCAST_FLOOD, 1},
+		{nl.IFLA_BRPORT_BCAST_FLOOD, 1},
+	}
+}
+
+const portForwarding = 3 // BR_STATE_FORWARDING
+
+// portReader collects what a message tells of a port.
+type portReader struct {
+	hairpin   bool
+	operating bool              // the link works at both ends: the kernel has only such ports forward
+	found     state.PortOptions // that have another value than podnet's
+}
+
+const (
+	infoSlaveData = 5 // IFLA_INFO_SLAVE_DATA
+	operatingUp   = 6 // IF_OPER_UP
+)
+
+// attr reads one attribute of the port.
+func (r *portReader) attr(typ uint16, v []byte) {
+	if typ == nl.IFLA_BRPORT_MODE {
+		r.hairpin = number(v) == 1
+	}
+	for i, known := range knownPortOptions() {
+		if known.attr == typ && number(v) != uint32(known.open) {
+			r.found |= 1 << i
+		}
+	}
+}
+
+// closed is what keeps frames back. The port of a pod whose own end is down does not forward, and is as it should be.
+func (r *portReader) closed() state.PortOptions {
+	if !r.operating {
+		return r.found &^ 1
+	}
+	return r.found
+}
+
+// openPort gives a port the values with which frames pass, in one message. The state of one whose link has gone down meanwhile is
+// refused, and nothing is amiss then.
+func openPort(o state.PortOptions, index int) error {
+	msg := nl.NewIfInfomsg(unix.AF_BRIDGE)
+	msg.Index = int32(index)
+	req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+	req.AddData(msg)
+	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+	for i, known := range knownPortOptions() {
+		if o>>i&1 != 0 {
+			port.AddRtAttr(int(known.attr), []byte{known.open})
+		}
+	}
+	req.AddData(port)
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil && !errors.Is(err, syscall.ENETDOWN) {
+		return err
+	}
+	return nil
+}

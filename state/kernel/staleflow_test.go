@@ -1,0 +1,47 @@
+package kernel
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/podnet/podnet/state"
+)
+
+// TestMissed judges connections by the rules of a masquerade chain.
+func TestMissed(t *testing.T) {
+	rules := "! -s 10.42.1.0/24 -j RETURN\n-d 10.42.0.0/16 -j RETURN\n-d 192.0.2.0/24 -j RETURN\n-d 224.0.0.0/4 -j RETURN\n-j MASQUERADE --random-fully"
+	m, ok := masqueradingOf(state.Chain{Family: 4, Table: "nat", Rules: rules})
+	if !ok {
+		t.Fatal("podnet's own rules are not understood")
+	}
+	for _, c := range []struct {
+		what             string
+		src, dst, by, as string // dst is translated to by, and src to as
+		status           uint32
+		want             bool
+	}{
+		{"outside, unanswered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", 0, true},
+		{"answered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", ctSeenReply, false},
+		{"masqueraded", "10.42.1.5", "198.18.0.9", "198.18.0.9", "198.18.0.1", 0, false},
+		{"another node's pod", "10.42.2.5", "198.18.0.9", "198.18.0.9", "10.42.2.5", 0, false},
+		{"to a pod", "10.42.1.5", "10.42.2.5", "10.42.2.5", "10.42.1.5", 0, false},
+		{"to a spared range", "10.42.1.5", "192.0.2.9", "192.0.2.9", "10.42.1.5", 0, false},
+		{"multicast", "10.42.1.5", "224.0.0.251", "224.0.0.251", "10.42.1.5", 0, false},
+		{"a service of a pod's", "10.42.1.5", "172.16.0.10", "10.42.2.5", "10.42.1.5", 0, false},
+		{"a service of somebody outside", "10.42.1.5", "172.16.0.10", "198.18.0.9", "10.42.1.5", 0, true},
+	} {
+		f := trackedFlow{
+			orig:   endpoints{netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst)},
+			reply:  endpoints{netip.MustParseAddr(c.by), netip.MustParseAddr(c.as)},
+			status: c.status,
+		}
+		if got := m.missed(f); got != c.want {
+			t.Errorf("%s: missed is %v", c.what, got)
+		}
+	}
+	for _, other := range []state.Chain{{Table: "filter", Rules: rules}, {Table: "nat"}, {Table: "nat", Rules: "! -s 10.42.1.0/24 -j RETURN\n-j RETURN\n-j MASQUERADE --random-fully"}} {
+		if m, ok := masqueradingOf(other); ok {
+			t.Errorf("%+v masquerades %+v", other, m)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
+// routes, policy rules, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
+// Until it is taken nothing more is read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too.
+// The sockets belong to the calling thread's network namespace and go with ctx.
+func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
+	pokes := make(chan struct{})
+	for _, s := range []struct {
+		protocol int
+		groups   []int
+	}{
+		{unix.NETLINK_ROUTE, []int{
+			unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
+			unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+			unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+		}},
+		{unix.NETLINK_NETFILTER, []int{unix.NFNLGRP_NFTABLES}},
+	} {
+		f, err := subscribe(s.protocol, s.groups)
+		if errors.Is(err, unix.EPROTONOSUPPORT) && s.protocol == unix.NETLINK_NETFILTER {
+			continue // a kernel without nftables: there is nothing to announce
+		}
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { f.Close() })
+		if s.protocol == unix.NETLINK_ROUTE {
+			n.filter.add(f)
+		}
+		l := &listener{node: n, nftables: s.protocol == unix.NETLINK_NETFILTER, buf: make([]byte, announcement)}
+		go l.listen(ctx, f, pokes)
+	}
+	return pokes, nil
+}
+
+// subscribe opens a socket that the runtime polls, so that closing it ends a read.
+func subscribe(protocol int, groups []int) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if err != nil {
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	for _, g := range groups {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g))
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("subscribe to the kernel's changes: %w", err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
+	return os.NewFile(uintptr(fd), "netlink"), nil
+}
+
+// drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from coming.
+const drainAtOnce = 2048
+
+// Of a storm of what is none of podnet's, an eighth of a core is read; the kernel says that the rest was lost.
+const (
+	listenPace  = 8
+	listenBurst = 50 * time.Millisecond
+)
+
+// rest is how long to read nothing after having read for some time: debt is what had to go by at the end of that, less what
+// has gone by since the reading before.
+func rest(debt, gone, spent time.Duration) (newDebt, pause time.Duration) {
+	debt = max(0, debt-gone) + listenPace*spent
+	if debt < listenBurst {
+		return debt, 0
+	}
+	return 0, debt
+}
+
+// listener reads what one socket announces.
+type listener struct {
+	node     *Node
+	nftables bool
+	buf      []byte
+	lost     bool // announcements, since the socket was last empty: until then the kernel drops all, and has said so once
+}
+
+// listen reads until the file is closed. It takes in all that has been announced before it pokes: a convergence of many
+// peers announces each of its own changes, and a pass for each of them would never end.
+func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	var debt time.Duration
+	last := time.Now()
+	for {
+		var concerned, taken bool
+		var gone error
+		var begin time.Time
+		err := conn.Read(func(fd uintptr) bool {
+			begin = time.Now()
+			concerned, taken, gone = l.drain(int(fd))
+			return taken // or wait for the next one
+		})
+		if err != nil || gone != nil || ctx.Err() != nil {
+			return // the socket is gone: what remains is the resync
+		}
+		var pause time.Duration
+		debt, pause = rest(debt, begin.Sub(last), time.Since(begin))
+		if last = time.Now(); concerned {
+			select {
+			case pokes <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+		if pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
+			last = time.Now()
+		}
+	}
+}
+
+// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, like any other, and
+// once more when the socket is empty, up to which nothing was kept.
+func (l *listener) drain(fd int) (concerned, taken bool, err error) {
+	for got := range drainAtOnce {
+		size, err := unix.Read(fd, l.buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			concerned, taken = concerned || l.lost, l.lost || got > 0
+			l.lost = false
+			return concerned, taken, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOBUFS):
+			l.node.overruns.Add(1)
+			concerned, l.lost = true, true
+		case err != nil:
+			return concerned, true, err
+		case l.node.concerns(l.buf[:size], l.nftables):
+			concerned = true
+		}
+	}
+	return concerned, true, nil // of a storm there is always more
+}
+
+// Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be asked on any goroutine.
+func (n *Node) Overruns() uint64 { return n.overruns.Load() }
+
+// concerns says whether a datagram may be about something of podnet's, or in its way, that is not as it should be.
+func (n *Node) concerns(b []byte, nftables bool) bool {
+	in := n.interest.Load()
+	concerned := in == nil
+	for len(b) >= unix.NLMSG_HDRLEN {
+		size := int(native.Uint32(b))
+		if size < unix.NLMSG_HDRLEN || size > len(b) {
+			return true
+		}
+		typ, body := native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]
+		switch {
+		case nftables:
+			concerned = n.ruled(typ, body) || concerned
+		case in == nil || n.authors.own[native.Uint32(b[12:])]:
+		case in.message(typ, body):
+			concerned = true
+			n.attribute(typ, native.Uint32(b[12:]), body)
+		default:
+			changes := in.foreign(typ, body)
+			concerned = changes > 0 && n.flood.note(time.Now(), changes, native.Uint32(b[12:])) || concerned
+		}
+		b = b[min(align(size), len(b)):]
+	}
+	return concerned
+}

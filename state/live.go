@@ -1,0 +1,11 @@
+package state
+
+// Live is what a node holds of what podnet owns, and what stands in its way.
+type Live struct {
+	Set
+	Kept      Kinds    // of these it is what the look before saw, because nothing has happened to them
+	Pods      []string // host veths of podnet's own network
+	Conflicts []Conflict
+	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
+	Partly    Kinds            // of these only a part is unknown: the table holds it as it should be, so that the rest can be healed
+}
