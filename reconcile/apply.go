@@ -62,7 +62,7 @@ func (a *applier) fail(s *Step, err error) {
 	if a.own == nil && s.Kind.Own() {
 		a.own = err
 	}
-	if !s.waiting {
+	if !s.Waiting {
 		a.errs = multierror.Append(a.errs, err)
 	}
 }
@@ -103,7 +103,7 @@ func (a *applier) put(k state.Kind, steps []*Step) {
 			batch = nil
 		}
 		if why := a.waits(s); why != nil {
-			s.Result, s.Err, s.waiting = Skipped, fmt.Errorf("%s %s: %w", k, s.Want.Name(), why), true
+			s.Result, s.Err, s.Waiting = Skipped, fmt.Errorf("%s %s: %w", k, s.Want.Name(), why), true
 			a.fail(s, s.Err)
 			continue
 		}

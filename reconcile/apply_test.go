@@ -299,7 +299,7 @@ func TestLeftOver(t *testing.T) {
 	})
 	again.Steps = append(again.Steps, &Step{Change: state.Change{Op: state.Create, Kind: state.KindLink, Want: state.Link{Device: "cni0"}}})
 	var got []string
-	for _, err := range p.leftOver(again) {
+	for _, err := range p.LeftOver(again) {
 		got = append(got, err.Error())
 	}
 	want := []string{

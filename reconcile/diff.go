@@ -1,5 +1,3 @@
-// Package reconcile turns what is into what should be: the difference of two sets is a plan, the plan is applied, and the
-// outcome is looked at again. diff, apply, the daemon and teardown are these steps with different endings.
 package reconcile
 
 import (
@@ -29,7 +27,7 @@ type Step struct {
 	first   bool // a deletion that makes room and cannot wait for the end
 	soon    bool // a deletion right behind what is made of its kind: something of a later kind cannot be made beside it
 	carried bool // a deletion that comes with its parent's
-	waiting bool // skipped only because of something else that is
+	Waiting bool // skipped only because of something else that is
 	lost    bool // it was there, and dies with a device that has to be made anew or gets another MAC
 }
 
@@ -196,12 +194,12 @@ func (d *differ) block() {
 		}
 		why, is := blocked[s.Key()]
 		if !is {
-			if _, s.waiting = blocked[s.Want.Parent()]; s.waiting {
+			if _, s.Waiting = blocked[s.Want.Parent()]; s.Waiting {
 				why, is = waitsFor(s.Want), true
 			}
 		}
 		if a, sends := sourceOf(d.want, s.Want); sends && !is {
-			if _, s.waiting = blocked[a.Key()]; s.waiting {
+			if _, s.Waiting = blocked[a.Key()]; s.Waiting {
 				why, is = waitsForAddr(a), true
 			}
 		}
@@ -231,7 +229,7 @@ func (d *differ) holdConflist() {
 	}
 	for _, s := range d.steps {
 		if wanting && s.Kind == state.KindConflist && s.Op != state.Delete && s.Result == Planned {
-			s.waiting = true
+			s.Waiting = true
 			s.skip(waitsForOwn)
 		}
 	}
@@ -242,9 +240,9 @@ const waitsForOwn = "waits for the node's own network, so that no pod starts on 
 
 // keep skips the deletion of a device while its successor is blocked, whose step comes before, and of what is on it.
 func (d *differ) keep(s *Step, kept map[state.Key]bool) {
-	if s.waiting = kept[s.Have.Parent()]; !s.waiting {
+	if s.Waiting = kept[s.Have.Parent()]; !s.Waiting {
 		old, is := s.Have.(state.Link)
-		if s.waiting = is && d.successorBlocked(old); !s.waiting {
+		if s.Waiting = is && d.successorBlocked(old); !s.Waiting {
 			return
 		}
 	}

@@ -20,6 +20,12 @@ type Guard struct {
 	WaysOn  string `json:"-"` // of a refused topology; ends in the command that accepts it
 }
 
+// Witness is what the guard has to know of the live node. kernel.Node is the real one.
+type Witness interface {
+	Pods(bridge string) (int, error)
+	Owned(some ...state.Kind) (*state.Live, error)
+}
+
 // Protect is the guard of one node, whose entry in next is own; nil: of a cluster without a point of view. It compares next
 // with the topology in force; without one, with the peers in the kernel. witness may be nil: nobody knows of the kernel, and
 // pods count as present. The error says that the kernel could not be looked at.
@@ -101,12 +107,12 @@ func examine(was past, next *schema.Topology, own *schema.Node, pods bool) Guard
 		numbers = append(numbers, fmt.Sprintf("%s (limit %d)", d.sentence(len(was.Peers)), limit))
 	}
 	g := Guard{Numbers: strings.Join(numbers, "; "), Cause: guess(was, d, next), WaysOn: d.waysOn(len(identity) > 0)}
-	g.compose()
+	g.Compose()
 	return g
 }
 
-// compose puts the parts into one message.
-func (g *Guard) compose() {
+// Compose puts the parts into one message.
+func (g *Guard) Compose() {
 	g.Message = g.Numbers
 	if g.Cause != "" {
 		g.Message += "; " + g.Cause
@@ -118,17 +124,17 @@ func (g *Guard) compose() {
 func (g Guard) For(file string) Guard {
 	if g.WaysOn != "" && file != "" {
 		g.WaysOn += " " + file
-		g.compose()
+		g.Compose()
 	}
 	return g
 }
 
-// blame takes a wrong nodeCount for the cause; while it is wrong, no command accepts the file.
-func (g *Guard) blame(bad *schema.Invalid) {
+// Blame takes a wrong nodeCount for the cause; while it is wrong, no command accepts the file.
+func (g *Guard) Blame(bad *schema.Invalid) {
 	f := bad.Faults[0]
 	g.Cause = f.Field + " " + f.Message
 	g.WaysOn = strings.Replace(g.WaysOn, "or if ", fmt.Sprintf("or, once nodeCount says %d, if ", bad.Nodes), 1)
-	g.compose()
+	g.Compose()
 }
 
 // disruption is what a proposed topology does to the peers of the past.

@@ -25,7 +25,7 @@ type Plan struct {
 	Steps     []*Step
 	Conflicts []state.Conflict
 
-	unknown [state.KindCount]error
+	Unknown [state.KindCount]error
 	kernel  kernelPeers // where no topology was in force
 }
 
@@ -53,7 +53,7 @@ func (v View) Lacking() error {
 
 // NewPlan compares what a topology asks for with the live node.
 func NewPlan(v View, live *state.Live) *Plan {
-	p := &Plan{View: v, unknown: live.Unknown}
+	p := &Plan{View: v, Unknown: live.Unknown}
 	if v.InForce == nil && len(v.Topology.Nodes) > 0 {
 		p.kernel = peersInKernel(live, v.Topology, v.Node).callByIP() // before Diff, which takes from live
 	}
@@ -83,7 +83,7 @@ func (p *Plan) spareConflist() {
 	for _, s := range p.Steps {
 		if s.Kind == state.KindConflist && s.Result == Planned {
 			s.skip("waits for the node's ip, which is on no link of this host")
-			s.waiting = true
+			s.Waiting = true
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (p *Plan) InTheWay() []state.Conflict {
 // Left says in a sentence how many objects are not done: all, as long as nothing was tried.
 func (p *Plan) Left() string {
 	if counting := p.Counting(); len(p.Steps) == 0 && len(counting) > 0 {
-		return sentence(counting[0])
+		return Sentence(counting[0])
 	}
 	n := 0
 	for _, s := range p.Steps {
@@ -155,7 +155,7 @@ func (p *Plan) Left() string {
 // Errors says which kinds of objects could not be read, and why, and what this host cannot have.
 func (p *Plan) Errors() []error {
 	var errs []error
-	for _, err := range p.unknown {
+	for _, err := range p.Unknown {
 		if err != nil {
 			errs = append(errs, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/files"
 	"github.com/spf13/cobra"
@@ -133,7 +134,7 @@ func (c *cli) allocateFilter(ask schema.Request) error {
 
 // allocateIn writes into the file at path; name is what the operator calls it.
 func (c *cli) allocateIn(name, path string, ask schema.Request) (*schema.Allocation, error) {
-	data, err := reconcile.ReadTopology(path)
+	data, err := rollout.ReadTopology(path)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (c *cli) allocateIn(name, path string, ask schema.Request) (*schema.Allocat
 	if len(a.Given) == 0 {
 		return a, nil
 	}
-	return a, reconcile.PutInPlace(path, a.Text)
+	return a, rollout.PutInPlace(path, a.Text)
 }
 
 // notAllocated says of an invalid file what is wrong with it, on out or as a document.

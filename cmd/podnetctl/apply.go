@@ -9,6 +9,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/spf13/cobra"
 )
@@ -81,7 +82,7 @@ func (c *cli) applyLocked(n *node, f file, flags applyFlags, given bool) error {
 
 // objections are the guard's, and to a file that nobody asks for by name that it was rolled back.
 func (n *node) objections(f file, given bool) (reconcile.Guard, error) {
-	if g := n.verdict.OnDisk.Guard; !given && g != nil && n.verdict.OnDisk.Reason == reconcile.ReasonRolledBack {
+	if g := n.verdict.OnDisk.Guard; !given && g != nil && n.verdict.OnDisk.Reason == rollout.ReasonRolledBack {
 		return *g, nil
 	}
 	return n.guard(f.topology)
@@ -105,7 +106,7 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 	inForce := n.verdict.Previous
 	trial := flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest)
 	if trial {
-		var refused *reconcile.Refused
+		var refused *rollout.Refused
 		if err := c.try(n, f, flags.confirm); errors.As(err, &refused) {
 			return c.refused(f, refused.Guard, !given)
 		} else if err != nil {
@@ -123,7 +124,7 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 	if !given {
 		return c.pass(n, f.topology, guard, judge)
 	}
-	before, err := reconcile.ReadTopology(n.Paths.Topology)
+	before, err := rollout.ReadTopology(n.Paths.Topology)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -131,7 +132,7 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 		return err
 	}
 	err = c.pass(n, f.topology, guard, judge)
-	if errors.As(err, new(*reconcile.NotKept)) {
+	if errors.As(err, new(*rollout.NotKept)) {
 		return n.takeBack(before, err)
 	}
 	return err
@@ -142,7 +143,7 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 func (n *node) takeBack(before []byte, why error) error {
 	err := os.Remove(n.Paths.Topology)
 	if before != nil {
-		err = reconcile.PutInPlace(n.Paths.Topology, before)
+		err = rollout.PutInPlace(n.Paths.Topology, before)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: nothing has changed in the kernel, but the new file is in place at %s and the one before cannot be put back: %w"+
@@ -153,7 +154,7 @@ func (n *node) takeBack(before []byte, why error) error {
 
 // place puts a topology in place. If that fails, its trial ends before it has begun.
 func (n *node) place(data []byte, trial bool) error {
-	err := reconcile.PutInPlace(n.Paths.Topology, data)
+	err := rollout.PutInPlace(n.Paths.Topology, data)
 	if err != nil && trial {
 		_, undo := n.engine.Undo(n.source, true)
 		err = errors.Join(err, undo)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -176,7 +176,7 @@ func (c *cli) check(verb string) error {
 	return nil
 }
 
-func (c *cli) settings() (reconcile.Settings, error) { return c.shared.Resolve(c.env) }
+func (c *cli) settings() (agent.Settings, error) { return c.shared.Resolve(c.env) }
 
 func (c *cli) json() bool { return c.output == "json" }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
@@ -103,7 +104,7 @@ func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
 		return screen.Closing{}
 	case p.Guard != nil && !p.Guard.Passes:
 		return screen.Closing{Label: "Nothing changed.", Text: "The guard refuses this file."}
-	case p.InForce != p.Topology && reconcile.Irreversible(p.InForce, p.Topology) != nil:
+	case p.InForce != p.Topology && rollout.Irreversible(p.InForce, p.Topology) != nil:
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
 	case p.InForce != p.Topology:
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + strings.Replace(command, "apply", "apply --confirm 2m", 1)}

@@ -10,8 +10,9 @@ import (
 
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
@@ -127,10 +128,10 @@ func (e *examination) blind(what string, err error) {
 }
 
 // topology compares the node with the topology in force, as a pass that does nothing.
-func (e *examination) topology(t *schema.Topology) reconcile.Pass {
+func (e *examination) topology(t *schema.Topology) agent.Pass {
 	v := e.node.verdict
-	pass := reconcile.Pass{At: time.Now(), Verdict: v}
-	if !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing {
+	pass := agent.Pass{At: time.Now(), Verdict: v}
+	if !v.OnDisk.Accepted && v.OnDisk.Reason != rollout.ReasonMissing {
 		e.facts.Refused = v.OnDisk
 	}
 	if t == nil {
@@ -150,9 +151,9 @@ func (e *examination) topology(t *schema.Topology) reconcile.Pass {
 }
 
 // health is what the node's status says: as seen now, or, where this process may not look, by the daemon's last word.
-func (e *examination) health(pass *reconcile.Pass, sees bool) {
+func (e *examination) health(pass *agent.Pass, sees bool) {
 	e.facts.Daemon = e.node.daemon(pass.At) == ""
-	written, err := reconcile.ReadStatus(e.node.Paths.Status)
+	written, err := agent.ReadStatus(e.node.Paths.Status)
 	if err != nil || written.BootID != kernel.BootID() {
 		written = nil // none, or one that says nothing of this boot
 	}
@@ -161,7 +162,7 @@ func (e *examination) health(pass *reconcile.Pass, sees bool) {
 		status = e.node.merge(pass, written, e.facts.Daemon)
 	}
 	if status != nil && (sees || e.facts.Daemon) {
-		e.facts.Ready, e.facts.Degraded = status.Condition(reconcile.Ready), status.Condition(reconcile.Degraded)
+		e.facts.Ready, e.facts.Degraded = status.Condition(agent.Ready), status.Condition(agent.Degraded)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -273,11 +273,11 @@ printf '%s\n' "$input" | exec "/usr/sbin/${0##*/}" "$@"`
 			path := os.Getenv("PATH")
 			t.Setenv("PATH", bin+":"+path)
 			h.run(1, "apply")
-			status, err := reconcile.ReadStatus(h.Path("/run/podnet/status.json"))
+			status, err := agent.ReadStatus(h.Path("/run/podnet/status.json"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			message := status.Condition(reconcile.Degraded).Message
+			message := status.Condition(agent.Degraded).Message
 			if strings.Count(message, c.says) != 1 || strings.Contains(message, "more") {
 				t.Errorf("not once %q: %s", c.says, message)
 			}

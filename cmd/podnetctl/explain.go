@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/explain"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/kernel"
@@ -147,14 +147,14 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 
 // daemonNote is what there is to say of the daemon where something of its own is broken.
 func (n *node) daemonNote() string {
-	if !reconcile.DaemonRuns(n.Paths) {
+	if !agent.DaemonRuns(n.Paths) {
 		return "podnetd does not run: nothing heals this"
 	}
-	s, err := reconcile.ReadStatus(n.Paths.Status)
+	s, err := agent.ReadStatus(n.Paths.Status)
 	if err != nil {
 		return "podnetd is running and should heal this: look again"
 	}
-	for _, kind := range []string{reconcile.Contention, reconcile.Degraded} {
+	for _, kind := range []string{agent.Contention, agent.Degraded} {
 		if c := s.Condition(kind); c.Status == "True" {
 			return fmt.Sprintf("podnetd is running, but %s: %s", kind, c.Message)
 		}

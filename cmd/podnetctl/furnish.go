@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 )
 
@@ -25,8 +25,8 @@ func (n *node) furnish(s *screen.Status) {
 	if s.Topology.OnDisk.Digest == "" || s.Topology.OnDisk.Accepted {
 		return
 	}
-	s.OnDiskWritten = reconcile.Modified(n.Paths.Topology)
-	if data, err := reconcile.ReadTopology(n.Paths.Topology); err == nil {
+	s.OnDiskWritten = rollout.Modified(n.Paths.Topology)
+	if data, err := rollout.ReadTopology(n.Paths.Topology); err == nil {
 		s.OnDiskNodes = nodeCount(data)
 	}
 }

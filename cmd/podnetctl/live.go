@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"golang.org/x/term"
 )
 
@@ -21,7 +21,7 @@ type liveScreen struct {
 	*cli
 	node     *node
 	terminal *os.File
-	passes   []reconcile.PassStatus // newest first
+	passes   []agent.PassStatus // newest first
 }
 
 // What a terminal does with these: the other screen, the cursor, and from where to clear.

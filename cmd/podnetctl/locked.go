@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state/kernel"
 	"golang.org/x/term"
 )
@@ -34,7 +34,7 @@ func (c *cli) underNodeLock(n *node, do func() error) error {
 func (c *cli) underLock(path string, do func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
-	unlock, err := reconcile.Lock(ctx, path, c.waiting(path))
+	unlock, err := agent.Lock(ctx, path, c.waiting(path))
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c *cli) waiting(path string) func() {
 			return
 		}
 		said = true
-		holder := reconcile.FindLockHolder(path)
+		holder := agent.FindLockHolder(path)
 		c.complain("waiting for %s, which holds %s (%s); Ctrl-C ends the wait", holder, path, holder.Remedy())
 	}
 }

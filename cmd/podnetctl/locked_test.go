@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -21,7 +21,7 @@ type reader struct {
 func (r *reader) Write(b []byte) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lab.Patience)
 	defer cancel()
-	unlock, err := reconcile.Lock(ctx, r.lock, nil)
+	unlock, err := agent.Lock(ctx, r.lock, nil)
 	if err != nil {
 		r.t.Errorf("%q is written while the lock is held: %v", b, err)
 		return 0, err

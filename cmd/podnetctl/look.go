@@ -9,6 +9,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/files"
 	"github.com/podnet/podnet/state/kernel"
@@ -27,12 +29,12 @@ func (n *node) look(digest string) (screen.Status, error) {
 		return s, err
 	}
 	n.verdict = n.source.Judge(n.id)
-	written, unread := reconcile.ReadStatus(n.Paths.Status)
+	written, unread := agent.ReadStatus(n.Paths.Status)
 	unread = cmp.Or(files.InTheWay(n.Paths.Status), unread)
 	if written != nil && written.BootID != kernel.BootID() {
 		written = nil // of another boot: it says nothing of this kernel
 	}
-	pass := reconcile.Pass{At: s.Now, Verdict: n.verdict, Squatter: reconcile.Squatter()}
+	pass := agent.Pass{At: s.Now, Verdict: n.verdict, Squatter: agent.Squatter()}
 	if t := n.followed(); t != nil {
 		pass.Plan, pass.Err = n.compare(t)
 		s.Pods = n.pods(t)
@@ -67,26 +69,26 @@ func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
 }
 
 // merge is the status as seen now, with what only the daemon knows from the file that it wrote.
-func (n *node) merge(pass *reconcile.Pass, written *reconcile.NodeStatus, runs bool) *reconcile.NodeStatus {
+func (n *node) merge(pass *agent.Pass, written *agent.NodeStatus, runs bool) *agent.NodeStatus {
 	s := pass.Status(written)
 	if s.Node == "" {
 		s.Node = n.name()
 	}
 	s.Version, s.BootID = version, kernel.BootID()
 	if ref := n.inForce(); ref.Digest != "" {
-		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, reconcile.OriginLastGood
+		s.Topology.Path, s.Topology.Digest, s.Topology.Origin = ref.Path, ref.Digest, rollout.OriginLastGood
 		switch {
 		case n.verdict.Trial != nil:
-			s.Topology.Origin = reconcile.OriginTrial
+			s.Topology.Origin = rollout.OriginTrial
 		case ref.Path == n.Paths.Topology:
-			s.Topology.Origin = reconcile.OriginFile
+			s.Topology.Origin = rollout.OriginFile
 		}
 	} else {
 		s.Topology.Path, s.Topology.Digest = "", ""
 	}
 	_ = s.CountAddresses(n.engine.Live(), n.Paths, pass, written) // a store that cannot be read has no number
 	if written == nil {
-		s.LastPass = reconcile.PassStatus{}
+		s.LastPass = agent.PassStatus{}
 		return s
 	}
 	s.Version, s.LastPass, s.HealedTotal, s.LastHealed = written.Version, written.LastPass, written.HealedTotal, written.LastHealed
@@ -108,16 +110,16 @@ func (n *node) name() string {
 }
 
 // conditions are those that can be seen now, and the daemon's word for all others.
-func conditions(seen, daemon []reconcile.Condition) []reconcile.Condition {
-	var all []reconcile.Condition
+func conditions(seen, daemon []agent.Condition) []agent.Condition {
+	var all []agent.Condition
 	known := map[string]bool{}
 	said := map[string]string{} // reasons of the daemon's
 	for _, c := range daemon {
 		said[c.Type] = c.Reason
 	}
 	for _, c := range seen {
-		stale := c.Reason == reconcile.ReasonStalePods || said[c.Type] == reconcile.ReasonStalePods // pods come and go between passes
-		if stale || c.Type != reconcile.Degraded && c.Type != reconcile.Contention {
+		stale := c.Reason == agent.ReasonStalePods || said[c.Type] == agent.ReasonStalePods // pods come and go between passes
+		if stale || c.Type != agent.Degraded && c.Type != agent.Contention {
 			all, known[c.Type] = append(all, c), true
 		}
 	}
@@ -130,7 +132,7 @@ func conditions(seen, daemon []reconcile.Condition) []reconcile.Condition {
 }
 
 // answer is why the answer is no, the gravest first; nothing: it is yes.
-func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []string {
+func (n *node) answer(pass *agent.Pass, s screen.Status, digest string) []string {
 	var why []string
 	no := func(is bool, format string, args ...any) {
 		if is {
@@ -138,11 +140,11 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 		}
 	}
 	v, followed := n.verdict, n.followed()
-	no(followed == nil && v.OnDisk.Reason == reconcile.ReasonMissing, "no topology at %s (put it there)", n.Paths.Topology)
-	no(followed == nil && v.OnDisk.Reason != reconcile.ReasonMissing, "no topology yet: %s", v.OnDisk.Message)
+	no(followed == nil && v.OnDisk.Reason == rollout.ReasonMissing, "no topology at %s (put it there)", n.Paths.Topology)
+	no(followed == nil && v.OnDisk.Reason != rollout.ReasonMissing, "no topology yet: %s", v.OnDisk.Message)
 	no(v.Overdue != nil, "the trial is over and not undone yet (podnetctl rollback does it, or says why not)")
-	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason == reconcile.ReasonMissing, "the file is missing; the network runs on the last good one")
-	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason != reconcile.ReasonMissing, "new file refused; the network runs on the last good one")
+	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason == rollout.ReasonMissing, "the file is missing; the network runs on the last good one")
+	no(followed != nil && !v.OnDisk.Accepted && v.OnDisk.Reason != rollout.ReasonMissing, "new file refused; the network runs on the last good one")
 	no(v.OnDisk.Accepted && (v.Previous == nil || v.Previous.Digest != v.OnDisk.Digest), "the file on disk is not in force yet")
 	if v.Trial != nil {
 		no(true, "on trial, and undone in %s unless confirmed (podnetctl confirm; podnetctl rollback undoes it now)",
@@ -155,11 +157,11 @@ func (n *node) answer(pass *reconcile.Pass, s screen.Status, digest string) []st
 		}
 		no(len(p.Steps)+len(p.Counting()) > 0, "%s", p.Left())
 	}
-	ready := s.Condition(reconcile.Ready)
+	ready := s.Condition(agent.Ready)
 	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps)+len(pass.Plan.Counting()) == 0, "not ready: %s", ready.Message)
 	no(s.NoDaemon != "", "podnetd does not run: nothing heals this node")
-	held := s.Condition(reconcile.Degraded)
-	no(s.NoDaemon == "" && held.Reason == reconcile.ReasonLockHeld, "%s", held.Message)
+	held := s.Condition(agent.Degraded)
+	no(s.NoDaemon == "" && held.Reason == agent.ReasonLockHeld, "%s", held.Message)
 	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why

@@ -9,17 +9,19 @@ import (
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/kernel"
 )
 
 // node is this node, open for one verb.
 type node struct {
-	reconcile.Settings
-	engine  *reconcile.Engine
-	source  *reconcile.Source
+	agent.Settings
+	engine  *agent.Engine
+	source  *rollout.Source
 	id      reconcile.Identity
-	verdict reconcile.Verdict // of the files as they were when it was opened
+	verdict rollout.Verdict // of the files as they were when it was opened
 	plugins pluginPrograms
 }
 
@@ -36,13 +38,13 @@ func (c *cli) open(verb string) (*node, error) {
 }
 
 // enter opens this node whatever this process may look at.
-func (c *cli) enter(s reconcile.Settings) (*node, error) {
+func (c *cli) enter(s agent.Settings) (*node, error) {
 	n := &node{Settings: s, plugins: pluginPrograms{}}
 	var err error
-	if n.engine, err = reconcile.Open(s); err != nil {
+	if n.engine, err = agent.Open(s); err != nil {
 		return nil, err
 	}
-	n.source = reconcile.NewSource(s.Paths, n.engine.Live())
+	n.source = rollout.NewSource(s.Paths, n.engine.Live())
 	if n.id, err = n.engine.Identity(); err != nil {
 		n.engine.Close()
 		return nil, err
@@ -114,11 +116,11 @@ func (n *node) fileInForce(now time.Time) screen.File {
 
 // daemon says what is wrong with the daemon; "" if it runs.
 func (n *node) daemon(now time.Time) string {
-	if reconcile.DaemonRuns(n.Paths) {
+	if agent.DaemonRuns(n.Paths) {
 		return ""
 	}
 	const heals = "nothing heals this (journalctl -u podnetd)"
-	s, err := reconcile.ReadStatus(n.Paths.Status)
+	s, err := agent.ReadStatus(n.Paths.Status)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "NOT RUNNING since boot or teardown: " + heals

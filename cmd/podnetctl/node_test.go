@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/lab"
@@ -51,7 +53,7 @@ func (h host) runWith(stdin string, code int, args ...string) output {
 func (h host) daemon(ago time.Duration) (release func()) {
 	h.t.Helper()
 	err := h.Do(func() error {
-		p, err := reconcile.HoldDaemon(state.DefaultPaths(h.Root))
+		p, err := agent.HoldDaemon(state.DefaultPaths(h.Root))
 		if err == nil {
 			release = func() { _ = p.Release() }
 		}
@@ -60,9 +62,9 @@ func (h host) daemon(ago time.Duration) (release func()) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s := &reconcile.NodeStatus{
-		Version: "1.0.2", BootID: kernel.BootID(), WrittenAt: time.Now(), LastPass: reconcile.PassStatus{At: time.Now().Add(-ago)},
-		Daemon: &reconcile.DaemonStatus{PID: 812, StartedAt: time.Now(), ResyncSeconds: 30},
+	s := &agent.NodeStatus{
+		Version: "1.0.2", BootID: kernel.BootID(), WrittenAt: time.Now(), LastPass: agent.PassStatus{At: time.Now().Add(-ago)},
+		Daemon: &agent.DaemonStatus{PID: 812, StartedAt: time.Now(), ResyncSeconds: 30},
 	}
 	if err := s.Write(h.Path(lab.StatusPath)); err != nil {
 		h.t.Fatal(err)
@@ -222,12 +224,12 @@ func TestLookFindsItself(t *testing.T) {
 	h := newHost(t)
 	h.Write(strings.Replace(valid, "192.0.2.11", "192.0.2.111", 1))
 	err := h.Do(func() error {
-		n, err := (&cli{}).enter(reconcile.Settings{Paths: state.DefaultPaths(h.Root)})
+		n, err := (&cli{}).enter(agent.Settings{Paths: state.DefaultPaths(h.Root)})
 		if err != nil {
 			return err
 		}
 		defer n.close()
-		for _, c := range []struct{ change, reason string }{{"true", reconcile.ReasonNoEntry}, {"ip addr add 192.0.2.111/32 dev eth0", ""}} {
+		for _, c := range []struct{ change, reason string }{{"true", rollout.ReasonNoEntry}, {"ip addr add 192.0.2.111/32 dev eth0", ""}} {
 			h.Sh(c.change)
 			s, err := n.look("")
 			if err != nil {

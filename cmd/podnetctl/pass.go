@@ -7,15 +7,17 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/kernel"
 )
 
 // pass converges this node to t, which judge has to find is the one to follow, and says what came of it. n.verdict is from
 // before anything was changed. The caller is under the node's lock.
-func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) reconcile.Verdict) error {
+func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) rollout.Verdict) error {
 	before := n.inForce()
-	p := reconcile.Pass{At: time.Now(), Verdict: judge(n.id), Squatter: reconcile.Squatter()}
+	p := agent.Pass{At: time.Now(), Verdict: judge(n.id), Squatter: agent.Squatter()}
 	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
 		return fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", n.Paths.Topology)
 	}
@@ -44,7 +46,7 @@ func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge fu
 }
 
 // showPass says what a pass has done. before is where the topology until then was kept.
-func (c *cli) showPass(n *node, p *reconcile.Pass, before reconcile.FileRef) error {
+func (c *cli) showPass(n *node, p *agent.Pass, before reconcile.FileRef) error {
 	if c.json() {
 		r := p.Plan.Report(before)
 		r.Conclude(p.InSync(), p.Err)
@@ -56,11 +58,11 @@ func (c *cli) showPass(n *node, p *reconcile.Pass, before reconcile.FileRef) err
 }
 
 // report writes the node's status, unless that is a daemon's business.
-func (n *node) report(p *reconcile.Pass) error {
-	if reconcile.DaemonRuns(n.Paths) {
+func (n *node) report(p *agent.Pass) error {
+	if agent.DaemonRuns(n.Paths) {
 		return nil
 	}
-	before, err := reconcile.ReadStatus(n.Paths.Status)
+	before, err := agent.ReadStatus(n.Paths.Status)
 	if err != nil {
 		before = nil // none, or one that nobody can read: it is replaced
 	}
@@ -73,7 +75,7 @@ func (n *node) report(p *reconcile.Pass) error {
 }
 
 // outcome is the last line about a pass.
-func (n *node) outcome(p *reconcile.Pass) screen.Closing {
+func (n *node) outcome(p *agent.Pass) screen.Closing {
 	if t := p.Verdict.Trial; t != nil && p.InSync() {
 		return screen.Closing{Label: "On trial", Text: fmt.Sprintf("in sync after %s; undone in %s unless confirmed:  podnetctl confirm   (or, at once:  podnetctl rollback)",
 			screen.Milliseconds(p.Took.Seconds()), n.source.Left(t).Round(time.Second))}

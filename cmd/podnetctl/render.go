@@ -6,6 +6,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
@@ -79,12 +80,12 @@ func (c *cli) runRender(args []string) error {
 }
 
 // identity asks the host only if nobody has said which node it is.
-func identity(s reconcile.Settings) (reconcile.Identity, error) {
+func identity(s agent.Settings) (reconcile.Identity, error) {
 	id := reconcile.Identity{Node: s.Node}
 	if s.Node != "" {
 		return id, nil
 	}
-	engine, err := reconcile.Open(s)
+	engine, err := agent.Open(s)
 	if err == nil {
 		defer engine.Close()
 		id, err = engine.Identity()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/pods"
@@ -74,7 +75,7 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 
 // refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of those that are present.
 func (n *node) refuseTeardown(view reconcile.View, force bool, pods []string) error {
-	if reconcile.DaemonRuns(n.Paths) {
+	if agent.DaemonRuns(n.Paths) {
 		return &refusal{"podnetd runs in this network namespace and would put everything back, so teardown refuses, with --force too: " +
 			"systemctl disable --now podnetd, then podnetctl teardown"}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"golang.org/x/sys/unix"
@@ -26,7 +28,7 @@ type file struct {
 }
 
 // given reads what the FILE argument names, or the topology in place.
-func (c *cli) given(args []string) (reconcile.Settings, file, error) {
+func (c *cli) given(args []string) (agent.Settings, file, error) {
 	s, err := c.settings()
 	if err != nil {
 		return s, file{}, err
@@ -67,7 +69,7 @@ func (c *cli) content(name string) ([]byte, error) {
 	if name == stdin {
 		return io.ReadAll(io.LimitReader(c.in, schema.MaxBytes+1))
 	}
-	return reconcile.ReadTopology(name)
+	return rollout.ReadTopology(name)
 }
 
 // unreadable tells whoever has no topology, or none that can be read, how to get one.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/spf13/cobra"
 )
@@ -177,21 +179,21 @@ func (c *cli) runAwait(digest string) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := reconcile.Lock(context.Background(), s.Paths.Lock, nil)
+	unlock, err := agent.Lock(context.Background(), s.Paths.Lock, nil)
 	if err != nil {
 		return err
 	}
 	if err := unlock(); err != nil {
 		return err
 	}
-	source := reconcile.NewSource(s.Paths, nil)
+	source := rollout.NewSource(s.Paths, nil)
 	for {
 		t := source.Trial()
 		if t == nil || t.Digest != digest || t.BootID != kernel.BootID() {
 			return nil
 		}
 		left := source.Left(t)
-		if left > 0 || left > -awaitGrace && reconcile.DaemonRuns(s.Paths) {
+		if left > 0 || left > -awaitGrace && agent.DaemonRuns(s.Paths) {
 			time.Sleep(min(max(left, awaitPause/10), awaitPause))
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 )
 
 // onWrite calls a function before each write.
@@ -25,7 +25,7 @@ func (w *onWrite) Write(b []byte) (int, error) {
 // Whoever waits for the lock says for whom, and goes on when it is free.
 func TestWaitingForTheLock(t *testing.T) {
 	h := newHost(t)
-	unlock, err := reconcile.Lock(context.Background(), h.Path("/run/podnet/lock"), nil)
+	unlock, err := agent.Lock(context.Background(), h.Path("/run/podnet/lock"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,7 +24,7 @@ const (
 func (c *cli) watch(ctx context.Context, n *node, digest string) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	files := reconcile.WatchFiles(ctx, slog.New(slog.DiscardHandler), n.Paths.Status, n.Paths.Topology)
+	files := agent.WatchFiles(ctx, slog.New(slog.DiscardHandler), n.Paths.Status, n.Paths.Topology)
 	kernel, err := n.engine.Live().Watch(ctx)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"github.com/podnet/podnet/cmd/cni/collect"
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/internal/privilege"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/pods"
@@ -81,7 +81,7 @@ func (u unstarted) Unwrap() error { return u.error }
 
 // exitStatus tells errors that stay from those that another try may not meet.
 func exitStatus(err error) int {
-	later := errors.As(err, new(unstarted)) && !errors.Is(err, reconcile.ErrDaemonRuns)
+	later := errors.As(err, new(unstarted)) && !errors.Is(err, agent.ErrDaemonRuns)
 	if later || slices.ContainsFunc(passing(), func(e error) bool { return errors.Is(err, e) }) {
 		return failed
 	}
@@ -156,8 +156,8 @@ func newLog(format, level string, w io.Writer) (*slog.Logger, error) {
 }
 
 // serve wires the parts together and runs until SIGTERM.
-func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
-	presence, err := reconcile.HoldDaemon(settings.Paths)
+func serve(settings agent.Settings, f flags, log *slog.Logger) error {
+	presence, err := agent.HoldDaemon(settings.Paths)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	engine, err := reconcile.Open(settings)
+	engine, err := agent.Open(settings)
 	if err != nil {
 		return err
 	}
@@ -182,11 +182,11 @@ func serve(settings reconcile.Settings, f flags, log *slog.Logger) error {
 	serveProfiles(ctx, f.pprofAddr, log)
 	manager := &manager{log: log}
 	trust := &truster{paths: settings.Paths, log: log}
-	d := &reconcile.Daemon{
+	d := &agent.Daemon{
 		Engine: engine, Presence: presence, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
-		Passed: func(s *reconcile.NodeStatus, p *reconcile.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
+		Passed: func(s *agent.NodeStatus, p *agent.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
-		HeldUp: func(s *reconcile.NodeStatus) { srv.heldUp(s); manager.passed(s) },
+		HeldUp: func(s *agent.NodeStatus) { srv.heldUp(s); manager.passed(s) },
 		Collect: func(ctx context.Context, network pods.PodNetwork) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
 		},

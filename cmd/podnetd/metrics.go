@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -83,7 +83,7 @@ func (m *metrics) zero() {
 	for k := range state.Kind(state.KindCount) {
 		m.healed.WithLabelValues(k.String())
 	}
-	m.countChanges(&reconcile.PassStatus{})
+	m.countChanges(&agent.PassStatus{})
 }
 
 func opts(name, help string) prometheus.Opts {

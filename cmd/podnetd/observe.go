@@ -3,11 +3,12 @@ package main
 import (
 	"cmp"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 )
 
 // observe takes a pass in. It keeps nothing of p.
-func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
+func (m *metrics) observe(s *agent.NodeStatus, p *agent.Pass) {
 	m.inSync.Set(number(s.InSync))
 	m.peers.Set(float64(s.Peers))
 	m.contended.Set(float64(p.Contended))
@@ -31,13 +32,13 @@ func (m *metrics) observe(s *reconcile.NodeStatus, p *reconcile.Pass) {
 	}
 }
 
-func (m *metrics) observeConditions(s *reconcile.NodeStatus) {
+func (m *metrics) observeConditions(s *agent.NodeStatus) {
 	for _, c := range s.Conditions {
 		m.conditions.WithLabelValues(c.Type).Set(number(c.Status == "True"))
 	}
 }
 
-func result(s *reconcile.NodeStatus, p *reconcile.Pass) string {
+func result(s *agent.NodeStatus, p *agent.Pass) string {
 	switch {
 	case p.Plan == nil && p.Err == nil:
 		return passWaiting
@@ -50,7 +51,7 @@ func result(s *reconcile.NodeStatus, p *reconcile.Pass) string {
 }
 
 // observeTopology forgets the topology before: it must not look as if two were in force.
-func (m *metrics) observeTopology(t *reconcile.TopologyStatus) {
+func (m *metrics) observeTopology(t *agent.TopologyStatus) {
 	m.topology.Reset()
 	if t.Digest != "" {
 		m.topology.WithLabelValues(t.Digest, t.Origin).Set(1)
@@ -62,7 +63,7 @@ func (m *metrics) observeTopology(t *reconcile.TopologyStatus) {
 }
 
 // observeNode is about this node's own part. Without a plan nothing is known of it, and what was known stays.
-func (m *metrics) observeNode(s *reconcile.NodeStatus, plan *reconcile.Plan) {
+func (m *metrics) observeNode(s *agent.NodeStatus, plan *reconcile.Plan) {
 	if plan == nil {
 		return
 	}
@@ -97,7 +98,7 @@ func (m *metrics) countObjects(desired map[string]int, plan *reconcile.Plan) {
 	}
 }
 
-func (m *metrics) countChanges(last *reconcile.PassStatus) {
+func (m *metrics) countChanges(last *agent.PassStatus) {
 	m.changes.WithLabelValues("create").Add(float64(last.Created))
 	m.changes.WithLabelValues("update").Add(float64(last.Updated))
 	m.changes.WithLabelValues("delete").Add(float64(last.Deleted))

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -33,13 +33,13 @@ func newServer(version string, overruns func() uint64) *server {
 	return s
 }
 
-func (s *server) passed(status *reconcile.NodeStatus, pass *reconcile.Pass) {
+func (s *server) passed(status *agent.NodeStatus, pass *agent.Pass) {
 	s.inSync.Store(status.InSync)
 	s.metrics.observe(status, pass)
 }
 
 // heldUp takes in a status that no pass has come to.
-func (s *server) heldUp(status *reconcile.NodeStatus) { s.metrics.observeConditions(status) }
+func (s *server) heldUp(status *agent.NodeStatus) { s.metrics.observeConditions(status) }
 
 func (s *server) alive() {
 	now := time.Now()

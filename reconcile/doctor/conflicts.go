@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
@@ -74,9 +74,9 @@ func topology(f Facts) []Finding {
 	}
 	remedy := "podnetctl diff" // says what speaks against it here, and how to go on
 	switch f.Refused.Reason {
-	case reconcile.ReasonInvalid:
+	case rollout.ReasonInvalid:
 		remedy = "podnetctl validate " + shell.Quote(f.Paths.Topology)
-	case reconcile.ReasonRolledBack: // only who names the file means it all the same
+	case rollout.ReasonRolledBack: // only who names the file means it all the same
 		remedy = "podnetctl apply " + shell.Quote(f.Paths.Topology)
 	}
 	return []Finding{{"topology-refused", Error, f.Paths.Topology, "whoever wrote it", f.Refused.Message, remedy}}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
 	"github.com/podnet/podnet/state/inspect"
@@ -46,12 +48,12 @@ type Facts struct {
 	Other     []kernel.OtherRules
 	Proxies   []inspect.Proxy // that do not see packets between pods of this node
 	Tracking  kernel.Tracking
-	Claim     inspect.Claim    // of the node's ip, by other hosts
-	Refused   reconcile.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
+	Claim     inspect.Claim  // of the node's ip, by other hosts
+	Refused   rollout.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Runtimes  Runtimes
 
-	Ready, Degraded reconcile.Condition // of the node; the zero Condition: nobody knows
-	Daemon          bool                // podnetd runs
+	Ready, Degraded agent.Condition // of the node; the zero Condition: nobody knows
+	Daemon          bool            // podnetd runs
 }
 
 // Check is every finding, errors first.

@@ -3,23 +3,24 @@ package doctor
 import (
 	"strings"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 )
 
 // health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is, pods cannot start there, or
 // something of podnet's is missing, and a node without any error has to be one that works.
 func health(f Facts) []Finding {
 	var out []Finding
-	report := func(id string, c reconcile.Condition) {
+	report := func(id string, c agent.Condition) {
 		out = append(out, Finding{id, Error, f.node(), "podnet", c.Message, f.lookAtNode()})
 	}
-	conflict := f.Ready.Reason == reconcile.ReasonConflict // a finding of its own
+	conflict := f.Ready.Reason == agent.ReasonConflict // a finding of its own
 	if c := f.Ready; c.Status == "False" && !conflict && !strings.Contains(f.Refused.Message, c.Message) {
 		report("node-not-ready", c)
 	}
 	counted := f.Degraded.Reason == "NotConverged" // it says how many objects are wanting, and Ready says which
 	switch c := f.Degraded; {
-	case c.Reason == reconcile.ReasonStalePods:
+	case c.Reason == agent.ReasonStalePods:
 		out = append(out, Finding{"stale-pods", Error, f.node(), "the change of its ranges", c.Message, "podnetctl pods"})
 	case c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0):
 		report("node-degraded", c)
@@ -39,7 +40,7 @@ func (f Facts) node() string {
 // says no more than diff.
 func (f Facts) lookAtNode() string {
 	switch {
-	case f.Ready.Reason == reconcile.ReasonMissing:
+	case f.Ready.Reason == rollout.ReasonMissing:
 		return "podnetctl status"
 	case f.Daemon:
 		return "podnetctl diff"

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/test/lab"
@@ -13,20 +15,20 @@ import (
 // engine is podnet's own code on a node, in this process: what podnetctl and podnetd call, between two clock readings.
 // Its methods have to be called within the node's namespace.
 type engine struct {
-	*reconcile.Engine
-	source *reconcile.Source
+	*agent.Engine
+	source *rollout.Source
 }
 
 // inside calls f with an engine in the namespace of a node.
 func (b bench) inside(n *lab.Node, f func(engine) error) {
 	b.must(n.Do(func() error {
-		s := reconcile.Settings{Paths: state.DefaultPaths(n.Root), Node: n.Host}
-		e, err := reconcile.Open(s)
+		s := agent.Settings{Paths: state.DefaultPaths(n.Root), Node: n.Host}
+		e, err := agent.Open(s)
 		if err != nil {
 			return err
 		}
 		defer e.Close()
-		return f(engine{e, reconcile.NewSource(s.Paths, e.Live())})
+		return f(engine{e, rollout.NewSource(s.Paths, e.Live())})
 	}))
 }
 

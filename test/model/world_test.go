@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/test/lab"
@@ -29,8 +31,8 @@ type world struct {
 	inForce *plan // the last file that is followed; nil: none yet
 	trial   *trial
 	undone  []plan // that were rolled back
-	engine  *reconcile.Engine
-	source  *reconcile.Source
+	engine  *agent.Engine
+	source  *rollout.Source
 	daemon  *lab.Node // with a real podnetd instead of the engine; nil: none
 	history []string  // for the reader of a failure
 }
@@ -76,8 +78,8 @@ func (w *world) tool(input string, args ...string) (string, error) {
 func (w *world) start() error {
 	w.stop()
 	var err error
-	if w.engine, err = reconcile.Open(reconcile.Settings{Paths: w.paths, Node: self}); err == nil {
-		w.source = reconcile.NewSource(w.paths, w.engine.Live())
+	if w.engine, err = agent.Open(agent.Settings{Paths: w.paths, Node: self}); err == nil {
+		w.source = rollout.NewSource(w.paths, w.engine.Live())
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
 	"github.com/spf13/pflag"
@@ -57,25 +57,25 @@ func (o *Options) Topology() (name string, ok bool) { return o.named, o.flags.Ch
 
 // Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
 // they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
-func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, error) {
+func (o *Options) Resolve(env func(string) (string, bool)) (agent.Settings, error) {
 	if err := o.fill("the environment", env); err != nil {
-		return reconcile.Settings{}, err
+		return agent.Settings{}, err
 	}
 	root, err := filepath.Abs(cmp.Or(o.root, "/"))
 	if err != nil {
-		return reconcile.Settings{}, err
+		return agent.Settings{}, err
 	}
 	file := state.DefaultPaths(root).Defaults
 	defaults, err := readDefaults(file)
 	if err != nil {
-		return reconcile.Settings{}, err
+		return agent.Settings{}, err
 	}
 	known := func(name string) (string, bool) { value, is := defaults[name]; return value, is }
 	if err := o.fill(file, known); err != nil {
-		return reconcile.Settings{}, err
+		return agent.Settings{}, err
 	}
 	if name := o.cniConfName; filepath.Base(name) != name || filepath.Ext(name) != ".conflist" {
-		return reconcile.Settings{}, fmt.Errorf("--cni-conf-name %q: a file name that ends in .conflist, such as 10-podnet.conflist: runtimes read no other as a list", name)
+		return agent.Settings{}, fmt.Errorf("--cni-conf-name %q: a file name that ends in .conflist, such as 10-podnet.conflist: runtimes read no other as a list", name)
 	}
 	o.named = o.topology
 	for _, path := range []*string{&o.topology, &o.root, &o.cniConfDir, &o.cniBins} {
@@ -83,10 +83,10 @@ func (o *Options) Resolve(env func(string) (string, bool)) (reconcile.Settings, 
 			continue
 		}
 		if *path, err = filepath.Abs(*path); err != nil { // the watch and the conflist need whole paths
-			return reconcile.Settings{}, err
+			return agent.Settings{}, err
 		}
 	}
-	return reconcile.Settings{Paths: o.paths(), Node: o.node}, nil
+	return agent.Settings{Paths: o.paths(), Node: o.node}, nil
 }
 
 // fill sets what nobody has set yet.

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
 )
 
 // resolve gives the flags and the environment to the options of a program; defaults is what /etc/default/podnetd says
 // under root.
-func resolve(t *testing.T, root, defaults string, env map[string]string, args ...string) (reconcile.Settings, error) {
+func resolve(t *testing.T, root, defaults string, env map[string]string, args ...string) (agent.Settings, error) {
 	t.Helper()
 	if defaults != "" {
 		path := filepath.Join(root, "/etc/default/podnetd")
@@ -45,27 +45,27 @@ func TestPrecedence(t *testing.T) {
 		defaults string
 		env      map[string]string
 		args     []string
-		want     func(root string, s *reconcile.Settings)
+		want     func(root string, s *agent.Settings)
 	}{
-		{"defaults, all under the root", "", nil, nil, func(string, *reconcile.Settings) {}},
-		{"the file", defaults, nil, nil, func(_ string, s *reconcile.Settings) {
+		{"defaults, all under the root", "", nil, nil, func(string, *agent.Settings) {}},
+		{"the file", defaults, nil, nil, func(_ string, s *agent.Settings) {
 			s.Node, s.Paths.Topology = "from-file", "/file.yaml"
 			s.Paths.Conflist = filepath.Join(filepath.Dir(s.Paths.Conflist), "20-file.conflist")
 		}},
-		{"the environment", defaults, env, nil, func(_ string, s *reconcile.Settings) {
+		{"the environment", defaults, env, nil, func(_ string, s *agent.Settings) {
 			s.Node, s.Paths.Topology, s.Paths.Conflist = "from-env", "/env.yaml", "/env.d/20-file.conflist"
 		}},
-		{"a flag", defaults, env, []string{"--node", "from-flag", "-f", "/flag.yaml", "--cni-bin-dir", "/flag/bin"}, func(_ string, s *reconcile.Settings) {
+		{"a flag", defaults, env, []string{"--node", "from-flag", "-f", "/flag.yaml", "--cni-bin-dir", "/flag/bin"}, func(_ string, s *agent.Settings) {
 			s.Node, s.Paths.Topology, s.Paths.Conflist, s.Paths.PluginDir = "from-flag", "/flag.yaml", "/env.d/20-file.conflist", "/flag/bin"
 		}},
-		{"an empty value says nothing", defaults, map[string]string{"PODNET_NODE": "", "PODNET_TOPOLOGY": "/env.yaml"}, nil, func(_ string, s *reconcile.Settings) {
+		{"an empty value says nothing", defaults, map[string]string{"PODNET_NODE": "", "PODNET_TOPOLOGY": "/env.yaml"}, nil, func(_ string, s *agent.Settings) {
 			s.Node, s.Paths.Topology = "from-file", "/env.yaml"
 			s.Paths.Conflist = filepath.Join(filepath.Dir(s.Paths.Conflist), "20-file.conflist")
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
-			want := reconcile.Settings{Paths: state.DefaultPaths(root)}
+			want := agent.Settings{Paths: state.DefaultPaths(root)}
 			c.want(root, &want)
 			got, err := resolve(t, root, c.defaults, c.env, c.args...)
 			if err != nil {

@@ -1,0 +1,310 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
+	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/pods"
+)
+
+// Daemon converges one node again and again: at every sign of a change, and now and then without one.
+type Daemon struct {
+	Engine   *Engine
+	Presence *Presence // nil: nobody has to know that this is the daemon
+	Log      *slog.Logger
+	Resync   time.Duration
+	Version  string
+	// Passed is called after every pass, and Turned every few seconds, both from the loop itself. Passed keeps nothing of
+	// the pass, whose plan is as large as the topology.
+	Passed func(*NodeStatus, *Pass)
+	Turned func()
+	// HeldUp is called when the node's lock has been somebody else's for long, again when that changes.
+	HeldUp func(*NodeStatus)
+	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
+	Watchdog time.Duration
+	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
+	// the start, and now and then.
+	// It runs beside the loop.
+	Collect func(ctx context.Context, network pods.PodNetwork) error
+
+	source  *rollout.Source
+	started time.Time
+	bootID  string
+	status  *NodeStatus     // of the last pass
+	network pods.PodNetwork // of the topology in force, whose pods are here; without a name: none
+	name    string          // of the node, as far as it is known
+	undone  map[string]bool // what the last pass has not done, and why
+	spent   time.Duration   // processor time of the last pass that counts, from when it had the node's lock
+
+	collecting atomic.Bool
+	fights     contention
+	litter     bool // something has left much garbage
+	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
+}
+
+const (
+	beat    = 5 * time.Second  // between two signs of life
+	collect = 10 * time.Minute // between two collections
+)
+
+// Run passes until ctx ends. It leaves the network as it is.
+func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
+	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
+	d.bootID = kernel.BootID()
+	d.restore()
+	d.Engine.Progress = d.progress()
+	d.Engine.Hold = func(s *reconcile.Step) error { return d.fights.hold(time.Now(), s) }
+	r, err := d.listen(ctx, now)
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	if err := kernel.RemoveTemporaries(d.Engine.Paths); err != nil {
+		d.Log.Warn("what a killed process has left half written stays", "error", err)
+	}
+	var spent budget
+	if err := d.holdConflist(); err != nil {
+		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
+	}
+	for collected := false; ; {
+		d.pass(ctx)
+		if !collected && d.network.Name != "" {
+			collected = true
+			d.collect(ctx)
+		}
+		rest := spent.spend(time.Now(), d.spent)
+		if rest > 0 {
+			d.fights.rest(time.Now(), rest)
+		}
+		if !d.await(ctx, r, rest) {
+			d.end()
+			return nil
+		}
+	}
+}
+
+// reasons are all that makes the daemon take a pass, and what else it does now and then.
+type reasons struct {
+	now                    <-chan os.Signal
+	kernel, tree           <-chan struct{}
+	resync, alive, garbage *time.Ticker
+}
+
+func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, error) {
+	r := &reasons{now: now}
+	var err error
+	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
+		return nil, err
+	}
+	r.tree = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())
+	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.beat(beat)), time.NewTicker(collect)
+	return r, nil
+}
+
+// beat is how long may pass between two signs of life: so long, or less if somebody wants that.
+func (d *Daemon) beat(most time.Duration) time.Duration {
+	if d.Watchdog > 0 {
+		return min(most, d.Watchdog)
+	}
+	return most
+}
+
+func (r *reasons) stop() {
+	r.resync.Stop()
+	r.alive.Stop()
+	r.garbage.Stop()
+}
+
+// await returns when there is a reason for a pass; false: ctx has ended. What the kernel and the files announce, and what
+// was held back, has to wait until the loop has rested.
+func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
+	var kernel, files <-chan struct{}
+	var held <-chan time.Time
+	rested, due := time.After(rest), d.source.Due()
+	for {
+		d.Turned()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-r.alive.C:
+			d.tidy()
+		case <-r.garbage.C:
+			d.collect(ctx)
+		case <-rested:
+			kernel, files = r.kernel, r.tree
+			if wait, is := d.fights.next(time.Now()); is {
+				held = time.After(wait)
+			}
+		case <-r.now:
+			return true
+		case <-due:
+			return true
+		case <-kernel:
+			return true
+		case <-files:
+			return true
+		case <-held:
+			return true
+		case <-r.resync.C:
+			return true
+		}
+	}
+}
+
+// tidy gives memory back, some seconds after what took much of it and leaves little: parsing a file, and making many
+// objects.
+func (d *Daemon) tidy() {
+	if d.litter {
+		debug.FreeOSMemory()
+	}
+	d.litter = false
+}
+
+// restore takes the times of conditions over from the daemon before, and what it has healed.
+func (d *Daemon) restore() {
+	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
+		d.status = newStatus()
+		d.status.Conditions, d.status.LastHealed = s.Conditions, append(d.status.LastHealed, s.LastHealed...)
+	}
+}
+
+// end dates the last status: since then nothing heals the node.
+func (d *Daemon) end() {
+	if d.status == nil || d.status.Daemon == nil {
+		return // no pass has ended
+	}
+	s := *d.status
+	s.WrittenAt = time.Now()
+	d.writeStatus(&s)
+}
+
+func (d *Daemon) pass(ctx context.Context) {
+	if d.Presence != nil {
+		d.Presence.TakeSocket()
+	}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(kernel.AnyChain()), Squatter: Squatter()}
+	unlock, err := d.lock(ctx)
+	if err != nil && ctx.Err() != nil {
+		return
+	}
+	began := processorTime()
+	if p.Err = err; err == nil {
+		p.At = time.Now()
+		p.Plan, p.Err = d.converge(&p.Verdict)
+		p.Err = errors.Join(p.Err, unlock())
+	}
+	p.Took = time.Since(p.At)
+	before := d.status
+	d.status = d.report(&p)
+	d.litter = d.litter || p.littered(before)
+	d.log(&p, before)
+	d.writeStatus(d.status)
+	d.Passed(d.status, &p)
+	if d.spent = processorTime() - began; p.rebuilt() && d.fights.worst() == nil {
+		d.spent = 0
+	}
+}
+
+// rebuilt says that the pass has followed a change of the file, or put a part of the node itself right, which takes much
+// along: unless somebody fights over that, it is no storm, and what breaks next need not wait.
+func (p *Pass) rebuilt() bool {
+	return p.Plan != nil && slices.ContainsFunc(p.Plan.Steps, func(s *reconcile.Step) bool {
+		return s.Result == reconcile.Done && (s.Cause == reconcile.CauseChange || s.Kind.Own())
+	})
+}
+
+// littered says that the pass has parsed a file, or made many objects.
+func (p *Pass) littered(before *NodeStatus) bool {
+	const many = 1000
+	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil && len(p.Plan.Steps) > many
+}
+
+// collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.
+func (d *Daemon) collect(ctx context.Context) {
+	if d.network.Name == "" || !d.collecting.CompareAndSwap(false, true) {
+		return
+	}
+	network := d.network
+	go func() {
+		defer d.collecting.Store(false)
+		ctx, cancel := context.WithTimeout(ctx, collect)
+		defer cancel()
+		if err := d.Collect(ctx, network); err != nil {
+			d.Log.Warn("not everything was collected that pods have left behind", "error", err)
+		}
+	}()
+}
+
+// away says that the node's ip has not been on this host since the start of the daemon, and is not now: as far as can be
+// told, the node's files are those of another host, or of another network namespace.
+func (d *Daemon) away(id reconcile.Identity) bool {
+	t := d.source.Judge(id).Topology
+	if d.Engine.home || t == nil {
+		return false
+	}
+	own, err := id.Select(t)
+	return err == nil && !slices.Contains(id.Addrs, own.IP)
+}
+
+// holdConflist takes the conflist away if its bridge is missing, unless it may be another host's or another network
+// namespace's.
+func (d *Daemon) holdConflist() error {
+	id, err := d.Engine.Identity()
+	if err != nil {
+		return err
+	}
+	if d.away(id) {
+		d.Log.Warn("the node's ip is not here: conflist, leases and last good topology stay as they are until it is")
+		return nil
+	}
+	return d.Engine.HoldConflist()
+}
+
+// converge is one pass: which topology, what it asks for, what there is, what to do. A new topology that this node cannot
+// follow, or cannot keep, changes nothing: the last one stays in force.
+func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
+	id, err := d.Engine.Identity()
+	if err != nil {
+		return nil, err
+	}
+	d.name = cmp.Or(d.name, id.Node, id.Hostname)
+	var undone *rollout.Undone
+	var left error
+	if d.source.Trial() == nil || !d.away(id) { // else it is that of another host, or another network namespace
+		undone, left = d.Engine.Undo(d.source, false)
+	}
+	*v = d.source.Judge(id)
+	if v.Topology == nil {
+		return nil, left
+	}
+	view, err := d.Engine.ViewAs(id, v.Topology, undone.Before(v))
+	if err == nil {
+		err = view.Lacking()
+	}
+	if err == nil && !view.Away {
+		err = d.source.Keep(v)
+	}
+	if err != nil && v.Fresh() && v.Previous != nil {
+		v.Refuse(err)
+		view, err = d.Engine.ViewAs(id, v.Topology, v.Previous)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.network, d.name = pods.PodNetwork{}, view.Node.Name
+	if !view.Away {
+		d.network = pods.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
+	}
+	plan, err := d.Engine.Converge(view)
+	return plan, cmp.Or(err, left)
+}

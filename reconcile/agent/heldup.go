@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ReasonLockHeld is the reason of a Degraded node that nothing heals, because another process keeps the node's lock.
+const ReasonLockHeld = "LockHeld"
+
+// lock takes the node's lock for a pass. However long that takes, the loop shows that it is alive; after a second the holder
+// is named in the log and in the status, and looked up again now and then.
+func (d *Daemon) lock(ctx context.Context) (unlock func() error, err error) {
+	const (
+		patience = time.Second
+		again    = 5 * time.Second
+	)
+	began, said := time.Now(), time.Time{}
+	return Lock(ctx, d.Engine.Paths.Lock, func() {
+		d.Turned()
+		if time.Since(began) >= patience && time.Since(said) >= again {
+			said = time.Now()
+			d.heldUp(began)
+		}
+	})
+}
+
+// heldUp puts into the last status that the lock has been somebody else's since then. What that status says of the kernel
+// stays: nobody has looked since.
+func (d *Daemon) heldUp(began time.Time) {
+	now, by := time.Now(), FindLockHolder(d.Engine.Paths.Lock)
+	message := fmt.Sprintf("%s holds %s since %s or before, and nothing on this node is healed until it lets go (%s)",
+		by, by.Path, began.Format(time.TimeOnly), by.Remedy())
+	before, s := d.status, newStatus()
+	if before != nil {
+		*s = *before
+	}
+	if s.Daemon == nil { // no pass of this daemon has ended
+		s.put(since(condition(Ready, false, ReasonLockHeld, message), now, before))
+	}
+	if before != nil && before.Condition(Degraded).Message == message {
+		return
+	}
+	d.sign(s)
+	s.WrittenAt = now
+	s.put(since(condition(Degraded, true, ReasonLockHeld, message), now, before))
+	d.status = s
+	d.logConditions(before)
+	d.writeStatus(s)
+	d.HeldUp(s)
+}
+
+// writeStatus replaces the status file. What cannot be written stops nothing. As long as the node's ip has not been here, the
+// file of a daemon that works on the same files from another network namespace is left alone.
+func (d *Daemon) writeStatus(s *NodeStatus) {
+	if !d.Engine.home && d.Presence != nil && d.Presence.elsewhere() {
+		return
+	}
+	if err := s.Write(d.Engine.Paths.Status); err != nil {
+		d.Log.Error("status not written", "error", err)
+	}
+}
