@@ -80,7 +80,7 @@ race: ## the race detector: in the packages that have goroutines, and in podnetd
 	@mkdir -p bin/race
 	CGO_ENABLED=1 go build -race -buildvcs=false -o bin/race/ ./cmd/podnetd ./cmd/podnetctl
 	GORACE=halt_on_error=1 PODNET_BIN=$(CURDIR)/bin/race go test -count=1 -run '^TestRealSequences$$' ./test/model -args -sequences 200
-	CGO_ENABLED=1 go test -race -count=1 ./reconcile ./state/...
+	CGO_ENABLED=1 go test -race -count=1 ./reconcile/... ./state/...
 
 vuln: ## known vulnerabilities in what the programs call
 	@test/vuln.sh $(GOVULNCHECK)
