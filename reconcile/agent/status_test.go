@@ -17,7 +17,7 @@ func TestConditions(t *testing.T) {
 	want := &state.Set{}
 	want.Links.Add(state.Link{Device: "cni0", Type: "bridge"}, state.OwnNode)
 	plan := func() *reconcile.Plan {
-		return reconcile.NewPlan(reconcile.View{Topology: next, Node: &next.Nodes[0], Want: want}, &state.Live{})
+		return reconcile.NewPlan(reconcile.View{Topology: next, Node: &next.Nodes[0], Facts: state.Facts{IPLocal: true}, Want: want}, &state.Live{})
 	}
 	waiting, done := plan(), plan()
 	for _, s := range done.Steps {
