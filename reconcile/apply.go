@@ -8,7 +8,7 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// Applier carries out changes of one kind and leaves the outcome in each. state.Node is the real one.
+// Applier carries out changes of one kind and leaves the outcome in each. kernel.Node is the real one.
 type Applier interface {
 	Apply(state.Kind, []*state.Change)
 }

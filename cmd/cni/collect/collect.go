@@ -21,7 +21,7 @@ type Garbage struct {
 func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
 // Run frees the leases, host veths and port mappings of a network whose pod is gone, where the node's ip is: a
-// *state.AwayError. What cannot be freed does not keep the rest from it.
+// *pods.AwayError. What cannot be freed does not keep the rest from it.
 func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garbage, error) {
 	var g Garbage
 	if err := pods.AtHome(node, network); err != nil {
