@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 
@@ -37,6 +36,21 @@ func (r *rollback) run() {
 	}
 }
 
+// attachment is an ADD at work: what it was asked for, and what it has made so far.
+type attachment struct {
+	*config
+	req  *protocol.Request
+	host *netlink.Conn // in the host's namespace
+	pod  *netns.Namespace
+	undo rollback
+
+	bridge  *netlink.Link
+	gateway *netlink.Link // has the gateways' addresses: the bridge, or the VLAN's interface on it
+	veth    *veth
+	port    *netlink.Link // the host's end of the veth; nil: there is none yet
+	addrs   *addressing
+}
+
 // add connects the pod. It leaves nothing behind if it fails.
 func add(req *protocol.Request) (result *current.Result, err error) {
 	c, err := decode(req)
@@ -51,145 +65,144 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 		return nil, err
 	}
 	defer pod.Close()
-	h, err := netlink.Dial()
+	host, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}
-	defer h.Close()
-	var undo rollback
-	defer func() {
-		if err != nil {
-			undo.run()
-		}
-	}()
-	return connect(req, c, h, pod, &undo)
+	defer host.Close()
+	a := &attachment{config: c, req: req, host: host, pod: pod}
+	if err := a.connect(); err != nil {
+		a.undo.run()
+		return nil, err
+	}
+	return a.result(), nil
 }
 
-// connect is an ADD's work, in the order in which the cheap refusals come first. Another IPAM plugin is called when the pod
-// has its interface, which it may ask the network through, as dhcp does.
-func connect(req *protocol.Request, c *config, h *netlink.Conn, pod *netns.Namespace, undo *rollback) (*current.Result, error) {
-	mac, err := c.podMAC(req)
+// connect is an ADD's work, in the order in which the cheap refusals come first. Another IPAM
+// plugin is called when the pod has its interface, which it may ask the network through, as dhcp
+// does.
+func (a *attachment) connect() error {
+	mac, err := a.podMAC(a.req)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	br, err := ensureBridge(req, h, c)
-	if err != nil {
-		return nil, err
+	if a.bridge, err = ensureBridge(a.req, a.host, a.config); err != nil {
+		return err
 	}
-	v := newVeth(req, c, br, mac)
-	var host *netlink.Link
-	if c.delegates() {
-		if host, err = c.attach(req, h, v, pod, undo); err != nil {
-			return nil, err
+	a.veth = newVeth(a.req, a.config, a.bridge, mac)
+	if a.delegates() {
+		if err := a.plug(); err != nil {
+			return err
 		}
-		if err := c.offerLink(h, v, pod, host.Parent); err != nil {
-			return nil, err
+		if err := a.offerLink(a.host, a.veth, a.pod, a.port.Parent); err != nil {
+			return err
 		}
 	}
-	a, err := allocate(req, c, undo)
-	if err != nil {
-		return nil, err
+	if a.addrs, err = allocate(a.req, a.config, &a.undo); err != nil {
+		return err
 	}
-	a.completeGateways(c)
-	gateway := br
-	if c.IsGateway && c.layer3() {
-		if gateway, err = c.ensureGatewayLink(h, br); err != nil {
-			return nil, err
-		}
-		if err := ensureGateway(req, h, gateway, c, a.gateways()); err != nil {
-			return nil, err
-		}
+	a.addrs.completeGateways(a.config)
+	if err := a.ensureGateways(); err != nil {
+		return err
 	}
-	masqueraded, err := ensureMasquerade(req, c, a)
+	masqueraded, err := ensureMasquerade(a.req, a.config, a.addrs)
 	if masqueraded { // and not by another ADD of this attachment
-		undo.push(func() error { return forgetMasquerade(req, c) })
+		a.undo.push(func() error { return forgetMasquerade(a.req, a.config) })
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if host == nil {
-		if host, err = c.attach(req, h, v, pod, undo); err != nil {
-			return nil, err
+	if a.port == nil {
+		if err := a.plug(); err != nil {
+			return err
 		}
 	}
-	if !c.DisableContainerInterface {
-		if err := c.startPod(req, h, br, gateway, host, v, pod, a, undo); err != nil {
-			return nil, err
-		}
+	if a.DisableContainerInterface {
+		return nil
 	}
-	r := c.result(req, br, v, host, a)
-	if gateway != br {
-		r.Interfaces = append(r.Interfaces, &current.Interface{Name: gateway.Name, Mac: gateway.MAC.String(), Mtu: gateway.MTU})
-	}
-	return r, nil
+	return a.startPod()
 }
 
-// attach makes the veth a port of the bridge that is all that the configuration asks of a port.
-func (c *config) attach(req *protocol.Request, h *netlink.Conn, v *veth, pod *netns.Namespace, undo *rollback) (*netlink.Link, error) {
-	host, err := v.addOrReplace(req, h, pod)
-	if err != nil {
-		return nil, err
+// ensureGateways gives the host the gateways' addresses, if the configuration asks for that.
+func (a *attachment) ensureGateways() (err error) {
+	a.gateway = a.bridge
+	if !a.IsGateway || !a.layer3() {
+		return nil
 	}
-	undo.superseded = func() bool { return replaced(h, host) }
-	undo.push(func() error { return deleteVeth(h, host) })
-	if err := c.setVLANs(h, v.bridge, host.Index, c.VLANTrunk); err != nil {
-		return nil, err
+	if a.gateway, err = a.ensureGatewayLink(a.host, a.bridge); err != nil {
+		return err
 	}
-	if c.MACSpoofChk {
-		undo.push(func() error { return forgetGuard(req, c) })
-		if err := spoof.Guard(req.ContainerID, req.IfName, v.name, v.peerMAC); err != nil {
-			return nil, err
-		}
-	}
-	return host, nil
+	return ensureGateway(a.req, a.host, a.gateway, a.config, a.addrs.gateways())
 }
 
-// startPod configures the pod's end, waits until the bridge and its port work, and has the pod announce itself.
-func (c *config) startPod(req *protocol.Request, h *netlink.Conn, br, gateway, host *netlink.Link, v *veth, pod *netns.Namespace, a *addressing, undo *rollback) error {
-	end, err := enterPod(pod, req.IfName, host.Parent, func() error { return c.podSettings(req.IfName, a) })
+// plug makes the veth, and its host end a port of the bridge with all that the configuration asks
+// of a port.
+func (a *attachment) plug() (err error) {
+	if a.port, err = a.veth.addOrReplace(a.req, a.host, a.pod); err != nil {
+		return err
+	}
+	a.undo.superseded = func() bool { return replaced(a.host, a.port) }
+	a.undo.push(func() error { return deleteVeth(a.host, a.port) })
+	if err := a.setVLANs(a.host, a.veth.bridge, a.port.Index, a.VLANTrunk); err != nil {
+		return err
+	}
+	if !a.MACSpoofChk {
+		return nil
+	}
+	a.undo.push(func() error { return forgetGuard(a.req, a.config) })
+	return spoof.Guard(a.req.ContainerID, a.req.IfName, a.veth.name, a.veth.peerMAC)
+}
+
+// startPod configures the pod's end, waits until the bridge and its port work, and has the pod
+// announce itself.
+func (a *attachment) startPod() error {
+	settings := func() error { return a.podSettings(a.req.IfName, a.addrs) }
+	end, err := enterPod(a.pod, a.req.IfName, a.port.Parent, settings)
 	if err != nil {
 		return err
 	}
 	defer end.Close()
-	if err := end.configure(a, c); err != nil {
+	if err := end.configure(a.addrs, a.config); err != nil {
 		return err
 	}
 	var entries []*netlink.Message
-	if c.IsGateway {
-		if err := dropNeighbours(h, gateway, a.reclaimed); err != nil {
+	if a.IsGateway {
+		if err := dropNeighbours(a.host, a.gateway, a.addrs.reclaimed); err != nil {
 			return err
 		}
-		undo.push(func() error { return dropNeighbours(h, gateway, a.hosts()) })
-		entries = neighbours(gateway, c, a, v.peerMAC)
+		a.undo.push(func() error { return dropNeighbours(a.host, a.gateway, a.addrs.hosts()) })
+		entries = neighbours(a.gateway, a.config, a.addrs, a.veth.peerMAC)
 	}
-	now, err := awaitLinks(h, v.name, br.Name, entries...)
+	now, err := awaitLinks(a.host, a.veth.name, a.bridge.Name, entries...)
 	if err != nil {
 		return err
 	}
-	*br = *now // what the result tells: a port may change a bridge's MTU
-	if err := c.awaitAddresses(h, gateway, end, a, v.peerMAC); err != nil {
+	*a.bridge = *now // what the result tells: a port may change a bridge's MTU
+	if err := a.awaitAddresses(end); err != nil {
 		return err
 	}
-	return end.announce(v.peerMAC)
+	return end.announce(a.veth.peerMAC)
 }
 
-// awaitAddresses waits for the gateways' addresses, which are there unless this pod is the first, and for the pod's, which the
-// kernel has got to meanwhile more often than not. Where duplicates are looked for, the pod's have been waited for already,
-// and the gateways' are not, as pods never have.
-func (c *config) awaitAddresses(h *netlink.Conn, gateway *netlink.Link, end *podEnd, a *addressing, mac net.HardwareAddr) error {
-	if c.EnableDAD {
+// awaitAddresses waits for the gateways' addresses, which are there unless this pod is the first,
+// and for the pod's, which the kernel has got to meanwhile more often than not. Where duplicates
+// are looked for, the pod's have been waited for already, and the gateways' are not, as pods never
+// have.
+func (a *attachment) awaitAddresses(end *podEnd) error {
+	if a.EnableDAD {
 		return nil
 	}
-	if c.IsGateway {
+	if a.IsGateway {
 		var addrs []netip.Addr
-		for _, g := range a.gateways() {
+		for _, g := range a.addrs.gateways() {
 			addrs = append(addrs, g.Addr())
 		}
-		if err := awaitAddresses(h, gateway, addrs, netip.Addr{}); err != nil {
+		if err := awaitAddresses(a.host, a.gateway, addrs, netip.Addr{}); err != nil {
 			return err
 		}
 	}
-	return awaitAddresses(end.Conn, &netlink.Link{Name: end.name, Index: end.index}, a.hosts(), linkLocalOf(mac))
+	link := &netlink.Link{Name: end.name, Index: end.index}
+	return awaitAddresses(end.Conn, link, a.addrs.hosts(), linkLocalOf(a.veth.peerMAC))
 }
 
 func (a *addressing) hosts() []netip.Addr {
@@ -214,19 +227,26 @@ func openPod(req *protocol.Request) (*netns.Namespace, error) {
 	return pod, nil
 }
 
-// result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong.
-func (c *config) result(req *protocol.Request, br *netlink.Link, v *veth, host *netlink.Link, a *addressing) *current.Result {
-	mtu := host.MTU
-	r := &current.Result{Routes: a.routes, DNS: a.dns, Interfaces: []*current.Interface{
-		{Name: br.Name, Mac: br.MAC.String(), Mtu: br.MTU},
-		{Name: v.name, Mac: v.mac.String(), Mtu: mtu},
-		{Name: v.peer, Mac: v.peerMAC.String(), Mtu: mtu, Sandbox: req.Netns},
+// result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong,
+// and the interface with the gateways' addresses if that is not the bridge.
+func (a *attachment) result() *current.Result {
+	mtu := a.port.MTU
+	r := &current.Result{Routes: a.addrs.routes, DNS: a.addrs.dns, Interfaces: []*current.Interface{
+		{Name: a.bridge.Name, Mac: a.bridge.MAC.String(), Mtu: a.bridge.MTU},
+		{Name: a.veth.name, Mac: a.veth.mac.String(), Mtu: mtu},
+		{Name: a.veth.peer, Mac: a.veth.peerMAC.String(), Mtu: mtu, Sandbox: a.req.Netns},
 	}}
-	for _, addr := range a.addrs {
-		r.IPs = append(r.IPs, &current.IPConfig{Interface: current.Int(2), Address: *ipNet(addr.prefix), Gateway: addr.gateway.AsSlice()})
+	for _, addr := range a.addrs.addrs {
+		r.IPs = append(r.IPs, &current.IPConfig{
+			Interface: current.Int(2), Address: *ipNet(addr.prefix), Gateway: addr.gateway.AsSlice(),
+		})
 	}
-	if !c.DNS.IsEmpty() {
-		r.DNS = c.DNS
+	if !a.DNS.IsEmpty() {
+		r.DNS = a.DNS
+	}
+	if a.gateway != a.bridge {
+		g := a.gateway
+		r.Interfaces = append(r.Interfaces, &current.Interface{Name: g.Name, Mac: g.MAC.String(), Mtu: g.MTU})
 	}
 	return r
 }
