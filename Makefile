@@ -4,7 +4,11 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 export PATH := $(PATH):/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The newest version in CHANGELOG.md. A build of any other commit than that version's tag has the commit behind a plus sign:
+# 0.1.0+gSHA, or 0.1.0+N.gSHA for the Nth commit after the tag.
+RELEASE     := $(shell awk '/^.. [0-9]+[.][0-9]+[.][0-9]+/ { print $$2; exit }' CHANGELOG.md)
+VERSION     ?= $(RELEASE)$(shell git describe --tags --always --dirty --match 'v$(RELEASE)' 2>/dev/null | \
+                 sed 's/^v$(RELEASE)//; s/^[0-9a-f]/+g&/; s/^-/+/; s/-/./g')
 # Static, the same bytes from the same source wherever it lies. A plugin's version has a mark around it, by which podnetctl
 # reads it from the file.
 BUILD        = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X "main.version=$(1)"'
@@ -16,13 +20,16 @@ NFPM        := v2.43.4
 LIBCNI      := v1.3.1
 GOVULNCHECK := v1.1.4
 
-.PHONY: build demo test repeat package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
+.PHONY: build help demo test repeat package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
 	@mkdir -p bin/cni
 	@$(call BUILD,$(VERSION)) -o bin/ ./cmd/podnetd ./cmd/podnetctl
 	@$(call BUILD,podnet-plugin[$(VERSION)]) -o bin/cni/ ./cmd/cni/...
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: setup build ## three nodes on this machine: pods, pings, an edit, damage and healing; about half a minute
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
