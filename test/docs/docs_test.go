@@ -42,6 +42,7 @@ func runners() []runner {
 		{page: "state/README.md", servers: two},
 		{page: "reconcile/README.md", servers: three},
 		{page: "systemd/README.md", servers: one, fresh: true},
+		{page: "ARCHITECTURE.md"}, // pictures only
 		{page: "examples/ansible/README.md", by: "test/ansible"},
 		{page: "examples/etcd/README.md", by: "test/etcd"},
 		{page: "systemd/package/podnet-topology.5.md", by: "test/package"},

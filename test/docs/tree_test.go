@@ -107,7 +107,7 @@ func isRun(t *testing.T, r runner, b block) {
 	}
 }
 
-// The targets that README names are those of the Makefile; running them is for CI.
+// The targets that pages name are those of the Makefile; running them is for CI.
 func TestMakeTargets(t *testing.T) {
 	read := func(name string) string {
 		data, err := os.ReadFile(filepath.Join(lab.SourceTree(), name))
@@ -115,9 +115,11 @@ func TestMakeTargets(t *testing.T) {
 		return string(data)
 	}
 	makefile := read("Makefile")
-	for _, named := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z0-9]+)").FindAllStringSubmatch(read("README.md"), -1) {
-		if !strings.Contains(makefile, "\n"+named[1]+":") {
-			t.Errorf("README.md: there is no target %s in the Makefile", named[1])
+	for _, page := range pages(t) {
+		for _, named := range regexp.MustCompile("(?m)(?:^    |`)make ([a-z0-9]+)").FindAllStringSubmatch(read(page), -1) {
+			if !strings.Contains(makefile, "\n"+named[1]+":") {
+				t.Errorf("%s: there is no target %s in the Makefile", page, named[1])
+			}
 		}
 	}
 }
