@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -162,7 +163,7 @@ func (e *examination) health(pass *agent.Pass, sees bool) {
 		status = e.node.merge(pass, written, e.facts.Daemon)
 	}
 	if status != nil && (sees || e.facts.Daemon) {
-		e.facts.Ready, e.facts.Degraded = status.Condition(agent.Ready), status.Condition(agent.Degraded)
+		e.facts.Ready, e.facts.Degraded = status.Condition(document.Ready), status.Condition(document.Degraded)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -277,7 +278,7 @@ printf '%s\n' "$input" | exec "/usr/sbin/${0##*/}" "$@"`
 			if err != nil {
 				t.Fatal(err)
 			}
-			message := status.Condition(agent.Degraded).Message
+			message := status.Condition(document.Degraded).Message
 			if strings.Count(message, c.says) != 1 || strings.Contains(message, "more") {
 				t.Errorf("not once %q: %s", c.says, message)
 			}

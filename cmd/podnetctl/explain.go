@@ -8,6 +8,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/explain"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/kernel"
@@ -154,7 +155,7 @@ func (n *node) daemonNote() string {
 	if err != nil {
 		return "podnetd is running and should heal this: look again"
 	}
-	for _, kind := range []string{agent.Contention, agent.Degraded} {
+	for _, kind := range []string{document.Contention, document.Degraded} {
 		if c := s.Condition(kind); c.Status == "True" {
 			return fmt.Sprintf("podnetd is running, but %s: %s", kind, c.Message)
 		}

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -168,8 +168,8 @@ func TestGuardWithoutLastGood(t *testing.T) {
 	if got := h.run(1, "apply"); !strings.Contains(got.stdout, "drops 15 of 19 peers, none named in removedNodes: 192.0.2.16 .. 192.0.2.30") {
 		t.Errorf("apply says\n%s", got.stdout)
 	}
-	var s agent.NodeStatus
-	if err := json.Unmarshal([]byte(h.run(1, "status", "-o", "json").stdout), &s); err != nil || s.Condition(agent.StaleTopology).Reason != rollout.ReasonGuard {
+	var s document.NodeStatus
+	if err := json.Unmarshal([]byte(h.run(1, "status", "-o", "json").stdout), &s); err != nil || s.Condition(document.StaleTopology).Reason != rollout.ReasonGuard {
 		t.Errorf("%v, conditions %+v", err, s.Conditions)
 	}
 	if err := lab.SameState(before, h.State()); err != nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"golang.org/x/term"
 )
 
@@ -21,7 +21,7 @@ type liveScreen struct {
 	*cli
 	node     *node
 	terminal *os.File
-	passes   []agent.PassStatus // newest first
+	passes   []document.PassStatus // newest first
 }
 
 // What a terminal does with these: the other screen, the cursor, and from where to clear.

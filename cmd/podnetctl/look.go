@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/files"
@@ -69,7 +70,7 @@ func (n *node) compare(t *schema.Topology) (*reconcile.Plan, error) {
 }
 
 // merge is the status as seen now, with what only the daemon knows from the file that it wrote.
-func (n *node) merge(pass *agent.Pass, written *agent.NodeStatus, runs bool) *agent.NodeStatus {
+func (n *node) merge(pass *agent.Pass, written *document.NodeStatus, runs bool) *document.NodeStatus {
 	s := pass.Status(written)
 	if s.Node == "" {
 		s.Node = n.name()
@@ -86,9 +87,9 @@ func (n *node) merge(pass *agent.Pass, written *agent.NodeStatus, runs bool) *ag
 	} else {
 		s.Topology.Path, s.Topology.Digest = "", ""
 	}
-	_ = s.CountAddresses(n.engine.Live(), n.Paths, pass, written) // a store that cannot be read has no number
+	_ = n.engine.CountAddresses(s, pass, written) // a store that cannot be read has no number
 	if written == nil {
-		s.LastPass = agent.PassStatus{}
+		s.LastPass = document.PassStatus{}
 		return s
 	}
 	s.Version, s.LastPass, s.HealedTotal, s.LastHealed = written.Version, written.LastPass, written.HealedTotal, written.LastHealed
@@ -110,16 +111,16 @@ func (n *node) name() string {
 }
 
 // conditions are those that can be seen now, and the daemon's word for all others.
-func conditions(seen, daemon []agent.Condition) []agent.Condition {
-	var all []agent.Condition
+func conditions(seen, daemon []document.Condition) []document.Condition {
+	var all []document.Condition
 	known := map[string]bool{}
 	said := map[string]string{} // reasons of the daemon's
 	for _, c := range daemon {
 		said[c.Type] = c.Reason
 	}
 	for _, c := range seen {
-		stale := c.Reason == agent.ReasonStalePods || said[c.Type] == agent.ReasonStalePods // pods come and go between passes
-		if stale || c.Type != agent.Degraded && c.Type != agent.Contention {
+		stale := c.Reason == document.ReasonStalePods || said[c.Type] == document.ReasonStalePods // pods come and go between passes
+		if stale || c.Type != document.Degraded && c.Type != document.Contention {
 			all, known[c.Type] = append(all, c), true
 		}
 	}
@@ -157,11 +158,11 @@ func (n *node) answer(pass *agent.Pass, s screen.Status, digest string) []string
 		}
 		no(len(p.Steps)+len(p.Counting()) > 0, "%s", p.Left())
 	}
-	ready := s.Condition(agent.Ready)
+	ready := s.Condition(document.Ready)
 	no(ready.Status != "True" && pass.Plan != nil && len(pass.Plan.Steps)+len(pass.Plan.Counting()) == 0, "not ready: %s", ready.Message)
 	no(s.NoDaemon != "", "podnetd does not run: nothing heals this node")
-	held := s.Condition(agent.Degraded)
-	no(s.NoDaemon == "" && held.Reason == agent.ReasonLockHeld, "%s", held.Message)
+	held := s.Condition(document.Degraded)
+	no(s.NoDaemon == "" && held.Reason == document.ReasonLockHeld, "%s", held.Message)
 	no(s.NoDaemon == "" && silent(s), "podnetd runs, but its last pass is not of the last %d resyncs (journalctl -u podnetd)", patience)
 	no(digest != "" && s.Topology.Digest != digest, "in force is not %s", screen.ShortDigest(digest))
 	return why

@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
@@ -62,11 +63,11 @@ func (h host) daemon(ago time.Duration) (release func()) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s := &agent.NodeStatus{
-		Version: "1.0.2", BootID: kernel.BootID(), WrittenAt: time.Now(), LastPass: agent.PassStatus{At: time.Now().Add(-ago)},
-		Daemon: &agent.DaemonStatus{PID: 812, StartedAt: time.Now(), ResyncSeconds: 30},
+	s := &document.NodeStatus{
+		Version: "1.0.2", BootID: kernel.BootID(), WrittenAt: time.Now(), LastPass: document.PassStatus{At: time.Now().Add(-ago)},
+		Daemon: &document.DaemonStatus{PID: 812, StartedAt: time.Now(), ResyncSeconds: 30},
 	}
-	if err := s.Write(h.Path(lab.StatusPath)); err != nil {
+	if err := agent.WriteStatus(h.Path(lab.StatusPath), s); err != nil {
 		h.t.Fatal(err)
 	}
 	return release

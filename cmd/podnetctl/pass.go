@@ -71,7 +71,7 @@ func (n *node) report(p *agent.Pass) error {
 	if before != nil && before.BootID == s.BootID {
 		s.LastHealed = append(s.LastHealed, before.LastHealed...)
 	}
-	return s.Write(n.Paths.Status)
+	return agent.WriteStatus(n.Paths.Status, s)
 }
 
 // outcome is the last line about a pass.

@@ -18,6 +18,7 @@ import (
 	"github.com/podnet/podnet/cmd/internal/options"
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/pods"
@@ -184,9 +185,9 @@ func serve(settings agent.Settings, f flags, log *slog.Logger) error {
 	trust := &truster{paths: settings.Paths, log: log}
 	d := &agent.Daemon{
 		Engine: engine, Presence: presence, Log: log, Resync: f.resync, Version: version, Watchdog: manager.patience(),
-		Passed: func(s *agent.NodeStatus, p *agent.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
+		Passed: func(s *document.NodeStatus, p *agent.Pass) { srv.passed(s, p); manager.passed(s); trust.passed(s) },
 		Turned: func() { srv.alive(); manager.alive() },
-		HeldUp: func(s *agent.NodeStatus) { srv.heldUp(s); manager.passed(s) },
+		HeldUp: func(s *document.NodeStatus) { srv.heldUp(s); manager.passed(s) },
 		Collect: func(ctx context.Context, network pods.PodNetwork) error {
 			return collectGarbage(ctx, settings.Paths, network, log)
 		},

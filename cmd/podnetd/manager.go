@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // manager tells systemd, if that is who started the daemon.
@@ -20,7 +20,7 @@ type manager struct {
 }
 
 // passed: after the first verdict, whatever it is, the daemon does all it can.
-func (m *manager) passed(s *agent.NodeStatus) {
+func (m *manager) passed(s *document.NodeStatus) {
 	if !m.ready {
 		m.notify(daemon.SdNotifyReady)
 		m.ready = true
@@ -68,11 +68,11 @@ func (m *manager) notify(state string) {
 }
 
 // statusText is the line that systemctl status shows: how the node is, and the first reason why it is not well.
-func statusText(s *agent.NodeStatus) string {
-	ready, refused := s.Condition(agent.Ready), s.Condition(agent.StaleTopology)
-	held := s.Condition(agent.Degraded)
+func statusText(s *document.NodeStatus) string {
+	ready, refused := s.Condition(document.Ready), s.Condition(document.StaleTopology)
+	held := s.Condition(document.Degraded)
 	switch {
-	case held.Reason == agent.ReasonLockHeld:
+	case held.Reason == document.ReasonLockHeld:
 		return held.Message
 	case s.Topology.Digest == "" && ready.Reason != "PassFailed":
 		return "waiting for a topology: " + ready.Message
@@ -83,7 +83,7 @@ func statusText(s *agent.NodeStatus) string {
 	case ready.Status != "True":
 		return "not in sync: " + ready.Message
 	}
-	for _, typ := range []string{agent.Degraded, agent.Foreign} {
+	for _, typ := range []string{document.Degraded, document.Foreign} {
 		if c := s.Condition(typ); c.Status == "True" {
 			return "not in sync: " + c.Message
 		}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -83,7 +83,7 @@ func (m *metrics) zero() {
 	for k := range state.Kind(state.KindCount) {
 		m.healed.WithLabelValues(k.String())
 	}
-	m.countChanges(&agent.PassStatus{})
+	m.countChanges(&document.PassStatus{})
 }
 
 func opts(name, help string) prometheus.Opts {

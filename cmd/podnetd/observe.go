@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 )
 
 // observe takes a pass in. It keeps nothing of p.
-func (m *metrics) observe(s *agent.NodeStatus, p *agent.Pass) {
+func (m *metrics) observe(s *document.NodeStatus, p *agent.Pass) {
 	m.inSync.Set(number(s.InSync))
 	m.peers.Set(float64(s.Peers))
 	m.contended.Set(float64(p.Contended))
@@ -32,13 +33,13 @@ func (m *metrics) observe(s *agent.NodeStatus, p *agent.Pass) {
 	}
 }
 
-func (m *metrics) observeConditions(s *agent.NodeStatus) {
+func (m *metrics) observeConditions(s *document.NodeStatus) {
 	for _, c := range s.Conditions {
 		m.conditions.WithLabelValues(c.Type).Set(number(c.Status == "True"))
 	}
 }
 
-func result(s *agent.NodeStatus, p *agent.Pass) string {
+func result(s *document.NodeStatus, p *agent.Pass) string {
 	switch {
 	case p.Plan == nil && p.Err == nil:
 		return passWaiting
@@ -51,7 +52,7 @@ func result(s *agent.NodeStatus, p *agent.Pass) string {
 }
 
 // observeTopology forgets the topology before: it must not look as if two were in force.
-func (m *metrics) observeTopology(t *agent.TopologyStatus) {
+func (m *metrics) observeTopology(t *document.TopologyStatus) {
 	m.topology.Reset()
 	if t.Digest != "" {
 		m.topology.WithLabelValues(t.Digest, t.Origin).Set(1)
@@ -63,7 +64,7 @@ func (m *metrics) observeTopology(t *agent.TopologyStatus) {
 }
 
 // observeNode is about this node's own part. Without a plan nothing is known of it, and what was known stays.
-func (m *metrics) observeNode(s *agent.NodeStatus, plan *reconcile.Plan) {
+func (m *metrics) observeNode(s *document.NodeStatus, plan *reconcile.Plan) {
 	if plan == nil {
 		return
 	}
@@ -98,7 +99,7 @@ func (m *metrics) countObjects(desired map[string]int, plan *reconcile.Plan) {
 	}
 }
 
-func (m *metrics) countChanges(last *agent.PassStatus) {
+func (m *metrics) countChanges(last *document.PassStatus) {
 	m.changes.WithLabelValues("create").Add(float64(last.Created))
 	m.changes.WithLabelValues("update").Add(float64(last.Updated))
 	m.changes.WithLabelValues("delete").Add(float64(last.Deleted))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -33,13 +34,13 @@ func newServer(version string, overruns func() uint64) *server {
 	return s
 }
 
-func (s *server) passed(status *agent.NodeStatus, pass *agent.Pass) {
+func (s *server) passed(status *document.NodeStatus, pass *agent.Pass) {
 	s.inSync.Store(status.InSync)
 	s.metrics.observe(status, pass)
 }
 
 // heldUp takes in a status that no pass has come to.
-func (s *server) heldUp(status *agent.NodeStatus) { s.metrics.observeConditions(status) }
+func (s *server) heldUp(status *document.NodeStatus) { s.metrics.observeConditions(status) }
 
 func (s *server) alive() {
 	now := time.Now()

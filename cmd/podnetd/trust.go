@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
 )
@@ -19,7 +19,7 @@ type truster struct {
 	once   bool
 }
 
-func (t *truster) passed(s *agent.NodeStatus) {
+func (t *truster) passed(s *document.NodeStatus) {
 	if t.once && t.digest == s.Topology.OnDisk.Digest {
 		return
 	}

@@ -5,16 +5,14 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 )
 
-// ReasonPassFailed is the reason of conditions of a node at which not everything could be looked at, or be had.
-const ReasonPassFailed = "PassFailed"
-
 // conditions say in sentences what an operator may have to know.
-func (p *Pass) conditions(before *NodeStatus) []Condition {
-	all := []Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial(), unwatched()}
+func (p *Pass) conditions(before *document.NodeStatus) []document.Condition {
+	all := []document.Condition{p.ready(), p.degraded(), p.stale(), p.foreign(), p.trial(), unwatched()}
 	for i := range all {
 		all[i] = since(all[i], p.At, before)
 	}
@@ -22,7 +20,7 @@ func (p *Pass) conditions(before *NodeStatus) []Condition {
 }
 
 // since dates a condition: one that stays as it was keeps its time.
-func since(c Condition, now time.Time, before *NodeStatus) Condition {
+func since(c document.Condition, now time.Time, before *document.NodeStatus) document.Condition {
 	c.LastTransitionTime = now
 	if before != nil {
 		if old := before.Condition(c.Type); old.Status == c.Status && old.Reason == c.Reason {
@@ -32,33 +30,30 @@ func since(c Condition, now time.Time, before *NodeStatus) Condition {
 	return c
 }
 
-func condition(typ string, is bool, reason, message string) Condition {
+func condition(typ string, is bool, reason, message string) document.Condition {
 	status := "False"
 	if is {
 		status = "True"
 	}
-	return Condition{Type: typ, Status: status, Reason: reason, Message: message}
+	return document.Condition{Type: typ, Status: status, Reason: reason, Message: message}
 }
 
 // ready: pods can start and talk as far as it is up to this node. Peers do not count.
-func (p *Pass) ready() Condition {
+func (p *Pass) ready() document.Condition {
 	if reason, message := p.notReady(); reason != "" {
-		return condition(Ready, false, reason, message)
+		return condition(document.Ready, false, reason, message)
 	}
-	return condition(Ready, true, "Converged", "the node's own network is as the topology asks")
+	return condition(document.Ready, true, "Converged", "the node's own network is as the topology asks")
 }
-
-// ReasonConflict is why a node is not Ready on which podnet's objects have no effect.
-const ReasonConflict = "Conflict"
 
 func (p *Pass) notReady() (reason, message string) {
 	switch {
 	case p.Verdict.Topology == nil && p.Err != nil:
-		return ReasonPassFailed, fmt.Sprint(p.Err)
+		return document.ReasonPassFailed, fmt.Sprint(p.Err)
 	case p.Verdict.Topology == nil:
 		return p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message
 	case p.Plan == nil:
-		return ReasonPassFailed, fmt.Sprint(p.Err)
+		return document.ReasonPassFailed, fmt.Sprint(p.Err)
 	case len(p.Plan.Node.PodCIDRs) == 0:
 		return "NoPodCIDR", fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
 	case !p.Plan.Facts.IPLocal:
@@ -78,7 +73,7 @@ func (p *Pass) notReady() (reason, message string) {
 		}
 	}
 	if counting := p.Plan.Counting(); len(counting) > 0 {
-		return ReasonConflict, reconcile.Sentence(counting[0])
+		return document.ReasonConflict, reconcile.Sentence(counting[0])
 	}
 	return "", ""
 }
@@ -97,37 +92,37 @@ func (p *Pass) ipMissing() string {
 }
 
 // degraded: something is not as the topology asks, or cannot work.
-func (p *Pass) degraded() Condition {
+func (p *Pass) degraded() document.Condition {
 	switch {
 	case p.Err != nil:
-		return condition(Degraded, true, ReasonPassFailed, reconcile.Sentences(reconcile.Errors(p.Err)))
+		return condition(document.Degraded, true, document.ReasonPassFailed, reconcile.Sentences(reconcile.Errors(p.Err)))
 	case p.Plan != nil && !p.Plan.Facts.IPLocal:
-		return condition(Degraded, true, "NodeIPMissing", p.ipMissing())
+		return condition(document.Degraded, true, "NodeIPMissing", p.ipMissing())
 	case p.Plan != nil && !p.InSync():
-		return condition(Degraded, true, "NotConverged", p.Plan.Left())
+		return condition(document.Degraded, true, "NotConverged", p.Plan.Left())
 	}
-	return condition(Degraded, false, "Converged", "")
+	return condition(document.Degraded, false, "Converged", "")
 }
 
 // stale: the file on disk is not the one in force.
-func (p *Pass) stale() Condition {
+func (p *Pass) stale() document.Condition {
 	switch v := p.Verdict; {
 	case v.OnDisk.Accepted:
-		return condition(StaleTopology, false, "InForce", "")
+		return condition(document.StaleTopology, false, "InForce", "")
 	case v.Topology == nil && v.OnDisk.Reason == rollout.ReasonMissing:
-		return condition(StaleTopology, false, rollout.ReasonMissing, v.OnDisk.Message)
+		return condition(document.StaleTopology, false, rollout.ReasonMissing, v.OnDisk.Message)
 	default:
-		return condition(StaleTopology, true, v.OnDisk.Reason, v.OnDisk.Message)
+		return condition(document.StaleTopology, true, v.OnDisk.Reason, v.OnDisk.Message)
 	}
 }
 
 // foreign: somebody else's objects are in the way.
-func (p *Pass) foreign() Condition {
+func (p *Pass) foreign() document.Condition {
 	if p.Plan == nil || len(p.Plan.Conflicts) == 0 {
 		if p.Squatter == "" {
-			return condition(Foreign, false, "None", "")
+			return condition(document.Foreign, false, "None", "")
 		}
-		return condition(Foreign, true, "SocketTaken", p.squatted())
+		return condition(document.Foreign, true, "SocketTaken", p.squatted())
 	}
 	message := reconcile.Sentence(p.Plan.Conflicts[0])
 	if counting := p.Plan.Counting(); len(counting) > 0 { // the gravest first
@@ -139,7 +134,7 @@ func (p *Pass) foreign() Condition {
 	if p.Squatter != "" {
 		message += "; " + p.squatted()
 	}
-	return condition(Foreign, true, "ForeignObject", message)
+	return condition(document.Foreign, true, "ForeignObject", message)
 }
 
 // squatted says that another user's process has taken the name of the daemon's socket, which stops nothing.
@@ -148,20 +143,20 @@ func (p *Pass) squatted() string {
 }
 
 // unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.
-func unwatched() Condition {
-	return Condition{Type: Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
+func unwatched() document.Condition {
+	return document.Condition{Type: document.Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
 }
 
 // trial: what is in force stays only if somebody says so. The message does not count the seconds, so that it stays the same.
-func (p *Pass) trial() Condition {
+func (p *Pass) trial() document.Condition {
 	t := p.Verdict.Trial
 	switch over := p.Verdict.Overdue; {
 	case over != nil:
-		return condition(ConfirmPending, true, "Overdue", fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+
+		return condition(document.ConfirmPending, true, "Overdue", fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+
 			" podnetctl rollback undoes it, or says which file cannot be written", over.Digest))
 	case t == nil:
-		return condition(ConfirmPending, false, "None", "")
+		return condition(document.ConfirmPending, false, "None", "")
 	}
-	return condition(ConfirmPending, true, "Trial", fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",
+	return condition(document.ConfirmPending, true, "Trial", fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",
 		t.Digest, t.Until.Format(time.RFC3339)))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 )
@@ -171,21 +172,21 @@ func (c *contention) count() int {
 }
 
 // condition is Contention as of now.
-func (c *contention) condition(now time.Time) Condition {
+func (c *contention) condition(now time.Time) document.Condition {
 	if f := c.worst(); f != nil {
-		return condition(Contention, true, "Fight", fmt.Sprintf(
+		return condition(document.Contention, true, "Fight", fmt.Sprintf(
 			"%s %s was put right %d times in %s%s: it comes back only %s after each change; find what changes it (%s shows it) and make it leave podnet's objects alone",
 			f.kind, f.name, len(f.heals), now.Sub(f.heals[0]).Round(time.Second), lastChangedBy(f.by), f.delay(), f.monitor()))
 	}
 	if !c.lastStormy.IsZero() && now.Sub(c.lastStormy) < fightWindow {
-		return condition(Contention, true, "Storm", fmt.Sprintf(
+		return condition(document.Contention, true, "Storm", fmt.Sprintf(
 			"so much is being changed%s that looking at it is held to a fifth of a core (ip monitor shows what, nft monitor for rules)", lastChangedBy(cmp.Or(c.by, c.floodBy))))
 	}
 	if !c.flooded.IsZero() && now.Sub(c.flooded) < fightWindow {
-		return condition(Contention, true, "Storm", fmt.Sprintf(
+		return condition(document.Contention, true, "Storm", fmt.Sprintf(
 			"other programs' routes are being changed by thousands a second%s: podnet leaves them alone (ip monitor route shows them)", lastChangedBy(c.floodBy)))
 	}
-	return condition(Contention, false, "None", "")
+	return condition(document.Contention, false, "None", "")
 }
 
 // monitor is the program that shows changes of such objects as they happen.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/pods"
@@ -26,10 +27,10 @@ type Daemon struct {
 	Version  string
 	// Passed is called after every pass, and Turned every few seconds, both from the loop itself. Passed keeps nothing of
 	// the pass, whose plan is as large as the topology.
-	Passed func(*NodeStatus, *Pass)
+	Passed func(*document.NodeStatus, *Pass)
 	Turned func()
 	// HeldUp is called when the node's lock has been somebody else's for long, again when that changes.
-	HeldUp func(*NodeStatus)
+	HeldUp func(*document.NodeStatus)
 	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
 	Watchdog time.Duration
 	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
@@ -40,11 +41,11 @@ type Daemon struct {
 	source  *rollout.Source
 	started time.Time
 	bootID  string
-	status  *NodeStatus     // of the last pass
-	network pods.PodNetwork // of the topology in force, whose pods are here; without a name: none
-	name    string          // of the node, as far as it is known
-	undone  map[string]bool // what the last pass has not done, and why
-	spent   time.Duration   // processor time of the last pass that counts, from when it had the node's lock
+	status  *document.NodeStatus // of the last pass
+	network pods.PodNetwork      // of the topology in force, whose pods are here; without a name: none
+	name    string               // of the node, as far as it is known
+	undone  map[string]bool      // what the last pass has not done, and why
+	spent   time.Duration        // processor time of the last pass that counts, from when it had the node's lock
 
 	collecting atomic.Bool
 	fights     contention
@@ -173,7 +174,7 @@ func (d *Daemon) tidy() {
 // restore takes the times of conditions over from the daemon before, and what it has healed.
 func (d *Daemon) restore() {
 	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
-		d.status = newStatus()
+		d.status = document.NewNodeStatus()
 		d.status.Conditions, d.status.LastHealed = s.Conditions, append(d.status.LastHealed, s.LastHealed...)
 	}
 }
@@ -224,7 +225,7 @@ func (p *Pass) rebuilt() bool {
 }
 
 // littered says that the pass has parsed a file, or made many objects.
-func (p *Pass) littered(before *NodeStatus) bool {
+func (p *Pass) littered(before *document.NodeStatus) bool {
 	const many = 1000
 	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil && len(p.Plan.Steps) > many
 }

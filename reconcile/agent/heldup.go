@@ -3,11 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
+	"github.com/podnet/podnet/reconcile/document"
 	"time"
 )
-
-// ReasonLockHeld is the reason of a Degraded node that nothing heals, because another process keeps the node's lock.
-const ReasonLockHeld = "LockHeld"
 
 // lock takes the node's lock for a pass. However long that takes, the loop shows that it is alive; after a second the holder
 // is named in the log and in the status, and looked up again now and then.
@@ -32,19 +30,19 @@ func (d *Daemon) heldUp(began time.Time) {
 	now, by := time.Now(), FindLockHolder(d.Engine.Paths.Lock)
 	message := fmt.Sprintf("%s holds %s since %s or before, and nothing on this node is healed until it lets go (%s)",
 		by, by.Path, began.Format(time.TimeOnly), by.Remedy())
-	before, s := d.status, newStatus()
+	before, s := d.status, document.NewNodeStatus()
 	if before != nil {
 		*s = *before
 	}
 	if s.Daemon == nil { // no pass of this daemon has ended
-		s.put(since(condition(Ready, false, ReasonLockHeld, message), now, before))
+		s.Put(since(condition(document.Ready, false, document.ReasonLockHeld, message), now, before))
 	}
-	if before != nil && before.Condition(Degraded).Message == message {
+	if before != nil && before.Condition(document.Degraded).Message == message {
 		return
 	}
 	d.sign(s)
 	s.WrittenAt = now
-	s.put(since(condition(Degraded, true, ReasonLockHeld, message), now, before))
+	s.Put(since(condition(document.Degraded, true, document.ReasonLockHeld, message), now, before))
 	d.status = s
 	d.logConditions(before)
 	d.writeStatus(s)
@@ -53,11 +51,11 @@ func (d *Daemon) heldUp(began time.Time) {
 
 // writeStatus replaces the status file. What cannot be written stops nothing. As long as the node's ip has not been here, the
 // file of a daemon that works on the same files from another network namespace is left alone.
-func (d *Daemon) writeStatus(s *NodeStatus) {
+func (d *Daemon) writeStatus(s *document.NodeStatus) {
 	if !d.Engine.home && d.Presence != nil && d.Presence.elsewhere() {
 		return
 	}
-	if err := s.Write(d.Engine.Paths.Status); err != nil {
+	if err := WriteStatus(d.Engine.Paths.Status, s); err != nil {
 		d.Log.Error("status not written", "error", err)
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 )
 
 // report is the pass's status with what the daemon knows beside it.
-func (d *Daemon) report(p *Pass) *NodeStatus {
+func (d *Daemon) report(p *Pass) *document.NodeStatus {
 	s := p.Status(d.status)
 	d.sign(s)
 	s.Node = cmp.Or(s.Node, d.name)
@@ -25,25 +26,25 @@ func (d *Daemon) report(p *Pass) *NodeStatus {
 	}
 	d.fights.passed(p.At)
 	d.fights.flood(d.Engine.Live().Flood())
-	s.put(since(d.fights.condition(p.At), p.At, d.status))
+	s.Put(since(d.fights.condition(p.At), p.At, d.status))
 	p.Contended = d.fights.count()
 	d.healing = d.healing || s.InSync
-	if err := s.CountAddresses(d.Engine.Live(), d.Engine.Paths, p, d.status); err != nil {
+	if err := d.Engine.CountAddresses(s, p, d.status); err != nil {
 		d.Log.Warn("addresses not counted", "error", err)
 	}
 	return s
 }
 
 // sign says whose status it is.
-func (d *Daemon) sign(s *NodeStatus) {
+func (d *Daemon) sign(s *document.NodeStatus) {
 	s.Version, s.BootID = d.Version, d.bootID
-	s.Daemon = &DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
+	s.Daemon = &document.DaemonStatus{PID: os.Getpid(), StartedAt: d.started, ResyncSeconds: d.Resync.Seconds()}
 }
 
 // heal counts what others had changed and the pass has put right.
-func (d *Daemon) heal(s *NodeStatus, p *Pass) {
+func (d *Daemon) heal(s *document.NodeStatus, p *Pass) {
 	const kept = 20
-	healed := []Healed{}
+	healed := []document.Healed{}
 	made := map[state.Key]bool{} // what is on it was not changed, but has gone with it
 	for _, step := range p.Plan.Steps {
 		if step.Cause != reconcile.CauseDrift || step.Result != reconcile.Done {
@@ -58,7 +59,9 @@ func (d *Daemon) heal(s *NodeStatus, p *Pass) {
 		}
 		s.HealedTotal[step.Kind.String()]++
 		if len(healed) < kept {
-			healed = append(healed, Healed{p.At, step.Op.String(), step.Kind.String(), step.Object().Name(), by})
+			healed = append(healed, document.Healed{
+				At: p.At, Op: step.Op.String(), Kind: step.Kind.String(), Name: step.Object().Name(), By: by,
+			})
 		}
 	}
 	healed = append(healed, s.LastHealed...)
@@ -75,7 +78,7 @@ func (d *Daemon) author(p *Pass, step *reconcile.Step) string {
 
 // log says what a pass did, and what changed in the conditions. A pass with nothing to do says nothing, nor does one about
 // what has failed, or has had to wait, in the same way in the pass before.
-func (d *Daemon) log(p *Pass, before *NodeStatus) {
+func (d *Daemon) log(p *Pass, before *document.NodeStatus) {
 	if p.Plan != nil {
 		d.logSteps(p)
 	}
@@ -121,18 +124,18 @@ func (d *Daemon) logSteps(p *Pass) {
 }
 
 // logConditions says what has changed in the conditions since a status before.
-func (d *Daemon) logConditions(before *NodeStatus) {
+func (d *Daemon) logConditions(before *document.NodeStatus) {
 	for _, c := range d.status.Conditions {
-		var old Condition
+		var old document.Condition
 		if before != nil {
 			old = before.Condition(c.Type)
 		}
-		counts := c.Type == Contention // its message changes with every heal
+		counts := c.Type == document.Contention // its message changes with every heal
 		if old.Status == c.Status && old.Reason == c.Reason && (old.Message == c.Message || counts) {
 			continue
 		}
 		level := slog.LevelInfo
-		if (c.Type == Ready) != (c.Status == "True") {
+		if (c.Type == document.Ready) != (c.Status == "True") {
 			level = slog.LevelWarn
 		}
 		d.Log.Log(context.Background(), level, c.Type+" is "+c.Status, "reason", c.Reason, "message", c.Message)
@@ -156,12 +159,12 @@ func (d *Daemon) progress() func(done, total int) {
 		}
 		last = time.Now()
 		d.Log.Info("converging", "done", done, "total", total)
-		s := *newStatus()
+		s := *document.NewNodeStatus()
 		if d.status != nil {
 			s = *d.status
 		}
 		d.sign(&s)
-		s.WrittenAt, s.Progress = last, &Progress{done, total}
+		s.WrittenAt, s.Progress = last, &document.Progress{Done: done, Total: total}
 		d.writeStatus(&s)
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/reconcile/agent"
-	"github.com/podnet/podnet/reconcile/rollout"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
 	"github.com/podnet/podnet/state/inspect"
@@ -48,12 +47,12 @@ type Facts struct {
 	Other     []kernel.OtherRules
 	Proxies   []inspect.Proxy // that do not see packets between pods of this node
 	Tracking  kernel.Tracking
-	Claim     inspect.Claim  // of the node's ip, by other hosts
-	Refused   rollout.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
+	Claim     inspect.Claim   // of the node's ip, by other hosts
+	Refused   document.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
 	Runtimes  Runtimes
 
-	Ready, Degraded agent.Condition // of the node; the zero Condition: nobody knows
-	Daemon          bool            // podnetd runs
+	Ready, Degraded document.Condition // of the node; the zero Condition: nobody knows
+	Daemon          bool               // podnetd runs
 }
 
 // Check is every finding, errors first.

@@ -3,7 +3,7 @@ package doctor
 import (
 	"strings"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 )
 
@@ -11,16 +11,16 @@ import (
 // something of podnet's is missing, and a node without any error has to be one that works.
 func health(f Facts) []Finding {
 	var out []Finding
-	report := func(id string, c agent.Condition) {
+	report := func(id string, c document.Condition) {
 		out = append(out, Finding{id, Error, f.node(), "podnet", c.Message, f.lookAtNode()})
 	}
-	conflict := f.Ready.Reason == agent.ReasonConflict // a finding of its own
+	conflict := f.Ready.Reason == document.ReasonConflict // a finding of its own
 	if c := f.Ready; c.Status == "False" && !conflict && !strings.Contains(f.Refused.Message, c.Message) {
 		report("node-not-ready", c)
 	}
 	counted := f.Degraded.Reason == "NotConverged" // it says how many objects are wanting, and Ready says which
 	switch c := f.Degraded; {
-	case c.Reason == agent.ReasonStalePods:
+	case c.Reason == document.ReasonStalePods:
 		out = append(out, Finding{"stale-pods", Error, f.node(), "the change of its ranges", c.Message, "podnetctl pods"})
 	case c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0):
 		report("node-degraded", c)

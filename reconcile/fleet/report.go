@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 )
 
@@ -43,7 +43,7 @@ type Report struct {
 	IP        string
 	PodCIDRs  []string
 	MTU       int // 0: not known
-	Addresses map[string]agent.PoolUse
+	Addresses map[string]document.PoolUse
 	WrittenAt time.Time
 }
 
@@ -75,7 +75,7 @@ func Read(file string, data []byte) (Report, error) {
 }
 
 func readStatus(r *Report, data []byte) error {
-	s, err := agent.DecodeStatus(data)
+	s, err := document.DecodeStatus(data)
 	if err != nil {
 		return err
 	}
@@ -88,20 +88,20 @@ func readStatus(r *Report, data []byte) error {
 }
 
 // trouble is why a status is not the best there is, the gravest first.
-func trouble(s *agent.NodeStatus) (reason, detail string) {
+func trouble(s *document.NodeStatus) (reason, detail string) {
 	if s.Topology.Digest == "" {
 		return "no topology in force", s.Topology.OnDisk.Message
 	}
 	if disk := s.Topology.OnDisk; !disk.Accepted {
-		return fmt.Sprintf("%s %s", agent.StaleTopology, disk.Reason), disk.Message
+		return fmt.Sprintf("%s %s", document.StaleTopology, disk.Reason), disk.Message
 	}
 	for _, c := range s.Conditions {
 		bad := c.Status == "True"
-		if c.Type == agent.Ready {
+		if c.Type == document.Ready {
 			bad = c.Status == "False"
 			c.Type = "not Ready"
 		}
-		if bad && (c.Type != agent.Foreign || !s.InSync) { // a conflict that keeps nothing from being right is none here
+		if bad && (c.Type != document.Foreign || !s.InSync) { // a conflict that keeps nothing from being right is none here
 			return strings.TrimSpace(c.Type + " " + c.Reason), c.Message
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 )
 
@@ -17,15 +18,6 @@ const (
 	OriginTrial    = "trial"
 )
 
-// OnDisk is what there is to say of the file that the operator writes.
-type OnDisk struct {
-	Digest   string           `json:"digest"` // empty: there is no file
-	Accepted bool             `json:"accepted"`
-	Reason   string           `json:"reason"`  // one word; empty if accepted
-	Message  string           `json:"message"` // a sentence with the line and what to do
-	Guard    *reconcile.Guard `json:"-"`       // what the guard says of a file that it has seen; nil: it has not
-}
-
 // Verdict is which topology the node has to follow.
 type Verdict struct {
 	Topology *schema.Topology // nil: there is none yet
@@ -33,7 +25,7 @@ type Verdict struct {
 	Origin   string
 	Previous *schema.Topology // the one in force until now; nil if there is none
 	KeptAt   time.Time        // when that came into force
-	OnDisk   OnDisk
+	OnDisk   document.OnDisk
 	Trial    *Trial // under way; nil: there is none
 	Overdue  *Trial // over, and not ended yet, as nobody could or has come to it: it is not followed; nil: there is none
 

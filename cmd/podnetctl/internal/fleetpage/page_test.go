@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/fleet"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/test/lab"
@@ -47,7 +47,7 @@ func status(t *testing.T, n int) *fleet.Status {
 	for i, node := range want.Nodes[:n-1] {
 		r := fleet.Report{File: node.Name + ".json", Node: node.Name, Digest: want.Digest, IP: node.IP.String(), MTU: 1450,
 			PodCIDRs: []string{node.PodCIDRs[0].String(), node.PodCIDRs[1].String()}, WrittenAt: time.Unix(1e9, 0),
-			Addresses: map[string]agent.PoolUse{"ipv4": {Used: i % 254, Total: 253}, "ipv6": {Used: i % 254, Total: 1<<53 - 1}}}
+			Addresses: map[string]document.PoolUse{"ipv4": {Used: i % 254, Total: 253}, "ipv6": {Used: i % 254, Total: 1<<53 - 1}}}
 		switch i {
 		case 1:
 			r.Verdict, r.Reason, r.Detail = fleet.NotInSync, "Degraded StepsFailed", "route 10.244.0.0/24: <script>alert(1)</script>"

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/explain"
 )
 
@@ -112,7 +112,7 @@ func TestWatchScreen(t *testing.T) {
 		s.Conditions[i].LastTransitionTime = s.Now.Add(-370e9)
 	}
 	var b bytes.Buffer
-	if err := WriteWatch(&b, Style{}, s, []agent.PassStatus{s.LastPass, {At: s.Now.Add(-34e9), DurationSeconds: 0.002}}); err != nil {
+	if err := WriteWatch(&b, Style{}, s, []document.PassStatus{s.LastPass, {At: s.Now.Add(-34e9), DurationSeconds: 0.002}}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "watch", b.String())

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/explain"
 )
 
@@ -24,7 +24,7 @@ func TestNamesReachNoTerminal(t *testing.T) {
 	}
 	healed := drifting()
 	healed.LastHealed[0].By, healed.LastHealed[0].Name = hostile, hostile
-	healed.Conditions = append(healed.Conditions, agent.Condition{Type: agent.Contention, Status: "True", Reason: hostile, Message: hostile})
+	healed.Conditions = append(healed.Conditions, document.Condition{Type: document.Contention, Status: "True", Reason: hostile, Message: hostile})
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"explain":       func(b *bytes.Buffer) error { return WriteExplanation(b, Style{}, way) },
 		"explain --all": func(b *bytes.Buffer) error { return WriteExplanations(b, Style{}, []explain.Explanation{way}) },

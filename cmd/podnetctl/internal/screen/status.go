@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -16,7 +16,7 @@ import (
 
 // Status is what status shows.
 type Status struct {
-	*agent.NodeStatus
+	*document.NodeStatus
 	Now      time.Time
 	Answer   []string // why the answer is no, the gravest first; nothing: it is yes
 	NoDaemon string   // that none runs, and since when; "": one does
@@ -93,7 +93,7 @@ func (v *statusView) settled() bool {
 
 // stale is about a file on disk that is not in force.
 func (v *statusView) stale() {
-	disk, c := v.Topology.OnDisk, v.Condition(agent.StaleTopology)
+	disk, c := v.Topology.OnDisk, v.Condition(document.StaleTopology)
 	since := fmt.Sprintf("since %s, %s ago", Clock(c.LastTransitionTime, v.Now), Age(v.Now.Sub(c.LastTransitionTime)))
 	v.page.line("", span{"StaleTopology", bold}, text("  "), span{disk.Reason, alarm}, text("  %s", since))
 	facts := []Row{{Label: "in force", Text: fmt.Sprintf("%s  %s    %s", ShortDigest(v.Topology.Digest), v.Topology.Path, plural(v.InForceNodes, "node"))}}
@@ -154,7 +154,7 @@ func (v *statusView) details() []Row {
 	}
 	rows = append(rows, v.cni()...)
 	rows = append(rows, Row{Label: "Healed", Text: v.healed()})
-	said := []string{agent.Ready, agent.StaleTopology, agent.ConfirmPending} // by what is above, or among the answers
+	said := []string{document.Ready, document.StaleTopology, document.ConfirmPending} // by what is above, or among the answers
 	for _, c := range v.Conditions {
 		if c.Status == "True" && !slices.Contains(said, c.Type) && !slices.Contains(v.Answer, c.Message) {
 			rows = append(rows, Row{Label: c.Type, Text: c.Message, Bad: true})
@@ -195,7 +195,7 @@ func (v *statusView) daemon() Row {
 // did is what the last pass has done. One that could not look has not found that there is nothing to do.
 func (v *statusView) did() string {
 	p := v.LastPass
-	if v.Condition(agent.Degraded).Reason == agent.ReasonPassFailed && p.Created+p.Updated+p.Deleted+p.Failed == 0 {
+	if v.Condition(document.Degraded).Reason == document.ReasonPassFailed && p.Created+p.Updated+p.Deleted+p.Failed == 0 {
 		return "which failed"
 	}
 	return did(p)

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/reconcile"
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -17,18 +17,18 @@ func healthy() Status {
 	now := time.Date(2026, 3, 14, 2, 9, 21, 0, time.UTC)
 	const digest = "sha256:4c1d07aa93f2ee"
 	return Status{
-		NodeStatus: &agent.NodeStatus{
+		NodeStatus: &document.NodeStatus{
 			Node: "node-17", IP: "192.0.2.27", PodCIDRs: []string{"10.244.17.0/24", "fd00:10:244:11::/64"}, MTU: 1450, Version: "1.0.2",
-			Daemon: &agent.DaemonStatus{PID: 812, StartedAt: now.Add(-12 * 24 * time.Hour), ResyncSeconds: 30},
-			Topology: agent.TopologyStatus{
+			Daemon: &document.DaemonStatus{PID: 812, StartedAt: now.Add(-12 * 24 * time.Hour), ResyncSeconds: 30},
+			Topology: document.TopologyStatus{
 				Path: inPlace, Digest: digest, Origin: rollout.OriginFile, LoadedAt: now.Add(-12 * 24 * time.Hour),
-				OnDisk: rollout.OnDisk{Digest: digest, Accepted: true},
+				OnDisk: document.OnDisk{Digest: digest, Accepted: true},
 			},
 			InSync: true, Peers: 199,
-			Addresses:  map[string]agent.PoolUse{"ipv4": {Used: 31, Total: 253}, "ipv6": {Used: 31, Total: 1<<53 - 1}},
-			LastPass:   agent.PassStatus{At: now.Add(-4 * time.Second), DurationSeconds: 0.0021},
-			LastHealed: []agent.Healed{{At: now.Add(-57 * time.Minute), Op: "create", Kind: "route", Name: "10.244.42.0/24"}},
-			Conditions: []agent.Condition{{Type: agent.Ready, Status: "True"}, {Type: agent.StaleTopology, Status: "False"}},
+			Addresses:  map[string]document.PoolUse{"ipv4": {Used: 31, Total: 253}, "ipv6": {Used: 31, Total: 1<<53 - 1}},
+			LastPass:   document.PassStatus{At: now.Add(-4 * time.Second), DurationSeconds: 0.0021},
+			LastHealed: []document.Healed{{At: now.Add(-57 * time.Minute), Op: "create", Kind: "route", Name: "10.244.42.0/24"}},
+			Conditions: []document.Condition{{Type: document.Ready, Status: "True"}, {Type: document.StaleTopology, Status: "False"}},
 		},
 		Now: now, Pods: 31, Facts: state.Facts{Underlay: "eno1", UnderlayMTU: 1500},
 		Tunnel:       schema.VXLAN{Name: "podnet.1", VNI: 1, Port: 8472},
@@ -40,14 +40,14 @@ func healthy() Status {
 func refused() Status {
 	s := healthy()
 	s.Topology.Path, s.Topology.Origin = "/var/lib/podnet/last-good.yaml", rollout.OriginLastGood
-	s.Topology.OnDisk = rollout.OnDisk{Digest: "sha256:e81f55d0c7b6aa", Reason: rollout.ReasonGuard, Guard: &reconcile.Guard{
+	s.Topology.OnDisk = document.OnDisk{Digest: "sha256:e81f55d0c7b6aa", Reason: rollout.ReasonGuard, Guard: &reconcile.Guard{
 		Numbers: "drops 96 of 199 peers, none named in removedNodes: node-105 .. node-200 (limit 20)",
 		Cause:   "metadata.nodeCount says 200, the file holds 104: it was probably cut off",
 		WaysOn: "push the right file (nothing else to do), or if they really leave: name them in removedNodes, or  " +
 			"podnetctl apply --allow-disruption",
 	}}
 	since := s.Now.Add(-370 * time.Second)
-	s.Conditions[1] = agent.Condition{Type: agent.StaleTopology, Status: "True", LastTransitionTime: since}
+	s.Conditions[1] = document.Condition{Type: document.StaleTopology, Status: "True", LastTransitionTime: since}
 	s.Answer = []string{"new file refused; the network runs on the last good one"}
 	s.InForceNodes, s.OnDiskNodes, s.OnDiskWritten = 200, 104, since
 	return s
@@ -67,14 +67,14 @@ func drifting() Status {
 	s.Answer = []string{"2 objects are not as the topology in force asks (podnetctl diff)", "podnetd runs, but its last pass is not of the last 3 resyncs"}
 	s.LastPass.Created, s.LastPass.Failed = 1, 2
 	s.Plugins.Foreign = []string{"bridge"}
-	s.Conditions = append(s.Conditions, agent.Condition{Type: agent.Degraded, Status: "True", Message: "create route 10.244.42.0/24: no buffer space available"})
+	s.Conditions = append(s.Conditions, document.Condition{Type: document.Degraded, Status: "True", Message: "create route 10.244.42.0/24: no buffer space available"})
 	return s
 }
 
 func TestStatusScreens(t *testing.T) {
 	for name, s := range map[string]Status{
 		"status": healthy(), "status-refused": refused(), "status-unattended": unattended(), "status-drift": drifting(),
-		"status-nothing": {NodeStatus: &agent.NodeStatus{}, Pods: -1, ConflistPath: "/etc/cni/net.d/10-podnet.conflist",
+		"status-nothing": {NodeStatus: &document.NodeStatus{}, Pods: -1, ConflistPath: "/etc/cni/net.d/10-podnet.conflist",
 			NoDaemon: "NOT RUNNING since boot or teardown: nothing heals this (journalctl -u podnetd)",
 			Answer:   []string{"no topology at /etc/podnet/topology.yaml (put it there)"}},
 	} {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // How much of each list a watch shows.
@@ -16,7 +16,7 @@ const (
 
 // WriteWatch writes the live screen of status --watch: the status, then conditions, objects that were healed, and passes, the
 // newest first.
-func WriteWatch(w io.Writer, style Style, s Status, passes []agent.PassStatus) error {
+func WriteWatch(w io.Writer, style Style, s Status, passes []document.PassStatus) error {
 	v := &statusView{s, newPage(w, style)}
 	v.headline()
 	v.page.blank()
@@ -59,9 +59,9 @@ func (v *statusView) item(said string) {
 }
 
 // condition is a line about one; the ones to worry about stand out.
-func (v *statusView) condition(c agent.Condition) {
+func (v *statusView) condition(c document.Condition) {
 	bad := c.Status == "True"
-	if c.Type == agent.Ready {
+	if c.Type == document.Ready {
 		bad = c.Status != "True"
 	}
 	hue := plain
@@ -77,7 +77,7 @@ func (v *statusView) condition(c agent.Condition) {
 }
 
 // did is what a pass has done.
-func did(p agent.PassStatus) string {
+func did(p document.PassStatus) string {
 	var parts []string
 	for _, part := range []struct {
 		n    int
