@@ -13,7 +13,7 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// The names are those of the interface description: other programs read them.
+// The names are those of cmd/podnetctl/DOCUMENTS.md: other programs read them.
 func TestPlanFieldNames(t *testing.T) {
 	after := topology(t, func(t *schema.Topology) { t.Nodes[1].IP = netip.MustParseAddr("192.0.2.9") })
 	p := plan(t, topology(t, nil), after, func(live *state.Live) {

@@ -14,7 +14,7 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The goldens say what the interface description asks for, line by line; -update writes what the kernel holds, which is
+// The goldens say what state/REFERENCE.md asks for, line by line; -update writes what the kernel holds, which is
 // then to be read against that description.
 var update = flag.Bool("update", false, "write the golden files")
 
@@ -54,7 +54,7 @@ func TestGolden(t *testing.T) {
 			n.Start()
 			n.AwaitInForce()
 
-			// The kernel against the formulas of the interface description.
+			// The kernel against the formulas of state/REFERENCE.md.
 			if err := n.CheckEntries(c.vxlan, contract.Lines("lab", c.vxlan, c.peers)); err != nil {
 				t.Error(err)
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// statusFields is the NodeStatus of the interface description.
+// statusFields is the NodeStatus of cmd/podnetctl/DOCUMENTS.md, written down by hand: a field that is lost shows.
 var statusFields = map[string][]string{
 	"": {"apiVersion", "kind", "node", "ip", "podCIDRs", "mtu", "version", "bootID", "writtenAt", "daemon", "topology", "inSync",
 		"peers", "addresses", "resources", "lastPass", "healedTotal", "lastHealed", "conditions"},

@@ -1,5 +1,5 @@
-// Package contract computes what podnet promises to put into a node's kernel, from the words of the interface
-// description and nothing of the project's own code, so that a mistake in that code shows.
+// Package contract computes what podnet promises to put into a node's kernel, from the words of
+// state/REFERENCE.md and nothing of the project's own code, so that a mistake in that code shows.
 package contract
 
 import (

@@ -1,5 +1,5 @@
 // Package model plays random sequences of edits, damage, faults, kills and restarts against a model of what the kernel
-// should hold, which knows the interface description and none of the project's code. A sequence is its seed: go test
+// should hold, which knows state/REFERENCE.md and none of the project's code. A sequence is its seed: go test
 // ./test/model -args -seed N plays it again.
 package model
 
