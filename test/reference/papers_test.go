@@ -47,6 +47,19 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 	}
 }
 
+// TestWorkflowCallsTargets checks that hosted CI runs targets that the Makefile has.
+func TestWorkflowCallsTargets(t *testing.T) {
+	matrix := regexp.MustCompile(`target: \[(.*)\]`).FindStringSubmatch(read(t, ".github/workflows/ci.yml"))
+	if matrix == nil {
+		t.Fatal("ci.yml has no matrix of targets")
+	}
+	for target := range strings.SplitSeq(matrix[1], ", ") {
+		if !strings.Contains(read(t, "Makefile"), "\n"+target+":") {
+			t.Errorf("there is no target %s in the Makefile", target)
+		}
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(root, name))
