@@ -1,5 +1,5 @@
-// Package cluster tests the programs from outside: a lab of real nodes, the reference (README.md lists its pages) for what to expect,
-// and the kernel's own tools as the judge.
+// Package cluster tests the programs from outside: a lab of real nodes, the reference (README.md lists its pages) for
+// what to expect, and the kernel's own tools as the judge.
 package cluster
 
 import (

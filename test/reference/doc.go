@@ -1,3 +1,4 @@
-// Package reference holds the tests of the papers that describe the whole project: the architecture names what is there, and
-// the generated pages of the reference are those of the code. With -update it writes the generated pages anew.
+// Package reference holds the tests of the papers that describe the whole project: the architecture names what is there,
+// and the generated pages of the reference say what the code says. With -update the tests write the generated pages.
+// Start with page.go for what all generated pages share.
 package reference

@@ -23,7 +23,6 @@ type source map[string]*declarations
 
 // declarations are those of one package that describe JSON documents.
 type declarations struct {
-	dir    string
 	types  map[string]*ast.TypeSpec
 	about  map[string]string   // what is said of a type
 	values map[string][]string // the constants of a type that is a string
@@ -31,8 +30,8 @@ type declarations struct {
 	paths  map[string]string   // the directory of an imported package of the module, by its name here
 }
 
-// TestDocuments checks that cmd/podnetctl/DOCUMENTS.md has every JSON document with all of its fields. A document is a struct
-// that has the fields apiVersion and kind.
+// TestDocuments checks that cmd/podnetctl/DOCUMENTS.md has every JSON document with all of its fields. A document is a
+// struct that has the fields apiVersion and kind.
 func TestDocuments(t *testing.T) {
 	s := parse(t, "schema", "state", "reconcile", "cmd/podnetctl")
 	kinds := map[string]string{}
@@ -59,8 +58,9 @@ func TestDocuments(t *testing.T) {
 		t.Errorf("%d documents found", len(sections))
 	}
 	page := Head("JSON documents") +
-		"What the commands print with `-o json`, and `/run/podnet/status.json`. Each document has `apiVersion: podnet.dev/v1alpha1` and its\n" +
-		"kind. Readers ignore fields, kinds and condition types that they do not know: within v1alpha1 there may be more, never fewer.\n" +
+		"What the commands print with `-o json`, and `/run/podnet/status.json`. Each document has\n" +
+		"`apiVersion: podnet.dev/v1alpha1` and its kind. Readers ignore fields, kinds and condition types that they do not\n" +
+		"know: within v1alpha1 there may be more, never fewer.\n" +
 		"A field marked *optional* is left out when it is empty. KEY stands for any key of an object.\n\n"
 	for _, title := range slices.Sorted(maps.Keys(sections)) {
 		page += sections[title]
@@ -94,7 +94,10 @@ func parse(t *testing.T, tops ...string) source {
 
 func (s source) add(dir string, file *ast.File) {
 	if s[dir] == nil {
-		s[dir] = &declarations{dir, map[string]*ast.TypeSpec{}, map[string]string{}, map[string][]string{}, map[string]string{}, map[string]string{}}
+		s[dir] = &declarations{
+			types: map[string]*ast.TypeSpec{}, about: map[string]string{}, values: map[string][]string{},
+			kinds: map[string]string{}, paths: map[string]string{},
+		}
 	}
 	d := s[dir]
 	for _, i := range file.Imports {

@@ -59,9 +59,10 @@ func TestTopology(t *testing.T) {
 		t.Fatal(err)
 	}
 	Check(t, root+"/schema/REFERENCE.md", Head("The topology file: fields")+
-		"A YAML or JSON file in UTF-8 with one document, at most 64 MiB, whose last byte is a newline. Fields are spelled exactly as here; one\n"+
-		"that is unknown or written twice is an error. `podnetctl schema` prints the JSON Schema, and `podnetctl validate` also checks what\n"+
-		"concerns several fields at once. [examples/full.yaml](../examples/full.yaml) shows every field.\n\n"+
+		"A YAML or JSON file in UTF-8 with one document, at most 64 MiB, whose last byte is a newline. Fields are spelled\n"+
+		"exactly as here; one that is unknown or written twice is an error. `podnetctl schema` prints the JSON Schema, and\n"+
+		"`podnetctl validate` also checks what concerns several fields at once. [examples/full.yaml](../examples/full.yaml)\n"+
+		"shows every field.\n\n"+
 		Table([]string{"field", "value", "default", "meaning"}, describe("", file)))
 }
 
