@@ -30,6 +30,7 @@ var accepted = map[string]string{
 	"not-listed-as-documentation":         "trees and man pages cannot be marked with nfpm",
 	"dangerous-command-in-%postun":        "rm at dpkg's purge, which rpm does not have",
 	"no-manual-page-for-binary":           "there are, compressed with gzip",
+	"wrong-name-for-upstream-changelog":   "README links to it by the name that it has in the source tree",
 }
 
 // What the distributions' own checks of packages find.
