@@ -53,7 +53,7 @@ bin/nfpm-$(NFPM):
 	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin/nfpm.new go install -trimpath -ldflags '-s -w' github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)
 	@mv bin/nfpm.new/nfpm $@ && rmdir bin/nfpm.new
 
-e2e: setup-e2e build reference package ## under containerd through CRI, podman, libcni and systemd; Ansible's rollouts; packages; the fleet's page in a browser
+e2e: setup-e2e build reference package ## under container runtimes, systemd, Ansible; packages; the fleet's page in a browser
 	PODNET_E2E=1 PODNET_ANSIBLE=full go test -count=1 -v -timeout 20m ./test/runtime ./test/systemd ./test/ansible ./test/package ./cmd/podnetctl/internal/fleetpage
 
 lint: ## formatting, go vet, staticcheck; shellcheck if it is there
