@@ -7,14 +7,14 @@ import (
 
 // Codes of the CNI specification, and from 100 on podnet's own.
 const (
-	CodeVersion     uint = 1
-	CodeUnsupported uint = 2
-	CodeContainer   uint = 3 // the container or its namespace is not there
-	CodeEnvironment uint = 4
-	CodeIO          uint = 5
-	CodeDecode      uint = 6
-	CodeConfig      uint = 7
-	CodeTryLater    uint = 11
+	CodeVersion     uint = 1  // the version of the configuration is unknown, or has no such verb
+	CodeUnsupported uint = 2  // this host lacks a program or a part of the kernel that is needed
+	CodeContainer   uint = 3  // the container or its namespace is not there
+	CodeEnvironment uint = 4  // a variable of the environment is missing or wrong
+	CodeIO          uint = 5  // reading or writing failed
+	CodeDecode      uint = 6  // the configuration is no JSON, or a field has the wrong type
+	CodeConfig      uint = 7  // the configuration asks for what cannot be
+	CodeTryLater    uint = 11 // something is busy that soon is not
 	CodeNotReady    uint = 50 // STATUS: an ADD would fail
 	CodeLimited     uint = 51 // STATUS: an ADD would fail, and pods that are there may be cut off
 
