@@ -8,7 +8,8 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
-	"github.com/vishvananda/netlink"
+	"github.com/podnet/podnet/state/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,7 +42,7 @@ func (n *Node) subnetRoutes(live *state.Live) (routed map[state.Key]bool, err er
 		if l.Type != "bridge" {
 			continue
 		}
-		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
 			err = errors.Join(err, n.dumpRoutesOf(family, unix.RTPROT_KERNEL, n.Index(l.Device), func() {}, func(r liveRoute) {
 				if routed == nil {
 					routed = map[state.Key]bool{}
@@ -54,8 +55,8 @@ func (n *Node) subnetRoutes(live *state.Live) (routed map[state.Key]bool, err er
 }
 
 // listAddresses lists the addresses of all links.
-func (n *Node) listAddresses() ([]netlink.Addr, error) {
-	addrs, err := whole(func() ([]netlink.Addr, error) { return n.Handle.AddrList(nil, netlink.FAMILY_ALL) })
+func (n *Node) listAddresses() ([]vishvananda.Addr, error) {
+	addrs, err := whole(func() ([]vishvananda.Addr, error) { return n.Handle.AddrList(nil, vishvananda.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
@@ -72,8 +73,8 @@ func prefixOf(n *net.IPNet) netip.Prefix {
 
 // addressMessage is the address for netlink, without duplicate address detection: it is podnet's by the topology, and a pod's first
 // packet must not wait two seconds for its gateway.
-func addressMessage(a state.Addr) *netlink.Addr {
-	m := &netlink.Addr{IPNet: &net.IPNet{IP: a.Prefix.Addr().AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), a.Prefix.Addr().BitLen())}}
+func addressMessage(a state.Addr) *vishvananda.Addr {
+	m := &vishvananda.Addr{IPNet: &net.IPNet{IP: a.Prefix.Addr().AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), a.Prefix.Addr().BitLen())}}
 	if a.Prefix.Addr().Is6() {
 		m.Flags = unix.IFA_F_NODAD
 	}

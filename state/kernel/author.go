@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -119,12 +119,12 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 			return
 		}
 		k := state.Key{Kind: state.KindRoute, Bits: body[1]}
-		attrs(body[rtmLen:], func(typ uint16, v []byte) {
+		netlink.EachAttribute(body[rtmLen:], func(typ uint16, v []byte) {
 			switch typ {
 			case unix.RTA_DST:
-				k.Addr = ipOf(v)
+				k.Addr = netlink.IP(v)
 			case unix.RTA_PRIORITY:
-				k.Num = number(v)
+				k.Num = netlink.Number(v)
 			}
 		})
 		n.authors.note(k, pid)
@@ -133,7 +133,7 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 			return
 		}
 		var msg neighMessage
-		attrs(body[ndmLen:], msg.attr)
+		netlink.EachAttribute(body[ndmLen:], msg.attr)
 		n.authors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
 	case unix.RTM_DELADDR:
 		if len(body) < ifaLen {
@@ -147,19 +147,8 @@ const ifaLen = 8 // sizeof(struct ifaddrmsg)
 
 // addrKey is the key of an address message's object, which is at least ifaLen long.
 func (in *interest) addrKey(body []byte) state.Key {
-	var local, address netip.Addr
-	attrs(body[ifaLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case unix.IFA_LOCAL:
-			local = ipOf(v)
-		case unix.IFA_ADDRESS:
-			address = ipOf(v)
-		}
-	})
-	if !local.IsValid() { // IPv6
-		local = address
-	}
-	return state.Key{Kind: state.KindAddr, Name: in.device(int(native.Uint32(body[4:]))), Addr: local, Bits: body[1]}
+	index, a := netlink.ParseAddr(body)
+	return state.Key{Kind: state.KindAddr, Name: in.device(index), Addr: a.Prefix.Addr(), Bits: body[1]}
 }
 
 // ruled reads who made a new generation of nftables' rules: the kernel names the process. False: the message is of
@@ -170,7 +159,7 @@ func (n *Node) ruled(typ uint16, body []byte) (news bool) {
 		return false
 	}
 	var a Author
-	attrs(body[nfgenLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
 		switch {
 		case typ == genID && len(v) == 4:
 			news = !n.lastRead.covers(binary.BigEndian.Uint32(v))

@@ -6,23 +6,21 @@ import (
 	"net/netip"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // addRules finds the rule behind each decision, which the kernel does not tell, and for packets that go nowhere the route or
 // the rule that says so.
 func (n *Node) addRules(packets []Packet, routings []Routing) error {
-	var rules [2][]state.PolicyRule
+	rules := map[netlink.Family][]state.PolicyRule{}
 	tables := routeTables{}
 	for i := range routings {
 		p, r := packets[i], &routings[i]
-		f := 0
-		if p.Dst.Is6() {
-			f = 1
-		}
+		f := netlink.FamilyOf(p.Dst)
 		if rules[f] == nil {
 			var err error
-			if rules[f], err = n.policyRules(f == 1); err != nil {
+			if rules[f], err = n.policyRules(f); err != nil {
 				return err
 			}
 		}
@@ -52,7 +50,7 @@ func (n *Node) blame(p Packet, r *Routing, rules []state.PolicyRule, tables rout
 			r.Rule = rule
 			return nil
 		}
-		table, err := tables.read(n, family(p.Dst), rule.Table)
+		table, err := tables.read(n, netlink.FamilyOf(p.Dst), rule.Table)
 		if err != nil {
 			return err
 		}
@@ -69,7 +67,7 @@ func (n *Node) blame(p Packet, r *Routing, rules []state.PolicyRule, tables rout
 type routeTables map[tableName]*routeTable
 
 type tableName struct {
-	family uint8
+	family netlink.Family
 	number uint32
 }
 
@@ -79,18 +77,15 @@ type routeTable struct {
 	lengths [129]bool // which prefixes have
 }
 
-func (t routeTables) read(n *Node, family uint8, number uint32) (*routeTable, error) {
+func (t routeTables) read(n *Node, family netlink.Family, number uint32) (*routeTable, error) {
 	name := tableName{family, number}
 	if table := t[name]; table != nil {
 		return table, nil
 	}
 	table := &routeTable{}
-	err := n.Rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.raw(family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-		m.attr32(unix.RTA_TABLE, number)
-		return m.end()
-	}, func() { table.routes = map[netip.Prefix]liveRoute{} }, func(body []byte) {
+	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family)})
+	m.Uint32(unix.RTA_TABLE, number)
+	err := n.Conn.Dump(m, func() { table.routes = map[netip.Prefix]liveRoute{} }, func(body []byte) {
 		if r, real := parseRoute(body, n.Name); real && r.Dst.IsValid() {
 			table.add(r)
 		}
@@ -122,7 +117,7 @@ func (t *routeTable) longest(a netip.Addr) (best liveRoute, found bool) {
 
 // HasRoute reports whether table main has a route to a destination over a link.
 func (n *Node) HasRoute(dst netip.Prefix, link string) (bool, error) {
-	table, err := routeTables{}.read(n, family(dst.Addr()), state.MainTable)
+	table, err := routeTables{}.read(n, netlink.FamilyOf(dst.Addr()), state.MainTable)
 	if err != nil {
 		return false, err
 	}

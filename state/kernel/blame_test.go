@@ -22,12 +22,12 @@ func TestBlame(t *testing.T) {
 	packets = append(packets, Packet{Dst: netip.MustParseAddr("fd00:10:244::9")}, Packet{Dst: netip.MustParseAddr("198.51.100.1")})
 	asked := func(packets []Packet) (routings []Routing, dumps uint32) {
 		t.Helper()
-		before := node.Rtnl.seq
+		before := node.Conn.Sent()
 		routings, err := node.Routings(packets)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return routings, node.Rtnl.seq - before - 2*uint32(len(packets))
+		return routings, node.Conn.Sent() - before - 2*uint32(len(packets))
 	}
 	_, few := asked(packets[498:])
 	routings, many := asked(packets)

@@ -142,14 +142,6 @@ func (r liveRoute) remedy() string {
 	return fmt.Sprintf("ip %sroute del %s%s%s metric %d%s", six, kind, r.Dst, r.hop(), r.Metric, table)
 }
 
-// family is the address family of a, as the kernel numbers them.
-func family(a netip.Addr) uint8 {
-	if a.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
-}
-
 // foreignAddresses: an address of another link inside this node's own podCIDR takes pods' addresses, or the whole range, away
 // from the bridge. One beside it whose subnet is wider does not.
 func (n *Node) foreignAddresses(want *state.Set) []state.Conflict {

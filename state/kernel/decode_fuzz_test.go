@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -12,24 +13,22 @@ import (
 // FuzzDecode reads anything for a message of the kernel's: none is too short, and no attribute, for any reader. What an
 // address or a prefix is read of is one, or none.
 func FuzzDecode(f *testing.F) {
-	c := &rtnl{}
-	whole := func(typ uint16, header int, fill func(*message)) {
-		m := c.begin(nil, typ, 0)
-		m.raw(make([]byte, header)...)
-		fill(&m)
-		f.Add(typ, m.end()[unix.NLMSG_HDRLEN:])
+	whole := func(typ uint16, header int, fill func(*netlink.Message)) {
+		var b netlink.Batch
+		fill(b.Message(typ, 0).Raw(make([]byte, header)...))
+		f.Add(typ, b.Bytes()[unix.NLMSG_HDRLEN:])
 	}
-	number := func(types ...uint16) func(*message) {
-		return func(m *message) {
+	number := func(types ...uint16) func(*netlink.Message) {
+		return func(m *netlink.Message) {
 			for _, typ := range types {
-				m.attr32(typ, 7)
-				m.attr(typ, nil)
+				m.Uint32(typ, 7)
+				m.Bytes(typ, nil)
 			}
 		}
 	}
 	whole(unix.RTM_NEWLINK, ifInfoLen, number(unix.IFLA_GROUP, unix.IFLA_MASTER, unix.IFLA_MTU, unix.IFLA_CARRIER, unix.IFLA_LINK_NETNSID))
-	whole(unix.RTM_NEWLINK, ifInfoLen, func(m *message) {
-		m.attr(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
+	whole(unix.RTM_NEWLINK, ifInfoLen, func(m *netlink.Message) {
+		m.Bytes(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
 	})
 	whole(unix.RTM_DELNEIGH, ndmLen, number(unix.NDA_DST, unix.NDA_LLADDR, unix.NDA_VNI, unix.NDA_PORT, unix.NDA_IFINDEX))
 	whole(unix.RTM_DELADDR, ifaLen, number(unix.IFA_LOCAL, unix.IFA_ADDRESS))
@@ -42,10 +41,10 @@ func FuzzDecode(f *testing.F) {
 	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{}
 	n.interest.Store(&interest{want: new(state.Set), overlap: newOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
 	f.Fuzz(func(t *testing.T, typ uint16, body []byte) {
-		m := c.begin(nil, typ, 0)
-		m.raw(body...)
+		var b netlink.Batch
+		b.Message(typ, 0).Raw(body...)
 		for _, nftables := range []bool{false, true} {
-			n.concerns(m.end(), nftables)
+			n.concerns(b.Bytes(), nftables)
 		}
 		n.DecodeVeth(body)
 		n.decodePort(body)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -138,7 +139,7 @@ func (l *lookup) candidates(ipv6 bool) ([]candidate, error) {
 		}
 		targets := []netip.Prefix{everything(ipv6)}
 		if !rule.Ends() {
-			table, err := tables.read(l.node, family(targets[0].Addr()), rule.Table)
+			table, err := tables.read(l.node, netlink.FamilyOf(targets[0].Addr()), rule.Table)
 			if err != nil {
 				return nil, err
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/sysctl"
 	"golang.org/x/sys/unix"
 )
@@ -86,7 +87,7 @@ func (n *Node) defaultLink(ip netip.Addr) (string, error) {
 	var best liveRoute
 	found := false
 	reset := func() { found = false }
-	err := n.dumpRoutes(family(ip), reset, func(r liveRoute) {
+	err := n.dumpRoutes(netlink.FamilyOf(ip), reset, func(r liveRoute) {
 		if r.Dst.Bits() == 0 && (!found || r.Metric < best.Metric) {
 			best, found = r, true
 		}

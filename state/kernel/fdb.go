@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -13,7 +14,7 @@ import (
 func listFDB(n *Node, _ *state.Set, live *state.Live) error {
 	for device, index := range n.tunnels(live) {
 		start := live.FDB.Mark()
-		err := n.Rtnl.dumpNeighs(unix.AF_BRIDGE, index, func() { live.FDB.Rewind(start) },
+		err := n.dumpNeighs(unix.AF_BRIDGE, index, func() { live.FDB.Rewind(start) },
 			func(m neighMessage) {
 				if m.self { // not the table of a bridge that the device is a port of
 					live.FDB.Add(m.fdb(device), state.OwnNode)
@@ -27,31 +28,29 @@ func listFDB(n *Node, _ *state.Set, live *state.Live) error {
 }
 
 func (n *Node) applyFDB(changes []*state.Change) {
-	n.batch(changes, func(c *state.Change) request {
+	n.batch(changes, func(c *state.Change) netlink.Request {
 		e := c.Object().(state.FDB)
 		index := n.Index(e.Device)
-		return request{ignore: absent(c, syscall.ENOENT), encode: func(conn *rtnl, buf []byte) []byte {
-			m := conn.begin(buf, verb(c, unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH), replaceFlags(c))
-			m.fdb(index, e)
-			return m.end()
+		return netlink.Request{Ignore: absent(c, syscall.ENOENT), Encode: func(b *netlink.Batch) {
+			encodeFDB(b.Message(verb(c, unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH), replaceFlags(c)), index, e)
 		}}
 	})
 }
 
-// fdb is everything that tells an entry from another of the same MAC.
-func (m *message) fdb(index int, e state.FDB) {
-	m.neigh(unix.AF_BRIDGE, index, unix.NUD_PERMANENT, unix.NTF_SELF)
-	m.attr(unix.NDA_LLADDR, e.MAC[:])
+// encodeFDB adds everything that tells an entry from another of the same MAC.
+func encodeFDB(m *netlink.Message, index int, e state.FDB) {
+	m.NeighHeader(unix.NdMsg{Family: unix.AF_BRIDGE, Ifindex: int32(index), State: unix.NUD_PERMANENT, Flags: unix.NTF_SELF})
+	m.Bytes(unix.NDA_LLADDR, e.MAC[:])
 	if e.Dst.IsValid() {
-		m.addr(unix.NDA_DST, e.Dst)
+		m.IP(unix.NDA_DST, e.Dst)
 	}
 	if e.Port != 0 {
-		m.attr(unix.NDA_PORT, binary.BigEndian.AppendUint16(nil, e.Port))
+		m.Bytes(unix.NDA_PORT, binary.BigEndian.AppendUint16(nil, e.Port))
 	}
 	if e.VNI != 0 {
-		m.attr32(unix.NDA_VNI, e.VNI)
+		m.Uint32(unix.NDA_VNI, e.VNI)
 	}
 	if e.Out != 0 {
-		m.attr32(unix.NDA_IFINDEX, uint32(e.Out))
+		m.Uint32(unix.NDA_IFINDEX, uint32(e.Out))
 	}
 }

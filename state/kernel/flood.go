@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -58,9 +59,9 @@ func (in *interest) foreign(typ uint16, body []byte) int {
 		return 0
 	}
 	var dst netip.Addr
-	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[rtmLen:], func(typ uint16, v []byte) {
 		if typ == unix.RTA_DST {
-			dst = ipOf(v)
+			dst = netlink.IP(v)
 		}
 	})
 	if !dst.IsValid() || in.cover.Holds(dst) {

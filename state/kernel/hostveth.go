@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"github.com/podnet/podnet/state/netlink"
 	"net/netip"
 
 	"github.com/podnet/podnet/state/device"
@@ -40,7 +41,7 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 		return nil, err
 	}
 	var out []HostVeth
-	err := n.Rtnl.DumpLinks(func() { out = nil }, func(body []byte) {
+	err := n.DumpLinks(func() { out = nil }, func(body []byte) {
 		if v := n.DecodeVeth(body); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
 			out = append(out, v)
 		}
@@ -57,24 +58,24 @@ func (n *Node) DecodeVeth(body []byte) HostVeth {
 		return v
 	}
 	v.Up = native.Uint32(body[8:])&unix.IFF_UP != 0
-	attrs(body[ifInfoLen:], func(typ uint16, b []byte) {
+	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, b []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
 			v.Device = unix.ByteSliceToString(b)
 		case unix.IFLA_IFALIAS:
 			v.Alias = unix.ByteSliceToString(b)
 		case unix.IFLA_GROUP:
-			v.Group = number(b)
+			v.Group = netlink.Number(b)
 		case unix.IFLA_MTU:
-			v.MTU = int(number(b))
+			v.MTU = int(netlink.Number(b))
 		case unix.IFLA_CARRIER:
-			v.Carrier = number(b) == 1
+			v.Carrier = netlink.Number(b) == 1
 		case unix.IFLA_MASTER:
-			v.Bridge = n.Name(int(number(b)))
+			v.Bridge = n.Name(int(netlink.Number(b)))
 		case unix.IFLA_LINK:
-			v.Peer = int(number(b))
+			v.Peer = int(netlink.Number(b))
 		case unix.IFLA_LINK_NETNSID:
-			v.Namespace = int32(number(b))
+			v.Namespace = int32(netlink.Number(b))
 		case unix.IFLA_LINKINFO:
 			v.decodePort(b)
 		}
@@ -83,16 +84,16 @@ func (n *Node) DecodeVeth(body []byte) HostVeth {
 }
 
 func (v *HostVeth) decodePort(info []byte) {
-	attrs(info, func(typ uint16, b []byte) {
+	netlink.EachAttribute(info, func(typ uint16, b []byte) {
 		if typ != infoSlaveData {
 			return
 		}
-		attrs(b, func(typ uint16, b []byte) {
+		netlink.EachAttribute(b, func(typ uint16, b []byte) {
 			switch typ {
 			case nl.IFLA_BRPORT_STATE:
-				v.Forwarding = number(b) == portForwarding
+				v.Forwarding = netlink.Number(b) == portForwarding
 			case nl.IFLA_BRPORT_ISOLATED:
-				v.Isolated = number(b) == 1
+				v.Isolated = netlink.Number(b) == 1
 			}
 		})
 	})
@@ -108,11 +109,9 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 		return end, nil
 	}
 	var unseen error
-	err := n.Rtnl.ask(1, func(_ int, buf []byte) []byte {
-		m := n.Rtnl.begin(buf, unix.RTM_GETLINK, 0)
-		m.ifInfo(v.Peer)
-		m.attr32(unix.IFLA_TARGET_NETNSID, uint32(v.Namespace))
-		return m.end()
+	err := n.Conn.Ask(1, func(_ int, b *netlink.Batch) {
+		m := b.Message(unix.RTM_GETLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(v.Peer)})
+		m.Uint32(unix.IFLA_TARGET_NETNSID, uint32(v.Namespace))
 	}, func(_ int, body []byte, err error) {
 		if unseen = err; err == nil {
 			d := n.DecodeVeth(body)
@@ -136,27 +135,14 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 // Vanished: neither the link nor the number of its namespace means anything to the kernel any more.
 func Vanished(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) }
 
-func (m *message) ifInfo(index int) {
-	m.raw(0, 0, 0, 0)
-	m.buf = native.AppendUint32(m.buf, uint32(index))
-	m.raw(make([]byte, 8)...)
-}
-
 // AddrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not known, less link-local ones.
 func (n *Node) AddrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
-	err = n.Rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETADDR, unix.NLM_F_DUMP)
-		m.raw(0, 0, 0, 0)
-		m.buf = native.AppendUint32(m.buf, uint32(v.Peer))
-		m.attr32(unix.IFA_TARGET_NETNSID, uint32(v.Namespace))
-		return m.end()
-	}, func() { addrs = nil }, func(body []byte) {
-		if len(body) < ifaLen {
-			return
-		}
-		k := (&interest{}).addrKey(body)
-		if (v.Peer == 0 || int(native.Uint32(body[4:])) == v.Peer) && !k.Addr.IsLinkLocalUnicast() {
-			addrs = append(addrs, netip.PrefixFrom(k.Addr, int(k.Bits)))
+	m := netlink.NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{Index: uint32(v.Peer)})
+	m.Uint32(unix.IFA_TARGET_NETNSID, uint32(v.Namespace))
+	err = n.Conn.Dump(m, func() { addrs = nil }, func(body []byte) {
+		index, a := netlink.ParseAddr(body)
+		if (v.Peer == 0 || index == v.Peer) && a.Prefix.IsValid() && !a.Prefix.Addr().IsLinkLocalUnicast() {
+			addrs = append(addrs, a.Prefix)
 		}
 	})
 	return addrs, err

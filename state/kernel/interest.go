@@ -1,8 +1,11 @@
 package kernel
 
 import (
+	"encoding/binary"
+
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,6 +44,8 @@ func (n *Node) Care(want *state.Set, facts state.Facts) {
 	n.interest.Store(in)
 }
 
+var native = binary.NativeEndian
+
 const (
 	ifInfoLen  = 16 // sizeof(struct ifinfomsg)
 	netconfLen = 4  // sizeof(struct netconfmsg), aligned
@@ -76,13 +81,13 @@ func (in *interest) link(body []byte) bool {
 	}
 	ours := in.indices[int32(native.Uint32(body[4:]))]
 	pod, port, up := false, false, native.Uint32(body[8:])&unix.IFF_UP != 0
-	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_GROUP:
-			ours = ours || number(v) == device.GroupDevice
-			pod = number(v) == device.GroupPod
+			ours = ours || netlink.Number(v) == device.GroupDevice
+			pod = netlink.Number(v) == device.GroupPod
 		case unix.IFLA_MASTER:
-			port = in.indices[int32(number(v))]
+			port = in.indices[int32(netlink.Number(v))]
 		case unix.IFLA_IFNAME:
 			ours = ours || in.names[unix.ByteSliceToString(v)]
 		}
@@ -94,14 +99,14 @@ func (in *interest) link(body []byte) bool {
 // every pod, and the others are no news.
 func (in *interest) port(body []byte) bool {
 	ours, options := false, portReader{}
-	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_MASTER:
-			ours = in.indices[int32(number(v))]
+			ours = in.indices[int32(netlink.Number(v))]
 		case unix.IFLA_OPERSTATE:
-			options.operating = number(v) == operatingUp
+			options.operating = netlink.Number(v) == operatingUp
 		case unix.IFLA_PROTINFO:
-			attrs(v, options.attr)
+			netlink.EachAttribute(v, options.attr)
 		}
 	})
 	return ours && options.closed() != 0
@@ -145,9 +150,9 @@ func (in *interest) route(is bool, body []byte) bool {
 // netconf: the host's settings (a negative index), and those of the devices that matter.
 func (in *interest) netconf(body []byte) bool {
 	concerned := false
-	attrs(body[netconfLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[netconfLen:], func(typ uint16, v []byte) {
 		if typ == 1 { // NETCONFA_IFINDEX
-			index := int32(number(v))
+			index := int32(netlink.Number(v))
 			concerned = index < 0 || in.indices[index]
 		}
 	})

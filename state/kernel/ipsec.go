@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,20 +19,20 @@ const ByIPsec = "IPsec policy"
 type flow struct {
 	src, dst netip.Prefix
 	outer    bool // it is the tunnel's own
-	dir      netlink.Dir
+	dir      vishvananda.Dir
 }
 
 // ipsecConflicts finds the IPsec policies that drop or transform what pods send each other, or that want the tunnel's packets
 // transformed by an association that does not exist. A tunnel that IPsec really carries is no conflict.
 func (l *lookup) ipsecConflicts() ([]state.Conflict, error) {
-	policies, err := whole(func() ([]netlink.XfrmPolicy, error) { return l.node.Handle.XfrmPolicyList(netlink.FAMILY_ALL) })
+	policies, err := whole(func() ([]vishvananda.XfrmPolicy, error) { return l.node.Handle.XfrmPolicyList(vishvananda.FAMILY_ALL) })
 	if errors.Is(err, unix.EPROTONOSUPPORT) || len(policies) == 0 && err == nil {
 		return nil, nil // a kernel or a host without IPsec
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list IPsec policies: %w", err)
 	}
-	states, err := whole(func() ([]netlink.XfrmState, error) { return l.node.Handle.XfrmStateList(netlink.FAMILY_ALL) })
+	states, err := whole(func() ([]vishvananda.XfrmState, error) { return l.node.Handle.XfrmStateList(vishvananda.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list IPsec associations: %w", err)
 	}
@@ -54,20 +54,20 @@ func (l *lookup) flows() []flow {
 	var all []flow
 	for _, r := range l.want.Routes.Rows()[:min(l.want.Routes.Len(), maxCandidates)] {
 		own := l.ownRange(r.Dst.Addr().Is6())
-		for _, dir := range []netlink.Dir{netlink.XFRM_DIR_FWD, netlink.XFRM_DIR_OUT} { // both are asked of what is forwarded
+		for _, dir := range []vishvananda.Dir{vishvananda.XFRM_DIR_FWD, vishvananda.XFRM_DIR_OUT} { // both are asked of what is forwarded
 			all = append(all, flow{own, r.Dst, false, dir}, flow{r.Dst, own, false, dir})
 		}
 	}
 	local := netip.PrefixFrom(l.local, l.local.BitLen())
 	for _, ip := range l.peers(maxCandidates) {
 		peer := netip.PrefixFrom(ip, ip.BitLen())
-		all = append(all, flow{local, peer, true, netlink.XFRM_DIR_OUT}, flow{peer, local, true, netlink.XFRM_DIR_IN})
+		all = append(all, flow{local, peer, true, vishvananda.XFRM_DIR_OUT}, flow{peer, local, true, vishvananda.XFRM_DIR_IN})
 	}
 	return all
 }
 
 // ipsecConflict says that a policy is the one that the kernel goes by for a part of a flow, and loses that.
-func (l *lookup) ipsecConflict(f flow, p *netlink.XfrmPolicy, policies []netlink.XfrmPolicy, states []netlink.XfrmState) (state.Conflict, bool) {
+func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vishvananda.XfrmPolicy, states []vishvananda.XfrmState) (state.Conflict, bool) {
 	src, is := common(f.src, prefixOf(p.Src))
 	dst, fits := common(f.dst, prefixOf(p.Dst))
 	if !is || !fits || l.chosen(f, src, dst, policies) != p {
@@ -79,7 +79,7 @@ func (l *lookup) ipsecConflict(f flow, p *netlink.XfrmPolicy, policies []netlink
 	}
 	does := ""
 	switch transformed := transforms(p); {
-	case p.Action == netlink.XFRM_POLICY_BLOCK:
+	case p.Action == vishvananda.XFRM_POLICY_BLOCK:
 		does = "drops " + what
 	case transformed && !f.outer:
 		does = "transforms " + what
@@ -97,8 +97,8 @@ func (l *lookup) ipsecConflict(f flow, p *netlink.XfrmPolicy, policies []netlink
 
 // chosen is the policy that the kernel takes for a packet: of those that match the one with the lowest priority, and of these the
 // oldest, which has the lowest index.
-func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []netlink.XfrmPolicy) *netlink.XfrmPolicy {
-	var best *netlink.XfrmPolicy
+func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []vishvananda.XfrmPolicy) *vishvananda.XfrmPolicy {
+	var best *vishvananda.XfrmPolicy
 	for i := range policies {
 		p := &policies[i]
 		if p.Dir != f.dir || p.Ifid != 0 || p.Ifindex != 0 || p.Mark != nil && p.Mark.Value != 0 ||
@@ -116,7 +116,7 @@ func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []netlink.XfrmPoli
 }
 
 // transforms says that a policy lets nothing through as it is.
-func transforms(p *netlink.XfrmPolicy) bool {
+func transforms(p *vishvananda.XfrmPolicy) bool {
 	for _, t := range p.Tmpls {
 		if t.Optional == 0 {
 			return true
@@ -126,7 +126,7 @@ func transforms(p *netlink.XfrmPolicy) bool {
 }
 
 // associated says that there is an association for each transformation that a policy asks for.
-func associated(p *netlink.XfrmPolicy, states []netlink.XfrmState) bool {
+func associated(p *vishvananda.XfrmPolicy, states []vishvananda.XfrmState) bool {
 	for _, t := range p.Tmpls {
 		found := t.Optional != 0
 		for _, s := range states {
@@ -141,7 +141,7 @@ func associated(p *netlink.XfrmPolicy, states []netlink.XfrmState) bool {
 }
 
 // selector is what a policy is about, in the words of ip(8), with which it can be named.
-func selector(p *netlink.XfrmPolicy) string {
+func selector(p *vishvananda.XfrmPolicy) string {
 	words := []string{"src", prefixOf(p.Src).String(), "dst", prefixOf(p.Dst).String()}
 	if p.Proto != 0 {
 		words = append(words, "proto", fmt.Sprint(int(p.Proto)))
@@ -157,7 +157,7 @@ func selector(p *netlink.XfrmPolicy) string {
 
 // passIPsec is the command that lets podnet's packets through. A policy of a priority above 0 stays as it is, behind one for these
 // alone; one that drops moves behind it; one of the highest priority that transforms, or one about nothing else, has to go.
-func (l *lookup) passIPsec(p *netlink.XfrmPolicy, f flow, src, dst netip.Addr) string {
+func (l *lookup) passIPsec(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Addr) string {
 	only := f.outer && prefixOf(p.Src).IsSingleIP() && prefixOf(p.Dst).IsSingleIP() && p.Proto == unix.IPPROTO_UDP ||
 		slices.Contains(l.want.Ranges, prefixOf(p.Src)) && slices.Contains(l.want.Ranges, prefixOf(p.Dst))
 	if only {
@@ -165,7 +165,7 @@ func (l *lookup) passIPsec(p *netlink.XfrmPolicy, f flow, src, dst netip.Addr) s
 	}
 	priority, first := p.Priority-1, ""
 	if p.Priority == 0 {
-		if p.Action != netlink.XFRM_POLICY_BLOCK {
+		if p.Action != vishvananda.XFRM_POLICY_BLOCK {
 			return "ip xfrm policy delete " + selector(p)
 		}
 		priority, first = 0, fmt.Sprintf("ip xfrm policy update %s action block priority 1 && ", selector(p))
@@ -174,7 +174,7 @@ func (l *lookup) passIPsec(p *netlink.XfrmPolicy, f flow, src, dst netip.Addr) s
 	if f.outer {
 		for _, peer := range l.peersOf(p, f, src, dst) {
 			from, to := peer, netip.PrefixFrom(l.local, l.local.BitLen())
-			if p.Dir == netlink.XFRM_DIR_OUT {
+			if p.Dir == vishvananda.XFRM_DIR_OUT {
 				from, to = to, from
 			}
 			commands = append(commands, fmt.Sprintf("ip xfrm policy add src %s dst %s proto udp dport %d %s priority %d", from, to, l.port, p.Dir, priority))
@@ -192,9 +192,9 @@ func (l *lookup) passIPsec(p *netlink.XfrmPolicy, f flow, src, dst netip.Addr) s
 }
 
 // peersOf are the peers that a policy about the tunnel's packets concerns: one, or all of them.
-func (l *lookup) peersOf(p *netlink.XfrmPolicy, f flow, src, dst netip.Addr) []netip.Prefix {
+func (l *lookup) peersOf(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Addr) []netip.Prefix {
 	peer, selected := src, prefixOf(p.Src)
-	if f.dir == netlink.XFRM_DIR_OUT {
+	if f.dir == vishvananda.XFRM_DIR_OUT {
 		peer, selected = dst, prefixOf(p.Dst)
 	}
 	if selected.IsSingleIP() {

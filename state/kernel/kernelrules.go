@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"github.com/podnet/podnet/state/netlink"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,13 @@ type kernelRule struct {
 	native bool // it does what iptables cannot express
 }
 
+// The requests for lists of nftables' objects.
+const (
+	getRule  = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE
+	getSet   = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSET
+	getChain = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN
+)
+
 // wordOf is nftables' word for a family of iptables.
 func wordOf(family uint8) string {
 	if family == 6 {
@@ -25,30 +33,24 @@ func wordOf(family uint8) string {
 	return "ip"
 }
 
-// dumpNFT hands every object of a family to each, its attributes alone. filter adds attributes to the request.
-func (n *Node) dumpNFT(typ uint16, family uint8, filter func(*message), reset func(), each func(attributes []byte)) error {
-	protocol := uint8(unix.NFPROTO_IPV4)
-	if family == 6 {
-		protocol = unix.NFPROTO_IPV6
-	}
-	return n.nft.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.NFNL_SUBSYS_NFTABLES<<8|typ, unix.NLM_F_DUMP)
-		m.raw(protocol, 0, 0, 0)
-		filter(&m)
-		return m.end()
-	}, reset, func(body []byte) {
+// nftRequest begins a request to nftables.
+func nftRequest(typ uint16, family netlink.Family) *netlink.Message {
+	return netlink.NewMessage(typ, 0).Raw(uint8(family), unix.NFNETLINK_V0, 0, 0)
+}
+
+// dumpNFT hands the attributes of every object that a request lists to each.
+func (n *Node) dumpNFT(m *netlink.Message, reset func(), each func(attributes []byte)) error {
+	return n.nft.Dump(m, reset, func(body []byte) {
 		if len(body) >= nfgenLen {
 			each(body[nfgenLen:])
 		}
 	})
 }
 
-func (m *message) text(typ uint16, s string) { m.attr(typ, append([]byte(s), 0)) }
-
 // tableRules reads the rules of one table.
 func (n *Node) tableRules(family uint8, table string) (rules []kernelRule, err error) {
 	places := map[string]int{}
-	err = n.dumpNFT(unix.NFT_MSG_GETRULE, family, func(m *message) { m.text(unix.NFTA_RULE_TABLE, table) },
+	err = n.dumpNFT(nftRequest(getRule, netlink.FamilyOfVersion(family)).String(unix.NFTA_RULE_TABLE, table),
 		func() { rules = nil; clear(places) },
 		func(attributes []byte) {
 			r := decodeKernelRule(attributes)
@@ -61,8 +63,8 @@ func (n *Node) tableRules(family uint8, table string) (rules []kernelRule, err e
 
 // tablesWithSets are those of a family's tables that have sets, anonymous ones included. iptables makes none.
 func (n *Node) tablesWithSets(family uint8) (tables map[string]bool, err error) {
-	err = n.dumpNFT(unix.NFT_MSG_GETSET, family, func(*message) {}, func() { tables = map[string]bool{} }, func(attributes []byte) {
-		attrs(attributes, func(typ uint16, v []byte) {
+	err = n.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} }, func(attributes []byte) {
+		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 			if typ == unix.NFTA_SET_TABLE {
 				tables[unix.ByteSliceToString(v)] = true
 			}
@@ -73,9 +75,9 @@ func (n *Node) tablesWithSets(family uint8) (tables map[string]bool, err error) 
 
 // chainsOf are the names of a table's chains.
 func (n *Node) chainsOf(family uint8, table string) (names []string, err error) {
-	err = n.dumpNFT(unix.NFT_MSG_GETCHAIN, family, func(*message) {}, func() { names = nil }, func(attributes []byte) {
+	err = n.dumpNFT(nftRequest(getChain, netlink.FamilyOfVersion(family)), func() { names = nil }, func(attributes []byte) {
 		var of, name string
-		attrs(attributes, func(typ uint16, v []byte) {
+		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 			switch typ {
 			case unix.NFTA_CHAIN_TABLE:
 				of = unix.ByteSliceToString(v)
@@ -91,7 +93,7 @@ func (n *Node) chainsOf(family uint8, table string) (names []string, err error) 
 }
 
 func decodeKernelRule(attributes []byte) (r kernelRule) {
-	attrs(attributes, func(typ uint16, v []byte) {
+	netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 		switch typ {
 		case unix.NFTA_RULE_CHAIN:
 			r.chain = unix.ByteSliceToString(v)
@@ -100,7 +102,7 @@ func decodeKernelRule(attributes []byte) (r kernelRule) {
 				r.handle = binary.BigEndian.Uint64(v)
 			}
 		case unix.NFTA_RULE_EXPRESSIONS:
-			attrs(v, func(_ uint16, v []byte) { r.expression(v) })
+			netlink.EachAttribute(v, func(_ uint16, v []byte) { r.expression(v) })
 		}
 	})
 	return r
@@ -110,12 +112,12 @@ func decodeKernelRule(attributes []byte) (r kernelRule) {
 func (r *kernelRule) expression(element []byte) {
 	var name string
 	fields := map[uint16]uint32{}
-	attrs(element, func(typ uint16, v []byte) {
+	netlink.EachAttribute(element, func(typ uint16, v []byte) {
 		switch typ {
 		case unix.NFTA_EXPR_NAME:
 			name = unix.ByteSliceToString(v)
 		case unix.NFTA_EXPR_DATA:
-			attrs(v, func(typ uint16, v []byte) {
+			netlink.EachAttribute(v, func(typ uint16, v []byte) {
 				fields[typ] = 0
 				if len(v) == 4 {
 					fields[typ] = binary.BigEndian.Uint32(v)

@@ -10,17 +10,17 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/shell"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // linkOf is what podnet manages of a link that the kernel reports; a type that podnet does not make keeps only
 // what all links have.
-func linkOf(l netlink.Link) state.Link {
+func linkOf(l vishvananda.Link) state.Link {
 	a := l.Attrs()
 	r := state.Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, NoARP: a.RawFlags&unix.IFF_NOARP != 0, Master: a.MasterIndex}
 	copy(r.MAC[:], a.HardwareAddr)
-	if v, ok := l.(*netlink.Vxlan); ok {
+	if v, ok := l.(*vishvananda.Vxlan); ok {
 		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
 		r.Local, r.Remote, r.TTL = addrOf(v.SrcAddr), addrOf(v.Group), uint8(v.TTL)
 	}
@@ -107,9 +107,9 @@ func (n *Node) addLink(l state.Link) error {
 func (n *Node) makeLink(l state.Link) error {
 	var err error
 	if l.Type == "vxlan" {
-		attrs := netlink.NewLinkAttrs()
+		attrs := vishvananda.NewLinkAttrs()
 		attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
-		err = n.Handle.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
+		err = n.Handle.LinkAdd(&vishvananda.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
 	} else {
 		err = addBridge(n.Handle, l.Device, l.MAC[:], l.MTU, l.Group)
 	}
@@ -135,10 +135,10 @@ func (n *Node) deleteLink(l state.Link) error {
 }
 
 // addBridge makes a bridge, down. Its MAC is set, so that it does not follow its ports.
-func addBridge(h *netlink.Handle, name string, mac net.HardwareAddr, mtu int, group uint32) error {
-	attrs := netlink.NewLinkAttrs()
+func addBridge(h *vishvananda.Handle, name string, mac net.HardwareAddr, mtu int, group uint32) error {
+	attrs := vishvananda.NewLinkAttrs()
 	attrs.Name, attrs.HardwareAddr, attrs.Group, attrs.MTU = name, mac, group, device.FirstMTU(mtu)
-	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	bridge := &vishvananda.Bridge{LinkAttrs: attrs}
 	if err := h.LinkAdd(bridge); err != nil {
 		return err
 	}

@@ -6,18 +6,17 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// readSwitches completes devices with the switches that the netlink package does not read. One that has gone since the last look
+// readSwitches completes devices with the switches that the vishvananda package does not read. One that has gone since the last look
 // keeps what it has.
 func (n *Node) readSwitches(links []state.Link) error {
 	var failed error
-	err := n.Rtnl.ask(len(links), func(i int, buf []byte) []byte {
-		m := n.Rtnl.begin(buf, unix.RTM_GETLINK, 0)
-		m.ifInfo(n.Index(links[i].Device))
-		return m.end()
+	err := n.Conn.Ask(len(links), func(i int, b *netlink.Batch) {
+		b.Message(unix.RTM_GETLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(n.Index(links[i].Device))})
 	}, func(i int, body []byte, err error) {
 		switch {
 		case err == nil && len(body) >= ifInfoLen:
@@ -30,16 +29,16 @@ func (n *Node) readSwitches(links []state.Link) error {
 }
 
 func decodeSwitches(l *state.Link, body []byte) {
-	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_PROTO_DOWN:
-			l.ProtoDown = number(v) != 0
+			l.ProtoDown = netlink.Number(v) != 0
 		case unix.IFLA_LINKINFO:
-			attrs(v, func(typ uint16, v []byte) {
+			netlink.EachAttribute(v, func(typ uint16, v []byte) {
 				if typ == unix.IFLA_INFO_DATA && l.Type == "bridge" {
-					attrs(v, func(typ uint16, v []byte) {
-						l.STP = l.STP || typ == nl.IFLA_BR_STP_STATE && number(v) != 0
-						l.VLANs = l.VLANs || typ == nl.IFLA_BR_VLAN_FILTERING && number(v) != 0
+					netlink.EachAttribute(v, func(typ uint16, v []byte) {
+						l.STP = l.STP || typ == nl.IFLA_BR_STP_STATE && netlink.Number(v) != 0
+						l.VLANs = l.VLANs || typ == nl.IFLA_BR_VLAN_FILTERING && netlink.Number(v) != 0
 					})
 				}
 			})

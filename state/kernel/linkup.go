@@ -7,7 +7,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 )
 
 // listLinksUp reports podnet's devices that are up, and who keeps the tunnel from going up.
@@ -33,7 +33,7 @@ func (n *Node) applyLinkUp(c *state.Change) error {
 		return nil
 	}
 	err := n.Handle.LinkSetUp(device)
-	if v, tunnel := device.(*netlink.Vxlan); tunnel && errors.Is(err, syscall.EADDRINUSE) {
+	if v, tunnel := device.(*vishvananda.Vxlan); tunnel && errors.Is(err, syscall.EADDRINUSE) {
 		if h, known := n.udpHolder(uint16(v.Port), addrOf(v.SrcAddr).Is6()); known {
 			err = fmt.Errorf("UDP %d is held by %s: %w", v.Port, h.what, err)
 		} else {

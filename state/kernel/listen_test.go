@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,7 +62,7 @@ func TestWhatIsNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	node.Care(want, state.Facts{Underlay: "eth0"})
-	news, err := subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_IFADDR})
+	news, err := netlink.Subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV4_IFADDR})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestLostAfterOverrun(t *testing.T) {
 	Sh(t, "ip link add eth0 type veth peer name eth1")
 	Sh(t, "ip link set eth0 up")
 	node.Care(&state.Set{}, state.Facts{Underlay: "eth1"})
-	news, err := subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_IPV4_ROUTE})
+	news, err := netlink.Subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_IPV4_ROUTE})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,9 +41,9 @@ func (n *Node) Misrouted(want *state.Set) ([]state.Conflict, error) {
 		return nil, nil
 	}
 	var rules []state.PolicyRule
-	for _, ipv6 := range []bool{false, true} {
-		some, err := n.policyRules(ipv6)
-		if err != nil && !(ipv6 && errors.Is(err, unix.EOPNOTSUPP)) { // a kernel without IPv6
+	for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
+		some, err := n.policyRules(family)
+		if err != nil && !(family == netlink.IPv6 && errors.Is(err, unix.EOPNOTSUPP)) { // a kernel without IPv6
 			return nil, err
 		}
 		rules = append(rules, some...)

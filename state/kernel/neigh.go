@@ -7,17 +7,11 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
 const ndmLen = 12 // sizeof(struct ndmsg)
-
-func (m *message) neigh(family uint8, index int, state uint16, flags uint8) {
-	m.raw(family, 0, 0, 0)
-	m.buf = native.AppendUint32(m.buf, uint32(index))
-	m.buf = native.AppendUint16(m.buf, state)
-	m.raw(flags, 0)
-}
 
 // neighMessage is what podnet reads of a neighbour or FDB entry.
 type neighMessage struct {
@@ -33,7 +27,7 @@ type neighMessage struct {
 // decodeNeigh reads an entry's message, which is at least ndmLen long.
 func decodeNeigh(body []byte) neighMessage {
 	msg := neighMessage{permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0, self: body[10]&unix.NTF_SELF != 0}
-	attrs(body[ndmLen:], msg.attr)
+	netlink.EachAttribute(body[ndmLen:], msg.attr)
 	return msg
 }
 
@@ -48,26 +42,23 @@ func (e *neighMessage) fdb(device string) state.FDB {
 func (e *neighMessage) attr(typ uint16, v []byte) {
 	switch {
 	case typ == unix.NDA_DST:
-		e.dst = ipOf(v)
+		e.dst = netlink.IP(v)
 	case typ == unix.NDA_LLADDR:
 		copy(e.mac[:], v)
 	case typ == unix.NDA_PORT && len(v) == 2:
 		e.port = binary.BigEndian.Uint16(v)
 	case typ == unix.NDA_VNI:
-		e.vni = number(v)
+		e.vni = netlink.Number(v)
 	case typ == unix.NDA_IFINDEX:
-		e.out = int(number(v))
+		e.out = int(netlink.Number(v))
 	}
 }
 
 // dumpNeighs hands each entry of one device to each: the filter is the kernel's.
-func (c *rtnl) dumpNeighs(family uint8, index int, reset func(), each func(neighMessage)) error {
-	return c.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETNEIGH, unix.NLM_F_DUMP)
-		m.neigh(family, 0, 0, 0)
-		m.attr32(unix.NDA_IFINDEX, uint32(index))
-		return m.end()
-	}, reset, func(body []byte) {
+func (n *Node) dumpNeighs(family uint8, index int, reset func(), each func(neighMessage)) error {
+	m := netlink.NewMessage(unix.RTM_GETNEIGH, 0).NeighHeader(unix.NdMsg{Family: family})
+	m.Uint32(unix.NDA_IFINDEX, uint32(index))
+	return n.Conn.Dump(m, reset, func(body []byte) {
 		if len(body) < ndmLen || int(native.Uint32(body[4:])) != index {
 			return
 		}
@@ -80,7 +71,7 @@ func (c *rtnl) dumpNeighs(family uint8, index int, reset func(), each func(neigh
 func listNeighs(n *Node, want *state.Set, live *state.Live) error {
 	for device, index := range n.tunnels(live) {
 		start := live.Neighs.Mark()
-		err := n.Rtnl.dumpNeighs(unix.AF_UNSPEC, index, func() { live.Neighs.Rewind(start) },
+		err := n.dumpNeighs(unix.AF_UNSPEC, index, func() { live.Neighs.Rewind(start) },
 			func(m neighMessage) {
 				e := m.neigh(device)
 				if e.Permanent || want.Has(e.Key()) {
@@ -95,17 +86,16 @@ func listNeighs(n *Node, want *state.Set, live *state.Live) error {
 }
 
 func (n *Node) applyNeighs(changes []*state.Change) {
-	n.batch(changes, func(c *state.Change) request {
+	n.batch(changes, func(c *state.Change) netlink.Request {
 		e := c.Object().(state.Neigh)
 		index := n.Index(e.Device)
-		return request{ignore: absent(c, syscall.ENOENT), encode: func(conn *rtnl, buf []byte) []byte {
-			m := conn.begin(buf, verb(c, unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH), replaceFlags(c))
-			m.neigh(family(e.IP), index, unix.NUD_PERMANENT, 0)
-			m.addr(unix.NDA_DST, e.IP)
+		return netlink.Request{Ignore: absent(c, syscall.ENOENT), Encode: func(b *netlink.Batch) {
+			h := unix.NdMsg{Family: uint8(netlink.FamilyOf(e.IP)), Ifindex: int32(index), State: unix.NUD_PERMANENT}
+			m := b.Message(verb(c, unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH), replaceFlags(c)).NeighHeader(h)
+			m.IP(unix.NDA_DST, e.IP)
 			if c.Op != state.Delete {
-				m.attr(unix.NDA_LLADDR, e.MAC[:])
+				m.Bytes(unix.NDA_LLADDR, e.MAC[:])
 			}
-			return m.end()
 		}}
 	})
 }

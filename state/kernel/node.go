@@ -8,7 +8,8 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
-	"github.com/vishvananda/netlink"
+	"github.com/podnet/podnet/state/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,13 +17,13 @@ import (
 // for one goroutine at a time.
 type Node struct {
 	Paths  state.Paths
-	Handle *netlink.Handle
-	Rtnl   *rtnl
-	nft    *rtnl // nil: without nftables in this kernel
+	Handle *vishvananda.Handle
+	Conn   *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
+	nft    *netlink.Conn // nil: without nftables in this kernel
 
-	Links    map[string]netlink.Link // as of the last look, and what has been made since
+	Links    map[string]vishvananda.Link // as of the last look, and what has been made since
 	names    map[int]string
-	Addrs    []netlink.Addr
+	Addrs    []vishvananda.Addr
 	underlay string // as of the last Facts
 	Begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
 
@@ -42,30 +43,36 @@ type Node struct {
 
 // Open opens the node in the calling thread's network namespace.
 func Open(paths state.Paths) (*Node, error) {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	handle, err := vishvananda.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	conn, err := dial(unix.NETLINK_ROUTE)
+	conn, err := netlink.DialBulk(unix.NETLINK_ROUTE)
 	if err != nil {
 		handle.Close()
 		return nil, err
 	}
-	nft, err := dial(unix.NETLINK_NETFILTER)
+	id, err := conn.PortID()
+	if err != nil {
+		handle.Close()
+		conn.Close()
+		return nil, err
+	}
+	nft, err := netlink.DialBulk(unix.NETLINK_NETFILTER)
 	if err != nil {
 		nft = nil
 	}
-	n := &Node{Paths: paths, Handle: handle, Rtnl: conn, nft: nft, rules: map[uint8]ruleCache{}, filter: watchFilter{sample: sampled}}
-	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{conn.id: true}
+	n := &Node{Paths: paths, Handle: handle, Conn: conn, nft: nft, rules: map[uint8]ruleCache{}, filter: watchFilter{sample: sampled}}
+	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{id: true}
 	return n, nil
 }
 
 // Close gives the node's sockets back.
 func (n *Node) Close() {
 	n.Handle.Close()
-	n.Rtnl.close()
+	n.Conn.Close()
 	if n.nft != nil {
-		n.nft.close()
+		n.nft.Close()
 	}
 }
 
@@ -141,7 +148,7 @@ func (n *Node) ReadLinks() error {
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
-	n.Links, n.names = make(map[string]netlink.Link, len(links)), make(map[int]string, len(links))
+	n.Links, n.names = make(map[string]vishvananda.Link, len(links)), make(map[int]string, len(links))
 	for _, l := range links {
 		n.Links[l.Attrs().Name] = l
 		n.names[l.Attrs().Index] = l.Attrs().Name
@@ -151,8 +158,8 @@ func (n *Node) ReadLinks() error {
 
 // whole repeats a dump that changed under the reader.
 func whole[T any](dump func() ([]T, error)) (all []T, err error) {
-	for range dumpAttempts {
-		if all, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+	for range netlink.DumpAttempts {
+		if all, err = dump(); !errors.Is(err, vishvananda.ErrDumpInterrupted) {
 			return all, err
 		}
 	}
@@ -182,8 +189,8 @@ func (n *Node) tunnels(live *state.Live) map[string]int {
 }
 
 // batch sends the changes over the fast socket and names the object in each error.
-func (n *Node) batch(changes []*state.Change, encode func(*state.Change) request) {
-	for i, err := range n.Rtnl.do(len(changes), func(i int) request { return encode(changes[i]) }) {
+func (n *Node) batch(changes []*state.Change, encode func(*state.Change) netlink.Request) {
+	for i, err := range n.Conn.Apply(len(changes), func(i int) netlink.Request { return encode(changes[i]) }) {
 		if c := changes[i]; err != nil {
 			c.Err = fmt.Errorf("%s %s %s: %w", c.Op, c.Kind, c.Object().Name(), err)
 		}

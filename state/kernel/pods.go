@@ -6,7 +6,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state/device"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 )
 
 // Pods counts the pods of this node as the kernel shows them: host veths of podnet's own network, and whatever else is a
@@ -28,7 +28,7 @@ func (n *Node) pods(bridge string) int {
 	return count
 }
 
-func isPod(a *netlink.LinkAttrs, bridge int) bool {
+func isPod(a *vishvananda.LinkAttrs, bridge int) bool {
 	return a.Group == device.GroupPod || bridge != 0 && a.MasterIndex == bridge
 }
 

@@ -9,19 +9,14 @@ import (
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
-	"github.com/vishvananda/netlink"
+	"github.com/podnet/podnet/state/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // DumpLinks hands every link's message to each.
-func (c *rtnl) DumpLinks(reset func(), each func(body []byte)) error {
-	const skipStatistics = 8 // RTEXT_FILTER_SKIP_STATS
-	return c.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETLINK, unix.NLM_F_DUMP)
-		m.raw(make([]byte, ifInfoLen)...)
-		m.attr32(unix.IFLA_EXT_MASK, skipStatistics)
-		return m.end()
-	}, reset, each)
+func (n *Node) DumpLinks(reset func(), each func(body []byte)) error {
+	return n.Conn.Dump(netlink.ListLinks(), reset, each)
 }
 
 // listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
@@ -36,7 +31,7 @@ func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	}
 	compared := slices.ContainsFunc(want.Links.Rows(), func(l state.Link) bool { return l.Type == "bridge" })
 	start := live.Ports.Mark()
-	err := n.Rtnl.DumpLinks(func() { live.Ports.Rewind(start); live.Pods = nil }, func(body []byte) {
+	err := n.DumpLinks(func() { live.Ports.Rewind(start); live.Pods = nil }, func(body []byte) {
 		if p, ours := n.decodePort(body); ours {
 			live.Pods = append(live.Pods, p.Device)
 			if compared {
@@ -66,20 +61,20 @@ func (n *Node) decodePort(body []byte) (p state.Port, ours bool) {
 	}
 	p.Down = native.Uint32(body[8:])&unix.IFF_UP == 0
 	var options portReader
-	attrs(body[ifInfoLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
 			p.Device = unix.ByteSliceToString(v)
 		case unix.IFLA_GROUP:
-			ours = number(v) == device.GroupPod
+			ours = netlink.Number(v) == device.GroupPod
 		case unix.IFLA_MASTER:
-			p.Bridge = n.Name(int(number(v)))
+			p.Bridge = n.Name(int(netlink.Number(v)))
 		case unix.IFLA_OPERSTATE:
-			options.operating = number(v) == operatingUp
+			options.operating = netlink.Number(v) == operatingUp
 		case unix.IFLA_LINKINFO:
-			attrs(v, func(typ uint16, v []byte) {
+			netlink.EachAttribute(v, func(typ uint16, v []byte) {
 				if typ == infoSlaveData {
-					attrs(v, options.attr)
+					netlink.EachAttribute(v, options.attr)
 				}
 			})
 		}
@@ -101,7 +96,7 @@ func (n *Node) applyPort(c *state.Change) error {
 	have, _ := c.Have.(state.Port)
 	bridge := n.Index(want.Bridge)
 	veth, err := n.Handle.LinkByName(want.Device)
-	if errors.As(err, new(netlink.LinkNotFoundError)) || err == nil && veth.Attrs().Group != device.GroupPod {
+	if errors.As(err, new(vishvananda.LinkNotFoundError)) || err == nil && veth.Attrs().Group != device.GroupPod {
 		return nil
 	}
 	if err == nil && bridge == 0 {
@@ -117,7 +112,7 @@ func (n *Node) applyPort(c *state.Change) error {
 }
 
 // setPort changes what differs. A port of another bridge begins with the kernel's options.
-func (n *Node) setPort(veth netlink.Link, bridge int, have, want state.Port) (err error) {
+func (n *Node) setPort(veth vishvananda.Link, bridge int, have, want state.Port) (err error) {
 	moved := have.Bridge != want.Bridge
 	if moved {
 		err = n.Handle.LinkSetMasterByIndex(veth, bridge)

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -44,10 +45,10 @@ const (
 // attr reads one attribute of the port.
 func (r *portReader) attr(typ uint16, v []byte) {
 	if typ == nl.IFLA_BRPORT_MODE {
-		r.hairpin = number(v) == 1
+		r.hairpin = netlink.Number(v) == 1
 	}
 	for i, known := range knownPortOptions() {
-		if known.attr == typ && number(v) != uint32(known.open) {
+		if known.attr == typ && netlink.Number(v) != uint32(known.open) {
 			r.found |= 1 << i
 		}
 	}

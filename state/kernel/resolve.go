@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,11 +26,9 @@ func (n *Node) Resolutions(device string, hops []netip.Addr) ([]Resolution, erro
 		return out, nil
 	}
 	var refused error
-	err := n.Rtnl.ask(len(hops), func(i int, buf []byte) []byte {
-		m := n.Rtnl.begin(buf, unix.RTM_GETNEIGH, 0)
-		m.neigh(family(hops[i]), index, 0, 0)
-		m.addr(unix.NDA_DST, hops[i])
-		return m.end()
+	err := n.Conn.Ask(len(hops), func(i int, b *netlink.Batch) {
+		h := unix.NdMsg{Family: uint8(netlink.FamilyOf(hops[i])), Ifindex: int32(index)}
+		b.Message(unix.RTM_GETNEIGH, 0).NeighHeader(h).IP(unix.NDA_DST, hops[i])
 	}, func(i int, body []byte, err error) {
 		if err == nil && len(body) >= ndmLen {
 			out[i] = resolutionOf(device, hops[i], body)
@@ -45,7 +44,7 @@ func (n *Node) Resolutions(device string, hops []netip.Addr) ([]Resolution, erro
 
 func resolutionOf(device string, hop netip.Addr, body []byte) Resolution {
 	var msg neighMessage
-	attrs(body[ndmLen:], msg.attr)
+	netlink.EachAttribute(body[ndmLen:], msg.attr)
 	nud := native.Uint16(body[8:])
 	return Resolution{
 		Neigh:  state.Neigh{Device: device, IP: hop, MAC: msg.mac, Permanent: nud&unix.NUD_PERMANENT != 0},
@@ -62,15 +61,13 @@ func (n *Node) Forwardings(device string, macs []state.MAC) ([]state.FDB, error)
 		return out, nil
 	}
 	var refused error
-	err := n.Rtnl.ask(len(macs), func(i int, buf []byte) []byte {
-		m := n.Rtnl.begin(buf, unix.RTM_GETNEIGH, 0)
-		m.neigh(unix.AF_BRIDGE, index, 0, unix.NTF_SELF)
-		m.attr(unix.NDA_LLADDR, macs[i][:])
-		return m.end()
+	err := n.Conn.Ask(len(macs), func(i int, b *netlink.Batch) {
+		h := unix.NdMsg{Family: unix.AF_BRIDGE, Ifindex: int32(index), Flags: unix.NTF_SELF}
+		b.Message(unix.RTM_GETNEIGH, 0).NeighHeader(h).Bytes(unix.NDA_LLADDR, macs[i][:])
 	}, func(i int, body []byte, err error) {
 		if err == nil && len(body) >= ndmLen {
 			var msg neighMessage
-			attrs(body[ndmLen:], msg.attr)
+			netlink.EachAttribute(body[ndmLen:], msg.attr)
 			out[i] = state.FDB{
 				Device: device, MAC: macs[i], Dst: msg.dst, Permanent: native.Uint16(body[8:])&unix.NUD_PERMANENT != 0,
 				Port: msg.port, VNI: msg.vni, Out: msg.out,

@@ -8,15 +8,11 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
 const rtmLen = 12 // sizeof(struct rtmsg)
-
-func (m *message) route(family, bits, tos, protocol, scope, kind uint8, flags uint32) {
-	m.raw(family, bits, 0, tos, state.MainTable, protocol, scope, kind)
-	m.buf = native.AppendUint32(m.buf, flags)
-}
 
 // liveRoute is a route as the kernel tells it, whoever made it.
 type liveRoute struct {
@@ -28,12 +24,9 @@ type liveRoute struct {
 }
 
 // dumpRoutes hands every route of the main table to each.
-func (n *Node) dumpRoutes(family uint8, reset func(), each func(liveRoute)) error {
-	return withTable(n.Rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.route(family, 0, 0, 0, 0, 0, 0)
-		return m.end()
-	}, reset, n.decoding(each)))
+func (n *Node) dumpRoutes(family netlink.Family, reset func(), each func(liveRoute)) error {
+	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family), Table: state.MainTable})
+	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))
 }
 
 // withTable takes the answer that there is no such table for no routes: the kernel makes the main table with its first route,
@@ -46,13 +39,10 @@ func withTable(err error) error {
 }
 
 // dumpRoutesOf hands the main table's routes of a protocol over one link to each.
-func (n *Node) dumpRoutesOf(family, protocol uint8, index int, reset func(), each func(liveRoute)) error {
-	return withTable(n.Rtnl.dump(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, unix.RTM_GETROUTE, unix.NLM_F_DUMP)
-		m.route(family, 0, 0, protocol, 0, 0, 0)
-		m.attr32(unix.RTA_OIF, uint32(index))
-		return m.end()
-	}, reset, n.decoding(each)))
+func (n *Node) dumpRoutesOf(family netlink.Family, protocol uint8, index int, reset func(), each func(liveRoute)) error {
+	h := unix.RtMsg{Family: uint8(family), Table: state.MainTable, Protocol: protocol}
+	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(h).Uint32(unix.RTA_OIF, uint32(index))
+	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))
 }
 
 func (n *Node) decoding(each func(liveRoute)) func([]byte) {
@@ -83,22 +73,22 @@ func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if body[0] == unix.AF_INET6 {
 		dst = netip.IPv6Unspecified()
 	}
-	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[rtmLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.RTA_DST:
-			dst = ipOf(v)
+			dst = netlink.IP(v)
 		case unix.RTA_GATEWAY:
-			r.Via = ipOf(v)
+			r.Via = netlink.IP(v)
 		case unix.RTA_OIF:
-			r.Device = name(int(number(v)))
+			r.Device = name(int(netlink.Number(v)))
 		case unix.RTA_PRIORITY:
-			r.Metric = number(v)
+			r.Metric = netlink.Number(v)
 		case unix.RTA_TABLE:
-			r.Table = number(v)
+			r.Table = netlink.Number(v)
 		case unix.RTA_METRICS:
 			r.Odd += "with metrics of its own "
 		case unix.RTA_PREFSRC:
-			r.Source = ipOf(v)
+			r.Source = netlink.IP(v)
 		case unix.RTA_MULTIPATH:
 			r.Hops = decodeHops(v, name)
 		}
@@ -114,21 +104,15 @@ func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 
 // decodeHops reads the next hops of a route with several.
 func decodeHops(b []byte, name func(int) string) (hops []state.Route) {
-	const hopLen = 8 // sizeof(struct rtnexthop)
-	for len(b) >= hopLen {
-		size := int(native.Uint16(b))
-		if size < hopLen || size > len(b) {
-			break
-		}
-		hop := state.Route{Device: name(int(native.Uint32(b[4:])))}
-		attrs(b[hopLen:size], func(typ uint16, v []byte) {
+	netlink.EachHop(b, func(index int, attributes []byte) {
+		hop := state.Route{Device: name(index)}
+		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 			if typ == unix.RTA_GATEWAY {
-				hop.Via = ipOf(v)
+				hop.Via = netlink.IP(v)
 			}
 		})
 		hops = append(hops, hop)
-		b = b[min(align(size), len(b)):]
-	}
+	})
 	return hops
 }
 
@@ -136,7 +120,7 @@ func decodeHops(b []byte, name func(int) string) (hops []state.Route) {
 // a part of its traffic.
 func listRoutes(n *Node, want *state.Set, live *state.Live) error {
 	overlap := newOverlaps(want)
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+	for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
 		start, conflicts := live.Routes.Mark(), len(live.Conflicts)
 		reset := func() { live.Routes.Rewind(start); live.Conflicts = live.Conflicts[:conflicts] }
 		err := n.dumpRoutes(family, reset, func(r liveRoute) {
@@ -172,43 +156,43 @@ func (n *Node) addHops(r liveRoute, live *state.Live) {
 // one is deleted with everything that tells it from another. An update is both, in one write; but an IPv6 route that only sends
 // from another address is replaced, so that no packet misses it.
 func (n *Node) applyRoutes(changes []*state.Change) {
-	n.batch(changes, func(c *state.Change) request {
-		return request{ignore: absent(c, syscall.ESRCH), encode: func(conn *rtnl, buf []byte) []byte {
+	n.batch(changes, func(c *state.Change) netlink.Request {
+		return netlink.Request{Ignore: absent(c, syscall.ESRCH), Encode: func(b *netlink.Batch) {
 			if c.ChangesSource() {
-				return n.encodeRoute(conn, buf, c.Want.(state.Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+				n.encodeRoute(b, c.Want.(state.Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+				return
 			}
 			if c.Have != nil {
-				buf = n.encodeRoute(conn, buf, c.Have.(state.Route), unix.RTM_DELROUTE, 0)
+				n.encodeRoute(b, c.Have.(state.Route), unix.RTM_DELROUTE, 0)
 			}
 			if c.Want != nil {
-				buf = n.encodeRoute(conn, buf, c.Want.(state.Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+				n.encodeRoute(b, c.Want.(state.Route), unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 			}
-			return buf
 		}}
 	})
 }
 
-func (n *Node) encodeRoute(conn *rtnl, buf []byte, r state.Route, typ, flags uint16) []byte {
-	m := conn.begin(buf, typ, flags)
-	var onlink uint32
+func (n *Node) encodeRoute(b *netlink.Batch, r state.Route, typ, flags uint16) {
+	h := unix.RtMsg{
+		Family: uint8(netlink.FamilyOf(r.Dst.Addr())), Dst_len: uint8(r.Dst.Bits()), Tos: r.TOS, Table: state.MainTable,
+		Protocol: state.RouteProtocol, Scope: unix.RT_SCOPE_UNIVERSE, Type: unix.RTN_UNICAST,
+	}
 	if r.Onlink {
-		onlink = unix.RTNH_F_ONLINK
+		h.Flags = unix.RTNH_F_ONLINK
 	}
-	kind, scope := uint8(unix.RTN_UNICAST), uint8(unix.RT_SCOPE_UNIVERSE)
 	if typ == unix.RTM_DELROUTE {
-		kind, scope = unix.RTN_UNSPEC, unix.RT_SCOPE_NOWHERE // of any type and scope
+		h.Type, h.Scope = unix.RTN_UNSPEC, unix.RT_SCOPE_NOWHERE // of any type and scope
 	}
-	m.route(family(r.Dst.Addr()), uint8(r.Dst.Bits()), r.TOS, state.RouteProtocol, scope, kind, onlink)
-	m.addr(unix.RTA_DST, r.Dst.Addr())
-	m.attr32(unix.RTA_PRIORITY, r.Metric)
+	m := b.Message(typ, flags).RouteHeader(h)
+	m.IP(unix.RTA_DST, r.Dst.Addr())
+	m.Uint32(unix.RTA_PRIORITY, r.Metric)
 	if r.Via.IsValid() {
-		m.addr(unix.RTA_GATEWAY, r.Via)
+		m.IP(unix.RTA_GATEWAY, r.Via)
 	}
 	if index := n.Index(r.Device); index != 0 {
-		m.attr32(unix.RTA_OIF, uint32(index))
+		m.Uint32(unix.RTA_OIF, uint32(index))
 	}
 	if r.Source.IsValid() && typ == unix.RTM_NEWROUTE {
-		m.addr(unix.RTA_PREFSRC, r.Source)
+		m.IP(unix.RTA_PREFSRC, r.Source)
 	}
-	return m.end()
 }

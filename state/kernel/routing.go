@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/shell"
 	"golang.org/x/sys/unix"
 )
@@ -69,8 +70,8 @@ func (n *Node) Routings(packets []Packet) ([]Routing, error) {
 func (n *Node) routings(packets []Packet) ([]Routing, error) {
 	out := make([]Routing, len(packets))
 	for _, match := range []bool{false, true} { // what becomes of the packet; then the route that says so
-		err := n.Rtnl.ask(len(packets), func(i int, buf []byte) []byte {
-			return n.encodeLookup(buf, packets[i], match)
+		err := n.Conn.Ask(len(packets), func(i int, b *netlink.Batch) {
+			n.encodeLookup(b, packets[i], match)
 		}, func(i int, body []byte, err error) {
 			switch {
 			case err != nil:
@@ -88,36 +89,27 @@ func (n *Node) routings(packets []Packet) ([]Routing, error) {
 	return out, n.addRules(packets, out)
 }
 
-func (n *Node) encodeLookup(buf []byte, p Packet, match bool) []byte {
-	m := n.Rtnl.begin(buf, unix.RTM_GETROUTE, 0)
-	bits := uint8(p.Dst.BitLen())
-	from := bits
-	if !p.Src.IsValid() {
-		from = 0
-	}
-	m.raw(family(p.Dst), bits, from, 0, 0, 0, 0, 0)
-	var flags uint32
+func (n *Node) encodeLookup(b *netlink.Batch, p Packet, match bool) {
+	h := unix.RtMsg{Family: uint8(netlink.FamilyOf(p.Dst)), Dst_len: uint8(p.Dst.BitLen()), Src_len: uint8(p.Src.BitLen())}
 	if match {
-		flags = unix.RTM_F_FIB_MATCH
+		h.Flags = unix.RTM_F_FIB_MATCH
 		if p.Dst.Is4() {
-			flags |= unix.RTM_F_LOOKUP_TABLE // else every table is called main; IPv6 always tells, and refuses to be asked
+			h.Flags |= unix.RTM_F_LOOKUP_TABLE // else every table is called main; IPv6 always tells, and refuses to be asked
 		}
 	}
-	m.buf = native.AppendUint32(m.buf, flags)
-	m.addr(unix.RTA_DST, p.Dst)
+	m := b.Message(unix.RTM_GETROUTE, 0).RouteHeader(h).IP(unix.RTA_DST, p.Dst)
 	if p.Src.IsValid() {
-		m.addr(unix.RTA_SRC, p.Src)
+		m.IP(unix.RTA_SRC, p.Src)
 	}
 	if p.In != "" {
-		m.attr32(unix.RTA_IIF, uint32(n.Index(p.In)))
+		m.Uint32(unix.RTA_IIF, uint32(n.Index(p.In)))
 	}
 	if p.Protocol != 0 {
-		m.attr(unix.RTA_IP_PROTO, []byte{p.Protocol})
+		m.Uint8(unix.RTA_IP_PROTO, p.Protocol)
 	}
 	if p.Port != 0 {
-		m.attr(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, p.Port))
+		m.Bytes(unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, p.Port))
 	}
-	return m.end()
 }
 
 // decodeFate reads what becomes of the packet: next hop, device, source address, MTU.
@@ -126,18 +118,18 @@ func (n *Node) decodeFate(body []byte, r *Routing) {
 		return
 	}
 	r.Local = body[7] == unix.RTN_LOCAL
-	attrs(body[rtmLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(body[rtmLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.RTA_GATEWAY:
-			r.Via = ipOf(v)
+			r.Via = netlink.IP(v)
 		case unix.RTA_OIF:
-			r.Device = n.Name(int(number(v)))
+			r.Device = n.Name(int(netlink.Number(v)))
 		case unix.RTA_PREFSRC:
-			r.Src = ipOf(v)
+			r.Src = netlink.IP(v)
 		case unix.RTA_METRICS:
-			attrs(v, func(typ uint16, v []byte) {
+			netlink.EachAttribute(v, func(typ uint16, v []byte) {
 				if typ == unix.RTAX_MTU {
-					r.MTU = int(number(v))
+					r.MTU = int(netlink.Number(v))
 				}
 			})
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netfilter/verdict"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -110,21 +111,21 @@ func (n *Node) generation() (number uint32, known bool) {
 	if n.nft == nil {
 		return 0, false
 	}
-	err := n.nft.dumpOnce(func(c *rtnl, buf []byte) []byte {
-		m := c.begin(buf, getGeneration, unix.NLM_F_ACK)
-		m.raw(unix.AF_UNSPEC, 0, 0, 0)
-		return m.end()
-	}, func(body []byte) {
+	answers, err := n.nft.Exchange(nftRequest(getGeneration, unix.AF_UNSPEC))
+	if err != nil || answers[0].Err != nil {
+		return 0, false
+	}
+	for _, body := range answers[0].Data {
 		if len(body) < nfgenLen {
-			return
+			continue
 		}
-		attrs(body[nfgenLen:], func(typ uint16, v []byte) {
+		netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
 			if typ == genID && len(v) == 4 {
 				number, known = binary.BigEndian.Uint32(v), true
 			}
 		})
-	})
-	return number, known && err == nil
+	}
+	return number, known
 }
 
 // readGeneration is the generation that was read last, for the listener, which runs beside the passes.

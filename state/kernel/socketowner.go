@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,7 @@ func SocketOwner(name string) (uid uint32, known bool, err error) {
 			continue
 		}
 		is, owner, told := false, uint32(0), false
-		attrs(msg[unixDiagLen:], func(typ uint16, v []byte) {
+		netlink.EachAttribute(msg[unixDiagLen:], func(typ uint16, v []byte) {
 			switch {
 			case typ == diagName:
 				is = string(v) == "\x00"+name

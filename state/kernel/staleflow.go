@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -89,21 +90,14 @@ func forgetStale(c state.Chain) {
 	if !ok {
 		return
 	}
-	conn, err := dial(unix.NETLINK_NETFILTER)
+	conn, err := netlink.DialBulk(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return
 	}
-	defer conn.close()
-	family := uint8(unix.AF_INET)
-	if c.Family == 6 {
-		family = unix.AF_INET6
-	}
+	defer conn.Close()
+	family := uint8(netlink.FamilyOfVersion(c.Family))
 	var stale [][]byte
-	err = conn.dump(func(c *rtnl, buf []byte) []byte {
-		msg := c.begin(buf, unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, unix.NLM_F_DUMP)
-		msg.raw(family, 0, 0, 0)
-		return msg.end()
-	}, func() { stale = nil }, func(body []byte) {
+	err = conn.Dump(netlink.NewMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, 0).Raw(family, 0, 0, 0), func() { stale = nil }, func(body []byte) {
 		if len(body) < nfgenLen {
 			return
 		}
@@ -114,23 +108,16 @@ func forgetStale(c state.Chain) {
 	if err != nil {
 		return
 	}
-	_ = conn.do(len(stale), func(i int) request { // one that has ended meanwhile is gone as well
-		return request{encode: func(c *rtnl, buf []byte) []byte {
-			msg := c.begin(buf, unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageDelete, 0)
-			msg.raw(family, 0, 0, 0)
-			msg.raw(stale[i]...)
-			return msg.end()
+	_ = conn.Apply(len(stale), func(i int) netlink.Request {
+		return netlink.Request{Encode: func(b *netlink.Batch) {
+			b.Message(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageDelete, 0).Raw(family, 0, 0, 0).Raw(stale[i]...)
 		}}
 	})
 }
 
 func decodeFlow(attributes []byte) (f trackedFlow) {
-	keep := func(typ uint16, v []byte) {
-		m := message{buf: f.name}
-		m.attr(typ, v)
-		f.name = m.buf
-	}
-	attrs(attributes, func(typ uint16, v []byte) {
+	keep := func(typ uint16, v []byte) { f.name = netlink.AppendAttribute(f.name, typ, v) }
+	netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 		switch typ {
 		case ctTupleOrig:
 			f.orig = decodeEndpoints(v)
@@ -149,16 +136,16 @@ func decodeFlow(attributes []byte) (f trackedFlow) {
 }
 
 func decodeEndpoints(tuple []byte) (e endpoints) {
-	attrs(tuple, func(typ uint16, v []byte) {
+	netlink.EachAttribute(tuple, func(typ uint16, v []byte) {
 		if typ != ctTupleIP {
 			return
 		}
-		attrs(v, func(typ uint16, v []byte) {
+		netlink.EachAttribute(v, func(typ uint16, v []byte) {
 			switch typ {
 			case ctIPv4Src, ctIPv6Src:
-				e.src = ipOf(v)
+				e.src = netlink.IP(v)
 			case ctIPv4Dst, ctIPv6Dst:
-				e.dst = ipOf(v)
+				e.dst = netlink.IP(v)
 			}
 		})
 	})

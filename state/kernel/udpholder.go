@@ -13,7 +13,7 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/shell"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 )
 
 // udpHolder is who has a UDP port of this namespace that the tunnel cannot share with it.
@@ -84,7 +84,7 @@ func udpSockets(port uint16, ipv6 bool) (inodes []string) {
 func (n *Node) linkHolder(port uint16, ipv6 bool) (h udpHolder, shared bool) {
 	for _, name := range slices.Sorted(maps.Keys(n.Links)) {
 		a := n.Links[name].Attrs()
-		v, is := n.Links[name].(*netlink.Vxlan)
+		v, is := n.Links[name].(*vishvananda.Vxlan)
 		if !is || v.Port != int(port) || a.Group == device.GroupDevice || a.Flags&net.FlagUp == 0 {
 			continue
 		}

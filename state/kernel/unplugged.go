@@ -9,7 +9,7 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/shell"
-	"github.com/vishvananda/netlink"
+	vishvananda "github.com/vishvananda/netlink"
 )
 
 // mostUnplugged bounds the namespaces that a pass looks into: a host that runs another network as well has a veth without a
@@ -63,7 +63,7 @@ func bridgeOf(want *state.Set) (name string, subnets []netip.Prefix) {
 }
 
 // leadsAway reports whether a link is a veth to another namespace that is no port and not podnet's own.
-func leadsAway(l netlink.Link) bool {
+func leadsAway(l vishvananda.Link) bool {
 	a := l.Attrs()
 	return l.Type() == "veth" && a.MasterIndex == 0 && a.NetNsID >= 0 && a.Group != device.GroupPod && a.Group != device.GroupDeleting
 }

@@ -3,7 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
-	"fmt"
+	"github.com/podnet/podnet/state/netlink"
 	"os"
 	"time"
 
@@ -27,7 +27,7 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 		}},
 		{unix.NETLINK_NETFILTER, []int{unix.NFNLGRP_NFTABLES}},
 	} {
-		f, err := subscribe(s.protocol, s.groups)
+		f, err := netlink.Subscribe(s.protocol, s.groups)
 		if errors.Is(err, unix.EPROTONOSUPPORT) && s.protocol == unix.NETLINK_NETFILTER {
 			continue // a kernel without nftables: there is nothing to announce
 		}
@@ -44,25 +44,8 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 	return pokes, nil
 }
 
-// subscribe opens a socket that the runtime polls, so that closing it ends a read.
-func subscribe(protocol int, groups []int) (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
-	if err != nil {
-		return nil, fmt.Errorf("netlink socket: %w", err)
-	}
-	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-	for _, g := range groups {
-		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g))
-	}
-	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("subscribe to the kernel's changes: %w", err)
-	}
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-	}
-	return os.NewFile(uintptr(fd), "netlink"), nil
-}
+// announcement bounds what the kernel announces at once: a longer one is cut, which is noticed.
+const announcement = 64 << 10
 
 // drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from coming.
 const drainAtOnce = 2048
@@ -162,24 +145,19 @@ func (n *Node) Overruns() uint64 { return n.overruns.Load() }
 func (n *Node) concerns(b []byte, nftables bool) bool {
 	in := n.interest.Load()
 	concerned := in == nil
-	for len(b) >= unix.NLMSG_HDRLEN {
-		size := int(native.Uint32(b))
-		if size < unix.NLMSG_HDRLEN || size > len(b) {
-			return true
-		}
-		typ, body := native.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:size]
+	_, err := netlink.EachMessage(b, func(h netlink.Header, body []byte) (done bool) {
 		switch {
 		case nftables:
-			concerned = n.ruled(typ, body) || concerned
-		case in == nil || n.authors.own[native.Uint32(b[12:])]:
-		case in.message(typ, body):
+			concerned = n.ruled(h.Type, body) || concerned
+		case in == nil || n.authors.own[h.PortID]:
+		case in.message(h.Type, body):
 			concerned = true
-			n.attribute(typ, native.Uint32(b[12:]), body)
+			n.attribute(h.Type, h.PortID, body)
 		default:
-			changes := in.foreign(typ, body)
-			concerned = changes > 0 && n.flood.note(time.Now(), changes, native.Uint32(b[12:])) || concerned
+			changes := in.foreign(h.Type, body)
+			concerned = changes > 0 && n.flood.note(time.Now(), changes, h.PortID) || concerned
 		}
-		b = b[min(align(size), len(b)):]
-	}
-	return concerned
+		return false
+	})
+	return concerned || err != nil
 }

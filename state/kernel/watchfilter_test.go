@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -130,7 +131,7 @@ func TestFilterPassesNews(t *testing.T) {
 
 func routeSocket(t *testing.T) *os.File {
 	t.Helper()
-	f, err := subscribe(unix.NETLINK_ROUTE, []int{
+	f, err := netlink.Subscribe(unix.NETLINK_ROUTE, []int{
 		unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
 	})
 	if err != nil {
@@ -381,28 +382,28 @@ func makeRoute(r *rand.Rand, want *state.Set, cover cover) (b []byte, foreign bo
 	}
 	table := one[byte](r, state.MainTable, state.MainTable, state.MainTable, unix.RT_TABLE_LOCAL, unix.RT_TABLE_COMPAT, 0, 100)
 	protocol := one[byte](r, state.RouteProtocol, unix.RTPROT_KERNEL, unix.RTPROT_BIRD, unix.RTPROT_BIRD, unix.RTPROT_STATIC, 0)
-	fam := family(dst.Addr())
+	fam := uint8(netlink.FamilyOf(dst.Addr()))
 	odd := r.IntN(30) == 0
 	if odd {
 		fam = byte(r.IntN(40))
 	}
-	var c rtnl
-	m := c.begin(nil, one[uint16](r, unix.RTM_NEWROUTE, unix.RTM_DELROUTE), 0)
-	m.raw(fam, byte(dst.Bits()), 0, 0, table, protocol, 0, unix.RTN_UNICAST)
-	m.raw(0, 0, 0, 0)
-	m.attr32(unix.RTA_TABLE, uint32(table))
+	var batch netlink.Batch
+	m := batch.Message(one[uint16](r, unix.RTM_NEWROUTE, unix.RTM_DELROUTE), 0)
+	m.Raw(fam, byte(dst.Bits()), 0, 0, table, protocol, 0, unix.RTN_UNICAST)
+	m.Raw(0, 0, 0, 0)
+	m.Uint32(unix.RTA_TABLE, uint32(table))
 	if r.IntN(2) == 0 {
-		m.attr(unix.RTA_METRICS, make([]byte, r.IntN(30)))
+		m.Bytes(unix.RTA_METRICS, make([]byte, r.IntN(30)))
 	}
 	bare := r.IntN(20) == 0
 	if !bare {
-		m.addr(unix.RTA_DST, dst.Addr())
+		m.IP(unix.RTA_DST, dst.Addr())
 	}
-	m.attr32(unix.RTA_OIF, one[uint32](r, 7, 7, 8))
-	m.attr32(unix.RTA_PRIORITY, state.PeerMetric(dst))
+	m.Uint32(unix.RTA_OIF, one[uint32](r, 7, 7, 8))
+	m.Uint32(unix.RTA_PRIORITY, state.PeerMetric(dst))
 	outside := !cover[six].IsValid() || !cover[six].Contains(dst.Addr())
 	others := protocol != state.RouteProtocol && protocol != unix.RTPROT_KERNEL && dst.Bits() != 0
-	return m.end(), table != state.MainTable || !odd && !bare && outside && others
+	return batch.Bytes(), table != state.MainTable || !odd && !bare && outside && others
 }
 
 // destination is a wanted one, or near one by a bit and by some length, or anywhere.

@@ -1,14 +1,9 @@
-// Package netlink sends requests to the kernel over netlink sockets and decodes links, addresses, routes and neighbours.
-//
-// It sends several messages in one system call, over a socket that the Go runtime's poller does not know. The poller would
-// wake a thread for every answer, which costs a short process more than the kernel's work does; the answer to a request is
-// in the socket when the send returns.
 package netlink
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,121 +12,117 @@ import (
 type Conn struct {
 	fd  int
 	seq uint32
-	buf []byte
+	in  []byte // what is received
+	out Batch  // what is sent
 }
 
-// Dial opens a socket of the routing family in the calling thread's network namespace.
-func Dial() (*Conn, error) { return DialFamily(unix.NETLINK_ROUTE) }
+var native = binary.NativeEndian
 
-// DialFamily opens a socket of another netlink family.
-func DialFamily(family int) (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, family)
+const (
+	receiveSize   = 32 << 10  // of one receive: the kernel's dumps fill no more
+	bulkSize      = 256 << 10 // of one receive on a bulk socket
+	receiveBuffer = 4 << 20   // bytes that the kernel may keep, so that the errors of a whole batch fit
+	bulkTimeout   = 30        // seconds without an answer
+)
+
+// Dial opens a socket of the routing family in the calling thread's network namespace.
+func Dial() (*Conn, error) {
+	fd, err := open(unix.NETLINK_ROUTE, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open a netlink socket: %w", err)
+		return nil, err
 	}
-	// Both only make answers better: filtered dumps, and the kernel's own words about what it refuses.
+	// All of them only make answers better: filtered dumps, and the kernel's own words about what it refuses.
+	// All of them only make answers better: filtered dumps, and the kernel's own words about what it refuses.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	return &Conn{fd: fd, buf: make([]byte, 32<<10)}, nil
+	return &Conn{fd: fd, in: make([]byte, receiveSize)}, nil
+}
+
+// DialBulk opens a socket of a netlink protocol for thousands of messages: its buffers are large, and it waits for an answer
+// for a limited time. It returns EPROTONOSUPPORT if the kernel does not have the protocol.
+func DialBulk(protocol int) (*Conn, error) {
+	fd, err := open(protocol, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(
+		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}),
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1), // the kernel filters dumps
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1),        // errors come without the request
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: bulkTimeout}),
+	)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("netlink socket: %w", err)
+	}
+	enlarge(fd)
+	return &Conn{fd: fd, in: make([]byte, bulkSize)}, nil
+}
+
+func open(protocol, flags int) (int, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|flags, protocol)
+	if err != nil {
+		return -1, fmt.Errorf("open a netlink socket: %w", err)
+	}
+	return fd, nil
+}
+
+// enlarge raises a socket's receive buffer. It is a help, not a need: without the privilege the ordinary size stays.
+func enlarge(fd int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
 }
 
 // Close gives the socket back.
 func (c *Conn) Close() { unix.Close(c.fd) }
 
-// Answer is what the kernel says to one message.
-type Answer struct {
-	Err  error    // an *Error, or nil
-	Data [][]byte // payloads, without the netlink header
+// PortID returns the number of the socket, by which the kernel names who made a change.
+func (c *Conn) PortID() (uint32, error) {
+	addr, err := unix.Getsockname(c.fd)
+	if err != nil {
+		return 0, fmt.Errorf("netlink socket: %w", err)
+	}
+	return addr.(*unix.SockaddrNetlink).Pid, nil
 }
 
-// together bounds the messages of one system call: the answers to all of them have to find room in the socket.
-const together = 100
+// Sent returns how many messages have been sent.
+func (c *Conn) Sent() uint32 { return c.seq }
 
-// Exchange sends all messages, many at once. The kernel works on them in their order, on each of them, whether or not those
-// before it failed. The error is that of the exchange itself.
-func (c *Conn) Exchange(msgs ...*Message) ([]Answer, error) {
-	if len(msgs) <= together {
-		return c.exchange(msgs)
-	}
-	var answers []Answer
-	for part := range slices.Chunk(msgs, together) {
-		a, err := c.exchange(part)
-		if err != nil {
-			return nil, err
-		}
-		answers = append(answers, a...)
-	}
-	return answers, nil
-}
-
-func (c *Conn) exchange(msgs []*Message) ([]Answer, error) {
-	var out []byte
-	first := c.seq + 1
-	for _, m := range msgs {
+// send gives the messages in c.out their sequence numbers and sends them in one write. It returns the number of the first.
+func (c *Conn) send() (first uint32, err error) {
+	first = c.seq + 1
+	out := c.out.Bytes()
+	for b := out; len(b) > 0; b = b[native.Uint32(b):] {
 		c.seq++
-		out = append(out, m.finish(c.seq)...)
+		native.PutUint32(b[8:], c.seq)
 	}
 	if err := unix.Sendto(c.fd, out, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, fmt.Errorf("send to netlink: %w", err)
+		return 0, fmt.Errorf("send to netlink: %w", err)
 	}
-	answers := make([]Answer, len(msgs))
-	for left := len(msgs); left > 0; {
-		n, err := c.receive()
-		if err != nil {
-			return nil, err
-		}
-		done, err := sort(answers, first, n)
-		if err != nil {
-			return nil, err
-		}
-		left -= done
-	}
-	return answers, nil
+	return first, nil
 }
 
-// Do is Exchange for those who want all messages to succeed: the first error.
-func (c *Conn) Do(msgs ...*Message) error {
-	answers, err := c.Exchange(msgs...)
-	for _, a := range answers {
-		if err == nil {
-			err = a.Err
-		}
-	}
-	return err
-}
-
-// dumpAttempts bounds how often a dump that changes while it is read is begun again.
-const dumpAttempts = 10
-
-// Dump is the answer to a request for a list.
-func (c *Conn) Dump(m *Message) ([][]byte, error) {
-	m.flags |= unix.NLM_F_DUMP
-	for attempt := 1; ; attempt++ {
-		answers, err := c.Exchange(m)
-		if err == nil {
-			err = answers[0].Err
-		}
-		if err == nil {
-			return answers[0].Data, nil
-		}
-		if !errors.Is(err, errInterrupted) || attempt == dumpAttempts {
-			return nil, err
-		}
-	}
-}
-
-func (c *Conn) receive() ([]byte, error) {
+// receive hands each answer to the messages from the first on to each, with the place of the message that it answers, until
+// each says that it is done. It passes over answers to earlier messages, of an exchange that was given up.
+func (c *Conn) receive(first uint32, each func(i int, h Header, body []byte) (done bool)) error {
 	for {
-		n, _, err := unix.Recvfrom(c.fd, c.buf, unix.MSG_TRUNC)
+		n, _, err := unix.Recvfrom(c.fd, c.in, unix.MSG_TRUNC)
 		switch {
 		case err == unix.EINTR:
+			continue
 		case err != nil:
-			return nil, fmt.Errorf("receive from netlink: %w", err)
-		case n > len(c.buf):
-			return nil, fmt.Errorf("receive from netlink: an answer of %d bytes", n)
-		default:
-			return c.buf[:n], nil
+			return fmt.Errorf("receive from netlink: %w", err)
+		case n > len(c.in):
+			return fmt.Errorf("receive from netlink: an answer of %d bytes", n)
+		}
+		done, err := EachMessage(c.in[:n], func(h Header, body []byte) bool {
+			i := h.Seq - first
+			return i <= c.seq-first && each(int(i), h, body)
+		})
+		if done || err != nil {
+			return err
 		}
 	}
 }

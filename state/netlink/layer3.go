@@ -13,20 +13,6 @@ type Addr struct {
 	Flags  uint32
 }
 
-func family(a netip.Addr) uint8 {
-	if a.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
-}
-
-func addrHeader(family uint8, bits, index int) []byte {
-	b := make([]byte, unix.SizeofIfAddrmsg)
-	b[0], b[1] = family, uint8(bits)
-	native.PutUint32(b[4:], uint32(index))
-	return b
-}
-
 // AddAddr gives a link an address: EEXIST.
 func AddAddr(index int, p netip.Prefix, flags uint32) *Message {
 	m := address(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, p)
@@ -43,8 +29,8 @@ func AddAddr(index int, p netip.Prefix, flags uint32) *Message {
 func DelAddr(index int, p netip.Prefix) *Message { return address(unix.RTM_DELADDR, 0, index, p) }
 
 func address(typ, flags uint16, index int, p netip.Prefix) *Message {
-	a := p.Addr().AsSlice()
-	return NewMessage(typ, flags, addrHeader(family(p.Addr()), p.Bits(), index)).Bytes(unix.IFA_LOCAL, a).Bytes(unix.IFA_ADDRESS, a)
+	h := unix.IfAddrmsg{Family: uint8(FamilyOf(p.Addr())), Prefixlen: uint8(p.Bits()), Index: uint32(index)}
+	return NewMessage(typ, flags).AddrHeader(h).IP(unix.IFA_LOCAL, p.Addr()).IP(unix.IFA_ADDRESS, p.Addr())
 }
 
 func broadcast(p netip.Prefix) []byte {
@@ -56,24 +42,35 @@ func broadcast(p netip.Prefix) []byte {
 }
 
 // Addrs lists the addresses of a link.
-func (c *Conn) Addrs(index int) ([]Addr, error) {
-	data, err := c.Dump(NewMessage(unix.RTM_GETADDR, 0, addrHeader(unix.AF_UNSPEC, 0, index)))
-	if err != nil {
-		return nil, err
+func (c *Conn) Addrs(index int) (addrs []Addr, err error) {
+	m := NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{Index: uint32(index)})
+	err = c.Dump(m, func() { addrs = nil }, func(body []byte) {
+		if of, a := ParseAddr(body); of == index && a.Prefix.IsValid() {
+			addrs = append(addrs, a)
+		}
+	})
+	return addrs, err
+}
+
+// ParseAddr reads the message of an address and the index of its link. It returns the zero Addr if there is none.
+func ParseAddr(body []byte) (index int, a Addr) {
+	if len(body) < unix.SizeofIfAddrmsg {
+		return 0, a
 	}
-	var addrs []Addr
-	for _, d := range data {
-		if len(d) < unix.SizeofIfAddrmsg || int(native.Uint32(d[4:])) != index {
-			continue
+	var local, address netip.Addr
+	EachAttribute(body[unix.SizeofIfAddrmsg:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFA_LOCAL:
+			local = IP(v)
+		case unix.IFA_ADDRESS:
+			address = IP(v)
+		case unix.IFA_FLAGS:
+			a.Flags = Number(v)
 		}
-		attrs := Attributes(d[unix.SizeofIfAddrmsg:])
-		local := attrs[unix.IFA_LOCAL]
-		if local == nil {
-			local = attrs[unix.IFA_ADDRESS]
-		}
-		if a, ok := netip.AddrFromSlice(local); ok {
-			addrs = append(addrs, Addr{netip.PrefixFrom(a, int(d[1])), uint32(number(attrs[unix.IFA_FLAGS]))})
-		}
+	})
+	if !local.IsValid() { // IPv6, unless the link is point to point
+		local = address
 	}
-	return addrs, nil
+	a.Prefix = netip.PrefixFrom(local, int(body[1]))
+	return int(native.Uint32(body[4:])), a
 }

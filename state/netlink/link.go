@@ -48,16 +48,6 @@ const (
 // ErrNoLink says that there is no link of that name or index.
 var ErrNoLink = errors.New("no such link")
 
-// LinkHeader begins a message about a link; index 0: it is told by its name.
-func LinkHeader(family uint8, index int, flags, change uint32) []byte {
-	b := make([]byte, unix.SizeofIfInfomsg)
-	b[0] = family
-	native.PutUint32(b[4:], uint32(index))
-	native.PutUint32(b[8:], flags)
-	native.PutUint32(b[12:], change)
-	return b
-}
-
 // GetLink asks for a link by its name. The kernel does what it has to do when a link changes before it answers, so that
 // the link's state is the one in force.
 func GetLink(name string) *Message { return getLink(0).String(unix.IFLA_IFNAME, name) }
@@ -66,17 +56,18 @@ func GetLink(name string) *Message { return getLink(0).String(unix.IFLA_IFNAME, 
 const withoutStatistics = 1 << 3
 
 func getLink(index int) *Message {
-	return NewMessage(unix.RTM_GETLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Uint32(unix.IFLA_EXT_MASK, withoutStatistics)
+	m := NewMessage(unix.RTM_GETLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)})
+	return m.Uint32(unix.IFLA_EXT_MASK, withoutStatistics)
 }
 
 // SetUp sets a link up.
 func SetUp(index int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, unix.IFF_UP, unix.IFF_UP))
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_UP, Change: unix.IFF_UP})
 }
 
 // NewBridge makes a bridge, down: EEXIST. Its MAC is set, so that it does not follow its ports'.
 func NewBridge(name string, mac net.HardwareAddr) *Message {
-	m := NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, LinkHeader(unix.AF_UNSPEC, 0, 0, 0))
+	m := NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL).LinkHeader(unix.IfInfomsg{})
 	m.String(unix.IFLA_IFNAME, name).Bytes(unix.IFLA_ADDRESS, mac)
 	return m.Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(infoKind, "bridge") })
 }
@@ -84,33 +75,33 @@ func NewBridge(name string, mac net.HardwareAddr) *Message {
 // SetMAC sets a link's MAC address. A bridge keeps one that was set, even if it is the one that it had; without that it takes
 // the lowest of its ports'. The kernel forgets the link's neighbours.
 func SetMAC(index int, mac net.HardwareAddr) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Bytes(unix.IFLA_ADDRESS, mac)
 }
 
 // SetMTU sets a link's.
 func SetMTU(index, mtu int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Uint32(unix.IFLA_MTU, uint32(mtu))
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Uint32(unix.IFLA_MTU, uint32(mtu))
 }
 
 // SetPromiscuous has a link take every packet.
 func SetPromiscuous(index int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, unix.IFF_PROMISC, unix.IFF_PROMISC))
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_PROMISC, Change: unix.IFF_PROMISC})
 }
 
 // DelLink deletes a link.
 func DelLink(index int) *Message {
-	return NewMessage(unix.RTM_DELLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0))
+	return NewMessage(unix.RTM_DELLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)})
 }
 
 // SetGroup puts a link into a group, and DelGroup deletes all links of one: ENODEV if there is none. The kernel waits once
 // for all of them to be let go of, instead of once for each.
 func SetGroup(index int, group uint32) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0, LinkHeader(unix.AF_UNSPEC, index, 0, 0)).Uint32(unix.IFLA_GROUP, group)
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Uint32(unix.IFLA_GROUP, group)
 }
 
 // DelGroup is described with SetGroup.
 func DelGroup(group uint32) *Message {
-	return NewMessage(unix.RTM_DELLINK, 0, LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).Uint32(unix.IFLA_GROUP, group)
+	return NewMessage(unix.RTM_DELLINK, 0).LinkHeader(unix.IfInfomsg{}).Uint32(unix.IFLA_GROUP, group)
 }
 
 // LinkByName returns the link: ErrNoLink.
@@ -143,13 +134,16 @@ func (a Answer) Link() (*Link, error) {
 	return parseLink(a.Data[0])
 }
 
+// ListLinks asks for all links, for Dump.
+func ListLinks() *Message { return getLink(0) }
+
 // Links lists the links whose master has this index; 0: all links.
 func (c *Conn) Links(master int) ([]*Link, error) {
 	m := getLink(0)
 	if master != 0 {
 		m.Uint32(unix.IFLA_MASTER, uint32(master))
 	}
-	data, err := c.Dump(m)
+	data, err := c.list(m)
 	if err != nil {
 		return nil, err
 	}
@@ -168,14 +162,14 @@ func (c *Conn) Links(master int) ([]*Link, error) {
 
 // NamespaceID is the number that an open network namespace has in this one; below 0: none, so that no link here leads there.
 func (c *Conn) NamespaceID(fd int) (int, error) {
-	answers, err := c.Exchange(NewMessage(unix.RTM_GETNSID, 0, make([]byte, 4)).Uint32(unix.NETNSA_FD, uint32(fd)))
+	answers, err := c.Exchange(NewMessage(unix.RTM_GETNSID, 0).Raw(0, 0, 0, 0).Uint32(unix.NETNSA_FD, uint32(fd)))
 	if err == nil {
 		err = answers[0].Err
 	}
 	if err != nil || len(answers[0].Data) == 0 || len(answers[0].Data[0]) < 4 {
 		return -1, err
 	}
-	return int(int32(number(attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
+	return int(int32(Number(attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
 }
 
 func parseLink(b []byte) (*Link, error) {
@@ -183,52 +177,38 @@ func parseLink(b []byte) (*Link, error) {
 		return nil, errors.New("receive from netlink: a link that is cut off")
 	}
 	l := &Link{Index: int(native.Uint32(b[4:])), Flags: native.Uint32(b[8:]), ParentIn: -1}
-	for typ, v := range AttributeList(b[unix.SizeofIfInfomsg:]) {
+	EachAttribute(b[unix.SizeofIfInfomsg:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
-			l.Name = text(v)
+			l.Name = Text(v)
 		case unix.IFLA_ADDRESS:
 			l.MAC = bytes.Clone(v)
 		case unix.IFLA_MTU:
-			l.MTU = number(v)
+			l.MTU = int(Number(v))
 		case unix.IFLA_OPERSTATE:
-			l.OperState = uint8(number(v))
+			l.OperState = uint8(Number(v))
 		case unix.IFLA_CARRIER:
-			l.Carrier = number(v) != 0
+			l.Carrier = Number(v) != 0
 		case unix.IFLA_MASTER:
-			l.Master = number(v)
+			l.Master = int(Number(v))
 		case unix.IFLA_LINK:
-			l.Parent = number(v)
+			l.Parent = int(Number(v))
 		case unix.IFLA_LINK_NETNSID:
-			l.ParentIn = int(int32(number(v)))
+			l.ParentIn = int(int32(Number(v)))
 		case unix.IFLA_GROUP:
-			l.Group = uint32(number(v))
+			l.Group = Number(v)
 		case unix.IFLA_IFALIAS:
-			l.Alias = text(v)
+			l.Alias = Text(v)
 		case unix.IFLA_AF_SPEC:
 			l.families = v
 		case unix.IFLA_LINKINFO:
 			l.readInfo(v)
 		}
-	}
+	})
 	return l, nil
 }
 
 func (l *Link) readInfo(info []byte) {
-	l.Kind = text(attribute(info, infoKind))
+	l.Kind = Text(attribute(info, infoKind))
 	l.info, l.port = attribute(info, infoData), attribute(info, infoSlaveData)
-}
-
-func text(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
-
-func number(b []byte) int {
-	switch len(b) {
-	case 1:
-		return int(b[0])
-	case 2:
-		return int(native.Uint16(b))
-	case 4:
-		return int(native.Uint32(b))
-	}
-	return 0
 }

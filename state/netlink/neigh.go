@@ -28,12 +28,8 @@ func DelNeighbour(index int, a netip.Addr) *Message {
 }
 
 func neighbour(typ, flags uint16, index int, a netip.Addr, state uint16, entryFlags uint8) *Message {
-	head := make([]byte, unix.SizeofNdMsg)
-	head[0] = family(a)
-	native.PutUint32(head[4:], uint32(index))
-	native.PutUint16(head[8:], state)
-	head[10] = entryFlags
-	return NewMessage(typ, flags, head).Bytes(unix.NDA_DST, a.AsSlice())
+	h := unix.NdMsg{Family: uint8(FamilyOf(a)), Ifindex: int32(index), State: state, Flags: entryFlags}
+	return NewMessage(typ, flags).NeighHeader(h).IP(unix.NDA_DST, a)
 }
 
 // Neighbours looks addresses up on a link; nil: there is no entry.

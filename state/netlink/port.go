@@ -18,11 +18,11 @@ const (
 
 // Port is the link's port of a bridge; of one that is none: all false.
 func (l *Link) Port() Port {
-	attrs := Attributes(l.port)
+	attrs := attributes(l.port)
 	state, isPort := attrs[portState]
 	return Port{
-		Blocked:  isPort && (number(state) == stateDisabled || number(state) == stateBlocking),
-		Hairpin:  number(attrs[portHairpin]) != 0,
-		Isolated: number(attrs[portIsolated]) != 0,
+		Blocked:  isPort && (Number(state) == stateDisabled || Number(state) == stateBlocking),
+		Hairpin:  Number(attrs[portHairpin]) != 0,
+		Isolated: Number(attrs[portIsolated]) != 0,
 	}
 }

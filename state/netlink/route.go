@@ -22,12 +22,13 @@ type Route struct {
 // Put adds the route beside others to the same destination, over another link for example, where the kernel has the last one
 // go first for IPv4 and takes turns for IPv6: EEXIST, ENETUNREACH, EHOSTUNREACH.
 func (r Route) Put() *Message {
-	head := make([]byte, unix.SizeofRtMsg)
-	head[0], head[1], head[5], head[6], head[7] = family(r.Dst.Addr()), uint8(r.Dst.Bits()), unix.RTPROT_BOOT, r.Scope, unix.RTN_UNICAST
-	m := NewMessage(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, head)
-	m.Bytes(unix.RTA_DST, r.Dst.Addr().AsSlice()).Uint32(unix.RTA_OIF, uint32(r.Index)).Uint32(unix.RTA_TABLE, uint32(r.table()))
+	m := NewMessage(unix.RTM_NEWROUTE, unix.NLM_F_CREATE).RouteHeader(unix.RtMsg{
+		Family: uint8(FamilyOf(r.Dst.Addr())), Dst_len: uint8(r.Dst.Bits()),
+		Protocol: unix.RTPROT_BOOT, Scope: r.Scope, Type: unix.RTN_UNICAST,
+	})
+	m.IP(unix.RTA_DST, r.Dst.Addr()).Uint32(unix.RTA_OIF, uint32(r.Index)).Uint32(unix.RTA_TABLE, uint32(r.table()))
 	if r.Gateway.IsValid() {
-		m.Bytes(unix.RTA_GATEWAY, r.Gateway.AsSlice())
+		m.IP(unix.RTA_GATEWAY, r.Gateway)
 	}
 	if r.Priority != 0 {
 		m.Uint32(unix.RTA_PRIORITY, uint32(r.Priority))
@@ -54,7 +55,7 @@ func (r Route) table() int {
 
 // HasRoute compares table, link, destination, gateway and, if there is one, priority.
 func (c *Conn) HasRoute(want Route) (bool, error) {
-	list, err := c.Routes(family(want.Dst.Addr()), want.table(), want.Index)
+	list, err := c.Routes(FamilyOf(want.Dst.Addr()), want.table(), want.Index)
 	return slices.ContainsFunc(list, func(r Route) bool { return r.Table == want.table() && want.same(r) }), err
 }
 
@@ -76,15 +77,15 @@ func (r Route) InAnyTable(list []Route) bool {
 }
 
 // Routes lists the routes of a family, of a table and over a link, 0: all of them. Each hop of several is a route by itself.
-func (c *Conn) Routes(family uint8, table, index int) ([]Route, error) {
-	m := NewMessage(unix.RTM_GETROUTE, 0, append([]byte{family}, make([]byte, unix.SizeofRtMsg-1)...))
+func (c *Conn) Routes(family Family, table, index int) ([]Route, error) {
+	m := NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family)})
 	if table != 0 {
 		m.Uint32(unix.RTA_TABLE, uint32(table))
 	}
 	if index != 0 {
 		m.Uint32(unix.RTA_OIF, uint32(index))
 	}
-	data, err := c.Dump(m)
+	data, err := c.list(m)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) { // no such table; no such family
 		return nil, nil
 	}
@@ -103,8 +104,8 @@ func parseRoute(d []byte) []Route {
 	if len(d) < unix.SizeofRtMsg {
 		return nil
 	}
-	attrs := Attributes(d[unix.SizeofRtMsg:])
-	dst, _ := netip.AddrFromSlice(attrs[unix.RTA_DST])
+	attrs := attributes(d[unix.SizeofRtMsg:])
+	dst := IP(attrs[unix.RTA_DST])
 	switch {
 	case dst.IsValid():
 	case d[0] == unix.AF_INET:
@@ -113,28 +114,21 @@ func parseRoute(d []byte) []Route {
 		dst = netip.IPv6Unspecified()
 	}
 	r := Route{
-		Dst: netip.PrefixFrom(dst, int(d[1])), Table: number(attrs[unix.RTA_TABLE]), Priority: number(attrs[unix.RTA_PRIORITY]),
+		Dst: netip.PrefixFrom(dst, int(d[1])), Table: int(Number(attrs[unix.RTA_TABLE])), Priority: int(Number(attrs[unix.RTA_PRIORITY])),
 		Protocol: d[5], Scope: d[6],
 	}
 	hops := attrs[unix.RTA_MULTIPATH]
 	if hops == nil {
-		return []Route{r.over(number(attrs[unix.RTA_OIF]), attrs)}
+		return []Route{r.over(int(Number(attrs[unix.RTA_OIF])), attrs)}
 	}
 	var list []Route
-	for len(hops) >= unix.SizeofRtNexthop {
-		size := int(native.Uint16(hops))
-		if size < unix.SizeofRtNexthop || size > len(hops) {
-			break
-		}
-		list = append(list, r.over(int(native.Uint32(hops[4:])), Attributes(hops[unix.SizeofRtNexthop:size])))
-		hops = hops[min(align(size), len(hops)):]
-	}
+	EachHop(hops, func(index int, hop []byte) { list = append(list, r.over(index, attributes(hop))) })
 	return list
 }
 
 // over is the route by one of its hops.
 func (r Route) over(index int, hop map[uint16][]byte) Route {
 	r.Index = index
-	r.Gateway, _ = netip.AddrFromSlice(hop[unix.RTA_GATEWAY])
+	r.Gateway = IP(hop[unix.RTA_GATEWAY])
 	return r
 }

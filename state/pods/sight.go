@@ -80,7 +80,7 @@ func vethsToElsewhere(n *kernel.Node) (veths []kernel.HostVeth, err error) {
 	if err := n.Look(); err != nil {
 		return nil, err
 	}
-	err = n.Rtnl.DumpLinks(func() { veths = nil }, func(body []byte) {
+	err = n.DumpLinks(func() { veths = nil }, func(body []byte) {
 		if v := n.DecodeVeth(body); v.Namespace >= 0 && n.Links[v.Device] != nil && n.Links[v.Device].Type() == "veth" {
 			veths = append(veths, v)
 		}

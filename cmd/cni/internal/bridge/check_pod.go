@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
@@ -140,11 +139,11 @@ func checkRoutes(f *findings, p *netlink.Conn, inside *netlink.Link, wanted []ne
 	if len(wanted) == 0 {
 		return nil
 	}
-	routes4, err := p.Routes(unix.AF_INET, 0, inside.Index)
+	routes4, err := p.Routes(netlink.IPv4, 0, inside.Index)
 	if err != nil {
 		return err
 	}
-	routes6, err := p.Routes(unix.AF_INET6, 0, inside.Index)
+	routes6, err := p.Routes(netlink.IPv6, 0, inside.Index)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func hostLinks(h *netlink.Conn) func() ([]device.Link, error) {
 func uplinks(h *netlink.Conn) func(device.Link) (bool, error) {
 	known := sync.OnceValues(func() (map[int]bool, error) {
 		indexes := map[int]bool{}
-		for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
 			routes, err := h.Routes(family, unix.RT_TABLE_MAIN, 0)
 			if err != nil {
 				return nil, err

@@ -121,7 +121,7 @@ func (e *podEnd) start() *netlink.Message {
 // that, as start and podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a
 // packet socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
 func (e *podEnd) announce(mac net.HardwareAddr) error {
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, e.index, 0, 0)).Bytes(unix.IFLA_ADDRESS, mac)
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(e.index)}).Bytes(unix.IFLA_ADDRESS, mac)
 	if err := e.Do(m); err != nil {
 		return fmt.Errorf("announce the pod's addresses: %w", err)
 	}

@@ -72,7 +72,8 @@ func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error)
 // processor, with its files in /sys and its announcements, only to take the others down again. podFD -1: the
 // peer stays in the host's namespace.
 func (v *veth) request(podFD int) *netlink.Message {
-	m := netlink.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, netlink.LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP))
+	m := netlink.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL).
+		LinkHeader(unix.IfInfomsg{Flags: unix.IFF_UP, Change: unix.IFF_UP})
 	m.String(unix.IFLA_IFNAME, v.name).Bytes(unix.IFLA_ADDRESS, v.mac)
 	m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 	m.Uint32(unix.IFLA_MASTER, uint32(v.bridge.Index))
@@ -82,7 +83,7 @@ func (v *veth) request(podFD int) *netlink.Message {
 	return m.Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
 		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) {
 			m.Nest(vethPeer, func(m *netlink.Message) {
-				m.Raw(netlink.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
+				m.LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
 				m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 				if podFD >= 0 {
 					m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD))
@@ -107,7 +108,7 @@ const (
 // options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port. The
 // group comes with them, for to podnetd it says that the port is a pod's, and a port without its options is one to heal.
 func (v *veth) options(ipv6 bool) *netlink.Message {
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, 0, 0, 0)).String(unix.IFLA_IFNAME, v.name)
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.name)
 	if v.group != 0 {
 		m.Uint32(unix.IFLA_GROUP, v.group)
 	}

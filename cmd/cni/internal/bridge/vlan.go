@@ -83,7 +83,7 @@ func (c *config) filterVLANs(h *netlink.Conn, br *netlink.Link) (*netlink.Link, 
 	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
 	}
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0, netlink.LinkHeader(unix.AF_UNSPEC, br.Index, 0, 0)).Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(br.Index)}).Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
 		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) { m.Uint8(bridgeVLANFiltering, 1) })
 	})
 	err := h.Do(m)
@@ -161,7 +161,7 @@ func vlanMessage(typ uint16, port int, infos ...[]byte) *netlink.Message {
 }
 
 func vlanMessageTo(whose, typ uint16, link int, infos ...[]byte) *netlink.Message {
-	return netlink.NewMessage(typ, 0, netlink.LinkHeader(unix.AF_BRIDGE, link, 0, 0)).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
+	return netlink.NewMessage(typ, 0).LinkHeader(unix.IfInfomsg{Family: unix.AF_BRIDGE, Index: int32(link)}).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
 		m.Uint16(bridgeFlags, whose)
 		for _, info := range infos {
 			m.Bytes(bridgeVLANInfo, info)

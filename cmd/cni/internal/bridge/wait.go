@@ -102,7 +102,7 @@ func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, lin
 		return nil
 	}
 	return poll(fmt.Sprintf("the kernel to take packets to %v on %s", missing, link.Name), func() (bool, error) {
-		routes, err := h.Routes(unix.AF_INET6, unix.RT_TABLE_LOCAL, link.Index)
+		routes, err := h.Routes(netlink.IPv6, unix.RT_TABLE_LOCAL, link.Index)
 		if err != nil {
 			return false, err
 		}

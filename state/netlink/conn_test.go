@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 
 // fresh is a socket in a network namespace of the test's own.
-func fresh(t *testing.T) *Conn {
+func fresh(t testing.TB) *Conn {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -32,7 +32,7 @@ func fresh(t *testing.T) *Conn {
 }
 
 func bridge(name string) *Message {
-	return NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, LinkHeader(unix.AF_UNSPEC, 0, unix.IFF_UP, unix.IFF_UP)).
+	return NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL).LinkHeader(unix.IfInfomsg{Flags: unix.IFF_UP, Change: unix.IFF_UP}).
 		String(unix.IFLA_IFNAME, name).Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(unix.IFLA_INFO_KIND, "bridge") })
 }
 
