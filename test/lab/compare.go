@@ -81,6 +81,9 @@ func stateLines(state string) []stateLine {
 					l.object += fmt.Sprintf(" %v", v)
 				}
 			}
+			if _, ok := l.fields["addr_info"]; ok { // of a link, beside the link itself
+				l.object += " addresses"
+			}
 			l.object = heading + l.object
 		} else if sysctl, _, ok := strings.Cut(text, " = "); ok {
 			l.object = sysctl

@@ -101,20 +101,27 @@ func (n *Node) feed(input string, args ...string) {
 	n.lab.must(err)
 }
 
+// foreignQueries ask for the foreign objects of the kernel, but for the firewall's.
+var foreignQueries = []query{
+	{"ip -d -j", []string{
+		"link show group " + ForeignGroup, "addr show group " + ForeignGroup,
+		"neigh show nud permanent dev other0", "neigh show nud permanent dev other3",
+		"route show table all proto " + foreignProtocol, "rule show pref " + foreignPref,
+	}},
+	{"ip -6 -d -j", []string{"route show table all proto " + foreignProtocol, "rule show pref " + foreignPref}},
+	{"bridge -j", []string{"fdb show br other0"}}, // whose filter would hold for the lines behind it as well
+	{"bridge -j", []string{"fdb show dev other3"}},
+}
+
 // Foreign is the foreign objects as the kernel and the files hold them now.
 func (n *Node) Foreign() string {
 	n.lab.Helper()
 	var b strings.Builder
-	for _, query := range []string{
-		"ip -d -j link show group " + ForeignGroup,
-		"ip -j addr show group " + ForeignGroup,
-		"ip -j neigh show nud permanent dev other0", "ip -j neigh show nud permanent dev other3",
-		"ip -j -4 route show table all proto " + foreignProtocol, "ip -j -6 route show table all proto " + foreignProtocol,
-		"ip -j -4 rule show pref " + foreignPref, "ip -j -6 rule show pref " + foreignPref,
-		"bridge -j fdb show br other0", "bridge -j fdb show dev other3",
-	} {
-		fmt.Fprintf(&b, "# %s\n", query)
-		for _, o := range n.Objects(query) {
+	for _, q := range foreignQueries {
+		fmt.Fprintf(&b, "# %s\n", q.tool)
+		objects, err := n.ask(q)
+		n.lab.must(err)
+		for _, o := range objects {
 			if !learned(o) {
 				strip(o)
 				fmt.Fprintln(&b, text(o))

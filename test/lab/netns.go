@@ -132,6 +132,12 @@ func (ns *Namespace) Exec(args ...string) (string, error) {
 
 // Batch feeds lines to one process of a tool that has -batch, such as ip, bridge or ip -6.
 func (ns *Namespace) Batch(tool string, lines ...string) error {
+	_, err := ns.batch(tool, lines...)
+	return err
+}
+
+// batch is Batch, and returns what the tool printed.
+func (ns *Namespace) batch(tool string, lines ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	args := append(strings.Fields(tool), "-batch", "-")
@@ -141,7 +147,7 @@ func (ns *Namespace) Batch(tool string, lines ...string) error {
 	if err == nil && out.Code != 0 {
 		err = fmt.Errorf("%s -batch: %s", tool, strings.TrimSpace(out.Stderr+out.Stdout))
 	}
-	return err
+	return out.Stdout, err
 }
 
 // Sh is Exec for a line of words without quotes.

@@ -18,19 +18,11 @@ func (n *Node) State() string {
 	n.lab.Helper()
 	n.settle()
 	var b strings.Builder
-	for _, query := range []string{
-		"ip -d -j link",
-		"ip -j addr",
-		"ip -d -j -4 route show table all",
-		"ip -d -j -6 route show table all",
-		"ip -d -j neigh show nud permanent",
-		"bridge -d -j fdb",
-		"bridge -d -j link",
-		"ip -j rule",
-		"ip -j -6 rule",
-	} {
-		fmt.Fprintf(&b, "# %s\n", query)
-		for _, o := range n.Objects(query) {
+	for _, q := range stateQueries {
+		fmt.Fprintf(&b, "# %s\n", q.tool)
+		objects, err := n.ask(q)
+		n.lab.must(err)
+		for _, o := range objects {
 			if learned(o) {
 				continue
 			}
@@ -45,6 +37,29 @@ func (n *Node) State() string {
 	}
 	b.WriteString(sysctlHeading + n.sysctls())
 	return b.String()
+}
+
+// query is what one process of a tool that has -batch and -j is asked.
+type query struct {
+	tool  string
+	lines []string
+}
+
+// stateQueries ask for all that State shows. A program costs milliseconds to execute, and one for each line was most of what
+// the tests of whole clusters cost.
+var stateQueries = []query{
+	{"ip -d -j", []string{"link show", "addr show", "route show table all", "neigh show nud permanent", "rule show"}},
+	{"ip -6 -d -j", []string{"route show table all", "rule show"}},
+	{"bridge -d -j", []string{"fdb show", "link show"}},
+}
+
+// ask returns the objects that all lines of a query show, sorted by their text.
+func (n *Node) ask(q query) ([]map[string]any, error) {
+	out, err := n.batch(q.tool, q.lines...)
+	if err != nil {
+		return nil, err
+	}
+	return decodeObjects(out)
 }
 
 // sysctlHeading begins the last section.
@@ -64,12 +79,23 @@ func (n *Node) objects(query string) ([]map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var objects []map[string]any
-	if strings.TrimSpace(out) == "" {
-		return nil, nil // what `ip -j` prints for nothing at all
-	}
-	if err := json.Unmarshal([]byte(out), &objects); err != nil {
+	objects, err := decodeObjects(out)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w\n%s", n.Host, query, err, out)
+	}
+	return objects, nil
+}
+
+// decodeObjects reads arrays of objects, one behind the other, and sorts the objects by their text: the kernel's order means
+// nothing. `ip -j` prints no array for nothing at all.
+func decodeObjects(out string) ([]map[string]any, error) {
+	var objects []map[string]any
+	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
+		var array []map[string]any
+		if err := decoder.Decode(&array); err != nil {
+			return nil, err
+		}
+		objects = append(objects, array...)
 	}
 	objects = slices.DeleteFunc(objects, func(o map[string]any) bool { return len(o) == 0 }) // a bug of ip 6.1
 	slices.SortStableFunc(objects, func(x, y map[string]any) int { return strings.Compare(text(x), text(y)) })
@@ -89,23 +115,19 @@ func text(o map[string]any) string {
 func (n *Node) settle() {
 	n.lab.Helper()
 	Eventually(n.lab, Patience, n.Host+": eth0 up, and a local route for each IPv6 address", func() error {
-		links, err := n.objects("ip -j -6 addr")
-		if err != nil {
-			return err
-		}
-		routes, err := n.objects("ip -j -6 route show table local")
+		objects, err := n.ask(query{"ip -6 -j", []string{"addr show", "route show table local"}})
 		if err != nil {
 			return err
 		}
 		local := map[string]bool{}
-		for _, r := range routes {
-			if r["type"] == "local" {
-				local[fmt.Sprint(r["dst"], " ", r["dev"])] = true
+		for _, o := range objects {
+			if o["type"] == "local" {
+				local[fmt.Sprint(o["dst"], " ", o["dev"])] = true
 			}
 		}
 		up := map[any]bool{}
-		for _, l := range links {
-			if l["operstate"] == "DOWN" {
+		for _, l := range objects {
+			if l["addr_info"] == nil || l["operstate"] == "DOWN" {
 				continue
 			}
 			addrs, _ := l["addr_info"].([]any)
@@ -117,7 +139,7 @@ func (n *Node) settle() {
 			up[l["ifname"]] = len(addrs) > 1
 		}
 		if !n.settled && !up["eth0"] {
-			return fmt.Errorf("%v", links)
+			return fmt.Errorf("%v", objects)
 		}
 		n.settled = true
 		return nil
