@@ -20,7 +20,7 @@ NFPM        := v2.43.4
 LIBCNI      := v1.3.1
 GOVULNCHECK := v1.1.4
 
-.PHONY: build help demo test repeat package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
+.PHONY: build help check demo test repeat package e2e lint bench soak conformance faults fuzz race vuln setup setup-runtime setup-e2e reference clean
 
 build: ## static programs into bin/
 	@echo "building bin/podnetd, bin/podnetctl and bin/cni/, $(VERSION)"
@@ -34,6 +34,10 @@ help: ## this list
 demo: setup build ## three nodes on this machine: pods, pings, an edit, damage and healing; about half a minute
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
 	@bin/demo
+
+CHECKED := ./cmd/... ./schema/... ./state/... ./reconcile/... ./test/lab ./test/layout ./test/contract
+check: build lint ## build, vet, staticcheck, and the tests that need no namespace, root or network
+	go test -short $(CHECKED)
 
 test: setup-runtime lint vuln build reference package race ## everything that CI runs
 	@test/fuzz.sh 2 'FuzzParse|FuzzDiff'

@@ -38,6 +38,7 @@ type host struct {
 
 func newHost(t *testing.T, text string) *host {
 	t.Helper()
+	lab.Need(t)
 	runtime.LockOSThread() // for good: the thread ends with the test, and the namespace with it
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

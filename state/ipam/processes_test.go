@@ -105,6 +105,7 @@ func TestProcesses(t *testing.T) {
 
 // What an operation touches in the directory does not depend on how many leases there are: the kernel counts.
 func TestConstantCost(t *testing.T) {
+	lab.Need(t)
 	counts := map[string]int{}
 	for _, n := range []int{10, 60_000} {
 		s, sets := open(t, t.TempDir()), []Set{set(t, "10.0.0.0/8"), set(t, "fd00::/64")}

@@ -15,12 +15,14 @@ import (
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/test/lab"
 	"golang.org/x/sys/unix"
 )
 
 // Apart gives the test a network namespace of its own, and a node in it.
 func Apart(t *testing.T) *Node {
 	t.Helper()
+	lab.Need(t)
 	runtime.LockOSThread() // for good: the thread ends with the test's goroutine, and the namespace with it
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

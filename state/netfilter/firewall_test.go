@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 
 func sh(t *testing.T, line string) string {
 	t.Helper()
+	lab.Need(t)
 	out, err := exec.Command("sh", "-c", line).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", line, err, out)
@@ -28,6 +29,7 @@ func sh(t *testing.T, line string) string {
 
 func dial(t *testing.T) *Conn {
 	t.Helper()
+	lab.Need(t)
 	c, err := Dial()
 	if err != nil {
 		t.Fatal(err)
@@ -278,6 +280,7 @@ func TestLockInherited(t *testing.T) {
 // Nobody but root can hold the lock up: not by the namespace, which all of its processes can open, nor by a file that stands in
 // its place.
 func TestLockOfOthers(t *testing.T) {
+	lab.Need(t)
 	path, err := lockFile()
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 // fresh is a socket in a network namespace of the test's own.
 func fresh(t testing.TB) *Conn {
 	t.Helper()
+	lab.Need(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

@@ -56,6 +56,7 @@ func pluginsUnderTest(t *testing.T) string {
 }
 
 func TestConformance(t *testing.T) {
+	lab.Need(t)
 	dir := pluginsUnderTest(t)
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {

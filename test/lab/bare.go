@@ -3,12 +3,10 @@ package lab
 import "fmt"
 
 // NewNamespace makes an empty network namespace that ends with the test: a host or a pod of no cluster, which no plugin
-// has touched yet. Its lo is down. Like New it refuses to work outside of Isolate.
+// has touched yet. Its lo is down. Like New it needs Isolate.
 func NewNamespace(t TB, name string) *Namespace {
 	t.Helper()
-	if !isolated {
-		t.Fatalf("lab.NewNamespace outside of lab.Isolate: call it from TestMain")
-	}
+	Need(t)
 	ns, err := newNamespace(fmt.Sprintf("bare%d-%s", count.Add(1), name))
 	if err != nil {
 		t.Fatalf("%v", err)

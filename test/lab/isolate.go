@@ -5,6 +5,7 @@ package lab
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,11 +33,28 @@ const stageEnv = "PODNET_LAB_STAGE"
 // isolated is true in the process that runs the tests; New refuses to work in any other, on the host's own network.
 var isolated bool
 
+// missing says why Isolate did not isolate; Need skips with it.
+var missing string
+
+// Need skips a test that needs a network namespace, mounts or processes of its own where Isolate could make none, or was
+// not to, under -short. The other tests of the package run there.
+func Need(t TB) {
+	t.Helper()
+	skipper, ok := t.(interface{ Skip(...any) })
+	if missing != "" && ok {
+		skipper.Skip(missing)
+	}
+	if !isolated {
+		t.Fatalf("lab.Need outside of lab.Isolate: call it from TestMain")
+	}
+}
+
 // Isolate runs r where nothing can leak and returns the exit code; a test package calls it from TestMain:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 //
 // programs are those of podnet's that it takes, such as podnetd or cni/bridge: without one of them nothing is run.
+// Under -short, and where there is no right to make namespaces, r runs where it is, and Need skips the tests that call it.
 // The program executes itself anew in namespaces of its own (network, mounts, processes), whose first process is a
 // small init that has r run by a child. When that init ends, for whatever reason, the kernel kills what still runs in
 // there and takes namespaces and mounts away. It dies with this process, even if this one is killed with SIGKILL, so
@@ -48,11 +67,14 @@ func Isolate(r Runner, programs ...string) int {
 		if fuzzWorker() {
 			break // started inside by the process that fuzzes, over descriptors that another init would not hand on
 		}
+		if short() {
+			return inPlace(r, "needs namespaces of its own, which -short leaves out (make test)")
+		}
 		if err := RequirePrograms(programs...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		return outside()
+		return outside(r)
 	case "init":
 		return initMain()
 	case "listen":
@@ -68,8 +90,27 @@ func Isolate(r Runner, programs ...string) int {
 // fuzzWorker says that this process is one of those that try the inputs of a fuzz target.
 func fuzzWorker() bool { return slices.Contains(os.Args, "-test.fuzzworker") }
 
+// short reports whether the program is a test that was started with -short.
+func short() bool {
+	if !testing.Testing() {
+		return false
+	}
+	flag.Parse()
+	return testing.Short()
+}
+
+// inPlace runs r without isolation. Root first gives up what it could change the host's network with, for good.
+func inPlace(r Runner, why string) int {
+	if err := renounce(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		return 1
+	}
+	missing = why
+	return r.Run()
+}
+
 // outside starts the init and stands in for it: signals go in, the exit code comes out.
-func outside() int {
+func outside(r Runner) int {
 	// The kernel ties the parent death signal to the thread that forked, so this goroutine keeps its thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -82,8 +123,12 @@ func outside() int {
 		cmd, err = startInit(true) // root of a container, without the right to make namespaces
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "lab: this needs root, or user namespaces for ordinary users "+
-			"(user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns): %v\n", err)
+		why := fmt.Sprintf("needs root, or user namespaces for ordinary users (user.max_user_namespaces, "+
+			"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns): %v", err)
+		if testing.Testing() {
+			return inPlace(r, why)
+		}
+		fmt.Fprintln(os.Stderr, "lab: this", why)
 		return 1
 	}
 	go func() {

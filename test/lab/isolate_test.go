@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestIsolated(t *testing.T) {
+	Need(t)
 	if os.Getppid() != 1 {
 		t.Errorf("the parent is process %d, want the lab's own init", os.Getppid())
 	}
@@ -37,6 +38,7 @@ func TestIsolated(t *testing.T) {
 
 // What a tool writes to the machine's directories is seen in the lab, and not on the machine.
 func TestMachineStaysAsItIs(t *testing.T) {
+	Need(t)
 	if unix.Access("/etc", unix.W_OK) != nil {
 		t.Skip("this needs root: an ordinary user writes nothing there")
 	}
@@ -55,6 +57,7 @@ func TestMachineStaysAsItIs(t *testing.T) {
 }
 
 func TestExitCode(t *testing.T) {
+	Need(t)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "LAB_TEST_EXIT=1")
 	_ = cmd.Run() // judged by its code
@@ -66,6 +69,7 @@ func TestExitCode(t *testing.T) {
 // Killing the outermost process with SIGKILL must take all that it started with it. The processes of the lab in a lab
 // hold the write end of a pipe: it reads EOF when the last of them is gone.
 func TestNothingSurvivesKill9(t *testing.T) {
+	Need(t)
 	if os.Getenv("LAB_TEST_HANG") != "" {
 		cmd := exec.Command("sleep", "1000")
 		cmd.Stdout = os.Stdout

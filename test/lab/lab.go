@@ -31,13 +31,11 @@ type Lab struct {
 // count numbers the labs of this process.
 var count atomic.Int32
 
-// New makes a lab without nodes, which ends with the test: daemons killed, namespaces closed. It fails the test outside
-// of Isolate, where it would work on the host's own network.
+// New makes a lab without nodes, which ends with the test: daemons killed, namespaces closed. It needs Isolate, without
+// which it would work on the host's own network.
 func New(t TB) *Lab {
 	t.Helper()
-	if !isolated {
-		t.Fatalf("lab.New outside of lab.Isolate: call it from TestMain")
-	}
+	Need(t)
 	id := count.Add(1)
 	l := &Lab{TB: t, prefix: fmt.Sprintf("lab%d-", id), dir: filepath.Join(runDir, fmt.Sprintf("lab%d", id))}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {

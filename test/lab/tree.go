@@ -17,9 +17,7 @@ const machineID = "0123456789abcdef0123456789abcdef"
 // nothing that an administrator enabled or configured for systemd, podnet, containerd or CNI. Nothing is mounted in it.
 func Tree(t TB, hostname string) string {
 	t.Helper()
-	if !isolated {
-		t.Fatalf("lab.Tree outside of lab.Isolate: call it from TestMain")
-	}
+	Need(t)
 	dir, err := os.MkdirTemp(tempDir, "tree")
 	if err == nil {
 		err = overlay("/", dir, filepath.Join(dir, "tree"))

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/podnet/podnet/test/lab"
 )
 
 //go:embed testdata/look.js
@@ -27,6 +29,7 @@ type looks struct {
 // TestInBrowser has a real browser, which has no network here, draw the page: few nodes and many, light and dark, on a
 // desk and on a telephone.
 func TestInBrowser(t *testing.T) {
+	lab.Need(t) // the browser is killed with the namespace, and finds no network in it
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is not installed (apt-get install chromium; make e2e does it)")
