@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
-	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/files"
@@ -66,7 +66,7 @@ func (c *cli) runAllocate(args []string, ip string) error {
 		return err
 	}
 	if c.json() {
-		return c.writeJSON(newAllocated(a))
+		return c.writeJSON(document.NewAllocation(a))
 	}
 	return screen.WriteAllocation(c.out, c.style(), a)
 }
@@ -156,29 +156,4 @@ func (c *cli) notAllocated(out io.Writer, err error) error {
 	where := *c
 	where.out = out
 	return where.invalid(err)
-}
-
-// Allocated is what allocate has done, for other programs.
-type Allocated struct {
-	APIVersion string          `json:"apiVersion"`
-	Kind       string          `json:"kind"`
-	File       string          `json:"file"`
-	Digest     string          `json:"digest"` // of the file as it is now
-	Nodes      []AllocatedNode `json:"nodes"`  // that have got podCIDRs by this
-}
-
-// AllocatedNode is one node that has got podCIDRs.
-type AllocatedNode struct {
-	Name     string         `json:"name"`
-	IP       netip.Addr     `json:"ip"`
-	PodCIDRs []netip.Prefix `json:"podCIDRs"`
-	Source   string         `json:"source"` // FILE:LINE
-}
-
-func newAllocated(a *schema.Allocation) Allocated {
-	out := Allocated{schema.APIVersion, "Allocation", a.Topology.File, schema.Digest(a.Text), []AllocatedNode{}}
-	for _, n := range a.Given {
-		out.Nodes = append(out.Nodes, AllocatedNode{n.Name, n.IP, n.PodCIDRs, reconcile.Place(a.Topology, n.Line)})
-	}
-	return out
 }

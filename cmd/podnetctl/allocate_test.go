@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -110,7 +111,7 @@ func TestAllocateKeepsTheFileItself(t *testing.T) {
 	const owner = 1000
 	owned := os.Chown(real, owner, owner) == nil // in a user namespace there may be no other user
 	got := podnetctl("", "allocate", "-o", "json", link)
-	var doc Allocated
+	var doc document.Allocation
 	if err := json.Unmarshal([]byte(got.stdout), &doc); err != nil {
 		t.Fatalf("%v: %+v", err, got)
 	}

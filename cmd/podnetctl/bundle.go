@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/files"
 )
 
@@ -114,7 +115,7 @@ func (a *archive) command(line string) {
 
 // writeBundle writes everything that somebody elsewhere needs to understand this node, readable for the owner alone, and
 // lists it: addresses and names of hosts and pods are in it, keys and passwords are not, as podnet has none.
-func (c *cli) writeBundle(n *node, report Findings, path string) error {
+func (c *cli) writeBundle(n *node, report document.Findings, path string) error {
 	var b bytes.Buffer
 	packed := gzip.NewWriter(&b)
 	a := &archive{tar: tar.NewWriter(packed), now: time.Now()}

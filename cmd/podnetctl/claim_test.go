@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -16,7 +16,7 @@ func TestDoctorKnowsAClone(t *testing.T) {
 	h.installPlugins()
 	h.Write(valid)
 	h.runWith("", 0, "apply")
-	claims := func(code int) (found []doctor.Finding) {
+	claims := func(code int) (found []document.Finding) {
 		t.Helper()
 		for _, f := range h.examined(code) {
 			if f.ID == "ip-claimed" {

@@ -23,15 +23,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Findings is what doctor says, for other programs.
-type Findings struct {
-	APIVersion string           `json:"apiVersion"`
-	Kind       string           `json:"kind"`
-	Node       string           `json:"node"`
-	Findings   []doctor.Finding `json:"findings"`
-	Unseen     []string         `json:"unseen"` // what could not be looked at, and why
-}
-
 func (c *cli) doctor() *cobra.Command {
 	bundle := ""
 	cmd := &cobra.Command{
@@ -73,7 +64,7 @@ func (c *cli) runDoctor(bundle string) error {
 	if err == nil && bundle != "" {
 		err = c.writeBundle(n, report, bundle)
 	}
-	if err == nil && doctor.Broken(report.Findings) {
+	if err == nil && document.Broken(report.Findings) {
 		err = errNo
 	}
 	return err
@@ -94,7 +85,7 @@ func canBundle(path string) error {
 }
 
 // examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.
-func (c *cli) examine(n *node) Findings {
+func (c *cli) examine(n *node) document.Findings {
 	t, network, name := n.followed(), schema.DefaultNetwork(), ""
 	if t != nil {
 		network, name = t.Network, t.Network.CNI.Name
@@ -112,7 +103,7 @@ func (c *cli) examine(n *node) Findings {
 	e.health(&pass, denied == nil)
 	e.kernel()
 	e.files()
-	return Findings{schema.APIVersion, "Findings", cmp.Or(n.id.Node, n.id.Hostname), doctor.Check(f), e.unseen}
+	return document.NewFindings(cmp.Or(n.id.Node, n.id.Hostname), doctor.Check(f), e.unseen)
 }
 
 // examination collects facts, and what could not be seen.

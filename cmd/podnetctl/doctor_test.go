@@ -15,15 +15,14 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/reconcile/agent"
-	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/test/lab"
 )
 
 // examined is what doctor finds on the host, less what the tests' own surroundings bring along.
-func (h host) examined(code int) []doctor.Finding {
+func (h host) examined(code int) []document.Finding {
 	h.t.Helper()
-	var report Findings
+	var report document.Findings
 	got := h.run(code, "doctor", "-o", "json")
 	if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Kind != "Findings" {
 		h.t.Fatalf("%v in %s%s", err, got.stdout, got.stderr)
@@ -110,70 +109,70 @@ func TestDoctor(t *testing.T) {
 	const leaves = "[Network]\nManageForeignRoutes=no\n"
 	for _, c := range []struct {
 		name, id string
-		severity doctor.Severity
+		severity document.Severity
 		trouble  func(host)
 	}{
-		{"a route in the place of podnet's", "foreign-route", doctor.Error, and(sh("ip route del 10.244.1.0/24"), func(h host) {
+		{"a route in the place of podnet's", "foreign-route", document.SeverityError, and(sh("ip route del 10.244.1.0/24"), func(h host) {
 			h.Sh(fmt.Sprintf("ip route add 10.244.1.0/24 via 192.0.2.1 metric %d", 100))
 		})},
-		{"a route to a part of a peer's pods", "foreign-route", doctor.Error, sh("ip route add 10.244.1.128/25 via 192.0.2.1 proto static")},
-		{"a blackhole", "foreign-route", doctor.Error, sh("ip route add blackhole 10.244.1.0/25")},
-		{"an IPv6 route", "foreign-route", doctor.Error, sh("ip -6 route add fd00:10:244:1::/80 via 2001:db8::1")},
-		{"an address of a peer's pods", "foreign-route", doctor.Error, sh("ip link add br9 type bridge", "ip link set br9 up", "ip addr add 10.244.1.1/25 dev br9")},
-		{"an address of this node's pods", "foreign-address", doctor.Error, sh("ip link add br9 type bridge", "ip addr add 10.244.0.1/24 dev br9")},
-		{"an IPv6 address of this node's pods", "foreign-address", doctor.Error, sh("ip addr add fd00:10:244::7/128 dev eth0 nodad")},
-		{"the bridge made by others", "foreign-link", doctor.Error, sh("ip link set cni0 group 0")},
-		{"the tunnel's vni taken", "foreign-link", doctor.Error, sh("ip link del podnet.1", "ip link add flannel.1 type vxlan id 1 dstport 8472 nolearning")},
-		{"a rule ahead of podnet's", "foreign-chain", doctor.Error, sh("iptables -I FORWARD -j REJECT")},
-		{"a rule about pods ahead of podnet's", "foreign-chain", doctor.Error, sh("iptables -I FORWARD -d 10.244.1.0/24 -j REJECT")},
-		{"a chain that drops ahead of podnet's", "foreign-chain", doctor.Error, sh("ip6tables -N UC", "ip6tables -A UC -j DROP", "ip6tables -I FORWARD -j UC")},
-		{"a rule that rewrites pods' addresses", "foreign-chain", doctor.Error, sh("iptables -t nat -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE")},
-		{"a base chain that drops", "foreign-chain", doctor.Error, sh("nft add table inet fw", "nft add chain inet fw across { type filter hook forward priority 5 ; policy drop ; }")},
-		{"a base chain that keeps the tunnel out", "foreign-chain", doctor.Error, sh("nft add table inet fw", "nft add chain inet fw inwards { type filter hook input priority 5 ; policy drop ; }")},
-		{"INPUT closed", "input-closed", doctor.Error, sh("iptables -F INPUT", "iptables -P INPUT DROP")},
-		{"INPUT closed on the underlay", "input-closed", doctor.Error, sh("iptables -I INPUT -i eth0 -j DROP")},
-		{"INPUT open", "input-open", doctor.Warning, sh("iptables -F INPUT")},
-		{"INPUT open but for kubelet's rule about loopback addresses", "input-open", doctor.Warning, sh("iptables -F INPUT", "iptables -N KUBE-FIREWALL",
+		{"a route to a part of a peer's pods", "foreign-route", document.SeverityError, sh("ip route add 10.244.1.128/25 via 192.0.2.1 proto static")},
+		{"a blackhole", "foreign-route", document.SeverityError, sh("ip route add blackhole 10.244.1.0/25")},
+		{"an IPv6 route", "foreign-route", document.SeverityError, sh("ip -6 route add fd00:10:244:1::/80 via 2001:db8::1")},
+		{"an address of a peer's pods", "foreign-route", document.SeverityError, sh("ip link add br9 type bridge", "ip link set br9 up", "ip addr add 10.244.1.1/25 dev br9")},
+		{"an address of this node's pods", "foreign-address", document.SeverityError, sh("ip link add br9 type bridge", "ip addr add 10.244.0.1/24 dev br9")},
+		{"an IPv6 address of this node's pods", "foreign-address", document.SeverityError, sh("ip addr add fd00:10:244::7/128 dev eth0 nodad")},
+		{"the bridge made by others", "foreign-link", document.SeverityError, sh("ip link set cni0 group 0")},
+		{"the tunnel's vni taken", "foreign-link", document.SeverityError, sh("ip link del podnet.1", "ip link add flannel.1 type vxlan id 1 dstport 8472 nolearning")},
+		{"a rule ahead of podnet's", "foreign-chain", document.SeverityError, sh("iptables -I FORWARD -j REJECT")},
+		{"a rule about pods ahead of podnet's", "foreign-chain", document.SeverityError, sh("iptables -I FORWARD -d 10.244.1.0/24 -j REJECT")},
+		{"a chain that drops ahead of podnet's", "foreign-chain", document.SeverityError, sh("ip6tables -N UC", "ip6tables -A UC -j DROP", "ip6tables -I FORWARD -j UC")},
+		{"a rule that rewrites pods' addresses", "foreign-chain", document.SeverityError, sh("iptables -t nat -A POSTROUTING -s 10.244.0.0/16 -j MASQUERADE")},
+		{"a base chain that drops", "foreign-chain", document.SeverityError, sh("nft add table inet fw", "nft add chain inet fw across { type filter hook forward priority 5 ; policy drop ; }")},
+		{"a base chain that keeps the tunnel out", "foreign-chain", document.SeverityError, sh("nft add table inet fw", "nft add chain inet fw inwards { type filter hook input priority 5 ; policy drop ; }")},
+		{"INPUT closed", "input-closed", document.SeverityError, sh("iptables -F INPUT", "iptables -P INPUT DROP")},
+		{"INPUT closed on the underlay", "input-closed", document.SeverityError, sh("iptables -I INPUT -i eth0 -j DROP")},
+		{"INPUT open", "input-open", document.SeverityWarning, sh("iptables -F INPUT")},
+		{"INPUT open but for kubelet's rule about loopback addresses", "input-open", document.SeverityWarning, sh("iptables -F INPUT", "iptables -N KUBE-FIREWALL",
 			"iptables -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP", "iptables -A INPUT -j KUBE-FIREWALL")},
-		{"kube-proxy's rules, and a bridge that passes them by", "service-proxy", doctor.Warning, sh("sysctl -w net.bridge.bridge-nf-call-iptables=0", "iptables -t nat -N KUBE-SERVICES")},
-		{"kube-proxy's nftables, and a bridge that passes them by", "service-proxy", doctor.Warning, sh("sysctl -w net.bridge.bridge-nf-call-ip6tables=0",
+		{"kube-proxy's rules, and a bridge that passes them by", "service-proxy", document.SeverityWarning, sh("sysctl -w net.bridge.bridge-nf-call-iptables=0", "iptables -t nat -N KUBE-SERVICES")},
+		{"kube-proxy's nftables, and a bridge that passes them by", "service-proxy", document.SeverityWarning, sh("sysctl -w net.bridge.bridge-nf-call-ip6tables=0",
 			"nft add table ip6 kube-proxy", "nft add chain ip6 kube-proxy services")},
-		{"another conflist first", "conflist-order", doctor.Error, file("/etc/cni/net.d/05-other net.conflist", "{}")},
-		{"somebody else's conflist in place", "foreign-conflist", doctor.Error, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
-		{"strict reverse path filter", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
-		{"strict reverse path filter on the underlay", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/rp_filter", "1") }},
-		{"strict reverse path filter on all links", "rp-filter", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/all/rp_filter", "1") }},
-		{"the tunnel's port taken by another tunnel", "tunnel-port", doctor.Error, sh("ip link set podnet.1 down",
+		{"another conflist first", "conflist-order", document.SeverityError, file("/etc/cni/net.d/05-other net.conflist", "{}")},
+		{"somebody else's conflist in place", "foreign-conflist", document.SeverityError, file(lab.ConflistPath, `{"cniVersion":"1.0.0","name":"x","plugins":[{"type":"bridge"}]}`)},
+		{"strict reverse path filter", "rp-filter", document.SeverityWarning, func(h host) { h.SetSysctl("net/ipv4/conf/podnet.1/rp_filter", "1") }},
+		{"strict reverse path filter on the underlay", "rp-filter", document.SeverityWarning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/rp_filter", "1") }},
+		{"strict reverse path filter on all links", "rp-filter", document.SeverityWarning, func(h host) { h.SetSysctl("net/ipv4/conf/all/rp_filter", "1") }},
+		{"the tunnel's port taken by another tunnel", "tunnel-port", document.SeverityError, sh("ip link set podnet.1 down",
 			"ip link add cilium_vxlan type vxlan external dstport 8472", "ip link set cilium_vxlan up")},
-		{"the tunnel's port taken by a tunnel with other flags", "tunnel-port", doctor.Error, sh("ip link set podnet.1 down",
+		{"the tunnel's port taken by a tunnel with other flags", "tunnel-port", document.SeverityError, sh("ip link set podnet.1 down",
 			"ip link add other.9 type vxlan id 9 dstport 8472 gbp", "ip link set other.9 up")},
-		{"the tunnel's port taken by a program", "tunnel-port", doctor.Error, and(sh("ip link set podnet.1 down"), func(h host) { h.TakePort(8472) })},
-		{"an underlay that does not forward", "forwarding-off", doctor.Warning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/forwarding", "0") }},
-		{"no policy rule for main", "policy-rule", doctor.Error, sh("ip rule del pref 32766")},
-		{"a policy rule of a VPN", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 52", "ip rule add pref 5270 not fwmark 0x80000/0xff0000 lookup 52")},
-		{"a policy rule of a cloud's agent", "policy-rule", doctor.Error, sh("ip route add default via 192.0.2.254 dev eth0 table 30200", "ip rule add pref 30200 from 192.0.2.11 lookup 30200")},
-		{"an IPsec policy", "ipsec-policy", doctor.Error, sh("ip xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block")},
-		{"rules of iptables-legacy", "iptables-mixed", doctor.Warning, sh("iptables-legacy -A FORWARD -s 198.51.100.1 -j DROP")},
-		{"iptables-legacy drops", "iptables-mixed", doctor.Error, sh("iptables-legacy -P FORWARD DROP")},
-		{"an underlay too small", "underlay-mtu", doctor.Error, and(file(lab.TopologyPath, strings.Replace(valid, "nodes:", "network: {mtu: 1480}\nnodes:", 1)), func(h host) { h.run(0, "apply") })},
-		{"networkd removes routes", "networkd-foreign-routes", doctor.Error, unit(networkd)},
-		{"a drop-in makes networkd remove routes", "networkd-foreign-routes", doctor.Error, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
+		{"the tunnel's port taken by a program", "tunnel-port", document.SeverityError, and(sh("ip link set podnet.1 down"), func(h host) { h.TakePort(8472) })},
+		{"an underlay that does not forward", "forwarding-off", document.SeverityWarning, func(h host) { h.SetSysctl("net/ipv4/conf/eth0/forwarding", "0") }},
+		{"no policy rule for main", "policy-rule", document.SeverityError, sh("ip rule del pref 32766")},
+		{"a policy rule of a VPN", "policy-rule", document.SeverityError, sh("ip route add default via 192.0.2.254 dev eth0 table 52", "ip rule add pref 5270 not fwmark 0x80000/0xff0000 lookup 52")},
+		{"a policy rule of a cloud's agent", "policy-rule", document.SeverityError, sh("ip route add default via 192.0.2.254 dev eth0 table 30200", "ip rule add pref 30200 from 192.0.2.11 lookup 30200")},
+		{"an IPsec policy", "ipsec-policy", document.SeverityError, sh("ip xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block")},
+		{"rules of iptables-legacy", "iptables-mixed", document.SeverityWarning, sh("iptables-legacy -A FORWARD -s 198.51.100.1 -j DROP")},
+		{"iptables-legacy drops", "iptables-mixed", document.SeverityError, sh("iptables-legacy -P FORWARD DROP")},
+		{"an underlay too small", "underlay-mtu", document.SeverityError, and(file(lab.TopologyPath, strings.Replace(valid, "nodes:", "network: {mtu: 1480}\nnodes:", 1)), func(h host) { h.run(0, "apply") })},
+		{"networkd removes routes", "networkd-foreign-routes", document.SeverityError, unit(networkd)},
+		{"a drop-in makes networkd remove routes", "networkd-foreign-routes", document.SeverityError, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
 			file("/usr/lib/systemd/networkd.conf.d/05-vendor.conf", "[Network]\nManageForeignRoutes = yes\n"))},
-		{"networkd takes every link", "networkd-manages", doctor.Error, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
+		{"networkd takes every link", "networkd-manages", document.SeverityError, and(unit(networkd), file("/etc/systemd/networkd.conf", leaves),
 			file("/usr/lib/systemd/network/05-all.network", "[Match]\nName=*\n[Network]\nDHCP=yes\n"))},
-		{"udev gives every link a MAC", "mac-address-policy", doctor.Error, file("/etc/systemd/network/00-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=random\n")},
-		{"udev gives other's devices a MAC", "mac-address-policy", doctor.Warning, file("/etc/systemd/network/99-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=persistent\n")},
-		{"NetworkManager", "networkmanager-manages", doctor.Warning, unit(manager)},
-		{"a plugin that nobody may execute", "plugin-not-executable", doctor.Error, mode("/opt/cni/bin/portmap", 0o644)},
-		{"plugins that are not there", "plugin-missing", doctor.Error, func(h host) {
+		{"udev gives every link a MAC", "mac-address-policy", document.SeverityError, file("/etc/systemd/network/00-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=random\n")},
+		{"udev gives other's devices a MAC", "mac-address-policy", document.SeverityWarning, file("/etc/systemd/network/99-mac.link", "[Match]\nOriginalName=*\n[Link]\nMACAddressPolicy=persistent\n")},
+		{"NetworkManager", "networkmanager-manages", document.SeverityWarning, unit(manager)},
+		{"a plugin that nobody may execute", "plugin-not-executable", document.SeverityError, mode("/opt/cni/bin/portmap", 0o644)},
+		{"plugins that are not there", "plugin-missing", document.SeverityError, func(h host) {
 			if err := os.RemoveAll(h.Path("/opt/cni/bin")); err != nil {
 				h.t.Fatal(err)
 			}
 		}},
-		{"a topology that others can write", "file-writable", doctor.Warning, mode(lab.TopologyPath, 0o666)},
-		{"a directory that others can write", "file-writable", doctor.Warning, mode("/etc/cni/net.d", 0o777)},
-		{"a last good topology that others can write", "file-writable", doctor.Warning, mode(lab.LastGoodPath, 0o646)},
-		{"a checkout that others can write", "file-writable", doctor.Warning, func(h host) {
+		{"a topology that others can write", "file-writable", document.SeverityWarning, mode(lab.TopologyPath, 0o666)},
+		{"a directory that others can write", "file-writable", document.SeverityWarning, mode("/etc/cni/net.d", 0o777)},
+		{"a last good topology that others can write", "file-writable", document.SeverityWarning, mode(lab.LastGoodPath, 0o646)},
+		{"a checkout that others can write", "file-writable", document.SeverityWarning, func(h host) {
 			write(h.t, h.Path("/srv/check out/topology.yaml"), valid)
 			mode("/srv/check out", 0o777)(h)
 			h.t.Chdir(h.Path("/etc/podnet"))
@@ -185,9 +184,9 @@ func TestDoctor(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := sound(t)
 			c.trouble(h)
-			code := map[doctor.Severity]int{doctor.Error: 1, doctor.Warning: 0}[c.severity]
+			code := map[document.Severity]int{document.SeverityError: 1, document.SeverityWarning: 0}[c.severity]
 			found := h.examined(code)
-			if !slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.ID == c.id }) {
+			if !slices.ContainsFunc(found, func(f document.Finding) bool { return f.ID == c.id }) {
 				t.Fatalf("not found: %+v", found)
 			}
 			for _, f := range found {
@@ -213,8 +212,8 @@ func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	says := func(when, id, message string) {
 		t.Helper()
 		found := h.examined(1)
-		if !slices.ContainsFunc(found, func(f doctor.Finding) bool {
-			return f.ID == id && f.Severity == doctor.Error && strings.Contains(f.Message, message)
+		if !slices.ContainsFunc(found, func(f document.Finding) bool {
+			return f.ID == id && f.Severity == document.SeverityError && strings.Contains(f.Message, message)
 		}) {
 			t.Errorf("%s: no %s with %q: %+v", when, id, message, found)
 		}

@@ -222,15 +222,6 @@ func (g *guide) sender(from explain.Source, to explain.Target) (*explain.PodFact
 	return explain.Visit(g.live, *g.pod, kernel.Packet{Src: from.Addr, Dst: to.Addr})
 }
 
-// Explanations is what explain --all says, for other programs.
-type Explanations struct {
-	APIVersion string                `json:"apiVersion"`
-	Kind       string                `json:"kind"`
-	From       string                `json:"from"`
-	Broken     int                   `json:"broken"` // peers
-	Peers      []explain.Explanation `json:"peers"`
-}
-
 // explainAll judges the ways to the gateways of all peers' pods, in every family.
 func (c *cli) explainAll(ctx context.Context, g *guide) error {
 	ways, err := g.ways()
@@ -248,7 +239,7 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 	if slices.ContainsFunc(ways, func(f *explain.Facts) bool { return explain.Judge(f).Broken != 0 }) {
 		g.compare()
 	}
-	all := Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
+	all := explain.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
 	broken := map[string]bool{}
 	for _, f := range ways {
 		e := explain.Judge(f)

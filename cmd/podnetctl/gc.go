@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/cmd/cni/collect"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/ipam"
@@ -20,24 +21,6 @@ import (
 
 // collectTime bounds how long gc waits for pods that are being added or removed.
 const collectTime = time.Minute
-
-// Collected is what gc says, for other programs.
-type Collected struct {
-	APIVersion string  `json:"apiVersion"`
-	Kind       string  `json:"kind"`
-	Network    string  `json:"network"`
-	Freed      []lease `json:"freed"`
-	Veths      int     `json:"veths"` // whose deletion was interrupted
-	Mappings   int     `json:"mappings"`
-	Kept       []lease `json:"kept"` // of other plugins, without a veth of podnet's
-}
-
-type lease struct {
-	Address     string    `json:"address"`
-	ContainerID string    `json:"containerID"`
-	IfName      string    `json:"ifname"`
-	Since       time.Time `json:"since"`
-}
 
 func (c *cli) gc() *cobra.Command {
 	return &cobra.Command{
@@ -82,14 +65,19 @@ func (c *cli) runGC(ctx context.Context) error {
 	return errors.Join(err, writeGarbage(c.out, network, n.Paths, g))
 }
 
-func collected(network string, g collect.Garbage) Collected {
-	return Collected{schema.APIVersion, "Collected", network, leases(g.Freed), g.Veths, g.Mappings, leases(g.Kept)}
+func collected(network string, g collect.Garbage) document.Collected {
+	return document.Collected{
+		APIVersion: schema.APIVersion, Kind: "Collected", Network: network,
+		Freed: leases(g.Freed), Veths: g.Veths, Mappings: g.Mappings, Kept: leases(g.Kept),
+	}
 }
 
-func leases(all []ipam.Lease) []lease {
-	out := []lease{}
+func leases(all []ipam.Lease) []document.Lease {
+	out := []document.Lease{}
 	for _, l := range all {
-		out = append(out, lease{l.Addr.String(), l.Owner.ContainerID, l.Owner.IfName, l.Since})
+		out = append(out, document.Lease{
+			Address: l.Addr.String(), ContainerID: l.Owner.ContainerID, IfName: l.Owner.IfName, Since: l.Since,
+		})
 	}
 	return out
 }

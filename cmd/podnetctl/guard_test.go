@@ -56,7 +56,7 @@ func TestValidateAgainst(t *testing.T) {
 			t.Errorf("standard input against itself: exit code %d\n%s%s", got.code, got.stdout, got.stderr)
 		}
 	}
-	var v Validation
+	var v document.Validation
 	got := podnetctl("", "validate", "-o", "json", "--against", before, cut)
 	if err := json.Unmarshal([]byte(got.stdout), &v); err != nil || got.code != 1 || !v.Valid || v.Guard == nil || v.Guard.Passes || v.Guard.Message == "" {
 		t.Errorf("%v, exit code %d: %s", err, got.code, got.stdout)
@@ -76,7 +76,7 @@ func TestRefusedFile(t *testing.T) {
 		if got := h.run(1, verb, cut); !strings.Contains(got.stdout, "REFUSES: drops 10 of 19 peers") || !strings.Contains(got.stdout, "--allow-disruption "+cut) {
 			t.Errorf("%s says\n%s", verb, got.stdout)
 		}
-		var v Validation
+		var v document.Validation
 		if err := json.Unmarshal([]byte(h.run(1, verb, "-o", "json", cut).stdout), &v); err != nil || v.Kind != "Validation" ||
 			v.Guard == nil || v.Guard.Passes || !strings.HasSuffix(v.Guard.Message, "--allow-disruption "+cut+")") {
 			t.Errorf("%s: %v, %+v", verb, err, v)

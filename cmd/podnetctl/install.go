@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
@@ -19,24 +20,6 @@ import (
 
 // packaged is where packages put the plugins.
 const packaged = "/usr/lib/podnet/cni"
-
-// Installed is what install did, for other programs.
-type Installed struct {
-	APIVersion string   `json:"apiVersion"`
-	Kind       string   `json:"kind"`
-	From       string   `json:"from"`
-	To         string   `json:"to"`             // the first directory
-	Also       []string `json:"also,omitempty"` // further ones, of runtimes that do not look in the first
-	Plugins    []Plugin `json:"plugins"`
-	Notes      []string `json:"notes,omitempty"` // what keeps runtimes from podnet still
-}
-
-// Plugin is what became of one.
-type Plugin struct {
-	Name   string `json:"name"`
-	Dir    string `json:"dir"`
-	Result string `json:"result"` // installed, unchanged, foreign
-}
 
 func (c *cli) install() *cobra.Command {
 	force := false
@@ -71,7 +54,7 @@ func (c *cli) runInstall(force bool) error {
 	if err != nil {
 		return err
 	}
-	report := Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: targets[0], Also: targets[1:], Plugins: []Plugin{}}
+	report := document.Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: targets[0], Also: targets[1:], Plugins: []document.InstalledPlugin{}}
 	for _, dir := range targets {
 		done, err := installInto(from, dir, force)
 		if errors.Is(err, fs.ErrPermission) {
@@ -89,7 +72,7 @@ func (c *cli) runInstall(force bool) error {
 	} else {
 		err = c.writeInstalled(report)
 	}
-	if err == nil && slices.ContainsFunc(report.Plugins, func(p Plugin) bool { return p.Result == pluginForeign }) {
+	if err == nil && slices.ContainsFunc(report.Plugins, func(p document.InstalledPlugin) bool { return p.Result == pluginForeign }) {
 		err = errNo
 	}
 	return err
@@ -109,18 +92,18 @@ func installTargets(p state.Paths) ([]string, error) {
 	return host.Targets(p.Root), nil
 }
 
-func installInto(from, dir string, force bool) ([]Plugin, error) {
+func installInto(from, dir string, force bool) ([]document.InstalledPlugin, error) {
 	if err := isPlace(dir); err != nil {
 		return nil, err
 	}
-	var done []Plugin
+	var done []document.InstalledPlugin
 	for _, name := range plugins() {
 		result, err := installPlugin(filepath.Join(from, name), filepath.Join(dir, name), force)
 		if err != nil {
 			return nil, err
 		}
 		if result != "" {
-			done = append(done, Plugin{name, dir, result})
+			done = append(done, document.InstalledPlugin{Name: name, Dir: dir, Result: result})
 		}
 	}
 	return done, nil
@@ -196,7 +179,7 @@ func bundled() (string, error) {
 	return "", fmt.Errorf("no plugins in %s or %s (install the package, or make build)", packaged, beside)
 }
 
-func (c *cli) writeInstalled(r Installed) error {
+func (c *cli) writeInstalled(r document.Installed) error {
 	rows := []screen.Row{{Label: "From", Text: r.From}}
 	var kept []string
 	for _, dir := range append([]string{r.To}, r.Also...) {

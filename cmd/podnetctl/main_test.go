@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/cmd/cni/collect"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -169,7 +170,7 @@ func TestValidationDocument(t *testing.T) {
 		wrong.WriteString("- {}\n")
 	}
 	got = podnetctl(valid[:strings.Index(valid, "- name")]+wrong.String(), "validate", "-o", "json", "-")
-	var all Validation
+	var all document.Validation
 	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil || len(all.Errors)+all.Omitted != 2*10500 || all.Omitted == 0 {
 		t.Errorf("a file that is wrong throughout: %v, %d errors and %d more", err, len(all.Errors), all.Omitted)
 	}
@@ -187,7 +188,7 @@ func TestUnwritten(t *testing.T) {
 	for name, write := range map[string]func(io.Writer) error{
 		"gc": func(w io.Writer) error { return writeGarbage(w, "podnet", state.DefaultPaths(""), collect.Garbage{}) },
 		"install": func(w io.Writer) error {
-			return (&cli{process: process{out: w}}).writeInstalled(Installed{Plugins: []Plugin{{Name: "bridge", Result: pluginForeign}}})
+			return (&cli{process: process{out: w}}).writeInstalled(document.Installed{Plugins: []document.InstalledPlugin{{Name: "bridge", Result: pluginForeign}}})
 		},
 	} {
 		r, w := io.Pipe()

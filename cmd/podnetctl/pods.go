@@ -8,32 +8,13 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/pods"
 	"github.com/podnet/podnet/state/shell"
 	"github.com/spf13/cobra"
 )
-
-// PodList is what pods says, for other programs.
-type PodList struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Node       string `json:"node"`
-	Pods       []pod  `json:"pods"`
-}
-
-// pod is one attachment to podnet's network.
-type pod struct {
-	Namespace   string     `json:"namespace"` // as the runtime calls it; empty, like the name: it did not say
-	Name        string     `json:"name"`
-	ContainerID string     `json:"containerID"`
-	IfName      string     `json:"ifname"`
-	Addresses   []string   `json:"addresses"`
-	HostVeth    string     `json:"hostVeth"` // empty: there is none
-	Since       *time.Time `json:"since"`
-	Trouble     string     `json:"trouble,omitempty"` // what it lacks
-}
 
 func (c *cli) pods() *cobra.Command {
 	return &cobra.Command{
@@ -65,7 +46,7 @@ func (c *cli) runPods() error {
 	if err != nil {
 		return err
 	}
-	list := PodList{APIVersion: schema.APIVersion, Kind: "PodList", Pods: []pod{}}
+	list := document.PodList{APIVersion: schema.APIVersion, Kind: "PodList", Pods: []document.Pod{}}
 	own, err := n.id.Select(t)
 	if err != nil {
 		own = &schema.Node{} // the pods are there all the same
@@ -88,8 +69,8 @@ func within(podCIDRs []netip.Prefix, addrs []netip.Addr) []netip.Addr {
 	})
 }
 
-func podOf(p pods.Pod, bridge string) pod {
-	out := pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
+func podOf(p pods.Pod, bridge string) document.Pod {
+	out := document.Pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
 	if namespace, name, named := strings.Cut(p.Name, "/"); named {
 		out.Namespace, out.Name = namespace, name
 	}
@@ -126,7 +107,7 @@ func trouble(p pods.Pod, bridge string) string {
 	return ""
 }
 
-func rowsOf(pods []pod, now time.Time) []screen.Pod {
+func rowsOf(pods []document.Pod, now time.Time) []screen.Pod {
 	var rows []screen.Pod
 	for _, p := range pods {
 		r := screen.Pod{Addresses: p.Addresses, Container: short(p.ContainerID), IfName: p.IfName, HostVeth: p.HostVeth, Trouble: p.Trouble}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -16,23 +16,23 @@ import (
 func TestRemediesThatShow(t *testing.T) {
 	for _, c := range []struct {
 		id       string
-		severity doctor.Severity
+		severity document.Severity
 		trouble  func(host)
 		remedy   string // how it begins
 	}{
-		{"lan-overlap", doctor.Warning, func(h host) { h.Sh("ip addr add 10.200.0.5/8 dev eth0") }, "podnetctl validate --node node-a "},
-		{"topology-refused", doctor.Error, func(h host) { h.Write(invalid) }, "podnetctl validate "},
-		{"topology-refused", doctor.Error, func(h host) { h.Write(strings.Replace(valid, "nodes:", "network: {vxlan: {port: 4789}}\nnodes:", 1)) }, "podnetctl diff"},
-		{"runtime-config", doctor.Error, func(h host) { h.WriteFile("/etc/containerd/config.toml", "version = 2\nx x\n") }, "sed -n 2p "},
-		{"runtime-config", doctor.Error, func(h host) {
+		{"lan-overlap", document.SeverityWarning, func(h host) { h.Sh("ip addr add 10.200.0.5/8 dev eth0") }, "podnetctl validate --node node-a "},
+		{"topology-refused", document.SeverityError, func(h host) { h.Write(invalid) }, "podnetctl validate "},
+		{"topology-refused", document.SeverityError, func(h host) { h.Write(strings.Replace(valid, "nodes:", "network: {vxlan: {port: 4789}}\nnodes:", 1)) }, "podnetctl diff"},
+		{"runtime-config", document.SeverityError, func(h host) { h.WriteFile("/etc/containerd/config.toml", "version = 2\nx x\n") }, "sed -n 2p "},
+		{"runtime-config", document.SeverityError, func(h host) {
 			h.WriteFile("/etc/containerd/config.toml", "imports = ['/etc/containerd/none.toml']\n")
 		}, "ls -lL "},
 	} {
 		t.Run(c.id+" "+c.remedy, func(t *testing.T) {
 			h := sound(t)
 			c.trouble(h)
-			find := func() (found []doctor.Finding) {
-				for _, f := range h.examined(map[doctor.Severity]int{doctor.Error: 1}[c.severity]) {
+			find := func() (found []document.Finding) {
+				for _, f := range h.examined(map[document.Severity]int{document.SeverityError: 1}[c.severity]) {
 					if f.ID == c.id {
 						found = append(found, f)
 					}

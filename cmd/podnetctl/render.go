@@ -1,45 +1,18 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
-	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
 )
 
 // assumedMTU is that of the underlay link when nobody can look at it.
 const assumedMTU = 1500
-
-// DesiredState is what a topology asks of one node, for other programs.
-type DesiredState struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Node       string            `json:"node"`
-	Topology   reconcile.FileRef `json:"topology"`
-	MTU        int               `json:"mtu"`
-	Assumed    []string          `json:"assumed"`
-	Conflist   Conflist          `json:"conflist"`
-	Objects    []DesiredObject   `json:"objects"`
-}
-
-// Conflist is the CNI configuration; Content is nil on a node without a podCIDR.
-type Conflist struct {
-	Path    string          `json:"path"`
-	Content json.RawMessage `json:"content"`
-}
-
-// DesiredObject is one object as in the steps of a Plan.
-type DesiredObject struct {
-	Kind  string `json:"kind"`
-	Name  string `json:"name"`
-	Attrs string `json:"attrs"`
-	Peer  string `json:"peer,omitempty"`
-}
 
 func (c *cli) render() *cobra.Command {
 	return &cobra.Command{
@@ -72,7 +45,11 @@ func (c *cli) runRender(args []string) error {
 	if err != nil {
 		return err
 	}
-	r := render(f.topology, node, set, state.MTU(f.topology, node, facts))
+	r := document.NewDesiredState(f.topology, node, set)
+	r.MTU = state.MTU(f.topology, node, facts)
+	if f.topology.Network.MTU == 0 {
+		r.Assumed = append(r.Assumed, fmt.Sprintf("network.mtu is 0: an underlay link with an MTU of %d", assumedMTU))
+	}
 	if c.json() {
 		return c.writeJSON(r)
 	}
@@ -96,33 +73,7 @@ func identity(s agent.Settings) (reconcile.Identity, error) {
 	return id, nil
 }
 
-func render(t *schema.Topology, node *schema.Node, set *state.Set, mtu int) *DesiredState {
-	r := &DesiredState{
-		APIVersion: schema.APIVersion, Kind: "DesiredState", Node: node.Name, Topology: reconcile.FileRef{Path: t.File, Digest: t.Digest},
-		MTU: mtu, Assumed: []string{}, Objects: []DesiredObject{},
-	}
-	if t.Network.MTU == 0 {
-		r.Assumed = append(r.Assumed, fmt.Sprintf("network.mtu is 0: an underlay link with an MTU of %d", assumedMTU))
-	}
-	for _, l := range set.Conflists.Rows() {
-		r.Conflist = Conflist{l.Path, json.RawMessage(l.Content)}
-	}
-	for k := range state.Kind(state.KindCount) {
-		set.Diff(&state.Set{}, k, func(change state.Change) {
-			o := DesiredObject{Kind: k.String(), Name: change.Want.Name(), Attrs: change.Want.Attrs()}
-			if k == state.KindChain {
-				o.Attrs = state.Whole(change.Want)
-			}
-			if change.Origin != state.OwnNode {
-				o.Peer = t.Nodes[change.Origin].Name
-			}
-			r.Objects = append(r.Objects, o)
-		})
-	}
-	return r
-}
-
-func desiredScreen(r *DesiredState, set *state.Set) screen.Desired {
+func desiredScreen(r *document.DesiredState, set *state.Set) screen.Desired {
 	d := screen.Desired{Node: r.Node, Topology: screen.File{Path: r.Topology.Path, Digest: r.Topology.Digest}, MTU: r.MTU, Assumed: r.Assumed}
 	for _, l := range set.Conflists.Rows() {
 		d.ConflistPath, d.Conflist = l.Path, l.Content

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 func TestRenderedDocument(t *testing.T) {
 	got := podnetctl(valid, "render", "--node", "node-b", "-o", "json", "-")
-	var d DesiredState
+	var d document.DesiredState
 	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
 		t.Fatal(err)
 	}

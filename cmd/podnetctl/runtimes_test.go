@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -42,26 +43,26 @@ func TestDoctorKnowsTheRuntimes(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, id string
-		severity doctor.Severity
+		severity document.Severity
 		trouble  func(host)
 		says     string // in status
 	}{
-		{"Debian's containerd", doctor.PluginMissing, doctor.Error, file(containerdToml, debianConfig), "plugins missing: bridge, host-local, loopback, portmap (podnetctl install); looked in ROOT/usr/lib/cni"},
-		{"containerd that looks in two places", doctor.PluginMissing, doctor.Error, file(containerdToml, cniConfig("bin_dirs = ['/a', '/b c']")), "looked in ROOT/a, ROOT/b c"},
-		{"CRI-O", doctor.PluginMissing, doctor.Error, file(crioConf, "[crio.network]\nplugin_dirs = [\"/usr/libexec/cni\"]\n"), "looked in ROOT/usr/libexec/cni"},
-		{"nerdctl alone", doctor.PluginMissing, doctor.Error, file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n"), "looked in ROOT/n"},
-		{"nerdctl beside containerd", doctor.PluginMissing, doctor.Warning, and(file(containerdToml, ""), file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n")), "looked in ROOT/n"},
-		{"podman with CNI", doctor.PluginMissing, doctor.Error, file("/etc/containers/containers.conf", "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"/p\"]\n"), "looked in ROOT/p"},
-		{"another conf_dir", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/etc/my cni'")), "ROOT/etc/my cni (containerd, by ROOT/etc/containerd/config.toml)"},
-		{"a conf_dir that podnetd's unit may not write", "conflist-elsewhere", doctor.Error, file(containerdToml, cniConfig("conf_dir = '/opt/cni/config'")), "ROOT/opt/cni/config"},
-		{"two runtimes, two directories", "conflist-elsewhere", doctor.Error, and(file(containerdToml, ""), file(crioConf, "[crio.network]\nnetwork_dir = \"/etc/crio/net.d\"\n")), "ROOT/etc/crio/net.d (CRI-O"},
-		{"Nomad's own directory", "conflist-elsewhere", doctor.Error, file("/etc/nomad.d/nomad.hcl", "client {\n  enabled = true\n}\n"), "ROOT/opt/cni/config (Nomad, by its own defaults)"},
-		{"CRI-O with a network of its own", "conflist-network", doctor.Error, file(crioConf, "[crio.network]\ncni_default_network = \"crio\"\n"), `"crio" only`},
+		{"Debian's containerd", doctor.PluginMissing, document.SeverityError, file(containerdToml, debianConfig), "plugins missing: bridge, host-local, loopback, portmap (podnetctl install); looked in ROOT/usr/lib/cni"},
+		{"containerd that looks in two places", doctor.PluginMissing, document.SeverityError, file(containerdToml, cniConfig("bin_dirs = ['/a', '/b c']")), "looked in ROOT/a, ROOT/b c"},
+		{"CRI-O", doctor.PluginMissing, document.SeverityError, file(crioConf, "[crio.network]\nplugin_dirs = [\"/usr/libexec/cni\"]\n"), "looked in ROOT/usr/libexec/cni"},
+		{"nerdctl alone", doctor.PluginMissing, document.SeverityError, file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n"), "looked in ROOT/n"},
+		{"nerdctl beside containerd", doctor.PluginMissing, document.SeverityWarning, and(file(containerdToml, ""), file("/etc/nerdctl/nerdctl.toml", "cni_path = \"/n\"\n")), "looked in ROOT/n"},
+		{"podman with CNI", doctor.PluginMissing, document.SeverityError, file("/etc/containers/containers.conf", "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [\"/p\"]\n"), "looked in ROOT/p"},
+		{"another conf_dir", "conflist-elsewhere", document.SeverityError, file(containerdToml, cniConfig("conf_dir = '/etc/my cni'")), "ROOT/etc/my cni (containerd, by ROOT/etc/containerd/config.toml)"},
+		{"a conf_dir that podnetd's unit may not write", "conflist-elsewhere", document.SeverityError, file(containerdToml, cniConfig("conf_dir = '/opt/cni/config'")), "ROOT/opt/cni/config"},
+		{"two runtimes, two directories", "conflist-elsewhere", document.SeverityError, and(file(containerdToml, ""), file(crioConf, "[crio.network]\nnetwork_dir = \"/etc/crio/net.d\"\n")), "ROOT/etc/crio/net.d (CRI-O"},
+		{"Nomad's own directory", "conflist-elsewhere", document.SeverityError, file("/etc/nomad.d/nomad.hcl", "client {\n  enabled = true\n}\n"), "ROOT/opt/cni/config (Nomad, by its own defaults)"},
+		{"CRI-O with a network of its own", "conflist-network", document.SeverityError, file(crioConf, "[crio.network]\ncni_default_network = \"crio\"\n"), `"crio" only`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := sound(t)
 			c.trouble(h)
-			code := map[doctor.Severity]int{doctor.Error: 1, doctor.Warning: 0}[c.severity]
+			code := map[document.Severity]int{document.SeverityError: 1, document.SeverityWarning: 0}[c.severity]
 			found := h.examined(code)
 			if len(found) != 1 || found[0].ID != c.id || found[0].Severity != c.severity {
 				t.Fatalf("found %+v", found)
@@ -162,7 +163,7 @@ func TestInstallGoesByTheRuntimes(t *testing.T) {
 			if c.code == 2 {
 				return
 			}
-			var report Installed
+			var report document.Installed
 			if err := json.Unmarshal([]byte(h.Execute(append(args, "-o", "json")...).Stdout), &report); err != nil {
 				t.Fatal(err)
 			}

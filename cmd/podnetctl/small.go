@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/spf13/cobra"
 )
@@ -21,14 +22,6 @@ func (c *cli) schema() *cobra.Command {
 	}
 }
 
-// Version is what the version verb says, for other programs.
-type Version struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Version    string `json:"version"`
-	Go         string `json:"go"`
-}
-
 func (c *cli) version() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -36,7 +29,7 @@ func (c *cli) version() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if c.json() {
-				return c.writeJSON(Version{schema.APIVersion, "Version", version, runtime.Version()})
+				return c.writeJSON(document.NewVersion(version, runtime.Version()))
 			}
 			_, err := fmt.Fprintln(c.out, "podnetctl", version)
 			return err

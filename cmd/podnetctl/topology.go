@@ -11,6 +11,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
@@ -102,33 +103,6 @@ func withRemedy(err error, name string) error {
 	return fmt.Errorf("%s: %w (%s)", name, p.Err, remedy)
 }
 
-// Validation is what is wrong with a topology, for other programs.
-type Validation struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	File       string         `json:"file"`
-	Valid      bool           `json:"valid"`
-	Errors     []schema.Fault `json:"errors"`
-	Warnings   []schema.Fault `json:"warnings"`
-	Nodes      int            `json:"nodes"`
-	Omitted    int            `json:"omitted,omitempty"` // errors beyond those listed, of a file that is wrong throughout
-
-	Guard *reconcile.Guard `json:"guard,omitempty"` // nil: it was not asked
-}
-
-func newValidation(file string, faults, warnings []schema.Fault, nodes int) Validation {
-	v := Validation{
-		APIVersion: schema.APIVersion, Kind: "Validation", File: file, Valid: len(faults) == 0, Errors: faults, Warnings: warnings, Nodes: nodes,
-	}
-	if v.Errors == nil {
-		v.Errors = []schema.Fault{}
-	}
-	if v.Warnings == nil {
-		v.Warnings = []schema.Fault{}
-	}
-	return v
-}
-
 // invalid says on standard output what is wrong with a topology, and that this is the answer. An error of another sort
 // is returned as it is.
 func (c *cli) invalid(err error) error {
@@ -137,7 +111,7 @@ func (c *cli) invalid(err error) error {
 		return err
 	}
 	if c.json() {
-		v := newValidation(bad.File, bad.Faults, bad.Warnings, bad.Nodes)
+		v := document.NewValidation(bad.File, bad.Faults, bad.Warnings, bad.Nodes)
 		v.Omitted = bad.Omitted
 		err = c.writeJSON(v)
 	} else {
@@ -154,7 +128,7 @@ func (c *cli) invalid(err error) error {
 func (c *cli) refused(f file, g reconcile.Guard, inPlace bool) error {
 	var err error
 	if g = g.For(pathArgument(f.name, inPlace)); c.json() {
-		v := newValidation(f.name, nil, f.topology.Warnings, len(f.topology.Nodes))
+		v := document.NewValidation(f.name, nil, f.topology.Warnings, len(f.topology.Nodes))
 		v.Guard = &g
 		err = c.writeJSON(v)
 	} else {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // native puts a rule of nftables' own into a chain of iptables'.
@@ -56,7 +56,7 @@ func TestUnreadableTable(t *testing.T) {
 			if got := h.run(0, "teardown", "--dry-run"); !strings.Contains(got.stdout+got.stderr, c.chain) {
 				t.Errorf("teardown --dry-run does not say what stays:\n%s%s", got.stdout, got.stderr)
 			}
-			var found []doctor.Finding
+			var found []document.Finding
 			for _, f := range h.examined(1) {
 				if f.ID == "table-unreadable" {
 					found = append(found, f)
@@ -91,7 +91,7 @@ func TestRuleWithASet(t *testing.T) {
 		t.Run(rule, func(t *testing.T) {
 			h := sound(t)
 			h.native(rule)
-			if found := h.examined(0); slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.ID != "input-open" }) {
+			if found := h.examined(0); slices.ContainsFunc(found, func(f document.Finding) bool { return f.ID != "input-open" }) {
 				t.Errorf("found %+v", found)
 			}
 			h.run(0, "apply")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
@@ -59,7 +60,7 @@ func (c *cli) runValidate(args []string, against string) error {
 		return err
 	}
 	if c.json() {
-		v := newValidation(t.File, nil, t.Warnings, len(t.Nodes))
+		v := document.NewValidation(t.File, nil, t.Warnings, len(t.Nodes))
 		v.Guard = guard
 		err = c.writeJSON(v)
 	} else {

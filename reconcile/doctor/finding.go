@@ -14,25 +14,6 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// Severity is how bad a finding is.
-type Severity string
-
-// The severities: something does not work, or will not; something may, or is open to abuse.
-const (
-	Error   Severity = "error"
-	Warning Severity = "warning"
-)
-
-// Finding is one thing in podnet's way.
-type Finding struct {
-	ID       string   `json:"id"` // what sort of thing: the same for every host
-	Severity Severity `json:"severity"`
-	Object   string   `json:"object"` // what it is about, by name
-	Owner    string   `json:"owner"`  // whose it is, as far as one can tell
-	Message  string   `json:"message"`
-	Remedy   string   `json:"remedy"` // a command that ends it when pasted
-}
-
 // Facts are all that the checks go by. Without a topology Plan is nil, and only what does not depend on one is checked.
 type Facts struct {
 	Host      host.Facts
@@ -56,20 +37,15 @@ type Facts struct {
 }
 
 // Check is every finding, errors first.
-func Check(f Facts) []Finding {
-	all := []Finding{}
-	for _, check := range []func(Facts) []Finding{
+func Check(f Facts) []document.Finding {
+	all := []document.Finding{}
+	for _, check := range []func(Facts) []document.Finding{
 		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, claim, networkd, macPolicy, networkManager, offload, writable,
 	} {
 		all = append(all, check(f)...)
 	}
-	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) })
+	slices.SortStableFunc(all, func(a, b document.Finding) int { return cmp.Compare(a.Severity, b.Severity) })
 	return all
-}
-
-// Broken says that one of them is an error.
-func Broken(all []Finding) bool {
-	return slices.ContainsFunc(all, func(f Finding) bool { return f.Severity == Error })
 }
 
 // devices are podnet's as other programs' configuration would match them; a host veth stands for all.

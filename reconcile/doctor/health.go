@@ -9,10 +9,14 @@ import (
 
 // health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is, pods cannot start there, or
 // something of podnet's is missing, and a node without any error has to be one that works.
-func health(f Facts) []Finding {
-	var out []Finding
+func health(f Facts) []document.Finding {
+	var out []document.Finding
 	report := func(id string, c document.Condition) {
-		out = append(out, Finding{id, Error, f.node(), "podnet", c.Message, f.lookAtNode()})
+		out = append(out, document.Finding{
+			ID: id, Severity: document.SeverityError, Object: f.node(), Owner: "podnet",
+			Message: c.Message,
+			Remedy:  f.lookAtNode(),
+		})
 	}
 	conflict := f.Ready.Reason == document.ReasonConflict // a finding of its own
 	if c := f.Ready; c.Status == "False" && !conflict && !strings.Contains(f.Refused.Message, c.Message) {
@@ -21,7 +25,11 @@ func health(f Facts) []Finding {
 	counted := f.Degraded.Reason == "NotConverged" // it says how many objects are wanting, and Ready says which
 	switch c := f.Degraded; {
 	case c.Reason == document.ReasonStalePods:
-		out = append(out, Finding{"stale-pods", Error, f.node(), "the change of its ranges", c.Message, "podnetctl pods"})
+		out = append(out, document.Finding{
+			ID: "stale-pods", Severity: document.SeverityError, Object: f.node(), Owner: "the change of its ranges",
+			Message: c.Message,
+			Remedy:  "podnetctl pods",
+		})
 	case c.Status == "True" && c.Message != f.Ready.Message && !(counted && len(out) > 0):
 		report("node-degraded", c)
 	}

@@ -5,31 +5,32 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/inspect/host"
 	"github.com/podnet/podnet/state/shell"
 )
 
 // networkd: it removes what it did not make, unless it is told not to.
-func networkd(f Facts) []Finding {
+func networkd(f Facts) []document.Finding {
 	if !f.Host.Networkd.Runs {
 		return nil
 	}
 	const owner = "systemd-networkd"
-	var out []Finding
+	var out []document.Finding
 	if f.Host.Networkd.ForeignRoutes {
-		out = append(out, Finding{
-			"networkd-foreign-routes", Error, "ManageForeignRoutes", owner,
-			"removes podnet's routes whenever it starts or a link changes",
-			f.write("/etc/systemd/networkd.conf.d/10-podnet.conf", "[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no") +
+		out = append(out, document.Finding{
+			ID: "networkd-foreign-routes", Severity: document.SeverityError, Object: "ManageForeignRoutes", Owner: owner,
+			Message: "removes podnet's routes whenever it starts or a link changes",
+			Remedy: f.write("/etc/systemd/networkd.conf.d/10-podnet.conf", "[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no") +
 				" && systemctl restart systemd-networkd",
 		})
 	}
 	for _, d := range f.devices() {
 		if m := host.First(f.Host.Networkd.Networks, d); m != nil && !m.Unmanaged {
-			return append(out, Finding{
-				"networkd-manages", Error, m.Path, owner,
-				fmt.Sprintf("matches %s: it takes podnet's addresses off the device and puts its own on", d.Name),
-				f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Networks, ".network"), "[Match]", "Name="+f.names(), "[Link]", "Unmanaged=yes") +
+			return append(out, document.Finding{
+				ID: "networkd-manages", Severity: document.SeverityError, Object: m.Path, Owner: owner,
+				Message: fmt.Sprintf("matches %s: it takes podnet's addresses off the device and puts its own on", d.Name),
+				Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Networks, ".network"), "[Match]", "Name="+f.names(), "[Link]", "Unmanaged=yes") +
 					" && networkctl reload",
 			})
 		}
@@ -40,42 +41,43 @@ func networkd(f Facts) []Finding {
 // macPolicy: udev gives a device another MAC than podnet's if the policy is random or the address fixed. It leaves one that
 // was set at creation alone under the policy persistent, which is the default; only a device that podnet took over, or a
 // plugin's veth of a random MAC, changes under that.
-func macPolicy(f Facts) []Finding {
+func macPolicy(f Facts) []document.Finding {
 	for _, d := range f.devices() {
 		m := host.First(f.Host.Networkd.Links, d)
 		if m == nil {
 			continue
 		}
-		severity, message := Error, "gives %s another MAC than podnet's: peers' frames are lost"
+		severity, message := document.SeverityError, "gives %s another MAC than podnet's: peers' frames are lost"
 		switch m.MACPolicy {
 		case "random", "fixed":
 		case "persistent":
 			if strings.HasPrefix(m.Path, filepath.Join(f.Paths.Root, "/usr/")) { // the distribution's default: not meant for podnet
 				continue
 			}
-			severity, message = Warning, "gives %s another MAC if it was not made by podnet"
+			severity, message = document.SeverityWarning, "gives %s another MAC if it was not made by podnet"
 		default:
 			continue
 		}
-		return []Finding{{
-			"mac-address-policy", severity, m.Path, "udev", fmt.Sprintf(message, d.Name),
-			f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Links, ".link"), "[Match]", "OriginalName="+f.names(), "[Link]", "MACAddressPolicy=none") +
+		return []document.Finding{{
+			ID: "mac-address-policy", Severity: severity, Object: m.Path, Owner: "udev",
+			Message: fmt.Sprintf(message, d.Name),
+			Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Links, ".link"), "[Match]", "OriginalName="+f.names(), "[Link]", "MACAddressPolicy=none") +
 				" && udevadm control --reload",
 		}}
 	}
 	return nil
 }
 
-func networkManager(f Facts) []Finding {
+func networkManager(f Facts) []document.Finding {
 	if !f.Host.Manager.Runs {
 		return nil
 	}
 	for _, d := range f.devices() {
 		if f.Host.Manager.Manages(d) {
-			return []Finding{{
-				"networkmanager-manages", Warning, d.Name, "NetworkManager",
-				"is not told to leave podnet's devices alone: it may take them down or put addresses on them",
-				f.write("/etc/NetworkManager/conf.d/zz-podnet.conf", "[keyfile]",
+			return []document.Finding{{
+				ID: "networkmanager-manages", Severity: document.SeverityWarning, Object: d.Name, Owner: "NetworkManager",
+				Message: "is not told to leave podnet's devices alone: it may take them down or put addresses on them",
+				Remedy: f.write("/etc/NetworkManager/conf.d/zz-podnet.conf", "[keyfile]",
 					fmt.Sprintf("unmanaged-devices+=interface-name:%s;interface-name:%s;interface-name:veth*", f.Bridge, f.Tunnel)) +
 					" && systemctl reload NetworkManager",
 			}}
@@ -85,10 +87,14 @@ func networkManager(f Facts) []Finding {
 }
 
 // writable: who can change what podnet reads as root rules the network, and with plugins the host.
-func writable(f Facts) []Finding {
-	var out []Finding
+func writable(f Facts) []document.Finding {
+	var out []document.Finding
 	for _, u := range f.Untrusted {
-		out = append(out, Finding{"file-writable", Warning, u.Path, "the host's file system", u.Why + ", and podnet does as it says", u.Remedy})
+		out = append(out, document.Finding{
+			ID: "file-writable", Severity: document.SeverityWarning, Object: u.Path, Owner: "the host's file system",
+			Message: u.Why + ", and podnet does as it says",
+			Remedy:  u.Remedy,
+		})
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/runtimes"
 	"github.com/podnet/podnet/state/shell"
 )
@@ -24,8 +25,8 @@ type Runtimes struct {
 }
 
 // CheckRuntimes says what keeps the host's runtimes from podnet's plugins and from its conflist.
-func CheckRuntimes(f Facts) []Finding {
-	var out []Finding
+func CheckRuntimes(f Facts) []document.Finding {
+	var out []document.Finding
 	for _, l := range f.Runtimes.Lookups {
 		out = append(out, f.plugins(l)...)
 		if l.Name == "" {
@@ -50,29 +51,31 @@ func by(r runtimes.Runtime) string {
 
 // worth is an error for what every pod depends on. Beside a runtime that kubelets speak to, one that takes a network by its name
 // is worth a warning.
-func (f Facts) worth(r runtimes.Runtime) Severity {
+func (f Facts) worth(r runtimes.Runtime) document.Severity {
 	if !r.CRI && slices.ContainsFunc(f.Runtimes.Lookups, func(l runtimes.Lookup) bool { return l.CRI }) {
-		return Warning
+		return document.SeverityWarning
 	}
-	return Error
+	return document.SeverityError
 }
 
-func (f Facts) plugins(l runtimes.Lookup) []Finding {
-	var out []Finding
-	severity, owner, effect := Error, "the container runtime's directory", "no pod can start"
+func (f Facts) plugins(l runtimes.Lookup) []document.Finding {
+	var out []document.Finding
+	severity, owner, effect := document.SeverityError, "the container runtime's directory", "no pod can start"
 	if l.Name != "" {
 		severity, owner, effect = f.worth(l.Runtime), by(l.Runtime), "no pod of "+l.Name+" can start"
 	}
 	if len(l.Missing) > 0 {
-		out = append(out, Finding{
-			PluginMissing, severity, strings.Join(l.PluginDirs, ", "), owner,
-			"it lacks " + strings.Join(l.Missing, ", ") + ": " + effect, "podnetctl install --cni-bin-dir " + shell.Quote(l.Target),
+		out = append(out, document.Finding{
+			ID: PluginMissing, Severity: severity, Object: strings.Join(l.PluginDirs, ", "), Owner: owner,
+			Message: "it lacks " + strings.Join(l.Missing, ", ") + ": " + effect,
+			Remedy:  "podnetctl install --cni-bin-dir " + shell.Quote(l.Target),
 		})
 	}
 	for _, path := range l.Locked {
-		out = append(out, Finding{
-			PluginLocked, severity, path, "whoever put it there or changed its mode",
-			"nobody may execute it: " + effect, "chmod a+x " + shell.Quote(path),
+		out = append(out, document.Finding{
+			ID: PluginLocked, Severity: severity, Object: path, Owner: "whoever put it there or changed its mode",
+			Message: "nobody may execute it: " + effect,
+			Remedy:  "chmod a+x " + shell.Quote(path),
 		})
 	}
 	return out
@@ -80,7 +83,7 @@ func (f Facts) plugins(l runtimes.Lookup) []Finding {
 
 // confDir: a runtime that reads another directory never sees podnet's conflist. Podnet follows it there, unless another runtime
 // reads the directory of podnet's conflist: then that directory is to be both's.
-func (f Facts) confDir(l runtimes.Lookup) []Finding {
+func (f Facts) confDir(l runtimes.Lookup) []document.Finding {
 	if l.Reads {
 		return nil
 	}
@@ -94,7 +97,11 @@ func (f Facts) confDir(l runtimes.Lookup) []Finding {
 			remedy += " && systemctl try-restart " + unit
 		}
 	}
-	return []Finding{{"conflist-elsewhere", f.worth(l.Runtime), l.ConfDir, by(l.Runtime), message, remedy}}
+	return []document.Finding{{
+		ID: "conflist-elsewhere", Severity: f.worth(l.Runtime), Object: l.ConfDir, Owner: by(l.Runtime),
+		Message: message,
+		Remedy:  remedy,
+	}}
 }
 
 // units are the services of runtimes that watch a directory.
@@ -120,20 +127,20 @@ func (f Facts) follow(l runtimes.Lookup) string {
 }
 
 // onlyNetwork: CRI-O may be told to take one network only.
-func (f Facts) onlyNetwork(l runtimes.Lookup) []Finding {
+func (f Facts) onlyNetwork(l runtimes.Lookup) []document.Finding {
 	name := f.Network
 	if l.Network == "" || name == "" || l.Network == name {
 		return nil
 	}
-	return []Finding{{
-		"conflist-network", Error, "cni_default_network", by(l.Runtime),
-		fmt.Sprintf("it gives pods the network %q only, and podnet's is %q", l.Network, name),
-		f.write("/etc/crio/crio.conf.d/zz-podnet.conf", "[crio.network]", fmt.Sprintf("cni_default_network = %q", name)) + " && systemctl try-restart crio",
+	return []document.Finding{{
+		ID: "conflist-network", Severity: document.SeverityError, Object: "cni_default_network", Owner: by(l.Runtime),
+		Message: fmt.Sprintf("it gives pods the network %q only, and podnet's is %q", l.Network, name),
+		Remedy:  f.write("/etc/crio/crio.conf.d/zz-podnet.conf", "[crio.network]", fmt.Sprintf("cni_default_network = %q", name)) + " && systemctl try-restart crio",
 	}}
 }
 
 // furtherNetworks: a runtime that takes several configurations gives each pod an interface for each.
-func (f Facts) furtherNetworks(l runtimes.Lookup) []Finding {
+func (f Facts) furtherNetworks(l runtimes.Lookup) []document.Finding {
 	dir, ours := filepath.Split(f.Paths.Conflist)
 	if !l.CRI || l.MaxConfs == 1 || !l.Reads {
 		return nil
@@ -142,13 +149,14 @@ func (f Facts) furtherNetworks(l runtimes.Lookup) []Finding {
 	if l.MaxConfs > 0 {
 		taken = taken[:min(len(taken), l.MaxConfs)]
 	}
-	var out []Finding
+	var out []document.Finding
 	for _, name := range taken {
 		if name > ours { // one before it is an error by itself
 			path := shell.Quote(filepath.Join(dir, name))
-			out = append(out, Finding{
-				"conflist-further", Warning, filepath.Join(dir, name), by(l.Runtime),
-				fmt.Sprintf("max_conf_num is %d: it adds each pod to this network too", l.MaxConfs), "mv " + path + " " + path + ".disabled",
+			out = append(out, document.Finding{
+				ID: "conflist-further", Severity: document.SeverityWarning, Object: filepath.Join(dir, name), Owner: by(l.Runtime),
+				Message: fmt.Sprintf("max_conf_num is %d: it adds each pod to this network too", l.MaxConfs),
+				Remedy:  "mv " + path + " " + path + ".disabled",
 			})
 		}
 	}
@@ -156,7 +164,7 @@ func (f Facts) furtherNetworks(l runtimes.Lookup) []Finding {
 }
 
 // unknown: a file that its own runtime cannot read either has to be mended by who knows what it should say.
-func unknown(fault runtimes.Fault) Finding {
+func unknown(fault runtimes.Fault) document.Finding {
 	look := "ls -lL " + shell.Quote(fault.Path)
 	if fault.Line > 0 {
 		look = fmt.Sprintf("sed -n %dp %s", fault.Line, shell.Quote(fault.Path))
@@ -165,8 +173,9 @@ func unknown(fault runtimes.Fault) Finding {
 	if fault.Line > 0 {
 		object = fmt.Sprintf("%s:%d", fault.Path, fault.Line)
 	}
-	return Finding{
-		"runtime-config", Error, object, fault.Runtime,
-		fault.Problem + "; where " + fault.Runtime + " looks for plugins and conflists is not known (mend the file; to see it:)", look,
+	return document.Finding{
+		ID: "runtime-config", Severity: document.SeverityError, Object: object, Owner: fault.Runtime,
+		Message: fault.Problem + "; where " + fault.Runtime + " looks for plugins and conflists is not known (mend the file; to see it:)",
+		Remedy:  look,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/inspect/host"
 	"github.com/podnet/podnet/state/runtimes"
@@ -25,7 +26,7 @@ func TestFurtherNetworks(t *testing.T) {
 		f.Runtimes.Lookups = []runtimes.Lookup{{Runtime: runtimes.Runtime{Name: "containerd", MaxConfs: c.most, CRI: c.cri}, Reads: true}}
 		var got []string
 		for _, found := range CheckRuntimes(f) {
-			if got = append(got, found.Object); found.ID != "conflist-further" || found.Severity != Warning {
+			if got = append(got, found.Object); found.ID != "conflist-further" || found.Severity != document.SeverityWarning {
 				t.Errorf("%+v", found)
 			}
 		}

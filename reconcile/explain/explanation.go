@@ -48,6 +48,15 @@ type Explanation struct {
 	ReturnOn string `json:"returnOn,omitempty"`
 }
 
+// Explanations is what explain --all says, for other programs.
+type Explanations struct {
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"`
+	From       string        `json:"from"`
+	Broken     int           `json:"broken"` // peers
+	Peers      []Explanation `json:"peers"`
+}
+
 // Judge explains the way that the facts show.
 func Judge(f *Facts) Explanation {
 	e := Explanation{

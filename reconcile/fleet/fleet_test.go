@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 )
 
@@ -134,14 +135,14 @@ func TestFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.Document()
-	want := &Document{APIVersion: schema.APIVersion, Kind: "FleetStatus", Expected: ExpectedReport{digestA, 6},
-		Groups: []GroupReport{
+	want := &document.FleetStatus{APIVersion: schema.APIVersion, Kind: "FleetStatus", Expected: document.FleetExpectation{Digest: digestA, Nodes: 6},
+		Groups: []document.FleetGroup{
 			{Digest: digestA, InSync: true, Nodes: []string{"n1", "n2", "n3", "stray"}},
 			{Digest: digestA, Failed: true, Reason: "the kernel is not as the topology asks", Nodes: []string{"n5"}},
 			{Digest: digestB, InSync: true, Reason: OtherFile, Nodes: []string{"n4"}},
 		},
 		Missing: []string{"n6"}, Strangers: []string{"stray"},
-		MTUs: []MTU{{1400, []string{"n5"}}, {1450, []string{"n1", "n2", "n3", "n4", "stray"}}},
+		MTUs: []document.MTU{{MTU: 1400, Nodes: []string{"n5"}}, {MTU: 1450, Nodes: []string{"n1", "n2", "n3", "n4", "stray"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

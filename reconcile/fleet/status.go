@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 )
 
@@ -26,7 +27,7 @@ type Status struct {
 	Missing []string
 	// Strangers report, and are not in the topology.
 	Strangers []string
-	MTUs      []MTU
+	MTUs      []document.MTU
 	Nodes     []Report // everybody; a missing one has what the topology says of it
 
 	names  []string       // everybody
@@ -42,12 +43,6 @@ type Group struct {
 	Detail  string // of the first of them, with its name if the others' differ
 	Impact  reconcile.Impact
 	Nodes   []string
-}
-
-// MTU is what nodes give their pods.
-type MTU struct {
-	MTU   int      `json:"mtu"` // bytes
-	Nodes []string `json:"nodes"`
 }
 
 // New puts reports together. The error is about reports that do not fit: two of one node, statuses among plans,
@@ -146,9 +141,9 @@ func (s *Status) add(r Report) {
 }
 
 func (s *Status) addMTU(r Report) {
-	at := slices.IndexFunc(s.MTUs, func(m MTU) bool { return m.MTU == r.MTU })
+	at := slices.IndexFunc(s.MTUs, func(m document.MTU) bool { return m.MTU == r.MTU })
 	if at < 0 {
-		at, s.MTUs = len(s.MTUs), append(s.MTUs, MTU{MTU: r.MTU})
+		at, s.MTUs = len(s.MTUs), append(s.MTUs, document.MTU{MTU: r.MTU})
 	}
 	s.MTUs[at].Nodes = append(s.MTUs[at].Nodes, r.Node)
 }

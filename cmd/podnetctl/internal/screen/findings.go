@@ -3,13 +3,13 @@ package screen
 import (
 	"io"
 
-	"github.com/podnet/podnet/reconcile/doctor"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // Findings is what doctor shows.
 type Findings struct {
 	Node     string
-	Findings []doctor.Finding
+	Findings []document.Finding
 	Unseen   []string // what could not be looked at
 }
 
@@ -18,7 +18,7 @@ func WriteFindings(w io.Writer, style Style, f Findings) error {
 	p := newPage(w, style)
 	errors := 0
 	for _, one := range f.Findings {
-		if one.Severity == doctor.Error {
+		if one.Severity == document.SeverityError {
 			errors++
 		}
 	}
@@ -42,9 +42,9 @@ func WriteFindings(w io.Writer, style Style, f Findings) error {
 	return p.close()
 }
 
-func (p *page) finding(f doctor.Finding) {
+func (p *page) finding(f document.Finding) {
 	mark := span{"WARNING", yellow}
-	if f.Severity == doctor.Error {
+	if f.Severity == document.SeverityError {
 		mark = span{"ERROR", alarm}
 	}
 	p.blank()

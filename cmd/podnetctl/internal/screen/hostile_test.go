@@ -6,7 +6,6 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/podnet/podnet/reconcile/doctor"
 	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/explain"
 )
@@ -32,8 +31,8 @@ func TestNamesReachNoTerminal(t *testing.T) {
 			return WritePods(b, Style{}, []Pod{{Name: hostile, Container: hostile, HostVeth: hostile, Since: "1s", Addresses: []string{hostile}, Trouble: hostile}})
 		},
 		"doctor": func(b *bytes.Buffer) error {
-			one := doctor.Finding{ID: hostile, Severity: doctor.Error, Object: hostile, Owner: hostile, Message: hostile, Remedy: hostile}
-			return WriteFindings(b, Style{}, Findings{Node: hostile, Findings: []doctor.Finding{one}, Unseen: []string{hostile}})
+			one := document.Finding{ID: hostile, Severity: document.SeverityError, Object: hostile, Owner: hostile, Message: hostile, Remedy: hostile}
+			return WriteFindings(b, Style{}, Findings{Node: hostile, Findings: []document.Finding{one}, Unseen: []string{hostile}})
 		},
 		"status": func(b *bytes.Buffer) error { return WriteStatus(b, Style{}, healed) },
 		"watch":  func(b *bytes.Buffer) error { return WriteWatch(b, Style{}, healed, nil) },

@@ -91,8 +91,8 @@ type Healed struct {
 	By   string    `json:"by,omitempty"` // who had changed it, where the kernel tells
 }
 
-// DecodeStatus decodes a status, which a newer podnet may have written. It drops the fields and the conditions that this
-// podnet does not know, because it cannot know what they ask of anybody.
+// DecodeStatus decodes a status, which a newer podnet may have written. It drops the fields and conditions that this podnet
+// does not know, because it cannot know what they ask of anybody.
 func DecodeStatus(b []byte) (*NodeStatus, error) {
 	s := new(NodeStatus)
 	if err := json.Unmarshal(b, s); err != nil {
