@@ -65,6 +65,11 @@ func SetUp(index int) *Message {
 	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_UP, Change: unix.IFF_UP})
 }
 
+// SetDown sets a link down.
+func SetDown(index int) *Message {
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Change: unix.IFF_UP})
+}
+
 // NewBridge makes a bridge, down: EEXIST. Its MAC is set, so that it does not follow its ports'.
 func NewBridge(name string, mac net.HardwareAddr) *Message {
 	m := NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL).LinkHeader(unix.IfInfomsg{})

@@ -7,10 +7,9 @@ import (
 	"net"
 
 	current "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/netns"
 )
 
@@ -31,14 +30,15 @@ func add(req *protocol.Request) (*current.Result, error) {
 		return nil, err
 	}
 	result := &current.Result{Interfaces: []*current.Interface{{Name: device, Mac: "00:00:00:00:00:00", Sandbox: req.Netns}}}
-	err = inPod(req, func(h *netlink.Handle, lo netlink.Link) error {
-		if err := h.LinkSetUp(lo); err != nil {
+	err = inPod(req, func(c *netlink.Conn, lo *netlink.Link) error {
+		if err := c.Do(netlink.SetUp(lo.Index)); err != nil {
 			return err
 		}
-		addrs, err := h.AddrList(lo, netlink.FAMILY_ALL)
+		addrs, err := c.Addrs(lo.Index)
 		for _, a := range addrs {
-			if a.IP.IsLoopback() {
-				result.IPs = append(result.IPs, &current.IPConfig{Interface: current.Int(0), Address: net.IPNet{IP: a.IP, Mask: a.Mask}})
+			if ip := a.Prefix.Addr(); ip.IsLoopback() {
+				address := net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), ip.BitLen())}
+				result.IPs = append(result.IPs, &current.IPConfig{Interface: current.Int(0), Address: address})
 			}
 		}
 		return err
@@ -54,7 +54,7 @@ func del(req *protocol.Request) error {
 	if req.Netns == "" {
 		return nil
 	}
-	err := inPod(req, func(h *netlink.Handle, lo netlink.Link) error { return h.LinkSetDown(lo) })
+	err := inPod(req, func(c *netlink.Conn, lo *netlink.Link) error { return c.Do(netlink.SetDown(lo.Index)) })
 	if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrHost) {
 		return nil
 	}
@@ -62,8 +62,8 @@ func del(req *protocol.Request) error {
 }
 
 func check(req *protocol.Request) error {
-	return inPod(req, func(_ *netlink.Handle, lo netlink.Link) error {
-		if lo.Attrs().Flags&net.FlagUp == 0 {
+	return inPod(req, func(_ *netlink.Conn, lo *netlink.Link) error {
+		if !lo.Up() {
 			return protocol.Errorf(protocol.CodeChanged, "lo in %s is down: ip -n NAMESPACE link set lo up", req.Netns)
 		}
 		return nil
@@ -71,20 +71,20 @@ func check(req *protocol.Request) error {
 }
 
 // inPod calls f with the pod's lo, over a socket that was opened in there.
-func inPod(req *protocol.Request, f func(*netlink.Handle, netlink.Link) error) error {
+func inPod(req *protocol.Request, f func(*netlink.Conn, *netlink.Link) error) error {
 	pod, err := netns.Open(req.Netns)
 	if err != nil {
 		return protocol.Errorf(protocol.CodeContainer, "CNI_NETNS: %w", err)
 	}
 	defer pod.Close()
-	var h *netlink.Handle
-	if err := pod.Do(func() (err error) { h, err = netlink.NewHandle(unix.NETLINK_ROUTE); return err }); err != nil {
+	var c *netlink.Conn
+	if err := pod.Do(func() (err error) { c, err = netlink.Dial(); return err }); err != nil {
 		return err
 	}
-	defer h.Close()
-	lo, err := h.LinkByName(device)
+	defer c.Close()
+	lo, err := c.LinkByName(device)
 	if err != nil {
 		return err
 	}
-	return f(h, lo)
+	return f(c, lo)
 }
