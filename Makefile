@@ -35,7 +35,7 @@ demo: setup build ## three nodes on this machine: pods, pings, an edit, damage a
 	@CGO_ENABLED=0 go build -buildvcs=false -o bin/demo ./test/demo
 	@bin/demo
 
-CHECKED := ./cmd/... ./schema/... ./state/... ./reconcile/... ./test/lab ./test/layout ./test/contract
+CHECKED := ./cmd/... ./schema/... ./state/... ./reconcile/... ./test/lab ./test/layout ./test/contract ./test/reference
 check: build lint ## build, vet, staticcheck, and the tests that need no namespace, root or network
 	go test -short $(CHECKED)
 
