@@ -32,10 +32,11 @@ type Step struct {
 }
 
 // Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What
-// somebody else's object keeps from being done is listed as skipped. It takes out of live what dies with a device that has
-// to be made anew, or with its MAC.
+// somebody else's object keeps from being done is listed as skipped. What dies with a device that has to be made anew, or
+// with its MAC, counts as gone. Diff does not change want or live.
 func Diff(want *state.Set, live *state.Live) []*Step {
-	d := &differ{want: want, live: live, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
+	left := *live
+	d := &differ{want: want, live: &left, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {
 		if (live.Unknown[k] == nil || live.Partly.Has(k)) && !live.Kept.Has(k) {
 			d.kind(k)
@@ -47,7 +48,7 @@ func Diff(want *state.Set, live *state.Live) []*Step {
 
 type differ struct {
 	want  *state.Set
-	live  *state.Live
+	live  *state.Live // without what dies on the way
 	steps []*Step
 	gone  map[state.Key]bool // deleted before anything is made
 	reset map[string]bool    // devices whose neighbours the kernel forgets

@@ -37,7 +37,12 @@ func FuzzDiff(f *testing.F) {
 				dice.Shuffle(len(kernel.held), func(a, b int) { kernel.held[a], kernel.held[b] = kernel.held[b], kernel.held[a] })
 				want = shuffled(next, dice)
 			}
-			p := &Plan{Steps: Diff(want, kernel.live(want))}
+			live := kernel.live(want)
+			held := hold(&live.Set).held
+			p := &Plan{Steps: Diff(want, live)}
+			if !slices.Equal(held, hold(&live.Set).held) {
+				t.Fatal("Diff changes what it compares")
+			}
 			plans[i] = lines(p)
 			if err := p.Apply(kernel, nil); err != nil {
 				t.Fatalf("%v\nplan: %v", err, plans[i])

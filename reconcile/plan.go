@@ -55,7 +55,7 @@ func (v View) Lacking() error {
 func NewPlan(v View, live *state.Live) *Plan {
 	p := &Plan{View: v, Unknown: live.Unknown}
 	if v.InForce == nil && len(v.Topology.Nodes) > 0 {
-		p.kernel = peersInKernel(live, v.Topology, v.Node).callByIP() // before Diff, which takes from live
+		p.kernel = peersInKernel(live, v.Topology, v.Node).callByIP()
 	}
 	p.Steps, p.Conflicts = Diff(v.Want, live), live.Conflicts
 	if v.Away {

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // RouteProtocol marks podnet's routes: "podnet" in rt_protos.d.
@@ -68,8 +69,10 @@ func (c *Change) ChangesSource() bool {
 	return have == want && want.Dst.Addr().Is6()
 }
 
-// ForgetSource takes an address out of the routes that send from it, as the kernel does when the address goes.
+// ForgetSource takes an address out of the routes that send from it, as the kernel does when the address goes. A copy of the
+// set from before keeps it.
 func (s *Set) ForgetSource(a netip.Addr) {
+	s.Routes.rows = slices.Clone(s.Routes.rows)
 	for i := range s.Routes.rows {
 		if r := &s.Routes.rows[i]; r.Source == a {
 			r.Source = netip.Addr{}

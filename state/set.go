@@ -227,20 +227,21 @@ func (s *Set) Diff(have *Set, k Kind, emit func(Change)) {
 	s.TableOf(k).diff(have.TableOf(k), k, emit)
 }
 
-// Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own children are lost too.
+// Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own children are lost too. A
+// copy of the set from before keeps them.
 func (s *Set) Drop(k Kind, lost func(parent Key) bool, dropped func(Key)) {
 	s.TableOf(k).drop(lost, dropped)
 }
 
 func (t *Table[R]) drop(lost func(Key) bool, dropped func(Key)) {
-	kept := 0
+	var rows []R
+	var from []Origin
 	for i, r := range t.rows {
 		if lost(r.Parent()) {
 			dropped(r.Key())
 			continue
 		}
-		t.rows[kept], t.from[kept] = r, t.from[i]
-		kept++
+		rows, from = append(rows, r), append(from, t.from[i])
 	}
-	t.Rewind(kept)
+	t.rows, t.from, t.index = rows, from, nil
 }
