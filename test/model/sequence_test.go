@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	sequences = flag.Int("sequences", 200, "how many sequences to play")
+	sequences = flag.Int("sequences", 80, "how many sequences to play")
 	first     = flag.Uint64("first", 1, "seed of the first one")
 	seed      = flag.Uint64("seed", 0, "play this one alone, and tell its story")
 	real      = flag.Bool("real", false, "with -seed: with a real podnetd")
