@@ -142,7 +142,7 @@ func (p *Pass) squatted() string {
 	return fmt.Sprintf("the socket %s is held by %s; that is not podnetd, which runs without it: end that process", daemonSocket, p.Squatter)
 }
 
-// unwatched: who fights podnet can be told only by a daemon, which puts its own word in the place of this.
+// unwatched: who keeps changing podnet's objects can be told only by a daemon, which puts its own word in the place of this.
 func unwatched() document.Condition {
 	return document.Condition{Type: document.Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// What counts as a fight over an object, for how long it is remembered, and how long the object waits to be put right.
+// What counts as flapping of an object, for how long it is remembered, and how long the object waits to be put right.
 const (
-	fightHeals  = 5 // within the window: from the next one on, it is a fight
-	fightWindow = time.Minute
-	mostFights  = 1000
+	flapHeals  = 5 // within the window: from the next one on, it flaps
+	flapWindow = time.Minute
+	maxFlaps   = 1000
 
 	firstDelay = 25 * time.Millisecond // twice as long each time
 	mostDelay  = 800 * time.Millisecond
@@ -27,10 +27,10 @@ const (
 	stormLull = 500 * time.Millisecond // after a rest, without another: it is over, or has not begun
 )
 
-// contention remembers which objects somebody else keeps changing, and puts them right ever more slowly: a fight at full
-// speed helps nobody.
+// contention damps the flapping of objects that somebody else keeps changing: it has them put
+// right ever more slowly. Two programs that undo each other at full speed help nobody.
 type contention struct {
-	fights map[state.Key]*fight
+	fights map[state.Key]*flap
 	by     string // who changed anything last, as far as the kernel tells
 
 	stormBegan time.Time // or what may become one
@@ -42,8 +42,8 @@ type contention struct {
 	floodBy string
 }
 
-// fight is the history of one object that was put right.
-type fight struct {
+// flap is the history of one object that was put right.
+type flap struct {
 	kind, name string
 	heals      []time.Time // within the window
 	due        time.Time   // when it may be put right; zero: it has not been seen to be wrong
@@ -52,14 +52,14 @@ type fight struct {
 	by         string      // who changed it last, as far as the kernel tells
 }
 
-// hold says why a step has to wait: it is a fight's, and its time has not come.
+// hold says why a step has to wait: its object flaps, and the time to put it right has not come.
 func (c *contention) hold(now time.Time, step *reconcile.Step) error {
 	f := c.fights[step.Key()]
 	if f == nil || step.Cause != reconcile.CauseDrift {
 		return nil
 	}
 	f.forget(now)
-	if len(f.heals) < fightHeals {
+	if len(f.heals) < flapHeals {
 		return nil
 	}
 	f.seen = true
@@ -67,23 +67,23 @@ func (c *contention) hold(now time.Time, step *reconcile.Step) error {
 		f.due = now.Add(f.delay())
 	}
 	if f.held = now.Before(f.due); f.held {
-		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name, len(f.heals), fightWindow, f.delay())
+		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name, len(f.heals), flapWindow, f.delay())
 	}
 	return nil
 }
 
 // delay is how long the object waits to be put right once more.
-func (f *fight) delay() time.Duration {
+func (f *flap) delay() time.Duration {
 	delay := firstDelay
-	for range len(f.heals) - fightHeals {
+	for range len(f.heals) - flapHeals {
 		delay = min(2*delay, mostDelay)
 	}
 	return delay
 }
 
 // forget drops what was before the window.
-func (f *fight) forget(now time.Time) {
-	for len(f.heals) > 0 && now.Sub(f.heals[0]) > fightWindow {
+func (f *flap) forget(now time.Time) {
+	for len(f.heals) > 0 && now.Sub(f.heals[0]) > flapWindow {
 		f.heals = f.heals[1:]
 	}
 }
@@ -104,14 +104,14 @@ func (c *contention) healed(now time.Time, step *reconcile.Step, by string) {
 		c.by = by
 	}
 	if c.fights == nil {
-		c.fights = map[state.Key]*fight{}
+		c.fights = map[state.Key]*flap{}
 	}
 	f := c.fights[step.Key()]
 	if f == nil {
-		if len(c.fights) >= mostFights {
+		if len(c.fights) >= maxFlaps {
 			return
 		}
-		f = &fight{kind: step.Kind.String(), name: step.Object().Name()}
+		f = &flap{kind: step.Kind.String(), name: step.Object().Name()}
 		c.fights[step.Key()] = f
 	}
 	f.heals, f.due, f.held = append(f.heals, now), time.Time{}, false
@@ -147,13 +147,13 @@ func (c *contention) rest(now time.Time, lasts time.Duration) {
 }
 
 // flood takes over who floods the host with routes of their own, and since when they have not.
-func (c *contention) flood(at time.Time, by kernel.Author) { c.flooded, c.floodBy = at, by.String() }
+func (c *contention) flood(at time.Time, by kernel.Actor) { c.flooded, c.floodBy = at, by.String() }
 
-// worst is the object that was put right most often lately; nil: there is no fight.
-func (c *contention) worst() *fight {
-	var worst *fight
+// worst is the object that was put right most often lately; nil: none flaps.
+func (c *contention) worst() *flap {
+	var worst *flap
 	for _, f := range c.fights {
-		if len(f.heals) > fightHeals && (worst == nil || len(f.heals) > len(worst.heals)) {
+		if len(f.heals) > flapHeals && (worst == nil || len(f.heals) > len(worst.heals)) {
 			worst = f
 		}
 	}
@@ -164,7 +164,7 @@ func (c *contention) worst() *fight {
 func (c *contention) count() int {
 	n := 0
 	for _, f := range c.fights {
-		if len(f.heals) > fightHeals {
+		if len(f.heals) > flapHeals {
 			n++
 		}
 	}
@@ -178,11 +178,11 @@ func (c *contention) condition(now time.Time) document.Condition {
 			"%s %s was put right %d times in %s%s: it comes back only %s after each change; find what changes it (%s shows it) and make it leave podnet's objects alone",
 			f.kind, f.name, len(f.heals), now.Sub(f.heals[0]).Round(time.Second), lastChangedBy(f.by), f.delay(), f.monitor()))
 	}
-	if !c.lastStormy.IsZero() && now.Sub(c.lastStormy) < fightWindow {
+	if !c.lastStormy.IsZero() && now.Sub(c.lastStormy) < flapWindow {
 		return condition(document.Contention, true, "Storm", fmt.Sprintf(
 			"so much is being changed%s that looking at it is held to a fifth of a core (ip monitor shows what, nft monitor for rules)", lastChangedBy(cmp.Or(c.by, c.floodBy))))
 	}
-	if !c.flooded.IsZero() && now.Sub(c.flooded) < fightWindow {
+	if !c.flooded.IsZero() && now.Sub(c.flooded) < flapWindow {
 		return condition(document.Contention, true, "Storm", fmt.Sprintf(
 			"other programs' routes are being changed by thousands a second%s: podnet leaves them alone (ip monitor route shows them)", lastChangedBy(c.floodBy)))
 	}
@@ -190,7 +190,7 @@ func (c *contention) condition(now time.Time) document.Condition {
 }
 
 // monitor is the program that shows changes of such objects as they happen.
-func (f *fight) monitor() string {
+func (f *flap) monitor() string {
 	if f.kind == state.KindChain.String() {
 		return "nft monitor"
 	}

@@ -51,7 +51,7 @@ func TestContentionSlowsDown(t *testing.T) {
 	if c.count() != 1 {
 		t.Errorf("%d fights", c.count())
 	}
-	now = now.Add(fightWindow + time.Second)
+	now = now.Add(flapWindow + time.Second)
 	c.passed(now)
 	if got := c.condition(now); got.Status != "False" || c.hold(now, lost()) != nil || len(c.fights) > 0 {
 		t.Errorf("a minute later: %+v", got)
@@ -88,7 +88,7 @@ func TestContentionHoldsNothingElse(t *testing.T) {
 func TestContentionDueDuringRest(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
-	for range fightHeals {
+	for range flapHeals {
 		c.healed(now, lost(), "")
 	}
 	if c.hold(now, lost()) == nil {
@@ -133,7 +133,7 @@ func TestStorm(t *testing.T) {
 	if rests(55, 90*ms, 10*ms); !stormy() {
 		t.Error("a storm is not noticed")
 	}
-	if now = now.Add(fightWindow); stormy() {
+	if now = now.Add(flapWindow); stormy() {
 		t.Error("a storm that is long over is still reported")
 	}
 }

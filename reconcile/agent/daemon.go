@@ -193,7 +193,7 @@ func (d *Daemon) pass(ctx context.Context) {
 	if d.Presence != nil {
 		d.Presence.TakeSocket()
 	}
-	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Author(kernel.AnyChain()), Squatter: Squatter()}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Actor(kernel.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -217,7 +217,7 @@ func (d *Daemon) pass(ctx context.Context) {
 }
 
 // rebuilt says that the pass has followed a change of the file, or put a part of the node itself right, which takes much
-// along: unless somebody fights over that, it is no storm, and what breaks next need not wait.
+// along: unless somebody keeps undoing that, it is no storm, and what breaks next need not wait.
 func (p *Pass) rebuilt() bool {
 	return p.Plan != nil && slices.ContainsFunc(p.Plan.Steps, func(s *reconcile.Step) bool {
 		return s.Result == reconcile.Done && (s.Cause == reconcile.CauseChange || s.Kind.Own())

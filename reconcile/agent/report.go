@@ -68,12 +68,12 @@ func (d *Daemon) heal(s *document.NodeStatus, p *Pass) {
 	s.LastHealed = healed[:min(len(healed), kept)]
 }
 
-// author is who had changed a step's object; "": the kernel does not tell.
+// author returns who had changed a step's object; "": the kernel does not tell.
 func (d *Daemon) author(p *Pass, step *reconcile.Step) string {
 	if step.Kind == state.KindChain {
 		return p.Ruler.String()
 	}
-	return d.Engine.Live().Author(step.Key()).String()
+	return d.Engine.Live().Actor(step.Key()).String()
 }
 
 // log says what a pass did, and what changed in the conditions. A pass with nothing to do says nothing, nor does one about

@@ -47,7 +47,7 @@ type Pass struct {
 	Err     error
 	At      time.Time
 	Took    time.Duration
-	Ruler   kernel.Author // who had changed nftables last before the pass
+	Ruler   kernel.Actor // who had changed nftables last before the pass
 
 	Squatter  string // who holds the daemon's socket and cannot be a daemon; "": nobody
 	Contended int    // objects that somebody else keeps changing

@@ -24,7 +24,7 @@ type Facts struct {
 	Network   string // the name in the conflist; "": nobody knows
 	Untrusted []files.Untrusted
 	Offloads  []inspect.Offload // of the tunnel and of the underlay
-	Open      string            // what closes the tunnel's port for strangers; "": it is closed, or nobody knows
+	Open      string            // what closes the tunnel's port for untrusted sources; "": it is closed, or nobody knows
 	Other     []kernel.OtherRules
 	Proxies   []inspect.Proxy // that do not see packets between pods of this node
 	Tracking  kernel.Tracking

@@ -48,7 +48,7 @@ func (s *Source) Undo(always bool, clear func(*schema.Topology) error) (*Undone,
 	case !always && tried.topology != nil && !s.over(t):
 		return nil, nil
 	}
-	failed := s.condemn(t.Digest)
+	failed := s.deny(t.Digest)
 	if failed != nil && tried.topology != nil && !s.over(t) {
 		return nil, fmt.Errorf("roll back: %w (nothing has changed, and at its time the trial ends by itself: make that writable, then"+
 			" podnetctl rollback)", failed)
@@ -114,8 +114,8 @@ func PutInPlace(path string, data []byte) error {
 // mostCondemned is how many digests are remembered.
 const mostCondemned = 100
 
-// condemned are the digests that were rolled back and since when, a line each, the latest last.
-func (s *Source) condemned() []string {
+// denied are the digests that were rolled back and since when, a line each, the latest last.
+func (s *Source) denied() []string {
 	data, err := files.ReadFile(s.paths.RolledBack, mostRecord)
 	if err != nil {
 		return nil
@@ -125,15 +125,15 @@ func (s *Source) condemned() []string {
 
 // rolledBack is what speaks against a digest that was rolled back; nil: it was not.
 func (s *Source) rolledBack(digest string) *reconcile.Guard {
-	for _, line := range s.condemned() {
+	for _, line := range s.denied() {
 		if d, at, _ := strings.Cut(line, " "); d == digest {
-			return condemnation("it was on trial and was rolled back at " + at)
+			return denial("it was on trial and was rolled back at " + at)
 		}
 	}
 	return nil
 }
 
-func condemnation(numbers string) *reconcile.Guard {
+func denial(numbers string) *reconcile.Guard {
 	g := &reconcile.Guard{
 		Numbers: numbers,
 		WaysOn:  "push a corrected file (nothing else to do), or if it is right after all:  podnetctl apply --allow-disruption",
@@ -142,18 +142,18 @@ func condemnation(numbers string) *reconcile.Guard {
 	return g
 }
 
-// condemn remembers a digest as rolled back.
-func (s *Source) condemn(digest string) error {
+// deny remembers a digest as rolled back.
+func (s *Source) deny(digest string) error {
 	if digest == "" || s.rolledBack(digest) != nil {
 		return nil
 	}
-	lines := append(s.condemned(), digest+" "+time.Now().UTC().Format(time.RFC3339))
+	lines := append(s.denied(), digest+" "+time.Now().UTC().Format(time.RFC3339))
 	return s.writeCondemned(lines[max(0, len(lines)-mostCondemned):])
 }
 
 // Pardon forgets that a digest was rolled back, for an operator who asks for it by name.
 func (s *Source) Pardon(digest string) error {
-	lines := s.condemned()
+	lines := s.denied()
 	rest := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return strings.HasPrefix(l, digest+" ") })
 	if len(rest) == len(lines) {
 		return nil

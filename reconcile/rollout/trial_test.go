@@ -385,7 +385,7 @@ func TestTrialInterrupted(t *testing.T) {
 	})
 	t.Run("rollback, before the file is back", func(t *testing.T) {
 		n := onTrial(t)
-		if err := n.source.condemn(schema.Digest([]byte(fileT))); err != nil {
+		if err := n.source.deny(schema.Digest([]byte(fileT))); err != nil {
 			t.Fatal(err)
 		}
 		n.restart()
@@ -394,7 +394,7 @@ func TestTrialInterrupted(t *testing.T) {
 	})
 	t.Run("rollback, before the trial is gone", func(t *testing.T) {
 		n := onTrial(t)
-		if err := n.source.condemn(schema.Digest([]byte(fileT))); err != nil {
+		if err := n.source.deny(schema.Digest([]byte(fileT))); err != nil {
 			t.Fatal(err)
 		}
 		n.put(fileP)
@@ -408,11 +408,11 @@ func TestTrialInterrupted(t *testing.T) {
 func TestCondemned(t *testing.T) {
 	n := newFiles(t)
 	for i := range mostCondemned + 5 {
-		if err := n.source.condemn(schema.Digest([]byte{byte(i)})); err != nil {
+		if err := n.source.deny(schema.Digest([]byte{byte(i)})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := len(n.source.condemned()); got != mostCondemned || n.source.rolledBack(schema.Digest([]byte{0})) != nil ||
+	if got := len(n.source.denied()); got != mostCondemned || n.source.rolledBack(schema.Digest([]byte{0})) != nil ||
 		n.source.rolledBack(schema.Digest([]byte{mostCondemned})) == nil {
 		t.Errorf("%d digests", got)
 	}

@@ -127,7 +127,7 @@ func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identit
 	}
 	g := s.rolledBack(next.Digest)
 	if g == nil && v.Overdue != nil && v.Overdue.Digest == next.Digest {
-		g = condemnation("it was on trial, and its time is over")
+		g = denial("it was on trial, and its time is over")
 	}
 	if g != nil {
 		return g, &Refused{*g, ReasonRolledBack}

@@ -17,8 +17,8 @@ const (
 	mostReported = 4
 )
 
-// trial is a packet that podnet has a wish for, and the verdict that breaks it.
-type trial struct {
+// tried is a packet that podnet has a wish for, and the verdict that breaks it.
+type tried struct {
 	packet verdict.Packet
 	wrong  string // drop, nat, accept: what a rule must not do
 	behind bool   // not behind podnet's jump either
@@ -101,7 +101,7 @@ func chainOwner(chain string) string {
 }
 
 // trials are the packets for one of podnet's chains, those that say most first.
-func (t traffic) trials(c state.Chain, rules *verdict.Rules) []trial {
+func (t traffic) trials(c state.Chain, rules *verdict.Rules) []tried {
 	own, found := t.ownRange(c.Family)
 	if !found {
 		return nil
@@ -110,7 +110,7 @@ func (t traffic) trials(c state.Chain, rules *verdict.Rules) []trial {
 	if c.Table == "nat" {
 		try = t.translations
 	}
-	var out []trial
+	var out []tried
 	pod := podOf(own)
 	pods, peers := t.named(c, rules, own)
 	for _, peer := range peers {
@@ -192,47 +192,47 @@ func (t traffic) peerIn(p netip.Prefix) (netip.Prefix, bool) {
 func protocols() []string { return []string{"tcp", "udp"} }
 
 // forwards are what a pod of this node and one of another send each other.
-func (t traffic) forwards(pod, peer netip.Addr) []trial {
-	var out []trial
+func (t traffic) forwards(pod, peer netip.Addr) []tried {
+	var out []tried
 	for _, protocol := range protocols() {
 		out = append(out,
-			trial{verdict.Packet{Src: pod, Dst: peer, In: t.bridge, Out: t.tunnel, Protocol: protocol}, "drop", false,
+			tried{verdict.Packet{Src: pod, Dst: peer, In: t.bridge, Out: t.tunnel, Protocol: protocol}, "drop", false,
 				"drops what pods send to other nodes"},
-			trial{verdict.Packet{Src: peer, Dst: pod, In: t.tunnel, Out: t.bridge, Protocol: protocol}, "drop", false,
+			tried{verdict.Packet{Src: peer, Dst: pod, In: t.tunnel, Out: t.bridge, Protocol: protocol}, "drop", false,
 				"drops what other nodes' pods send to these"})
 	}
 	return out
 }
 
 // translations are the same packets where addresses are rewritten: the tunnel carries them as they are.
-func (t traffic) translations(pod, peer netip.Addr) []trial {
-	var out []trial
+func (t traffic) translations(pod, peer netip.Addr) []tried {
+	var out []tried
 	for _, protocol := range protocols() {
 		out = append(out,
-			trial{verdict.Packet{Src: pod, Dst: peer, Out: t.tunnel, Protocol: protocol}, "nat", true,
+			tried{verdict.Packet{Src: pod, Dst: peer, Out: t.tunnel, Protocol: protocol}, "nat", true,
 				"rewrites the source of what pods send to other nodes"},
-			trial{verdict.Packet{Src: peer, Dst: pod, Out: t.bridge, Protocol: protocol}, "nat", true,
+			tried{verdict.Packet{Src: peer, Dst: pod, Out: t.bridge, Protocol: protocol}, "nat", true,
 				"rewrites the source of what other nodes' pods send to these"})
 	}
 	return out
 }
 
 // world is what a pod sends out of the cluster, and what answers.
-func (t traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []trial {
-	var out []trial
+func (t traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tried {
+	var out []tried
 	for _, protocol := range protocols() {
 		leaving := verdict.Packet{Src: pod, Abroad: true, IPv6: pod.Is6(), In: t.bridge, Out: t.underlay, Protocol: protocol}
 		if c.Table == "nat" {
 			leaving.In = ""
 			if rules.Translates(c.Table, c.Chain, leaving) {
-				out = append(out, trial{leaving, "accept", false, "lets what pods send out of the cluster leave with pods' addresses"})
+				out = append(out, tried{leaving, "accept", false, "lets what pods send out of the cluster leave with pods' addresses"})
 			}
 			continue
 		}
 		answer := verdict.Packet{Stranger: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
 		out = append(out,
-			trial{leaving, "drop", false, "drops what pods send out of the cluster"},
-			trial{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})
+			tried{leaving, "drop", false, "drops what pods send out of the cluster"},
+			tried{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})
 	}
 	return out
 }

@@ -38,7 +38,7 @@ func FuzzDecode(f *testing.F) {
 	whole(newGeneration, nfgenLen, number(genID, genPID, genName))
 
 	n := &Node{}
-	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{}
+	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{}
 	n.interest.Store(&interest{want: new(state.Set), overlap: newOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
 	f.Fuzz(func(t *testing.T, typ uint16, body []byte) {
 		var b netlink.Batch

@@ -17,7 +17,7 @@ type flood struct {
 	began   time.Time // of the count
 	changes int       // since then
 	seen    time.Time // when it was last one
-	by      Author
+	by      Actor
 }
 
 // What counts as a flood.
@@ -38,14 +38,14 @@ func (f *flood) note(now time.Time, changes int, socket uint32) bool {
 	}
 	begins := now.Sub(f.seen) > floodTime
 	if f.seen = now; begins {
-		f.by = authorOf(socket, now)
+		f.by = actorOf(socket, now)
 	}
 	return begins
 }
 
 // Flood is when other programs last changed routes by thousands a second, and which, as far as the kernel tells; the zero
 // Time: never. It may be asked on any goroutine.
-func (n *Node) Flood() (time.Time, Author) {
+func (n *Node) Flood() (time.Time, Actor) {
 	n.flood.mu.Lock()
 	defer n.flood.mu.Unlock()
 	return n.flood.seen, n.flood.by

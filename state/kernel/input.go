@@ -68,7 +68,7 @@ func (t traffic) fromPeer() verdict.Packet {
 	return verdict.Packet{In: t.underlay, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Sources: t.peers(sample)}
 }
 
-func (t traffic) fromStranger() verdict.Packet {
+func (t traffic) fromUntrusted() verdict.Packet {
 	return verdict.Packet{Dst: t.local, In: verdict.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
 }
 

@@ -98,7 +98,7 @@ func (n *Node) applyChains(changes []*state.Change) {
 	}
 	for t, group := range groups {
 		_, pid, err := runKnown(restoreInput(group), command(t.family, "iptables-restore"), "--noflush", "--wait", "5")
-		n.authors.spawn(pid)
+		n.actors.spawn(pid)
 		for _, c := range group {
 			c.Err = lacksModule(err)
 		}

@@ -38,7 +38,7 @@ type Node struct {
 	flood    flood
 	lastRead readGeneration // of nftables
 	overruns atomic.Uint64
-	authors  authors
+	actors   actors
 }
 
 // Open opens the node in the calling thread's network namespace.
@@ -63,7 +63,7 @@ func Open(paths state.Paths) (*Node, error) {
 		nft = nil
 	}
 	n := &Node{Paths: paths, Handle: handle, Conn: conn, nft: nft, rules: map[uint8]ruleCache{}, filter: watchFilter{sample: sampled}}
-	n.authors.by, n.authors.own = map[state.Key]Author{}, map[uint32]bool{id: true}
+	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{id: true}
 	return n, nil
 }
 

@@ -30,11 +30,11 @@ func (n *Node) OpenTunnel(want *state.Set) (remedy string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if rules.filter.Walk(verdict.Input, t.fromStranger()).Drop {
+	if rules.filter.Walk(verdict.Input, t.fromUntrusted()).Drop {
 		return "", nil
 	}
 	for i := range bases {
-		if b := &bases[i]; b.input && b.sees(t.local.Is6()) && b.judge(t.fromStranger()).Drop {
+		if b := &bases[i]; b.input && b.sees(t.local.Is6()) && b.judge(t.fromUntrusted()).Drop {
 			return "", nil
 		}
 	}

@@ -149,7 +149,7 @@ func (n *Node) concerns(b []byte, nftables bool) bool {
 		switch {
 		case nftables:
 			concerned = n.ruled(h.Type, body) || concerned
-		case in == nil || n.authors.own[h.PortID]:
+		case in == nil || n.actors.own[h.PortID]:
 		case in.message(h.Type, body):
 			concerned = true
 			n.attribute(h.Type, h.PortID, body)

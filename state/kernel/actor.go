@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Author is the process that the kernel names for a change, as far as it does: for routes, addresses and neighbours that go,
+// Actor is the process that the kernel names for a change, as far as it does: for routes, addresses and neighbours that go,
 // and for nftables. Links and FDB entries go anonymously.
-type Author struct {
+type Actor struct {
 	PID  int
 	Name string // of the program; "": it had ended before anybody could ask
 
@@ -25,7 +25,7 @@ type Author struct {
 }
 
 // String is empty if nobody is known.
-func (a Author) String() string {
+func (a Actor) String() string {
 	if a.PID == 0 {
 		return ""
 	}
@@ -35,41 +35,41 @@ func (a Author) String() string {
 	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
 }
 
-// authors remembers for a while who last took which object away. A storm makes it neither grow nor search.
-type authors struct {
+// actors remembers for a while who last took which object away. A storm makes it neither grow nor search.
+type actors struct {
 	mu      sync.Mutex
 	own     map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
-	by      map[state.Key]Author
+	by      map[state.Key]Actor
 	spawned []int     // the last programs that this process has run: what they change is its own doing
 	swept   time.Time // when those that it need not remember any more went
 }
 
 const (
-	mostAuthors  = 4096
-	authorMemory = time.Minute
-	sweepPause   = time.Second
-	mostPID      = 1 << 22 // PID_MAX_LIMIT
+	maxActors   = 4096
+	actorMemory = time.Minute
+	sweepPause  = time.Second
+	mostPID     = 1 << 22 // PID_MAX_LIMIT
 )
 
 // note remembers whose socket a change came by.
-func (a *authors) note(k state.Key, socket uint32) {
+func (a *actors) note(k state.Key, socket uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	if len(a.by) >= mostAuthors && now.Sub(a.swept) > sweepPause {
-		maps.DeleteFunc(a.by, func(_ state.Key, old Author) bool { return now.Sub(old.at) > authorMemory })
+	if len(a.by) >= maxActors && now.Sub(a.swept) > sweepPause {
+		maps.DeleteFunc(a.by, func(_ state.Key, old Actor) bool { return now.Sub(old.at) > actorMemory })
 		a.swept = now
 	}
-	if _, known := a.by[k]; !known && len(a.by) >= mostAuthors {
+	if _, known := a.by[k]; !known && len(a.by) >= maxActors {
 		return
 	}
-	if by := authorOf(socket, now); by.PID != 0 {
+	if by := actorOf(socket, now); by.PID != 0 {
 		a.by[k] = by
 	}
 }
 
 // spawn remembers a program that this process has run.
-func (a *authors) spawn(pid int) {
+func (a *actors) spawn(pid int) {
 	const remembered = 32 // each restores the rules of one family, and is asked about in the next pass
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,13 +77,13 @@ func (a *authors) spawn(pid int) {
 	a.spawned = a.spawned[max(0, len(a.spawned)-remembered):]
 }
 
-// authorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
-// that no process has and that tells nothing; nor is this process an author.
-func authorOf(socket uint32, now time.Time) Author {
+// actorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
+// that no process has and that tells nothing; nor is this process an actor.
+func actorOf(socket uint32, now time.Time) Actor {
 	if socket == 0 || socket > mostPID || int(socket) == os.Getpid() {
-		return Author{}
+		return Actor{}
 	}
-	return Author{int(socket), programName(socket), now}
+	return Actor{int(socket), programName(socket), now}
 }
 
 func programName(pid uint32) string {
@@ -94,14 +94,14 @@ func programName(pid uint32) string {
 	return strings.TrimSpace(string(b))
 }
 
-// Author is who took an object away last, during the last minute, as far as the kernel told; the zero Author: nobody knows.
-func (n *Node) Author(k state.Key) Author {
-	n.authors.mu.Lock()
-	defer n.authors.mu.Unlock()
-	if a := n.authors.by[k]; time.Since(a.at) < authorMemory && !slices.Contains(n.authors.spawned, a.PID) {
+// Actor is who took an object away last, during the last minute, as far as the kernel told; the zero Author: nobody knows.
+func (n *Node) Actor(k state.Key) Actor {
+	n.actors.mu.Lock()
+	defer n.actors.mu.Unlock()
+	if a := n.actors.by[k]; time.Since(a.at) < actorMemory && !slices.Contains(n.actors.spawned, a.PID) {
 		return a
 	}
-	return Author{}
+	return Actor{}
 }
 
 // AnyChain is the Key of who changed nftables last: the kernel does not tell which rules.
@@ -127,19 +127,19 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 				k.Num = netlink.Number(v)
 			}
 		})
-		n.authors.note(k, pid)
+		n.actors.note(k, pid)
 	case unix.RTM_DELNEIGH:
 		if len(body) < ndmLen || body[0] == unix.AF_BRIDGE {
 			return
 		}
 		var msg neighMessage
 		netlink.EachAttribute(body[ndmLen:], msg.attr)
-		n.authors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
+		n.actors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
 	case unix.RTM_DELADDR:
 		if len(body) < ifaLen {
 			return
 		}
-		n.authors.note(in.addrKey(body), pid)
+		n.actors.note(in.addrKey(body), pid)
 	}
 }
 
@@ -158,7 +158,7 @@ func (n *Node) ruled(typ uint16, body []byte) (news bool) {
 	if typ != newGeneration || len(body) < nfgenLen {
 		return false
 	}
-	var a Author
+	var a Actor
 	netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
 		switch {
 		case typ == genID && len(v) == 4:
@@ -173,8 +173,8 @@ func (n *Node) ruled(typ uint16, body []byte) (news bool) {
 		return false
 	}
 	a.at = time.Now()
-	n.authors.mu.Lock()
-	defer n.authors.mu.Unlock()
-	n.authors.by[AnyChain()] = a
+	n.actors.mu.Lock()
+	defer n.actors.mu.Unlock()
+	n.actors.by[AnyChain()] = a
 	return true
 }

@@ -13,40 +13,40 @@ import (
 // remembered long enough makes room, and is looked for once in a while, not at every change.
 func TestAuthors(t *testing.T) {
 	n := &Node{}
-	n.authors.by = map[state.Key]Author{}
+	n.actors.by = map[state.Key]Actor{}
 	key := func(i int) state.Key {
 		return state.Key{Kind: state.KindRoute, Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
 	}
 	own := uint32(os.Getpid())
 	other := own + 1
 	for i, c := range []struct{ socket, pid uint32 }{{other, other}, {own, 0}, {3_221_225_472, 0}} {
-		n.authors.note(key(i), c.socket)
-		if got := n.Author(key(i)); got.PID != int(c.pid) {
+		n.actors.note(key(i), c.socket)
+		if got := n.Actor(key(i)); got.PID != int(c.pid) {
 			t.Errorf("a change by socket %d is of %q", c.socket, got)
 		}
 	}
-	clear(n.authors.by)
-	for i := range 2 * mostAuthors {
-		n.authors.note(key(i), other)
+	clear(n.actors.by)
+	for i := range 2 * maxActors {
+		n.actors.note(key(i), other)
 	}
-	swept := n.authors.swept
-	if len(n.authors.by) != mostAuthors || swept.IsZero() {
-		t.Errorf("remembers %d, swept %s", len(n.authors.by), swept)
+	swept := n.actors.swept
+	if len(n.actors.by) != maxActors || swept.IsZero() {
+		t.Errorf("remembers %d, swept %s", len(n.actors.by), swept)
 	}
-	old := n.authors.by[key(7)]
-	n.authors.note(key(7), other)
-	if again := n.authors.by[key(7)]; !again.at.After(old.at) {
+	old := n.actors.by[key(7)]
+	n.actors.note(key(7), other)
+	if again := n.actors.by[key(7)]; !again.at.After(old.at) {
 		t.Error("an object that is gone once more keeps its first author")
 	}
-	if n.authors.note(key(mostAuthors), other); n.authors.swept != swept {
+	if n.actors.note(key(maxActors), other); n.actors.swept != swept {
 		t.Error("swept again at once")
 	}
-	for k, a := range n.authors.by {
-		a.at = a.at.Add(-2 * authorMemory)
-		n.authors.by[k] = a
+	for k, a := range n.actors.by {
+		a.at = a.at.Add(-2 * actorMemory)
+		n.actors.by[k] = a
 	}
-	n.authors.swept = time.Time{}
-	if n.authors.note(key(mostAuthors), other); len(n.authors.by) != 1 {
-		t.Errorf("still remembers %d", len(n.authors.by))
+	n.actors.swept = time.Time{}
+	if n.actors.note(key(maxActors), other); len(n.actors.by) != 1 {
+		t.Errorf("still remembers %d", len(n.actors.by))
 	}
 }
