@@ -8,14 +8,17 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// Applier carries out changes of one kind and leaves the outcome in each. kernel.Node is the real one.
+// Applier carries out changes of one kind and leaves the outcome in each. kernel.Node is the real
+// one.
 type Applier interface {
 	Apply(state.Kind, []*state.Change)
 }
 
-// Apply carries out the plan: first the deletions that make room, then what is missing or different in the order of
-// creation, with the deletions that something of a later kind needs, last what nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
-// skipped and says so. The conflist depends on every part of the node itself. All errors are returned together.
+// Apply carries out the plan: first the deletions that make room, then what is missing or different
+// in the order of creation, with the deletions that something of a later kind needs, last what
+// nobody wants, backwards. A failed step does not stop independent ones; what depends on it is
+// skipped and says so. The conflist depends on every part of the node itself. All errors are
+// returned together.
 //
 // progress is told now and then how many of the steps have been seen to; nil: nobody wants to know.
 func (p *Plan) Apply(node Applier, progress func(done, total int)) error {
@@ -55,7 +58,8 @@ type applier struct {
 }
 
 func (a *applier) fail(s *Step, err error) {
-	// What could not be changed in place still carries what is on it, but a setting that was refused is no ground for the next.
+	// What could not be changed in place still carries what is on it, but a setting that was
+	// refused is no ground for the next.
 	if s.Op != state.Update || s.Replace != "" || s.Kind == state.KindSysctl {
 		a.failed[s.Key()] = err
 	}
@@ -126,7 +130,8 @@ func (a *applier) waits(s *Step) error {
 	return nil
 }
 
-// remove deletes what nobody wants of one kind, as far as it is due; what dies with its parent only takes note of the outcome.
+// remove deletes what nobody wants of one kind, as far as it is due; what dies with its parent only
+// takes note of the outcome.
 func (a *applier) remove(k state.Kind, steps []*Step, due func(*Step) bool) {
 	var batch []*Step
 	for _, s := range steps {
@@ -141,7 +146,8 @@ func (a *applier) remove(k state.Kind, steps []*Step, due func(*Step) bool) {
 	a.run(k, batch, func(s *Step) state.Change { return s.Change })
 }
 
-// portion is how many changes are carried out between two reports of progress: some ten milliseconds' worth.
+// portion is how many changes are carried out between two reports of progress: some ten
+// milliseconds' worth.
 const portion = 4096
 
 func (a *applier) run(k state.Kind, batch []*Step, change func(*Step) state.Change) {

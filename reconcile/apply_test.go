@@ -150,8 +150,8 @@ create route 10.244.1.0/24`},
 	}
 }
 
-// What failed is named once; what depended on it waits and says for what; the rest is done; the conflist waits for the
-// node's own parts, and not for peers.
+// What failed is named once; what depended on it waits and says for what; the rest is done; the
+// conflist waits for the node's own parts, and not for peers.
 func TestApplyFailures(t *testing.T) {
 	for _, c := range []struct {
 		fail    string
@@ -183,7 +183,8 @@ func TestApplyFailures(t *testing.T) {
 	}
 }
 
-// A device that could not be changed in place keeps nothing waiting but the conflist: peers come and go on it.
+// A device that could not be changed in place keeps nothing waiting but the conflist: peers come
+// and go on it.
 func TestApplyFailedUpdate(t *testing.T) {
 	p := plan(t, topology(t, nil), topology(t, func(t *schema.Topology) {
 		t.Network.MTU = 1400
@@ -199,7 +200,8 @@ func TestApplyFailedUpdate(t *testing.T) {
 	}
 }
 
-// A foreign device keeps what sits on it from being done, and the conflist; peers' entries that are there stay.
+// A foreign device keeps what sits on it from being done, and the conflist; peers' entries that are
+// there stay.
 func TestForeignDeviceBlocks(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), func(live *state.Live) {
 		live.Conflicts = []state.Conflict{{Key: state.Link{Device: "cni0"}.Key(), Owner: "a bridge that podnet did not make", Blocks: true}}
@@ -227,7 +229,8 @@ func TestForeignDeviceBlocks(t *testing.T) {
 	}
 }
 
-// A device stays, and what is on it, as long as a foreign one has the name of the device that is to take its place.
+// A device stays, and what is on it, as long as a foreign one has the name of the device that is to
+// take its place.
 func TestForeignSuccessor(t *testing.T) {
 	for _, c := range []struct {
 		name, new string
@@ -285,7 +288,8 @@ func TestUnknownKind(t *testing.T) {
 	}
 }
 
-// The second look names everything that is undone or unseen and that nothing has accounted for, however much else went wrong.
+// The second look names everything that is undone or unseen and that nothing has accounted for,
+// however much else went wrong.
 func TestLeftOver(t *testing.T) {
 	p := plan(t, nil, topology(t, nil), nil)
 	if err := p.Apply(&node{fail: map[string]bool{"cni0": true}}, nil); err == nil {

@@ -31,9 +31,10 @@ type Step struct {
 	lost    bool // it was there, and dies with a device that has to be made anew or gets another MAC
 }
 
-// Diff lists the steps from live to want in the order of their application, of the kinds that live has looked at. What
-// somebody else's object keeps from being done is listed as skipped. What dies with a device that has to be made anew, or
-// with its MAC, counts as gone. Diff does not change want or live.
+// Diff lists the steps from live to want in the order of their application, of the kinds that live
+// has looked at. What somebody else's object keeps from being done is listed as skipped. What dies
+// with a device that has to be made anew, or with its MAC, counts as gone. Diff does not change
+// want or live.
 func Diff(want *state.Set, live *state.Live) []*Step {
 	left := *live
 	d := &differ{want: want, live: &left, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
@@ -94,8 +95,8 @@ func (d *differ) add(s *Step) {
 	}
 }
 
-// forgetSources: routes stay when the address that they send from goes, and send from another. One that is made anew at once is
-// lost to them all the same.
+// forgetSources: routes stay when the address that they send from goes, and send from another. One
+// that is made anew at once is lost to them all the same.
 func (d *differ) forgetSources(addrs []*Step) {
 	for _, s := range addrs {
 		if have, is := s.Have.(state.Addr); is && (s.Replace != "" || s.first) {
@@ -118,7 +119,8 @@ func sourceOf(want *state.Set, r state.Resource) (state.Addr, bool) {
 	return state.Addr{}, false
 }
 
-// resets says that a device stays and the kernel forgets its neighbours: it gets another MAC, or resolves addresses again.
+// resets says that a device stays and the kernel forgets its neighbours: it gets another MAC, or
+// resolves addresses again.
 func (s *Step) resets() bool {
 	want, is := s.Want.(state.Link)
 	if !is || s.Op != state.Update || s.Replace != "" {
@@ -153,8 +155,9 @@ func (d *differ) displace(addrs []*Step) {
 	}
 }
 
-// giveWay has the deletion of an address wait for the new addresses only, if a wanted route leads by way of it: the kernel
-// takes no address of the host for a gateway. It is not the first to go, as a device whose last address goes loses its routes.
+// giveWay has the deletion of an address wait for the new addresses only, if a wanted route leads
+// by way of it: the kernel takes no address of the host for a gateway. It is not the first to go,
+// as a device whose last address goes loses its routes.
 func (d *differ) giveWay(addrs []*Step) {
 	var leaving map[netip.Addr]*Step
 	for _, old := range addrs {
@@ -175,8 +178,8 @@ func (d *differ) giveWay(addrs []*Step) {
 	}
 }
 
-// block skips what a foreign object is in the way of, and what waits for that. A device that another was to take the place of
-// stays meanwhile, with all that is on it.
+// block skips what a foreign object is in the way of, and what waits for that. A device that
+// another was to take the place of stays meanwhile, with all that is on it.
 func (d *differ) block() {
 	blocked := map[state.Key]string{}
 	for _, c := range d.live.Conflicts {
@@ -239,7 +242,8 @@ func (d *differ) holdConflist() {
 // waitsForOwn is why there is no conflist while a part of the node itself is missing.
 const waitsForOwn = "waits for the node's own network, so that no pod starts on half of it"
 
-// keep skips the deletion of a device while its successor is blocked, whose step comes before, and of what is on it.
+// keep skips the deletion of a device while its successor is blocked, whose step comes before, and
+// of what is on it.
 func (d *differ) keep(s *Step, kept map[state.Key]bool) {
 	if s.Waiting = kept[s.Have.Parent()]; !s.Waiting {
 		old, is := s.Have.(state.Link)

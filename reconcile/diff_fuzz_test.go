@@ -13,8 +13,9 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// FuzzDiff takes two topologies and a kernel that holds what one of them asks for, damaged: applying the plan gives what
-// the other asks for, the plan after that is empty, and the order in which either set was read does not matter.
+// FuzzDiff takes two topologies and a kernel that holds what one of them asks for, damaged:
+// applying the plan gives what the other asks for, the plan after that is empty, and the order in
+// which either set was read does not matter.
 func FuzzDiff(f *testing.F) {
 	for seed := range uint64(24) {
 		f.Add(seed, seed*7, uint8(seed%5), uint8(seed*3))
@@ -63,8 +64,8 @@ func FuzzDiff(f *testing.F) {
 	})
 }
 
-// randomSet is what a topology asks of a node that comes from a seed: some of few nodes, addresses and options, so that
-// two seeds have much in common.
+// randomSet is what a topology asks of a node that comes from a seed: some of few nodes, addresses
+// and options, so that two seeds have much in common.
 func randomSet(t *testing.T, seed uint64) *state.Set {
 	t.Helper()
 	dice := rand.New(rand.NewPCG(seed, 0))
@@ -103,7 +104,8 @@ nodes:
 	return set.WithPorts(topology.Network.Bridge.HairpinMode, []string{"veth0", "veth1"}[:dice.IntN(3)])
 }
 
-// memory is a kernel as far as a plan can tell: objects die with their parents, and what collides is refused.
+// memory is a kernel as far as a plan can tell: objects die with their parents, and what collides
+// is refused.
 type memory struct{ held []state.Resource }
 
 // hold is a kernel that holds a set.

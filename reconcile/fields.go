@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// FieldChange is a field outside nodes that the new file changes, and the node's own steps that come of it.
+// FieldChange is a field outside nodes that the new file changes, and the node's own steps that
+// come of it.
 type FieldChange struct {
 	Field         string // such as network.mtu
 	Before, After string
@@ -24,7 +25,8 @@ type field struct {
 	moves func(p *Plan, s *Step) bool
 }
 
-// fields are in the order in which a step is attributed: what makes a device anew before what changes it in place.
+// fields are in the order in which a step is attributed: what makes a device anew before what
+// changes it in place.
 func fields() []field {
 	return []field{
 		{"metadata.name", func(t *schema.Topology) string { return t.Name }, movesMAC},
@@ -43,8 +45,9 @@ func fields() []field {
 	}
 }
 
-// FieldChanges attributes the node's own steps to the fields of the file that changed; rest are those that come of
-// something else, such as the node's own entry. A changed field without a step here is left out.
+// FieldChanges attributes the node's own steps to the fields of the file that changed; rest are
+// those that come of something else, such as the node's own entry. A changed field without a step
+// here is left out.
 func (p *Plan) FieldChanges() (changes []*FieldChange, rest []*Step) {
 	var changed []*FieldChange
 	var moves []func(*Plan, *Step) bool
@@ -90,8 +93,8 @@ func first(moves []func(*Plan, *Step) bool, p *Plan, s *Step) int {
 	return -1
 }
 
-// fieldChange is nil where nothing changed, and where the file sets neither value: then another field is the reason. The
-// cluster's ranges have none but the podCIDRs.
+// fieldChange is nil where nothing changed, and where the file sets neither value: then another
+// field is the reason. The cluster's ranges have none but the podCIDRs.
 func (p *Plan) fieldChange(f field) *FieldChange {
 	before, after := f.value(p.InForce), f.value(p.Topology)
 	line := p.Topology.Line(f.path)

@@ -7,7 +7,8 @@ import (
 	"github.com/podnet/podnet/schema"
 )
 
-// Ranges that follow from the nodes change with them: no line of the file says so, and they may be many.
+// Ranges that follow from the nodes change with them: no line of the file says so, and they may be
+// many.
 func TestFieldChangeWithoutALine(t *testing.T) {
 	const text = `apiVersion: podnet.dev/v1alpha1
 kind: ClusterTopology

@@ -26,9 +26,10 @@ type Witness interface {
 	Owned(some ...state.Kind) (*state.Live, error)
 }
 
-// Protect is the guard of one node, whose entry in next is own; nil: of a cluster without a point of view. It compares next
-// with the topology in force; without one, with the peers in the kernel. witness may be nil: nobody knows of the kernel, and
-// pods count as present. The error says that the kernel could not be looked at.
+// Protect is the guard of one node, whose entry in next is own; nil: of a cluster without a point
+// of view. It compares next with the topology in force; without one, with the peers in the kernel.
+// witness may be nil: nobody knows of the kernel, and pods count as present. The error says that
+// the kernel could not be looked at.
 func Protect(witness Witness, own *schema.Node, inForce, next *schema.Topology) (Guard, error) {
 	var was past
 	switch {
@@ -50,7 +51,8 @@ func Protect(witness Witness, own *schema.Node, inForce, next *schema.Topology) 
 	return examine(was, next, own, pods), nil
 }
 
-// earlier is the node's entry in an earlier topology, under whatever name it had there; nil: it had none.
+// earlier is the node's entry in an earlier topology, under whatever name it had there; nil: it had
+// none.
 func earlier(t *schema.Topology, own *schema.Node) *schema.Node {
 	if own == nil {
 		return nil
@@ -78,7 +80,8 @@ type past struct {
 	Percent int            // of the peers may be disrupted
 }
 
-// pastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a peer.
+// pastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a
+// peer.
 func pastOf(t *schema.Topology, own *schema.Node) past {
 	p := past{Name: t.Name, VXLAN: t.Network.VXLAN, Bridge: t.Network.Bridge.Name, CNI: t.Network.CNI.Name, Own: own,
 		Percent: t.Safety.MaxDisruptedPeersPercent}
@@ -92,8 +95,9 @@ func pastOf(t *schema.Topology, own *schema.Node) past {
 	return p
 }
 
-// examine compares a proposed topology with the past. own is this node's entry in it, nil for a cluster without a point of
-// view; pods says that pods of this node are present. The limit is the past's: a file cannot raise it for itself.
+// examine compares a proposed topology with the past. own is this node's entry in it, nil for a
+// cluster without a point of view; pods says that pods of this node are present. The limit is the
+// past's: a file cannot raise it for itself.
 func examine(was past, next *schema.Topology, own *schema.Node, pods bool) Guard {
 	d := was.disruption(next)
 	identity := was.identity(next, own, pods)
@@ -215,9 +219,10 @@ func (d disruption) waysOn(identity bool) string {
 	return right + "this is meant, on every node:  " + allow
 }
 
-// identity is what no file may change unasked, however few the peers: every node would have to follow at the same moment,
-// or pods of this node would lose their network. To them network.cni.name is as much as the bridge: it is the directory of
-// their leases, and under another one their addresses are free.
+// identity is what no file may change unasked, however few the peers: every node would have to
+// follow at the same moment, or pods of this node would lose their network. To them
+// network.cni.name is as much as the bridge: it is the directory of their leases, and under another
+// one their addresses are free.
 func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []string {
 	var changes []string
 	add := func(is bool, field string, before, now any, why string) {

@@ -9,9 +9,10 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// pastInKernel is the past of a node that has lost the topology in force, told by what podnet's devices and conflist still hold. The
-// kernel knows no names: a peer is named by the entry of next, or of its removedNodes, that has its VTEP MAC. Where the
-// kernel does not say, nothing has changed. own is this node's entry in next.
+// pastInKernel is the past of a node that has lost the topology in force, told by what podnet's
+// devices and conflist still hold. The kernel knows no names: a peer is named by the entry of next,
+// or of its removedNodes, that has its VTEP MAC. Where the kernel does not say, nothing has
+// changed. own is this node's entry in next.
 func pastInKernel(live *state.Live, next *schema.Topology, own *schema.Node) past {
 	p := past{Percent: next.Safety.MaxDisruptedPeersPercent, Own: &schema.Node{Name: own.Name}}
 	for _, l := range live.Links.Rows() {
@@ -91,7 +92,8 @@ func peersInKernel(live *state.Live, next *schema.Topology, own *schema.Node) ke
 	return kernelPeers{peers, of}
 }
 
-// byMAC finds the entries and the names of a topology by VTEP MAC; of nodes that left, the derived one is all there is.
+// byMAC finds the entries and the names of a topology by VTEP MAC; of nodes that left, the derived
+// one is all there is.
 func byMAC(t *schema.Topology) (map[state.MAC]*schema.Node, map[state.MAC]string) {
 	entries, names := map[state.MAC]*schema.Node{}, map[state.MAC]string{}
 	for _, name := range t.RemovedNodes {
@@ -111,7 +113,8 @@ func neighbourMACs(live *state.Live) map[netip.Addr]state.MAC {
 	return macs
 }
 
-// carriedRanges are the destinations of podnet's routes by the MAC of their next hop, and by whether they are IPv4.
+// carriedRanges are the destinations of podnet's routes by the MAC of their next hop, and by
+// whether they are IPv4.
 func carriedRanges(live *state.Live, macs map[netip.Addr]state.MAC) map[state.MAC]map[bool][]netip.Prefix {
 	all := map[state.MAC]map[bool][]netip.Prefix{}
 	for _, r := range live.Routes.Rows() {
@@ -128,8 +131,8 @@ func carriedRanges(live *state.Live, macs map[netip.Addr]state.MAC) map[state.MA
 	return all
 }
 
-// ranges is what a node had by the kernel's word: a wanted range that is among those of its family, or whose family the
-// kernel says nothing of, has not changed.
+// ranges is what a node had by the kernel's word: a wanted range that is among those of its family,
+// or whose family the kernel says nothing of, has not changed.
 func ranges(live map[bool][]netip.Prefix, wanted []netip.Prefix) []netip.Prefix {
 	var out []netip.Prefix
 	for _, is4 := range []bool{true, false} {

@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// clusterOf is a valid topology of n nodes, n1 being the first; edit may make a template's mistake in it.
+// clusterOf is a valid topology of n nodes, n1 being the first; edit may make a template's mistake
+// in it.
 func clusterOf(n int, edit func(*schema.Topology)) *schema.Topology {
 	t := &schema.Topology{
 		Name: "lab", Safety: schema.Safety{MaxDisruptedPeersPercent: 10},
@@ -204,7 +205,8 @@ func TestGuardByKernel(t *testing.T) {
 	}
 }
 
-// A kernel that has lost entries has not disrupted anybody by that, and a stray entry of a peer is no change of it.
+// A kernel that has lost entries has not disrupted anybody by that, and a stray entry of a peer is
+// no change of it.
 func TestGuardByDamagedKernel(t *testing.T) {
 	next := clusterOf(21, nil)
 	live := kernelOf(t, next)
@@ -227,7 +229,8 @@ func TestGuardByDamagedKernel(t *testing.T) {
 	}
 }
 
-// The plan of a node that has lost the topology in force names the peers whose objects it takes away, or changes.
+// The plan of a node that has lost the topology in force names the peers whose objects it takes
+// away, or changes.
 func TestPlanByKernel(t *testing.T) {
 	next := clusterOf(21, func(t *schema.Topology) {
 		t.Nodes = t.Nodes[:5]

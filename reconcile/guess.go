@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/schema"
 )
 
-// guess says what probably went wrong in a refused topology; "": nothing in particular. Each guess needs a pattern that
-// most of the disrupted peers follow, and the more specific come first.
+// guess says what probably went wrong in a refused topology; "": nothing in particular. Each guess
+// needs a pattern that most of the disrupted peers follow, and the more specific come first.
 func guess(was past, d disruption, next *schema.Topology) string {
 	for _, g := range []func(past, disruption, *schema.Topology) string{
 		otherCluster, renamed, cutOff, shifted, familyChanged, sameChange,

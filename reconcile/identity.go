@@ -21,9 +21,9 @@ type NoEntryError struct{ File, Message, Remedy string }
 
 func (e *NoEntryError) Error() string { return e.File + " " + e.Message + " (" + e.Remedy + ")" }
 
-// Select finds the node's own entry: the one that the operator named; else the one named like the host, or like its first
-// label; else the only one whose ip is local. A name that says one entry and addresses that say another are an error,
-// never a guess.
+// Select finds the node's own entry: the one that the operator named; else the one named like the
+// host, or like its first label; else the only one whose ip is local. A name that says one entry
+// and addresses that say another are an error, never a guess.
 func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 	if id.Node != "" {
 		if n := t.Node(id.Node); n != nil {

@@ -13,7 +13,8 @@ const (
 	ImpactPodLoss   Impact = "podLoss"   // pods of this node lose their network
 )
 
-// Impact of a step. What is made or healed costs nobody anything, unless a device has to be made anew for it.
+// Impact of a step. What is made or healed costs nobody anything, unless a device has to be made
+// anew for it.
 func (p *Plan) Impact(s *Step) Impact {
 	switch {
 	case s.Op == state.Create || s.Result == Skipped:
@@ -58,8 +59,8 @@ func (p *Plan) linkImpact(s *Step) Impact {
 	return ImpactNone
 }
 
-// deviceImpact is that of taking away a device or its address: pods hang on the bridge; a tunnel is gone for the moment,
-// or for good if nobody wants another.
+// deviceImpact is that of taking away a device or its address: pods hang on the bridge; a tunnel is
+// gone for the moment, or for good if nobody wants another.
 func (p *Plan) deviceImpact(device string) Impact {
 	vxlan := false
 	for _, s := range p.Steps {

@@ -13,7 +13,8 @@ import (
 // PeerFate is what a change of the file means for a peer.
 type PeerFate uint8
 
-// The fates. A remade peer's entry stays as it was; its objects are made anew because what they stand on is.
+// The fates. A remade peer's entry stays as it was; its objects are made anew because what they
+// stand on is.
 const (
 	PeerAdded PeerFate = iota
 	PeerChanged
@@ -33,8 +34,8 @@ type PeerChange struct {
 	removed int // in removedNodes, from 1; 0: not named there
 }
 
-// PeerChanges are the peers that the change of the file concerns, in the order of the file; those that leave come last, in
-// the order of the file before. Drift is not among them.
+// PeerChanges are the peers that the change of the file concerns, in the order of the file; those
+// that leave come last, in the order of the file before. Drift is not among them.
 func (p *Plan) PeerChanges() []*PeerChange {
 	var all []*PeerChange
 	byName := map[string]*PeerChange{}
@@ -69,7 +70,8 @@ func (p *Plan) PeerChanges() []*PeerChange {
 	return all
 }
 
-// before are the entries until now, or what the kernel says of peers where no topology was in force.
+// before are the entries until now, or what the kernel says of peers where no topology was in
+// force.
 func (p *Plan) before() iter.Seq2[int, *schema.Node] {
 	if p.InForce == nil {
 		return slices.All(p.kernel.peers)
@@ -111,7 +113,8 @@ func fate(now, before *schema.Node) PeerFate {
 	return PeerChanged
 }
 
-// NodeDifference says in words what two entries of one node differ in: ip 192.0.2.52 -> 192.0.2.99. "": in nothing.
+// NodeDifference says in words what two entries of one node differ in: ip 192.0.2.52 -> 192.0.2.99.
+// "": in nothing.
 func NodeDifference(before, now *schema.Node) string {
 	var parts []string
 	add := func(field string, a, b any) { parts = append(parts, fmt.Sprintf("%s %v -> %v", field, a, b)) }
@@ -144,7 +147,8 @@ type Summary struct {
 	Objects ObjectCounts `json:"objects"`
 }
 
-// PeerCounts counts peers by what a change of the file means for them. One that is only healed or remade is unchanged.
+// PeerCounts counts peers by what a change of the file means for them. One that is only healed or
+// remade is unchanged.
 type PeerCounts struct {
 	Added     int `json:"added"`
 	Changed   int `json:"changed"`

@@ -11,7 +11,8 @@ import (
 // Cause says why a step is there.
 type Cause uint8
 
-// The causes: the file asks for something else than the one in force, or the kernel is not what the one in force asks for.
+// The causes: the file asks for something else than the one in force, or the kernel is not what the
+// one in force asks for.
 const (
 	CauseChange Cause = iota
 	CauseDrift
@@ -34,8 +35,10 @@ type View struct {
 	Topology *schema.Topology
 	Node     *schema.Node // this node's entry in Topology
 	Facts    state.Facts
-	Away     bool       // the node's ip was never here: its files are perhaps another host's, or of another network namespace
-	Want     *state.Set // what Topology asks for
+	// the node's ip was never here: its files are perhaps another host's, or of another network
+	// namespace
+	Away bool
+	Want *state.Set // what Topology asks for
 
 	InForce *schema.Topology // the topology until now: nil if there is none, Topology itself if it is the same
 	Before  *state.Set       // what InForce asks for: nil if there is none, Want itself if it is the same
@@ -43,7 +46,8 @@ type View struct {
 	Guard *Guard // its verdict on Topology; nil: it was not asked
 }
 
-// Lacking is what this host cannot have of the topology, although it has all that the one until now asks for. Nil: nothing.
+// Lacking is what this host cannot have of the topology, although it has all that the one until now
+// asks for. Nil: nothing.
 func (v View) Lacking() error {
 	if v.Want == nil || v.Before == nil || v.Before == v.Want || v.Before.Lacks != nil {
 		return nil
@@ -77,8 +81,9 @@ func NewPlan(v View, live *state.Live) *Plan {
 	return p
 }
 
-// spareConflist leaves the conflist as it is. It may be that of a node that is alive in another network namespace, or on the
-// disk of which this one is a copy; and pods that start here would reach nobody.
+// spareConflist leaves the conflist as it is. It may be that of a node that is alive in another
+// network namespace, or on the disk of which this one is a copy; and pods that start here would
+// reach nobody.
 func (p *Plan) spareConflist() {
 	for _, s := range p.Steps {
 		if s.Kind == state.KindConflist && s.Result == Planned {
@@ -88,8 +93,8 @@ func (p *Plan) spareConflist() {
 	}
 }
 
-// cause: what the topology in force asks for too has drifted, and so has what neither asks for. A setting of somebody else's
-// link never was podnet's.
+// cause: what the topology in force asks for too has drifted, and so has what neither asks for. A
+// setting of somebody else's link never was podnet's.
 func (p *Plan) cause(s *Step) Cause {
 	if sysctl, is := s.Want.(state.Sysctl); p.Before == nil || is && sysctl.Link {
 		return CauseChange
@@ -111,7 +116,8 @@ func (p *Plan) InSync() bool {
 	return len(p.Steps) == 0 && len(p.Errors()) == 0 && len(p.Counting()) == 0
 }
 
-// Counting are the conflicts on account of which podnet's objects, though they are there, have no effect.
+// Counting are the conflicts on account of which podnet's objects, though they are there, have no
+// effect.
 func (p *Plan) Counting() []state.Conflict {
 	var all []state.Conflict
 	for _, c := range p.Conflicts {
@@ -166,8 +172,9 @@ func (p *Plan) Errors() []error {
 	return errs
 }
 
-// Peer is the entry that asks for a step, or asked for it in the topology until now, and that topology; where none was in
-// force, what the kernel says of the peer that a deletion concerns. Nil: the step is the node's own.
+// Peer is the entry that asks for a step, or asked for it in the topology until now, and that
+// topology; where none was in force, what the kernel says of the peer that a deletion concerns.
+// Nil: the step is the node's own.
 func (p *Plan) Peer(s *Step) (*schema.Node, *schema.Topology) {
 	t, from := p.Topology, s.Origin
 	if s.Op == state.Delete && p.Before == nil {

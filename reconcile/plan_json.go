@@ -52,7 +52,8 @@ type StepReport struct {
 	Error  string `json:"error"`
 }
 
-// Report is the plan for other programs. inForce is where the topology in force is kept, if there is one.
+// Report is the plan for other programs. inForce is where the topology in force is kept, if there
+// is one.
 func (p *Plan) Report(inForce FileRef) *PlanReport {
 	peers := p.PeerChanges()
 	r := &PlanReport{
@@ -166,7 +167,8 @@ func (c *PeerChange) Sentence() string {
 	return "NOT named in removedNodes"
 }
 
-// Source is the line that asks for the change: of the peer's entry, or of its name in removedNodes. "": no line does.
+// Source is the line that asks for the change: of the peer's entry, or of its name in removedNodes.
+// "": no line does.
 func (c *PeerChange) Source(p *Plan) string {
 	if c.Now != nil {
 		return Place(p.Topology, c.Now.Line)

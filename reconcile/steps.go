@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// LeftOver is what a second look finds still to be done, or cannot see, although nothing has said so: neither the step itself
-// nor what it stands on.
+// LeftOver is what a second look finds still to be done, or cannot see, although nothing has said
+// so: neither the step itself nor what it stands on.
 func (p *Plan) LeftOver(again *Plan) (errs []error) {
 	for k, err := range again.Unknown {
 		if p.Unknown[k] == nil && err != nil {
@@ -54,8 +54,8 @@ func (p *Plan) Touched() state.Kinds {
 	return kinds
 }
 
-// Sentences is how several errors read in one line of a log or status: the first few, each once however many objects it kept
-// from being made, and how many more there are.
+// Sentences is how several errors read in one line of a log or status: the first few, each once
+// however many objects it kept from being made, and how many more there are.
 func Sentences(errs []error) string {
 	const most = 3
 	var said []string

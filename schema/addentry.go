@@ -66,8 +66,8 @@ func (e *editor) onLineOfDash(entry *yaml.Node) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(e.text[e.lineStart(off):off], " "), []byte("-"))
 }
 
-// blockEnd is the offset behind the last line of nodes. Comments that are indented further than a dash belong to the entry
-// above them.
+// blockEnd is the offset behind the last line of nodes. Comments that are indented further than a
+// dash belong to the entry above them.
 func (e *editor) blockEnd(column int) int {
 	end := len(e.text)
 	for i := 0; i+2 < len(e.root.Content); i += 2 {
@@ -104,7 +104,8 @@ func (e *editor) styleOf(entry *yaml.Node) entryStyle {
 	return s
 }
 
-// entry is a whole entry without what stands before it; outer is the indentation of a brace that ends a line of its own.
+// entry is a whole entry without what stands before it; outer is the indentation of a brace that
+// ends a line of its own.
 func (e *editor) entry(s entryStyle, outer string, n Node) string {
 	name, ip := s.name, s.ip
 	if name == "" && !isPlainText(n.Name) {
@@ -135,7 +136,8 @@ func isPlainText(s string) bool {
 	return n.Kind == yaml.ScalarNode && n.Value == s && meaningOf(n) == ""
 }
 
-// closingBracket finds the end of a flow collection that begins the text; brackets in quotes and comments are none.
+// closingBracket finds the end of a flow collection that begins the text; brackets in quotes and
+// comments are none.
 func closingBracket(text []byte) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {

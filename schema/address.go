@@ -95,7 +95,8 @@ func addressRemedy(text string) string {
 	return "four numbers with dots between them, such as 192.0.2.11"
 }
 
-// prefix reads a range. Host bits are a fault, and yet the range is told, for the checks against others; false: there is none.
+// prefix reads a range. Host bits are a fault, and yet the range is told, for the checks against
+// others; false: there is none.
 func (r *reader) prefix(v value) (netip.Prefix, bool) {
 	text, ok := r.text(v, "a range such as 10.244.0.0/16")
 	if !ok {

@@ -31,9 +31,10 @@ func (e *RefusedError) Error() string { return e.Message }
 
 func refuse(format string, args ...any) error { return &RefusedError{fmt.Sprintf(format, args...)} }
 
-// Allocate hands out the next podCIDRs of clusterCIDRs, in the sizes of nodeCIDRMaskSize, one of each family that
-// clusterCIDRs has. An entry that has podCIDRs keeps them as they are. Of the text nothing else changes but nodeCount, which
-// is raised if an entry is added. The error is an *Invalid or a *RefusedError; then nothing was allocated to anybody.
+// Allocate hands out the next podCIDRs of clusterCIDRs, in the sizes of nodeCIDRMaskSize, one of
+// each family that clusterCIDRs has. An entry that has podCIDRs keeps them as they are. Of the text
+// nothing else changes but nodeCount, which is raised if an entry is added. The error is an
+// *Invalid or a *RefusedError; then nothing was allocated to anybody.
 func Allocate(file string, data []byte, ask Request) (*Allocation, error) {
 	d := readDocument(file, data)
 	if _, err := d.waiting(data); err != nil && !d.awaitsFirst(ask) {
@@ -61,7 +62,8 @@ func (d *document) awaitsFirst(ask Request) bool {
 	return !slices.ContainsFunc(d.faults, func(f found) bool { return f.Field != "nodes" && f.Field != "metadata.nodeCount" })
 }
 
-// waiting is judge, but takes a file whose last entry has no podCIDRs yet, if nothing else is wrong with it.
+// waiting is judge, but takes a file whose last entry has no podCIDRs yet, if nothing else is wrong
+// with it.
 func (d *document) waiting(data []byte) (*Topology, error) {
 	t, err := d.judge(data)
 	if d.unfinished && len(d.faults) == 1 {
@@ -149,7 +151,8 @@ func (d *document) exhausted(p *pool, given, wanted int) error {
 	return &RefusedError{said}
 }
 
-// outcome checks what was written: it must be as valid as before, and say what the file said before and what was given, nothing else.
+// outcome checks what was written: it must be as valid as before, and say what the file said before
+// and what was given, nothing else.
 func (d *document) outcome(text []byte, takers []taker) (*Allocation, error) {
 	t, err := readDocument(d.topology.File, text).waiting(text)
 	if bad, ok := errors.AsType[*Invalid](err); ok && bad.Faults[0].Field != "" {

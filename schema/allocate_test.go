@@ -27,8 +27,8 @@ func request(t *testing.T, words string) Request {
 	return ask
 }
 
-// TestAllocate holds each testdata/allocate/*.txtar: a request in the comment's last line, the file before, and either what
-// it becomes or why not.
+// TestAllocate holds each testdata/allocate/*.txtar: a request in the comment's last line, the file
+// before, and either what it becomes or why not.
 func TestAllocate(t *testing.T) {
 	files, err := filepath.Glob("testdata/allocate/*.txtar")
 	if err != nil || len(files) == 0 {

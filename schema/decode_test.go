@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestDecodesLikeOthers holds our reading against another decoder's, for every field of the examples.
+// TestDecodesLikeOthers holds our reading against another decoder's, for every field of the
+// examples.
 func TestDecodesLikeOthers(t *testing.T) {
 	for _, file := range append(inputs(t, "../examples"), "testdata/valid/bounds.yaml") {
 		want := withDefaults()

@@ -11,8 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// editor writes into the text of a file at places that its tree knows, so that everything else stays as it is to the byte.
-// What it writes looks like what is there: block or flow, quotes, indentation, line ends.
+// editor writes into the text of a file at places that its tree knows, so that everything else
+// stays as it is to the byte. What it writes looks like what is there: block or flow, quotes,
+// indentation, line ends.
 type editor struct {
 	*document
 	cursor cursor
@@ -97,8 +98,8 @@ func (e *editor) setPodCIDRs(entry *yaml.Node, cidrs []netip.Prefix) {
 	}
 }
 
-// insertInFlow writes behind an element of a flow collection: on a line of its own if the element has one, below what the
-// element's line says of it in a comment.
+// insertInFlow writes behind an element of a flow collection: on a line of its own if the element
+// has one, below what the element's line says of it in a comment.
 func (e *editor) insertInFlow(begin, end int, text string) {
 	if !e.beginsLine(begin) { // asked first: JSON may be one long line
 		e.insert(end, ", "+text)

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// The file types are the file as users write it: the single place that says which fields exist, from which both the
-// reader's list of known names and the JSON Schema are made. Nothing is decoded into them; a Topology is the parsed form.
-// A field without omitempty is required.
+// The file types are the file as users write it: the single place that says which fields exist,
+// from which both the reader's list of known names and the JSON Schema are made. Nothing is decoded
+// into them; a Topology is the parsed form. A field without omitempty is required.
 
 type fileTopology struct {
 	APIVersion   string       `json:"apiVersion" jsonschema:"enum=podnet.dev/v1alpha1" jsonschema_description:"The version of this format."`
@@ -73,7 +73,8 @@ type fileNode struct {
 	VTEPMAC  string   `json:"vtepMAC,omitempty" jsonschema:"pattern=^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$" jsonschema_description:"The MAC of the node's vxlan device. Empty: derived from the names of cluster and node."`
 }
 
-// fieldsOf lists the names that a mapping of file type T may hold, in the order of the documentation.
+// fieldsOf lists the names that a mapping of file type T may hold, in the order of the
+// documentation.
 func fieldsOf[T any]() []string {
 	t := reflect.TypeFor[T]()
 	names := make([]string, t.NumField())

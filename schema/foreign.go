@@ -11,15 +11,15 @@ import (
 // domain is what every version of a topology's apiVersion begins with.
 const domain = "podnet.dev/"
 
-// Fields by which a text that cannot be parsed still says that it is a topology: at the beginning of a line, or anywhere in
-// JSON.
+// Fields by which a text that cannot be parsed still says that it is a topology: at the beginning
+// of a line, or anywhere in JSON.
 var (
 	blockField = regexp.MustCompile(`(?m)^["']?(apiVersion["']?[ \t]*:[ \t]*["']?podnet\.dev/|kind["']?[ \t]*:[ \t]*["']?ClusterTopology\b)`)
 	flowField  = regexp.MustCompile(`["'](apiVersion["']?[ \t]*:[ \t]*["']?podnet\.dev/|kind["']?[ \t]*:[ \t]*["']?ClusterTopology\b)`)
 )
 
-// claims reports whether the file says that it is a topology: by its apiVersion, by its kind, or by having nodes and nothing
-// that a topology has not.
+// claims reports whether the file says that it is a topology: by its apiVersion, by its kind, or by
+// having nodes and nothing that a topology has not.
 func (d *document) claims() bool {
 	if d.root == nil {
 		const head = 64 << 10 // of a file that may be too large: whatever has its apiVersion behind that is none
@@ -45,9 +45,10 @@ func (d *document) claims() bool {
 	return nodes && !others
 }
 
-// disown replaces the faults of a file that does not say that it is a topology by one that tells nothing of what the file
-// holds. Somebody may have named a file that only root reads, to have a podnetctl that runs as root show its lines.
-// What is wrong with its characters, and with the file as a whole, tells nothing.
+// disown replaces the faults of a file that does not say that it is a topology by one that tells
+// nothing of what the file holds. Somebody may have named a file that only root reads, to have a
+// podnetctl that runs as root show its lines. What is wrong with its characters, and with the file
+// as a whole, tells nothing.
 func (d *document) disown() []Fault {
 	f := d.faults[0].Fault
 	if !d.textual && !strings.HasPrefix(f.Message, "the file ") {

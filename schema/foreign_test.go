@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Nothing of a file that is no topology is shown: who may run podnetctl as root may not read every file by that.
+// Nothing of a file that is no topology is shown: who may run podnetctl as root may not read every
+// file by that.
 func TestForeignFilesAreNotShown(t *testing.T) {
 	const secret = "hunter2"
 	for name, text := range map[string]string{

@@ -11,8 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestCutFile: whatever part of a file arrives, it is refused, by nodeCount where nothing else shows. What is left is a file
-// that lacks all of its last line, if that line was optional; it is warned of.
+// TestCutFile: whatever part of a file arrives, it is refused, by nodeCount where nothing else
+// shows. What is left is a file that lacks all of its last line, if that line was optional; it is
+// warned of.
 func TestCutFile(t *testing.T) {
 	for _, file := range []string{"../examples/full.yaml", "../examples/dual-stack.yaml"} {
 		whole := read(t, file)
@@ -32,7 +33,8 @@ func TestCutFile(t *testing.T) {
 	}
 }
 
-// lacksLastRange: the cut is right before the podCIDRs of the last entry, and there is a warning of it.
+// lacksLastRange: the cut is right before the podCIDRs of the last entry, and there is a warning of
+// it.
 func lacksLastRange(t *Topology, part, whole []byte) bool {
 	lost := whole[len(part):]
 	return bytes.HasSuffix(part, []byte("\n")) && bytes.HasPrefix(lost, []byte("  podCIDRs:")) && bytes.Count(lost, []byte("\n")) == 1 &&

@@ -16,7 +16,8 @@ type Invalid struct {
 	Nodes    int // entries of nodes, whatever they are worth
 	Omitted  int // faults beyond the ten thousand that are kept
 
-	// Miscounted is what the file says if nothing is wrong with it but its nodeCount, to tell what is missing; nil otherwise.
+	// Miscounted is what the file says if nothing is wrong with it but its nodeCount, to tell what
+	// is missing; nil otherwise.
 	Miscounted *Topology
 }
 
@@ -32,12 +33,14 @@ func (e *Invalid) Error() string {
 	return s
 }
 
-// WriteText writes every fault and warning with its line quoted, and the closing line. paint may be nil.
+// WriteText writes every fault and warning with its line quoted, and the closing line. paint may be
+// nil.
 func (e *Invalid) WriteText(w io.Writer, paint Paint) error {
 	return writeReport(w, e.File, e.Faults, e.Warnings, e.Omitted, e.Nodes, paint)
 }
 
-// WriteText writes the warnings of a valid file as Invalid.WriteText does, and the closing line. paint may be nil.
+// WriteText writes the warnings of a valid file as Invalid.WriteText does, and the closing line.
+// paint may be nil.
 func (t *Topology) WriteText(w io.Writer, paint Paint) error {
 	return writeReport(w, t.File, nil, t.Warnings, 0, len(t.Nodes), paint)
 }

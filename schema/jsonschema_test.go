@@ -12,7 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The methods below say what a struct tag cannot: alternatives, lists of patterns and defaults that are lists.
+// The methods below say what a struct tag cannot: alternatives, lists of patterns and defaults that
+// are lists.
 
 func (fileNode) JSONSchemaExtend(s *generator.Schema) {
 	property(s, "ip").AnyOf = []*generator.Schema{{Format: "ipv4"}, {Format: "ipv6"}}
@@ -121,7 +122,8 @@ func TestJSONSchemaDefaults(t *testing.T) {
 	}
 }
 
-// compareDefaults returns how many it found. A field that is left out of the JSON has its zero value.
+// compareDefaults returns how many it found. A field that is left out of the JSON has its zero
+// value.
 func compareDefaults(t *testing.T, path string, schema, parsed map[string]any) int {
 	n := 0
 	for name, p := range schema["properties"].(map[string]any) {

@@ -14,7 +14,8 @@ import (
 // maxDepth bounds the recursion over JSON; a topology nests four levels deep.
 const maxDepth = 100
 
-// isJSON tells by content: a brace and then a quoted name or nothing. Braces are YAML too, but nobody quotes names there.
+// isJSON tells by content: a brace and then a quoted name or nothing. Braces are YAML too, but
+// nobody quotes names there.
 func isJSON(data []byte) bool {
 	rest := bytes.TrimLeft(data, " \t\r\n")
 	if len(rest) == 0 || rest[0] != '{' {

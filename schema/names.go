@@ -45,7 +45,8 @@ func (r *reader) subdomain(v value) string {
 	return name
 }
 
-// isLabelText is labelFault without the limit of 63: Kubernetes, whose node names these are, limits the whole name only.
+// isLabelText is labelFault without the limit of 63: Kubernetes, whose node names these are, limits
+// the whole name only.
 func isLabelText(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
 }
@@ -71,9 +72,9 @@ func labelFault(s string) string {
 	return "is not a name"
 }
 
-// interfaceName reads the name of a device that podnet makes. The kernel takes almost any byte; refused are also those that
-// it replaces (%), that iptables takes for a wildcard (a plus sign at the end) or that have to be quoted there, and what ip takes
-// for an option. Empty after a fault.
+// interfaceName reads the name of a device that podnet makes. The kernel takes almost any byte;
+// refused are also those that it replaces (%), that iptables takes for a wildcard (a plus sign at
+// the end) or that have to be quoted there, and what ip takes for an option. Empty after a fault.
 func (r *reader) interfaceName(v value) string {
 	const remedy = "1 to 15 letters, digits, dots, dashes and underscores"
 	name, ok := r.text(v, remedy)
@@ -105,8 +106,8 @@ func interfaceFault(name string) string {
 	return ""
 }
 
-// networkName reads the name of a CNI network, as the CNI specification has it. 128 leaves room for the container's id in
-// an interface alias.
+// networkName reads the name of a CNI network, as the CNI specification has it. 128 leaves room for
+// the container's id in an interface alias.
 func (r *reader) networkName(v value) string {
 	const remedy = "letters, digits, _ . and -, a letter or digit first, at most 128"
 	name, ok := r.text(v, remedy)

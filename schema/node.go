@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entry is a node of the file and where it says what, for the checks between nodes. What has a fault of its own is left
-// out of them: its field is the zero value.
+// entry is a node of the file and where it says what, for the checks between nodes. What has a
+// fault of its own is left out of them: its field is the zero value.
 type entry struct {
 	Node
 	index  int

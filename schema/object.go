@@ -77,7 +77,8 @@ func (r *reader) plainKey(key *yaml.Node, p *path) bool {
 	return r.plain(value{key, p})
 }
 
-// get gives the value of a field, which must be one of the object's. False: the file does not set it.
+// get gives the value of a field, which must be one of the object's. False: the file does not set
+// it.
 func (o *object) get(name string) (value, bool) {
 	at := slices.Index(o.fields, name)
 	if at < 0 {

@@ -20,12 +20,12 @@ type clash struct {
 	more        int
 }
 
-// maxEnclosing bounds how many of the ranges around another are named, so that a file with one range 50,000 times over
-// still takes linear time.
+// maxEnclosing bounds how many of the ranges around another are named, so that a file with one
+// range 50,000 times over still takes linear time.
 const maxEnclosing = 16
 
-// checkOverlaps finds podCIDRs that overlap each other or a node's ip. Ranges either nest or are disjoint, so that in
-// sorted order those around a range are a stack.
+// checkOverlaps finds podCIDRs that overlap each other or a node's ip. Ranges either nest or are
+// disjoint, so that in sorted order those around a range are a stack.
 func (r *reader) checkOverlaps(entries []entry) {
 	clashes := map[*podRange]*clash{}
 	var inOrder []*clash
@@ -69,7 +69,8 @@ func sortedSpans(entries []entry) []span {
 	return spans
 }
 
-// blame says which of two is wrong: a podCIDR rather than an ip, the later in the file of two podCIDRs.
+// blame says which of two is wrong: a podCIDR rather than an ip, the later in the file of two
+// podCIDRs.
 func blame(outer, inner span) (wrong, with span) {
 	if inner.pod == nil || outer.e.index > inner.e.index {
 		return outer, inner

@@ -139,8 +139,8 @@ func (r *reader) checkNodeCount(meta *object, entries []entry) {
 	r.wrong(v, message, "push the whole file, or if it is whole write "+strconv.Itoa(r.nodes))
 }
 
-// checkLastEntry finds a file that was cut off inside of its last entry: in a file that wants to be counted, an entry that
-// nothing closes says which podCIDRs it has, if none.
+// checkLastEntry finds a file that was cut off inside of its last entry: in a file that wants to be
+// counted, an entry that nothing closes says which podCIDRs it has, if none.
 func (r *reader) checkLastEntry(count value, entries []entry) {
 	last := &entries[len(entries)-1]
 	if last.broken || last.podsAt != nil || r.json || last.at.Style&yaml.FlowStyle != 0 {

@@ -162,7 +162,8 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 }
 
-// TestKeepsNoFile: a topology and a list of faults live long, the file's bytes must not live with them.
+// TestKeepsNoFile: a topology and a list of faults live long, the file's bytes must not live with
+// them.
 func TestKeepsNoFile(t *testing.T) {
 	freed := make(chan bool, 1)
 	data := new([1 << 20]byte)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// pool hands out the podCIDRs of one family and size, upwards from the highest in use: a range below that is free was some
-// node's once, and the others may still hold routes to it.
+// pool hands out the podCIDRs of one family and size, upwards from the highest in use: a range
+// below that is free was some node's once, and the others may still hold routes to it.
 type pool struct {
 	bits   int
 	ranges []netip.Prefix // of clusterCIDRs, in the file's order, none inside another
@@ -115,7 +115,8 @@ func (p *pool) holes(most int) []string {
 	return free
 }
 
-// exhausted says what is left when there are fewer than wanted. given is how many were taken before it was.
+// exhausted says what is left when there are fewer than wanted. given is how many were taken before
+// it was.
 func (p *pool) exhausted(given, wanted int) string {
 	left := "no"
 	if given > 0 {

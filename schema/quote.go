@@ -11,7 +11,8 @@ import (
 // quoteWidth is how much of a line is shown: 98 columns less the line number.
 const quoteWidth = 98 - len("123456 | ")
 
-// quoteAll puts faults in the order of the file and gives each the line it is about, copied, so that nothing keeps the file.
+// quoteAll puts faults in the order of the file and gives each the line it is about, copied, so
+// that nothing keeps the file.
 func quoteAll(data []byte, all []found) []Fault {
 	if len(all) == 0 {
 		return nil
@@ -75,9 +76,10 @@ func closingQuote(text []byte) int {
 	return 0
 }
 
-// window is what is shown of a line: all of it, or the surroundings of the mark if it is long (JSON may be a single line).
-// off and column are both where the mark begins, in bytes and in characters; width is in characters.
-// Nothing here looks at all of a long line, which may have thousands of faults.
+// window is what is shown of a line: all of it, or the surroundings of the mark if it is long (JSON
+// may be a single line). off and column are both where the mark begins, in bytes and in characters;
+// width is in characters. Nothing here looks at all of a long line, which may have thousands of
+// faults.
 func window(line []byte, off, column, width int) (text string, indent, marked int) {
 	const before = quoteWidth / 3
 	from, to, lead, trail := 0, len(line), "", ""
@@ -112,7 +114,8 @@ func forward(line []byte, off, n int) int {
 	return off
 }
 
-// printable keeps one column a character: a file must not be able to move the cursor of whoever reads the message.
+// printable keeps one column a character: a file must not be able to move the cursor of whoever
+// reads the message.
 func printable(c rune) rune {
 	switch {
 	case c == '\t':

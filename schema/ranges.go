@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// maxAggregated bounds the ranges that podnet finds by itself: each becomes a firewall rule on every node.
+// maxAggregated bounds the ranges that podnet finds by itself: each becomes a firewall rule on
+// every node.
 const maxAggregated = 64
 
 // checkRanges holds podCIDRs against clusterCIDRs, or makes clusterCIDRs out of them.
@@ -37,7 +38,8 @@ func (r *reader) checkRanges(o, network *object, entries []entry, ranges cluster
 	}
 }
 
-// checkInside: merged ranges are sorted and disjoint, so the one that may hold a podCIDR is found by bisection.
+// checkInside: merged ranges are sorted and disjoint, so the one that may hold a podCIDR is found
+// by bisection.
 func (r *reader) checkInside(entries []entry, cluster []netip.Prefix) {
 	merged := Aggregate(cluster)
 	for i := range entries {

@@ -8,11 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFaults bounds what is kept and shown of a file that is wrong throughout; the rest is counted only. The daemon reads
-// whatever is put in place: 64 MiB of nothing but faults would take it gigabytes.
+// maxFaults bounds what is kept and shown of a file that is wrong throughout; the rest is counted
+// only. The daemon reads whatever is put in place: 64 MiB of nothing but faults would take it
+// gigabytes.
 const maxFaults = 10000
 
-// reader walks a file's tree once, decodes it and collects every fault; it lives as long as one Parse.
+// reader walks a file's tree once, decodes it and collects every fault; it lives as long as one
+// Parse.
 type reader struct {
 	faults   []found
 	warnings []found
@@ -54,7 +56,8 @@ func newFound(at position, field, message, remedy string) found {
 	}
 }
 
-// placeOf is where to point for a node: a scalar itself, the first key of a block, the bracket of a flow collection.
+// placeOf is where to point for a node: a scalar itself, the first key of a block, the bracket of a
+// flow collection.
 func placeOf(n *yaml.Node) position {
 	at := position{line: n.Line, column: n.Column, mark: n.Value}
 	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) > 0 {
@@ -63,7 +66,8 @@ func placeOf(n *yaml.Node) position {
 	return at
 }
 
-// path is a field's place in the file, put into words only where there is something to say about it.
+// path is a field's place in the file, put into words only where there is something to say about
+// it.
 type path struct {
 	up    *path
 	name  string // empty: an element of a list
@@ -99,7 +103,8 @@ type value struct {
 
 func (r *reader) wrong(v value, message, remedy string) { r.fault(v.n, v.p.String(), message, remedy) }
 
-// plain refuses what makes a file mean something else than what it shows. False: the value cannot be read.
+// plain refuses what makes a file mean something else than what it shows. False: the value cannot
+// be read.
 func (r *reader) plain(v value) bool {
 	if v.n.Kind == yaml.AliasNode {
 		r.wrong(v, "aliases (*"+v.n.Value+") are not allowed", "write the value out")

@@ -31,8 +31,9 @@ func (r *reader) scalar(v value, want, remedy string) bool {
 	return true
 }
 
-// text reads a string. An unquoted word that some YAML reader makes something else of is refused: two programs would
-// read two names. The empty text is nothing that a field could mean either; vtepMAC, where it may stand, asks before.
+// text reads a string. An unquoted word that some YAML reader makes something else of is refused:
+// two programs would read two names. The empty text is nothing that a field could mean either;
+// vtepMAC, where it may stand, asks before.
 func (r *reader) text(v value, remedy string) (string, bool) {
 	if !r.scalar(v, "text", remedy) {
 		return "", false
@@ -69,7 +70,8 @@ func meaningOf(n *yaml.Node) string {
 	return "something else to YAML"
 }
 
-// isYAML11Bool: the words that readers of YAML 1.1 (Ansible's among them) take for a boolean; ours does not.
+// isYAML11Bool: the words that readers of YAML 1.1 (Ansible's among them) take for a boolean; ours
+// does not.
 func isYAML11Bool(s string) bool {
 	switch strings.ToLower(s) {
 	case "y", "n", "yes", "no", "on", "off":
@@ -100,7 +102,8 @@ func (r *reader) integer(v value, low, high int, remedy string) (int, bool) {
 	return n, true
 }
 
-// isDecimal: digits without a leading zero, and a sign at most; the one form that every reader takes for the same number.
+// isDecimal: digits without a leading zero, and a sign at most; the one form that every reader
+// takes for the same number.
 func isDecimal(s string) bool {
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || len(digits) > 1 && digits[0] == '0' || s == "-0" {

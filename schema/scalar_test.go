@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestUnquotedNames: every unquoted spelling that some reader of YAML takes for something else is refused, and is fine in quotes.
+// TestUnquotedNames: every unquoted spelling that some reader of YAML takes for something else is
+// refused, and is fine in quotes.
 func TestUnquotedNames(t *testing.T) {
 	const file = "apiVersion: podnet.dev/v1alpha1\nkind: ClusterTopology\nmetadata: {name: %s}\nnodes: [{name: a, ip: 192.0.2.1}]\n"
 	for name := range strings.FieldsSeq("y n yes no on off true false null 0 10 010 0o10 0x10 0b1 1e3 2024-02-29 0777 08") {

@@ -2,12 +2,13 @@ package schema
 
 import "strconv"
 
-// maxValues bounds how many values a file may write down. 50,000 dual-stack nodes with every field, one value to a line, are
-// 0.9 million. The parser takes up to 300 bytes for a value, so it is refused before the parser sees it: a file of 64 MiB
-// can hold 30 million.
+// maxValues bounds how many values a file may write down. 50,000 dual-stack nodes with every field,
+// one value to a line, are 0.9 million. The parser takes up to 300 bytes for a value, so it is
+// refused before the parser sees it: a file of 64 MiB can hold 30 million.
 const maxValues = 1_000_000
 
-// checkSize refuses a file that writes down more values than a topology has. It takes no memory, whatever the file holds.
+// checkSize refuses a file that writes down more values than a topology has. It takes no memory,
+// whatever the file holds.
 func (r *reader) checkSize(data []byte) bool {
 	off := placeOfValue(data, maxValues)
 	if off < 0 {
@@ -18,9 +19,10 @@ func (r *reader) checkSize(data []byte) bool {
 	return false
 }
 
-// placeOfValue returns the offset at which the value behind so many others is told from them, -1 if there are fewer. Values
-// are told apart by what YAML and JSON put between or before them: a bracket that opens, a comma, a dash, a question mark, or
-// the end of a line that ends with none of these. One too many is counted where such a character stands in a text or comment.
+// placeOfValue returns the offset at which the value behind so many others is told from them, -1 if
+// there are fewer. Values are told apart by what YAML and JSON put between or before them: a
+// bracket that opens, a comma, a dash, a question mark, or the end of a line that ends with none of
+// these. One too many is counted where such a character stands in a text or comment.
 func placeOfValue(data []byte, most int) int {
 	values, told := 0, true // told: nothing but space stands behind the last thing that was counted
 	for i, c := range data {

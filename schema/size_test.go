@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// fullCluster is a topology of n dual-stack nodes in which every field of an entry is written, one value to a line.
+// fullCluster is a topology of n dual-stack nodes in which every field of an entry is written, one
+// value to a line.
 func fullCluster(n int) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "apiVersion: %s\nkind: %s\nmetadata:\n  name: lab\nnodes:\n", APIVersion, Kind)
@@ -39,7 +40,8 @@ func TestLargestTopologyIsNotTooLarge(t *testing.T) {
 	}
 }
 
-// What is dense with values is refused before a parser multiplies it, in every way to write values down.
+// What is dense with values is refused before a parser multiplies it, in every way to write values
+// down.
 func TestDenseFile(t *testing.T) {
 	const head = "apiVersion: podnet.dev/v1alpha1\nkind: ClusterTopology\nmetadata: {name: lab}\nnodes:\n"
 	for _, c := range []struct{ head, unit, tail string }{

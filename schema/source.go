@@ -6,12 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxBytes bounds a file: 50,000 nodes are 6 MiB, so what is larger is not a topology. Who reads one needs a byte more, so
-// that Parse sees that it is too large.
+// MaxBytes bounds a file: 50,000 nodes are 6 MiB, so what is larger is not a topology. Who reads
+// one needs a byte more, so that Parse sees that it is too large.
 const MaxBytes = 64 << 20
 
-// checkText finds what no topology may contain whatever its syntax. False: there is no point in reading on.
-// Characters that only some programs take for a line break are refused so that line numbers mean the same everywhere.
+// checkText finds what no topology may contain whatever its syntax. False: there is no point in
+// reading on. Characters that only some programs take for a line break are refused so that line
+// numbers mean the same everywhere.
 func (r *reader) checkText(data []byte) bool {
 	if len(data) > MaxBytes {
 		r.faultAt(position{line: 1, column: 1}, "", "the file is too large", "at most 64 MiB")
@@ -65,7 +66,8 @@ func badCharacter(data []byte) (int, string) {
 // withoutBOM drops the byte order mark that some editors put first; it says nothing in UTF-8.
 func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }
 
-// position is a place in the file; mark is the text that stands there, as the parser read it, if it is a scalar.
+// position is a place in the file; mark is the text that stands there, as the parser read it, if it
+// is a scalar.
 type position struct {
 	line, column int // from 1; columns are characters
 	mark         string
@@ -78,8 +80,8 @@ func positionOf(data []byte, off int) position {
 	return position{line: c.line + 1, column: c.column + 1}
 }
 
-// cursor knows line and column of a byte offset and moves forward only, so that many places of one long line cost one
-// walk through it.
+// cursor knows line and column of a byte offset and moves forward only, so that many places of one
+// long line cost one walk through it.
 type cursor struct {
 	data         []byte
 	off          int
@@ -105,7 +107,8 @@ func (c *cursor) nextLine(start int) {
 	c.line++
 }
 
-// moveToPlace goes to a line and column, both from 1; one past the end stops at the end of the line or of the file.
+// moveToPlace goes to a line and column, both from 1; one past the end stops at the end of the line
+// or of the file.
 func (c *cursor) moveToPlace(line, column int) {
 	for c.line < line-1 {
 		next := bytes.IndexByte(c.data[c.off:], '\n')

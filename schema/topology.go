@@ -1,5 +1,6 @@
-// Package schema is the cluster topology file: what it may say, what is wrong with it and at which line, and its JSON
-// Schema. It is pure: bytes in, a checked value or a list of faults out; no clock, no I/O, no globals.
+// Package schema is the cluster topology file: what it may say, what is wrong with it and at which
+// line, and its JSON Schema. It is pure: bytes in, a checked value or a list of faults out; no
+// clock, no I/O, no globals.
 package schema
 
 import (
@@ -13,8 +14,8 @@ const (
 	Kind       = "ClusterTopology"
 )
 
-// Topology is a topology file that has passed every check: values parsed, defaults filled in, nodes in the file's order.
-// Whoever holds one may read it from several goroutines; nobody changes it.
+// Topology is a topology file that has passed every check: values parsed, defaults filled in, nodes
+// in the file's order. Whoever holds one may read it from several goroutines; nobody changes it.
 type Topology struct {
 	Name         string // metadata.name
 	Network      Network
@@ -31,7 +32,8 @@ type Topology struct {
 
 // Network is the part that is the same on every node.
 type Network struct {
-	ClusterCIDRs         []netip.Prefix // as in the file, or the aggregated podCIDRs; never empty if a node has a podCIDR
+	// as in the file, or the aggregated podCIDRs; never empty if a node has a podCIDR
+	ClusterCIDRs         []netip.Prefix
 	NodeCIDRMaskSizeIPv4 int
 	NodeCIDRMaskSizeIPv6 int
 	MTU                  int // of pods, bridge and vxlan, bytes; 0: derived from the underlay link
@@ -92,11 +94,12 @@ func (t *Topology) Node(name string) *Node {
 	return nil
 }
 
-// Line is the line at which the file sets a field outside nodes ("network.mtu", "removedNodes[2]"), 0 where it does not.
+// Line is the line at which the file sets a field outside nodes ("network.mtu", "removedNodes[2]"),
+// 0 where it does not.
 func (t *Topology) Line(field string) int { return t.lines[field] }
 
-// Fault is one thing wrong with a file, or to be warned of. Line and Column count characters from 1; a quoted text is pointed
-// to behind its quote.
+// Fault is one thing wrong with a file, or to be warned of. Line and Column count characters from
+// 1; a quoted text is pointed to behind its quote.
 type Fault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
@@ -109,7 +112,8 @@ type Fault struct {
 	width  int    // columns to mark
 }
 
-// String is the fault in one line, for a log: LINE:COLUMN: field: what is wrong (what would be right).
+// String is the fault in one line, for a log: LINE:COLUMN: field: what is wrong (what would be
+// right).
 func (f Fault) String() string { return fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.sentence()) }
 
 func (f Fault) sentence() string {

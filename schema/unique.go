@@ -7,7 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// checkDuplicates finds what only one node may have. Derived MACs count: an explicit one may equal another's derived one.
+// checkDuplicates finds what only one node may have. Derived MACs count: an explicit one may equal
+// another's derived one.
 func (r *reader) checkDuplicates(entries []entry) {
 	names := make(map[string]*entry, len(entries))
 	ips := make(map[netip.Addr]*entry, len(entries))

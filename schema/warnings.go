@@ -9,10 +9,12 @@ import (
 	"strings"
 )
 
-// maxNamed bounds how many nodes get a warning of their own; beyond it one warning speaks for all of them.
+// maxNamed bounds how many nodes get a warning of their own; beyond it one warning speaks for all
+// of them.
 const maxNamed = 20
 
-// warnFamilies finds nodes without a podCIDR of a family that others have: their pods cannot reach each other over it.
+// warnFamilies finds nodes without a podCIDR of a family that others have: their pods cannot reach
+// each other over it.
 func (r *reader) warnFamilies(entries []entry) {
 	var have [2]int // nodes with IPv4, with IPv6
 	for i := range entries {
@@ -74,8 +76,9 @@ func lacks(e *entry, have [2]int) string {
 	return strings.Join(missing, " or ")
 }
 
-// warnNodesInside finds cluster ranges that hold nodes' addresses. What pods send to such a range is not masqueraded, so that
-// hosts beside the nodes, which have no way back to pods, do not answer.
+// warnNodesInside finds cluster ranges that hold nodes' addresses. What pods send to such a range
+// is not masqueraded, so that hosts beside the nodes, which have no way back to pods, do not
+// answer.
 func (r *reader) warnNodesInside(entries []entry, ranges clusterRanges) {
 	byIP := sortedByIP(entries)
 	warned := 0
@@ -109,7 +112,8 @@ func sortedByIP(entries []entry) []*entry {
 	return all
 }
 
-// podRanges are the ranges of podCIDRs inside of a wider one, for a remedy; "": there are none, or too many.
+// podRanges are the ranges of podCIDRs inside of a wider one, for a remedy; "": there are none, or
+// too many.
 func podRanges(entries []entry, within netip.Prefix) string {
 	const most = 4
 	var pods []netip.Prefix

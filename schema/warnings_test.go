@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A cluster range that holds nodes' ips is warned of at its own line, with how many there are and what would be right.
+// A cluster range that holds nodes' ips is warned of at its own line, with how many there are and
+// what would be right.
 func TestNodesInsideClusterRanges(t *testing.T) {
 	const file = `apiVersion: podnet.dev/v1alpha1
 kind: ClusterTopology

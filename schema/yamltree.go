@@ -33,8 +33,9 @@ func (r *reader) yamlTree(data []byte) *yaml.Node {
 	return first.Content[0]
 }
 
-// withKnownVersion makes a %YAML 1.2 before the document one that the parser knows, with every byte at its place. Where the two
-// versions read a value differently the file is refused anyway, unless it is quoted.
+// withKnownVersion makes a %YAML 1.2 before the document one that the parser knows, with every byte
+// at its place. Where the two versions read a value differently the file is refused anyway, unless
+// it is quoted.
 func withKnownVersion(data []byte) []byte {
 	line, version := versionDirective(data)
 	if version != "1.2" {
@@ -45,7 +46,8 @@ func withKnownVersion(data []byte) []byte {
 	return data
 }
 
-// versionDirective finds the offset of a %YAML line before the document, and what it says; "": there is none.
+// versionDirective finds the offset of a %YAML line before the document, and what it says; "":
+// there is none.
 func versionDirective(data []byte) (off int, version string) {
 	for off < len(data) {
 		line, _, _ := bytes.Cut(data[off:], []byte("\n"))
@@ -76,7 +78,8 @@ func decodeYAML(dec *yaml.Decoder) (doc *yaml.Node, err error) {
 	return doc, dec.Decode(doc)
 }
 
-// secondDocument finds the line with dashes that opens it: the last such line that is not behind its first node.
+// secondDocument finds the line with dashes that opens it: the last such line that is not behind
+// its first node.
 func secondDocument(data []byte, doc *yaml.Node) position {
 	at := position{line: max(doc.Line, 1), column: 1, mark: "---"}
 	c := cursor{data: data}
@@ -128,8 +131,8 @@ func (r *reader) unknownAlias(data []byte, name string) {
 	r.faultAt(at, "", "aliases ("+alias+") are not allowed", "write the value out, or quote it")
 }
 
-// openedAt is the line of what is never closed, if that is the problem: where the parser gives up is far from the mistake.
-// The parser counts lines from 1 for some problems and from 0 for others.
+// openedAt is the line of what is never closed, if that is the problem: where the parser gives up
+// is far from the mistake. The parser counts lines from 1 for some problems and from 0 for others.
 func openedAt(problem string, reported int) (int, bool) {
 	switch {
 	case reported == 0:
@@ -162,8 +165,8 @@ func yamlRemedy(problem string) string {
 	return ""
 }
 
-// readUntilFault is how far the parser reads before it gives up. It tells lines only, often of what surrounds the mistake;
-// but fed byte by byte it stops right behind the mistake itself.
+// readUntilFault is how far the parser reads before it gives up. It tells lines only, often of what
+// surrounds the mistake; but fed byte by byte it stops right behind the mistake itself.
 func readUntilFault(data []byte) int {
 	feed := &byteFeed{data: data}
 	dec := yaml.NewDecoder(feed)

@@ -4,7 +4,8 @@ import (
 	"net/netip"
 )
 
-// Addr is an address of one of podnet's devices, with the route to its subnet that the kernel makes for it.
+// Addr is an address of one of podnet's devices, with the route to its subnet that the kernel makes
+// for it.
 type Addr struct {
 	Device    string
 	Prefix    netip.Prefix // the address and its prefix length
@@ -45,8 +46,8 @@ func (a Addr) MustReplace(have Resource) string {
 	return "it has another prefix length"
 }
 
-// Displaces says that other, which nobody wants, has to go before a can be what it should: the first IPv4 address of a
-// subnet takes the others along when it goes.
+// Displaces says that other, which nobody wants, has to go before a can be what it should: the
+// first IPv4 address of a subnet takes the others along when it goes.
 func (a Addr) Displaces(other Addr) bool {
 	return a.Device == other.Device && a.Prefix.Addr().Is4() && a.Prefix.Masked() == other.Prefix.Masked()
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Chain is one of podnet's iptables chains: its whole content, and the jump to it from a built-in chain.
+// Chain is one of podnet's iptables chains: its whole content, and the jump to it from a built-in
+// chain.
 type Chain struct {
 	Family uint8  // 4 or 6
 	Table  string // nat or filter
@@ -23,8 +24,8 @@ func (c Chain) Key() Key     { return Key{Kind: KindChain, Name: c.Chain, Num: u
 func (c Chain) Parent() Key  { return Key{} }
 func (c Chain) Name() string { return c.Chain }
 
-// Whole is what there is to say of an object, with nothing summed up: below its Attrs, the rules of a chain, each on a
-// line of its own, and the content of a conflist.
+// Whole is what there is to say of an object, with nothing summed up: below its Attrs, the rules of
+// a chain, each on a line of its own, and the content of a conflist.
 func Whole(r Resource) string {
 	switch r := r.(type) {
 	case Chain:

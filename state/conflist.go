@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/schema"
 )
 
-// Conflist is the CNI configuration that the container runtime reads. Its presence tells the runtime that the node is
-// ready, so it is the last thing made and the first removed.
+// Conflist is the CNI configuration that the container runtime reads. Its presence tells the
+// runtime that the node is ready, so it is the last thing made and the first removed.
 type Conflist struct {
 	Path    string
 	Content string
@@ -103,8 +103,8 @@ type Range struct {
 	Subnet string `json:"subnet"`
 }
 
-// PodnetMark tells podnet's bridge plugin that the network is podnet's own: it marks the host veths, and makes a missing
-// bridge exactly as podnetd would.
+// PodnetMark tells podnet's bridge plugin that the network is podnet's own: it marks the host
+// veths, and makes a missing bridge exactly as podnetd would.
 type PodnetMark struct {
 	BridgeMAC string `json:"bridgeMAC"`
 }

@@ -19,9 +19,10 @@ const (
 	ethernetMTU = 1500
 )
 
-// MTU is that of pods, bridge and vxlan device: the topology's, or the underlay link's less the encapsulation. A host
-// without any underlay link counts as Ethernet. As long as the node's ip is on no link, and while the underlay is too small
-// for the pods' IPv6, it stays what it is: a guess, or an MTU that takes their IPv6 addresses away, would hit running pods.
+// MTU is that of pods, bridge and vxlan device: the topology's, or the underlay link's less the
+// encapsulation. A host without any underlay link counts as Ethernet. As long as the node's ip is
+// on no link, and while the underlay is too small for the pods' IPv6, it stays what it is: a guess,
+// or an MTU that takes their IPv6 addresses away, would hit running pods.
 func MTU(t *schema.Topology, node *schema.Node, facts Facts) int {
 	if t.Network.MTU != 0 {
 		return t.Network.MTU
@@ -45,9 +46,10 @@ func Overhead(ip netip.Addr) int {
 	return overheadIPv6
 }
 
-// Desired is everything that the node should hold according to the topology. It is pure: the same arguments, the same
-// set. A node without podCIDR should hold nothing. Peers count as far as this node speaks their families. A family that this
-// host cannot have is left out, and Lacks of the set says so; if there is no other, that is the error.
+// Desired is everything that the node should hold according to the topology. It is pure: the same
+// arguments, the same set. A node without podCIDR should hold nothing. Peers count as far as this
+// node speaks their families. A family that this host cannot have is left out, and Lacks of the set
+// says so; if there is no other, that is the error.
 func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*Set, error) {
 	d := desired{t: t, node: node, cidrs: node.PodCIDRs, facts: facts, mtu: MTU(t, node, facts), set: &Set{}}
 	if len(node.PodCIDRs) == 0 {
@@ -152,7 +154,8 @@ func (d *desired) tunnelSettings() []device.Setting {
 	return settings
 }
 
-// linkSettings adds a device's settings but those of IPv6 where it has none at all: where the kernel has not, or its MTU is less.
+// linkSettings adds a device's settings but those of IPv6 where it has none at all: where the
+// kernel has not, or its MTU is less.
 func (d *desired) linkSettings(name string, settings []device.Setting) {
 	for _, s := range settings {
 		if strings.HasPrefix(s.Path, "net/ipv6/") && (!d.facts.IPv6 || d.mtu < MinIPv6MTU) {
@@ -206,8 +209,9 @@ const (
 	forwardIPv6 = device.IPv6Forwarding
 )
 
-// forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes that it learned from
-// router advertisements, unless the links concerned are told beforehand to go on listening.
+// forwarding switches the host to forwarding. A host that forwards IPv6 drops the default routes
+// that it learned from router advertisements, unless the links concerned are told beforehand to go
+// on listening.
 func (d *desired) forwarding() {
 	if d.speaks(true) {
 		d.set.Sysctls.Add(Sysctl{Path: ForwardIPv4, Value: "1"}, OwnNode)
@@ -242,8 +246,8 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 	}
 }
 
-// remedyRanges are the cluster's ranges, unless they hold a node's ip: a command about such a range would catch packets that are
-// no pods'. Then they are the podCIDRs, as long as these are few.
+// remedyRanges are the cluster's ranges, unless they hold a node's ip: a command about such a range
+// would catch packets that are no pods'. Then they are the podCIDRs, as long as these are few.
 func remedyRanges(t *schema.Topology) []netip.Prefix {
 	const few = 16
 	holdsNode := slices.ContainsFunc(t.Nodes, func(n schema.Node) bool {

@@ -27,7 +27,8 @@ func text(set *state.Set) string {
 	return b.String()
 }
 
-// The first two peers' MACs and the rest are derived by hand from the rules that other programs rely on.
+// The first two peers' MACs and the rest are derived by hand from the rules that other programs
+// rely on.
 func TestDesired(t *testing.T) {
 	got := text(statetest.Desired(t, statetest.Load(t, "../examples/dual-stack.yaml"), "node-b", statetest.Ethernet(), state.DefaultPaths("")))
 	want := `link cni0 bridge mtu 1450 address f6:d2:18:5e:88:b9
@@ -113,7 +114,8 @@ func TestMTU(t *testing.T) {
 	}
 }
 
-// A host that forwards IPv6 forgets the routes it learned from advertisements, unless it is told first.
+// A host that forwards IPv6 forgets the routes it learned from advertisements, unless it is told
+// first.
 func TestForwardingWaitsForRouterAdvertisements(t *testing.T) {
 	facts := statetest.Ethernet()
 	facts.RAListeners = []string{"eth0", "eth1"}

@@ -1,11 +1,12 @@
 package state
 
-// Kind is one sort of object that a node holds. Kinds are numbered in their order of creation; deletion goes backwards.
+// Kind is one sort of object that a node holds. Kinds are numbered in their order of creation;
+// deletion goes backwards.
 type Kind uint8
 
-// The kinds, in order: a link is made down, gets its sysctls and addresses, goes up, and only then carries peers; a
-// peer's neighbour and FDB entry come before its route; the conflist, which tells the runtime that the node is ready, is
-// last.
+// The kinds, in order: a link is made down, gets its sysctls and addresses, goes up, and only then
+// carries peers; a peer's neighbour and FDB entry come before its route; the conflist, which tells
+// the runtime that the node is ready, is last.
 const (
 	KindLink Kind = iota
 	KindLinkSysctl
@@ -21,14 +22,16 @@ const (
 	KindCount int = iota
 )
 
-// String is the name that plans and statuses use; a link and its being up share one, and so do both sorts of sysctl.
+// String is the name that plans and statuses use; a link and its being up share one, and so do both
+// sorts of sysctl.
 func (k Kind) String() string {
 	return [KindCount]string{
 		"link", "sysctl", "addr", "link", "neigh", "fdb", "route", "chain", "sysctl", "bridgePort", "conflist",
 	}[k]
 }
 
-// Own says that the kind is a part of the node itself, not of one of its peers or pods: the conflist waits for it.
+// Own says that the kind is a part of the node itself, not of one of its peers or pods: the
+// conflist waits for it.
 func (k Kind) Own() bool { return !Kinds(0).With(KindNeigh, KindFDB, KindRoute, KindBridgePort).Has(k) }
 
 // Kinds is a set of them.
@@ -48,8 +51,9 @@ func (s Kinds) With(kinds ...Kind) Kinds {
 // Has says whether a kind is in the set.
 func (s Kinds) Has(k Kind) bool { return s>>k&1 != 0 }
 
-// Disturbed are the kinds that may look different after objects of these kinds were changed: a change of a device, its
-// addresses or the host's settings can take anything along, a change of a peer's or pod's entry concerns nothing else.
+// Disturbed are the kinds that may look different after objects of these kinds were changed: a
+// change of a device, its addresses or the host's settings can take anything along, a change of a
+// peer's or pod's entry concerns nothing else.
 func (s Kinds) Disturbed() Kinds {
 	if s&^Kinds(0).With(KindNeigh, KindFDB, KindRoute, KindChain, KindBridgePort, KindConflist) != 0 {
 		return AllKinds

@@ -16,8 +16,12 @@ type Link struct {
 	Group  uint32
 	NoARP  bool // it resolves nobody; podnet's do
 
-	STP       bool // the bridge runs a spanning tree, which keeps every new port silent for 30 s; podnet's has no loops to find
-	VLANs     bool // the bridge filters VLANs, and a port without a VLAN for untagged frames passes none; podnet's passes all
+	// the bridge runs a spanning tree, which keeps every new port silent for 30 s; podnet's has no
+	// loops to find
+	STP bool
+	// the bridge filters VLANs, and a port without a VLAN for untagged frames passes none; podnet's
+	// passes all
+	VLANs     bool
 	ProtoDown bool // somebody took the carrier away; podnet's have one
 
 	// The rest is the vxlan device's alone.
@@ -67,8 +71,8 @@ func (l Link) Attrs() string {
 	return s
 }
 
-// MustReplace: of a live device the kernel changes neither type, VNI, port, lower device nor remote, nor the family of its local
-// address. All else that podnet manages is changed in place.
+// MustReplace: of a live device the kernel changes neither type, VNI, port, lower device nor
+// remote, nor the family of its local address. All else that podnet manages is changed in place.
 func (l Link) MustReplace(have Resource) string {
 	h := have.(Link)
 	switch {
@@ -88,8 +92,8 @@ func (l Link) MustReplace(have Resource) string {
 	return ""
 }
 
-// Collides says that the two cannot exist side by side although their names differ: a node has one vxlan device for a VNI
-// and port.
+// Collides says that the two cannot exist side by side although their names differ: a node has one
+// vxlan device for a VNI and port.
 func (l Link) Collides(other Link) bool {
 	return l.Type == "vxlan" && other.Type == "vxlan" && l.Device != other.Device && l.VNI == other.VNI && l.Port == other.Port
 }

@@ -1,6 +1,7 @@
 package state
 
-// LinkUp is a device's being up. It is an object of its own because addresses and sysctls come before it, and peers after.
+// LinkUp is a device's being up. It is an object of its own because addresses and sysctls come
+// before it, and peers after.
 type LinkUp struct {
 	Device string
 }

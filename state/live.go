@@ -7,5 +7,7 @@ type Live struct {
 	Pods      []string // host veths of podnet's own network
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
-	Partly    Kinds            // of these only a part is unknown: the table holds it as it should be, so that the rest can be healed
+	// of these only a part is unknown: the table holds it as it should be, so that the rest can be
+	// healed
+	Partly Kinds
 }

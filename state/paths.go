@@ -16,9 +16,11 @@ type Paths struct {
 	Lock        string
 	Conflist    string
 	IPAMDataDir string // address leases, a directory for each network
-	PluginDir   string // where the container runtime looks for plugins, if somebody has said so; "": its configuration says it
-	StateDir    string // podnet's alone: removed at teardown
-	RunDir      string // likewise
+	// where the container runtime looks for plugins, if somebody has said so; "": its configuration
+	// says it
+	PluginDir string
+	StateDir  string // podnet's alone: removed at teardown
+	RunDir    string // likewise
 }
 
 // DefaultPaths are the fixed paths under root, which is "" or "/" on a real node.

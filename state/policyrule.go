@@ -107,8 +107,9 @@ func (r PolicyRule) Command() string {
 	return "ip rule"
 }
 
-// PassBy is the command that has some packets looked up in table main before the rule is tried, and leaves the rule as it is for
-// all others. Each selector is in the words of ip(8), such as "to 10.244.0.0/16".
+// PassBy is the command that has some packets looked up in table main before the rule is tried, and
+// leaves the rule as it is for all others. Each selector is in the words of ip(8), such as "to
+// 10.244.0.0/16".
 func (r PolicyRule) PassBy(selectors ...string) string {
 	var commands []string
 	before, first := r.Priority-1, r.Priority <= LocalRulePriority+1

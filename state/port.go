@@ -1,8 +1,8 @@
 package state
 
-// Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge that is made anew has
-// none, and its pods, though alive, talk to nobody until they get theirs back; nor do those whose veth is down, or whose port
-// has options that keep frames from them.
+// Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge
+// that is made anew has none, and its pods, though alive, talk to nobody until they get theirs
+// back; nor do those whose veth is down, or whose port has options that keep frames from them.
 type Port struct {
 	Device  string
 	Bridge  string // "": none
@@ -30,16 +30,18 @@ func (p Port) Attrs() string {
 	return s
 }
 
-// PortOptions are those options of a bridge's port that keep frames from a pod or the pod's frames from others, as a set of bits.
-// learning, neigh_suppress, guard and the rest do not by themselves, and are left to the operator.
+// PortOptions are those options of a bridge's port that keep frames from a pod or the pod's frames
+// from others, as a set of bits. learning, neigh_suppress, guard and the rest do not by themselves,
+// and are left to the operator.
 type PortOptions uint8
 
 // portOptionText is an option in the words of bridge(8), and its value when it keeps frames back.
 type portOptionText struct{ name, closed string }
 
-// portOptionTexts has a text for each bit, from the lowest. flood is about unicast to a MAC that the bridge has not learned: a pod
-// that has not sent anything for some time. Without mcast_flood and bcast_flood no other pod of the node finds out a pod's MAC. A
-// locked port passes only what comes from a MAC that the bridge knows already.
+// portOptionTexts has a text for each bit, from the lowest. flood is about unicast to a MAC that
+// the bridge has not learned: a pod that has not sent anything for some time. Without mcast_flood
+// and bcast_flood no other pod of the node finds out a pod's MAC. A locked port passes only what
+// comes from a MAC that the bridge knows already.
 func portOptionTexts() [6]portOptionText {
 	return [...]portOptionText{
 		{"state", "not forwarding"}, {"isolated", "on"}, {"locked", "on"}, {"flood", "off"}, {"mcast_flood", "off"}, {"bcast_flood", "off"},
@@ -57,8 +59,9 @@ func (o PortOptions) String() string {
 	return s
 }
 
-// WithPorts is the set with a port of the bridge for each pod: the pods are the runtime's to bring and take, not the
-// topology's, so a set stays good for many of them. It shares everything else with s.
+// WithPorts is the set with a port of the bridge for each pod: the pods are the runtime's to bring
+// and take, not the topology's, so a set stays good for many of them. It shares everything else
+// with s.
 func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
 	with := *s
 	with.Ports = Table[Port]{}

@@ -9,12 +9,13 @@ import (
 // MAC is an Ethernet address that can be compared.
 type MAC = schema.MAC
 
-// Resource is one object of a node, as a comparable value in normal form: the node is right when the live value equals
-// the desired one. It holds only what podnet manages of the object.
+// Resource is one object of a node, as a comparable value in normal form: the node is right when
+// the live value equals the desired one. It holds only what podnet manages of the object.
 type Resource interface {
 	// Key tells two objects apart: no node can hold two of the same key.
 	Key() Key
-	// Parent is what the object cannot be without: it dies with it, and waits for it. The zero Key: nothing.
+	// Parent is what the object cannot be without: it dies with it, and waits for it. The zero Key:
+	// nothing.
 	Parent() Key
 	// Name is the object as a person names it: podnet.1, 10.244.42.0/24.
 	Name() string
@@ -24,12 +25,13 @@ type Resource interface {
 
 // Replacer is a Resource that cannot always be changed in place.
 type Replacer interface {
-	// MustReplace says in a sentence why have has to be deleted and made anew to become the receiver; "" if it has not.
+	// MustReplace says in a sentence why have has to be deleted and made anew to become the
+	// receiver; "" if it has not.
 	MustReplace(have Resource) string
 }
 
-// Key identifies an object on a node. Which fields count depends on the kind; the others are zero. It is a value without
-// pointers of its own making, because a pass compares 150,000 of them.
+// Key identifies an object on a node. Which fields count depends on the kind; the others are zero.
+// It is a value without pointers of its own making, because a pass compares 150,000 of them.
 type Key struct {
 	Kind Kind
 	Bits uint8      // prefix length

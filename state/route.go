@@ -24,7 +24,9 @@ type Route struct {
 	Via    netip.Addr // invalid: none, or several
 	Device string
 	Metric uint32
-	Source netip.Addr // that this host sends from, preferably; podnet's have one for IPv6, where the tunnel has no address
+	// that this host sends from, preferably; podnet's have one for IPv6, where the tunnel has no
+	// address
+	Source netip.Addr
 	Onlink bool
 	TOS    uint8  // podnet's routes have none
 	Odd    string // what else somebody made of it, in words; podnet's routes have nothing of the kind
@@ -69,8 +71,8 @@ func (c *Change) ChangesSource() bool {
 	return have == want && want.Dst.Addr().Is6()
 }
 
-// ForgetSource takes an address out of the routes that send from it, as the kernel does when the address goes. A copy of the
-// set from before keeps it.
+// ForgetSource takes an address out of the routes that send from it, as the kernel does when the
+// address goes. A copy of the set from before keeps it.
 func (s *Set) ForgetSource(a netip.Addr) {
 	s.Routes.rows = slices.Clone(s.Routes.rows)
 	for i := range s.Routes.rows {

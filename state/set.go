@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Set is what a node should hold, or what it holds: a table for each kind. Desired and live are of the same type, so that
-// a plan is a set difference.
+// Set is what a node should hold, or what it holds: a table for each kind. Desired and live are of
+// the same type, so that a plan is a set difference.
 type Set struct {
 	Links       Table[Link]
 	LinkSysctls Table[Sysctl]
@@ -23,8 +23,10 @@ type Set struct {
 	Ports       Table[Port]
 	Conflists   Table[Conflist]
 
-	Ranges []netip.Prefix // that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks of
-	Lacks  error          // what the topology asks for and this host cannot have; nil: nothing
+	// that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks
+	// of
+	Ranges []netip.Prefix
+	Lacks  error // what the topology asks for and this host cannot have; nil: nothing
 }
 
 // Row is a Resource that a Table can hold.
@@ -40,10 +42,12 @@ type Table[R Row] struct {
 	index *index // made by the first Find
 }
 
-// index finds rows by their keys. What diff notes in it serves the next diff, also that of a copy of the table.
+// index finds rows by their keys. What diff notes in it serves the next diff, also that of a copy
+// of the table.
 type index struct {
-	// slots is open addressing: the number of a row plus one in the place that its key's hash gives, or in the next free one.
-	// A map would hold each key a second time, which is more than the objects.
+	// slots is open addressing: the number of a row plus one in the place that its key's hash
+	// gives, or in the next free one. A map would hold each key a second time, which is more than
+	// the objects.
 	slots []int32
 	seed  maphash.Seed
 
@@ -63,7 +67,8 @@ func (t *Table[R]) grow(n int) {
 	t.rows, t.from = slices.Grow(t.rows, n), slices.Grow(t.from, n)
 }
 
-// Reset empties the table and keeps its memory for about n objects, unless it was made for a great many more.
+// Reset empties the table and keeps its memory for about n objects, unless it was made for a great
+// many more.
 func (t *Table[R]) Reset(n int) {
 	if most := n + n/8 + 64; cap(t.rows) < n || cap(t.rows) > 2*most {
 		*t = Table[R]{rows: make([]R, 0, most), from: make([]Origin, 0, most)}
@@ -88,8 +93,8 @@ func (t *Table[R]) All() iter.Seq2[R, Origin] {
 // Len is the number of objects.
 func (t *Table[R]) Len() int { return len(t.rows) }
 
-// Find returns the object of a key, the first of several. The first call after an Add builds the index; after that, readers
-// may share it.
+// Find returns the object of a key, the first of several. The first call after an Add builds the
+// index; after that, readers may share it.
 func (t *Table[R]) Find(k Key) (R, Origin, bool) {
 	t.buildIndex()
 	if i := t.lookup(k); i >= 0 {
@@ -132,8 +137,9 @@ func (t *Table[R]) buildIndex() {
 	}
 }
 
-// expect is lookup for a row that is likely to come where it came in the last diff: the kernel lists what has not changed
-// in the same order. at is where that is, give or take one; it goes on by itself.
+// expect is lookup for a row that is likely to come where it came in the last diff: the kernel
+// lists what has not changed in the same order. at is where that is, give or take one; it goes on
+// by itself.
 func (t *Table[R]) expect(r R, at *int) int {
 	order := t.index.order
 	for _, j := range [...]int{*at, *at + 1, *at - 1} {
@@ -163,8 +169,8 @@ type rows interface {
 
 func (t *Table[R]) find(k Key) (Resource, Origin, bool) { return t.Find(k) }
 
-// diff emits what turns have into t: first what is missing or different, in t's order, then what nobody wants, in have's.
-// An object that is as it should be costs no allocation.
+// diff emits what turns have into t: first what is missing or different, in t's order, then what
+// nobody wants, in have's. An object that is as it should be costs no allocation.
 func (t *Table[R]) diff(have rows, kind Kind, emit func(Change)) {
 	live := have.(*Table[R]).rows
 	t.buildIndex()
@@ -227,8 +233,8 @@ func (s *Set) Diff(have *Set, k Kind, emit func(Change)) {
 	s.TableOf(k).diff(have.TableOf(k), k, emit)
 }
 
-// Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own children are lost too. A
-// copy of the set from before keeps them.
+// Drop takes the objects of a kind out whose parent is lost, and reports their keys, as their own
+// children are lost too. A copy of the set from before keeps them.
 func (s *Set) Drop(k Kind, lost func(parent Key) bool, dropped func(Key)) {
 	s.TableOf(k).drop(lost, dropped)
 }

@@ -60,8 +60,8 @@ func TestEqualSetsAllocateNothingForEachObject(t *testing.T) {
 	}
 }
 
-// What a diff remembers of the order only makes the next one faster: with rows missing, added, changed, doubled and shuffled
-// it says what the diff of a new table says.
+// What a diff remembers of the order only makes the next one faster: with rows missing, added,
+// changed, doubled and shuffled it says what the diff of a new table says.
 func TestDiffRemembersNothingWrong(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const n = 50

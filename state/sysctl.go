@@ -1,6 +1,7 @@
 package state
 
-// Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots in theirs.
+// Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots
+// in theirs.
 type Sysctl struct {
 	Path   string // such as net/ipv4/ip_forward
 	Value  string

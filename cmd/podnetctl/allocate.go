@@ -113,7 +113,8 @@ func isFileArgument(s string) bool {
 	return false
 }
 
-// allocateFilter is allocate between standard input and standard output, where nothing but the file goes.
+// allocateFilter is allocate between standard input and standard output, where nothing but the file
+// goes.
 func (c *cli) allocateFilter(ask schema.Request) error {
 	if c.json() {
 		return errors.New("-o json: with - the topology itself goes to standard output")

@@ -61,7 +61,8 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 	return c.underNodeLock(n, func() error { return c.applyLocked(n, f, flags, len(args) > 0) })
 }
 
-// applyLocked is apply under the node's lock. given says that f was named on the command line, and is not the one in place.
+// applyLocked is apply under the node's lock. given says that f was named on the command line, and
+// is not the one in place.
 func (c *cli) applyLocked(n *node, f file, flags applyFlags, given bool) error {
 	n.verdict = n.source.Judge(n.id) // others may have had the lock before
 	guard, err := n.objections(f, given)
@@ -88,7 +89,8 @@ func (n *node) objections(f file, given bool) (reconcile.Guard, error) {
 	return n.guard(f.topology)
 }
 
-// feasible refuses, before anything is changed, what this host cannot do, and warns of what it cannot do yet.
+// feasible refuses, before anything is changed, what this host cannot do, and warns of what it
+// cannot do yet.
 func (c *cli) feasible(n *node, t *schema.Topology) error {
 	view, err := n.engine.View(t, n.verdict.Previous)
 	if err == nil && !view.Facts.IPLocal {
@@ -101,7 +103,8 @@ func (c *cli) feasible(n *node, t *schema.Topology) error {
 	return err
 }
 
-// putInForce does what was asked for, now that nothing speaks against it: the file is in place before the kernel follows.
+// putInForce does what was asked for, now that nothing speaks against it: the file is in place
+// before the kernel follows.
 func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *reconcile.Guard) error {
 	inForce := n.verdict.Previous
 	trial := flags.confirm > 0 && (inForce == nil || inForce.Digest != f.topology.Digest)
@@ -138,8 +141,8 @@ func (c *cli) putInForce(n *node, f file, flags applyFlags, given bool, guard *r
 	return err
 }
 
-// takeBack puts the file before in place again, nil: there was none, because the new one cannot come into force: why says the
-// reason. An apply does all or nothing.
+// takeBack puts the file before in place again, nil: there was none, because the new one cannot
+// come into force: why says the reason. An apply does all or nothing.
 func (n *node) takeBack(before []byte, why error) error {
 	err := os.Remove(n.Paths.Topology)
 	if before != nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bar shows how far long work has come, on a terminal and nowhere else. The work never waits for the terminal: a goroutine
-// writes to it, and what comes while that is held up is not shown.
+// bar shows how far long work has come, on a terminal and nowhere else. The work never waits for
+// the terminal: a goroutine writes to it, and what comes while that is held up is not shown.
 type bar struct {
 	steps chan string // nil: not a terminal
 	done  chan struct{}

@@ -69,7 +69,8 @@ func (a *archive) file(path string) {
 	a.add("files"+path, data)
 }
 
-// others adds what the runtime's other configurations are of: the rest of them may hold another plugin's token or password.
+// others adds what the runtime's other configurations are of: the rest of them may hold another
+// plugin's token or password.
 func (a *archive) others(own string) {
 	paths, _ := filepath.Glob(filepath.Join(filepath.Dir(own), "*.conf*")) // the pattern is sound
 	for _, path := range paths {
@@ -113,8 +114,9 @@ func (a *archive) command(line string) {
 	a.add("commands/"+name+".txt", out[:min(len(out), bundlePart)])
 }
 
-// writeBundle writes everything that somebody elsewhere needs to understand this node, readable for the owner alone, and
-// lists it: addresses and names of hosts and pods are in it, keys and passwords are not, as podnet has none.
+// writeBundle writes everything that somebody elsewhere needs to understand this node, readable for
+// the owner alone, and lists it: addresses and names of hosts and pods are in it, keys and
+// passwords are not, as podnet has none.
 func (c *cli) writeBundle(n *node, report document.Findings, path string) error {
 	var b bytes.Buffer
 	packed := gzip.NewWriter(&b)

@@ -8,8 +8,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A host that has the node's ip as well, as a machine that was cloned has, is named by its MAC. A second link of the node's own in
-// the same network answers too, and is nobody else.
+// A host that has the node's ip as well, as a machine that was cloned has, is named by its MAC. A
+// second link of the node's own in the same network answers too, and is nobody else.
 func TestDoctorKnowsAClone(t *testing.T) {
 	l := lab.New(t)
 	h := host{l.Node("node-a"), t}

@@ -54,7 +54,8 @@ func run(args []string, p process) int {
 	return exitError
 }
 
-// complain writes a diagnostic. Names in it that pods and other programs chose reach no terminal as they are.
+// complain writes a diagnostic. Names in it that pods and other programs chose reach no terminal as
+// they are.
 func (c *cli) complain(format string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf("podnetctl: "+format, args...), "\n") {
 		fmt.Fprintln(c.err, shell.Printable(strings.ReplaceAll(line, "\t", "  ")))
@@ -105,8 +106,8 @@ so on) or in /etc/default/podnetd, which podnetd reads too.`,
 	return root
 }
 
-// withoutVerb shows the help to whoever says nothing at all. Flags without a verb, and a verb where it counts as none, are
-// mistakes: a script must not take the help for an answer.
+// withoutVerb shows the help to whoever says nothing at all. Flags without a verb, and a verb where
+// it counts as none, are mistakes: a script must not take the help for an answer.
 func withoutVerb(root *cobra.Command, args []string) error {
 	if len(args) == 0 && root.Flags().NFlag() == 0 {
 		return root.Help()
@@ -129,7 +130,8 @@ func addGroup(root *cobra.Command, title string, verbs ...*cobra.Command) {
 	root.AddCommand(verbs...)
 }
 
-// checkArguments has cobra's own verbs refuse what they do not know. They take over the outputs that root has by then.
+// checkArguments has cobra's own verbs refuse what they do not know. They take over the outputs
+// that root has by then.
 func checkArguments(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

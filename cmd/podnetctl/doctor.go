@@ -84,7 +84,8 @@ func canBundle(path string) error {
 	return nil
 }
 
-// examine gathers the facts and has them checked. What cannot be seen is said, and the rest is checked.
+// examine gathers the facts and has them checked. What cannot be seen is said, and the rest is
+// checked.
 func (c *cli) examine(n *node) document.Findings {
 	t, network, name := n.followed(), schema.DefaultNetwork(), ""
 	if t != nil {
@@ -142,7 +143,8 @@ func (e *examination) topology(t *schema.Topology) agent.Pass {
 	return pass
 }
 
-// health is what the node's status says: as seen now, or, where this process may not look, by the daemon's last word.
+// health is what the node's status says: as seen now, or, where this process may not look, by the
+// daemon's last word.
 func (e *examination) health(pass *agent.Pass, sees bool) {
 	e.facts.Daemon = e.node.daemon(pass.At) == ""
 	written, err := agent.ReadStatus(e.node.Paths.Status)

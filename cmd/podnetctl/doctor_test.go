@@ -40,7 +40,8 @@ func (h host) installPlugins() {
 	}
 }
 
-// sound is a host on which doctor finds nothing: in place, and the tunnel's port closed to strangers.
+// sound is a host on which doctor finds nothing: in place, and the tunnel's port closed to
+// strangers.
 func sound(t *testing.T) host {
 	t.Helper()
 	h := newHost(t)
@@ -55,7 +56,8 @@ func sound(t *testing.T) host {
 	return h
 }
 
-// paste runs a remedy in a shell on the host, where the programs that talk to systemd do nothing and podnetctl is the lab's.
+// paste runs a remedy in a shell on the host, where the programs that talk to systemd do nothing
+// and podnetctl is the lab's.
 func (h host) paste(remedy string) {
 	h.t.Helper()
 	bin := h.t.TempDir()
@@ -204,8 +206,8 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// A node on which no pod can start is an error in itself, whatever the cause and whether anything else is found: without a
-// topology, before the first pass, without iptables.
+// A node on which no pod can start is an error in itself, whatever the cause and whether anything
+// else is found: without a topology, before the first pass, without iptables.
 func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	h := newHost(t)
 	h.installPlugins()
@@ -227,8 +229,8 @@ func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	says("without iptables", "node-not-ready", "install the package iptables")
 }
 
-// A tunnel of other people that shares the port, and one of another port, are in nobody's way: what is said of a tunnel that is
-// down is that it is down.
+// A tunnel of other people that shares the port, and one of another port, are in nobody's way: what
+// is said of a tunnel that is down is that it is down.
 func TestPortShared(t *testing.T) {
 	h := sound(t)
 	h.Sh("ip link set podnet.1 down")
@@ -245,8 +247,8 @@ func TestPortShared(t *testing.T) {
 	h.examined(0)
 }
 
-// A pass says once what iptables cannot do, for whatever family and chain, and writes what it can: a kernel without masquerading
-// forwards all the same.
+// A pass says once what iptables cannot do, for whatever family and chain, and writes what it can:
+// a kernel without masquerading forwards all the same.
 func TestIPTablesThatCannot(t *testing.T) {
 	const noMasquerade = `input=$(cat)
 case $input in *MASQUERADE*)
@@ -289,7 +291,8 @@ printf '%s\n' "$input" | exec "/usr/sbin/${0##*/}" "$@"`
 	}
 }
 
-// Without a topology, with one that is not valid, and without root doctor looks at what it can, and says what it cannot.
+// Without a topology, with one that is not valid, and without root doctor looks at what it can, and
+// says what it cannot.
 func TestDoctorInTheDark(t *testing.T) {
 	h := newHost(t)
 	h.installPlugins()

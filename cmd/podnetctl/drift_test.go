@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A line of diff says what is wrong with which object: a link that is down is there, one that is gone is one line, and chains of
-// one name are told apart.
+// A line of diff says what is wrong with which object: a link that is down is there, one that is
+// gone is one line, and chains of one name are told apart.
 func TestDriftLines(t *testing.T) {
 	for _, c := range []struct {
 		name, harm  string

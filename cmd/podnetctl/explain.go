@@ -114,8 +114,8 @@ type guide struct {
 	node    *node
 }
 
-// compare finds out what podnet itself finds amiss on the node, once something is broken. Where nobody can tell, fixes that rest
-// on it are as they are without.
+// compare finds out what podnet itself finds amiss on the node, once something is broken. Where
+// nobody can tell, fixes that rest on it are as they are without.
 func (g *guide) compare() {
 	if plan, err := g.node.compare(g.site.Topology); err == nil {
 		g.site.Plan = plan

@@ -77,8 +77,8 @@ func (c *cli) showFleet(s *aggregate.Status, want aggregate.Expectation) error {
 	return screen.WriteFleet(c.out, c.style(), s)
 }
 
-// readReports reads every file, and says of all of them that are none. mayBeNone: somebody knows which nodes there should be,
-// and an empty directory says that they are missing.
+// readReports reads every file, and says of all of them that are none. mayBeNone: somebody knows
+// which nodes there should be, and an empty directory says that they are missing.
 func readReports(args []string, mayBeNone bool) ([]aggregate.Report, error) {
 	files, err := reportFiles(args, mayBeNone)
 	if err != nil {

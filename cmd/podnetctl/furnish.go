@@ -41,7 +41,8 @@ func nodeCount(data []byte) int {
 	return len(t.Nodes)
 }
 
-// firstConflist is the name of the configuration that a container runtime takes: the first in the order of names.
+// firstConflist is the name of the configuration that a container runtime takes: the first in the
+// order of names.
 func firstConflist(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

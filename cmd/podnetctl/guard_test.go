@@ -66,7 +66,8 @@ func TestValidateAgainst(t *testing.T) {
 	}
 }
 
-// What the guard refuses changes nothing, and every verb says so in its way; --allow-disruption has the last word.
+// What the guard refuses changes nothing, and every verb says so in its way; --allow-disruption has
+// the last word.
 func TestRefusedFile(t *testing.T) {
 	h := newHost(t)
 	h.runWith(fleet(20, 0), 0, "apply", "-")
@@ -178,7 +179,8 @@ func TestGuardWithoutLastGood(t *testing.T) {
 	h.runWith(fleet(20, 0), 0, "apply", "-")
 }
 
-// What is done about a topology that is not followed depends on why: what validate has nothing to say about is no remedy.
+// What is done about a topology that is not followed depends on why: what validate has nothing to
+// say about is no remedy.
 func TestDoctorOfARefusedTopology(t *testing.T) {
 	h := sound(t)
 	path := h.Path(lab.TopologyPath)

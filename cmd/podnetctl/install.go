@@ -78,8 +78,8 @@ func (c *cli) runInstall(force bool) error {
 	return err
 }
 
-// installTargets are the directories that runtimes look in. Where the only runtimes of this host have files that cannot be
-// read, any directory would be a guess.
+// installTargets are the directories that runtimes look in. Where the only runtimes of this host
+// have files that cannot be read, any directory would be a guess.
 func installTargets(p state.Paths) ([]string, error) {
 	if p.PluginDir != "" {
 		return []string{p.PluginDir}, nil
@@ -158,13 +158,15 @@ func installPlugin(from, to string, force bool) (string, error) {
 	return pluginInstalled, nil
 }
 
-// runs says that the runtime can execute a file, which a copy by hand or a chmod may have taken away.
+// runs says that the runtime can execute a file, which a copy by hand or a chmod may have taken
+// away.
 func runs(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// bundled is the directory with podnet's plugins: where packages put them, or beside podnetctl in an unpacked build.
+// bundled is the directory with podnet's plugins: where packages put them, or beside podnetctl in
+// an unpacked build.
 func bundled() (string, error) {
 	self, err := os.Executable()
 	if err != nil {

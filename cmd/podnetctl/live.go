@@ -16,7 +16,8 @@ func (c *cli) terminal() *os.File {
 	return terminalOf(c.out)
 }
 
-// liveScreen is the status on a terminal's other screen, which leaves what was there before as it was.
+// liveScreen is the status on a terminal's other screen, which leaves what was there before as it
+// was.
 type liveScreen struct {
 	*cli
 	node     *node

@@ -15,10 +15,12 @@ import (
 	"golang.org/x/term"
 )
 
-// lockPatience bounds how long a verb waits for a lock: a pass of the largest topology is over by then.
+// lockPatience bounds how long a verb waits for a lock: a pass of the largest topology is over by
+// then.
 const lockPatience = 2 * time.Minute
 
-// underNodeLock calls do with the node's lock held, after clearing away what a verb that was killed has left half written.
+// underNodeLock calls do with the node's lock held, after clearing away what a verb that was killed
+// has left half written.
 func (c *cli) underNodeLock(n *node, do func() error) error {
 	return c.underLock(n.Paths.Lock, func() error {
 		if err := kernel.RemoveTemporaries(n.Paths); err != nil {
@@ -28,9 +30,9 @@ func (c *cli) underNodeLock(n *node, do func() error) error {
 	})
 }
 
-// underLock calls do with a lock held. Nothing that do prints leaves this process before the lock is free, and no key of a
-// terminal stops this process before: a pager, Ctrl-S, Ctrl-Z or a dead connection would keep everybody else waiting, podnetd
-// and the end of a trial included.
+// underLock calls do with a lock held. Nothing that do prints leaves this process before the lock
+// is free, and no key of a terminal stops this process before: a pager, Ctrl-S, Ctrl-Z or a dead
+// connection would keep everybody else waiting, podnetd and the end of a trial included.
 func (c *cli) underLock(path string, do func() error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
@@ -67,8 +69,8 @@ func (c *cli) waiting(path string) func() {
 	}
 }
 
-// deferStop keeps a terminal from stopping this process until the returned function is called, which then does what Ctrl-Z
-// asked for meanwhile. SIGSTOP cannot be put off.
+// deferStop keeps a terminal from stopping this process until the returned function is called,
+// which then does what Ctrl-Z asked for meanwhile. SIGSTOP cannot be put off.
 func deferStop() (resume func()) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTSTP)
@@ -104,7 +106,8 @@ func (w *withheld) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// send writes everything to where it belongs. A reader that is gone does not keep the others from theirs.
+// send writes everything to where it belongs. A reader that is gone does not keep the others from
+// theirs.
 func (o *outbox) send() error {
 	var failed error
 	for _, l := range o.letters {

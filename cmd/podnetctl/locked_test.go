@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// reader is whoever reads a verb's output, such as a pager: it takes the node's lock before it takes anything in.
+// reader is whoever reads a verb's output, such as a pager: it takes the node's lock before it
+// takes anything in.
 type reader struct {
 	strings.Builder
 	t    *testing.T
@@ -30,8 +31,8 @@ func (r *reader) Write(b []byte) (int, error) {
 	return len(b), unlock()
 }
 
-// No verb prints while it holds the node's lock, whatever it has to say: a reader that stops reading would keep podnetd from
-// healing, and a trial from ending.
+// No verb prints while it holds the node's lock, whatever it has to say: a reader that stops
+// reading would keep podnetd from healing, and a trial from ending.
 func TestNothingIsPrintedUnderTheLock(t *testing.T) {
 	h := newHost(t)
 	first := write(t, h.Path("/first.yaml"), valid)
@@ -77,7 +78,8 @@ func TestNothingIsPrintedUnderTheLock(t *testing.T) {
 	}
 }
 
-// What a verb has to say comes in its order, and an output that takes nothing any more is an error unless there is another.
+// What a verb has to say comes in its order, and an output that takes nothing any more is an error
+// unless there is another.
 func TestOutbox(t *testing.T) {
 	var all strings.Builder
 	var kept outbox

@@ -20,8 +20,8 @@ import (
 // patience is how many resyncs a daemon may let pass without a word.
 const patience = 3
 
-// look reads the files, the kernel and what the daemon wrote, and judges them. It may be called again: the host may have got
-// the address meanwhile that its entry is known by.
+// look reads the files, the kernel and what the daemon wrote, and judges them. It may be called
+// again: the host may have got the address meanwhile that its entry is known by.
 func (n *node) look(digest string) (screen.Status, error) {
 	now := time.Now()
 	s := screen.Status{Now: now, NoDaemon: n.daemon(now), Pods: -1}
@@ -100,7 +100,8 @@ func (n *node) merge(pass *agent.Pass, written *document.NodeStatus, runs bool) 
 	return s
 }
 
-// name is the node's, as far as it is known: by its entry, by the operator's word, or else by the host.
+// name is the node's, as far as it is known: by its entry, by the operator's word, or else by the
+// host.
 func (n *node) name() string {
 	if t := n.followed(); t != nil {
 		if own, err := n.id.Select(t); err == nil {

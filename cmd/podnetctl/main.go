@@ -1,4 +1,5 @@
-// Podnetctl checks topologies, says what podnet would do on this node, does it, and says how the node is.
+// Podnetctl checks topologies, says what podnet would do on this node, does it, and says how the
+// node is.
 package main
 
 import (
@@ -22,8 +23,8 @@ type process struct {
 	detach   func(args []string) error // starts podnetctl as a process of its own
 }
 
-// trustNoPath looks for the programs that podnetctl executes in the system's directories alone where sudo has started it: PATH
-// may still be the caller's, and they run as root.
+// trustNoPath looks for the programs that podnetctl executes in the system's directories alone
+// where sudo has started it: PATH may still be the caller's, and they run as root.
 func trustNoPath() {
 	if _, sudo := os.LookupEnv("SUDO_UID"); sudo {
 		os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manual is for building packages: it writes the manual pages of all verbs. The programs that are shipped do without it
-// and the libraries that it takes.
+// manual is for building packages: it writes the manual pages of all verbs. The programs that are
+// shipped do without it and the libraries that it takes.
 func (c *cli) manual() []*cobra.Command {
 	return []*cobra.Command{{
 		Use: "manual DIR", Hidden: true, Args: cobra.ExactArgs(1),

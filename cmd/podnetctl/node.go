@@ -55,8 +55,8 @@ func (c *cli) enter(s agent.Settings) (*node, error) {
 
 func (n *node) close() { n.engine.Close() }
 
-// proposed is the topology of a FILE argument, or the one in place. The error of one that this node cannot follow is for
-// c.invalid.
+// proposed is the topology of a FILE argument, or the one in place. The error of one that this node
+// cannot follow is for c.invalid.
 func (c *cli) proposed(n *node, args []string) (file, error) {
 	f, err := c.read(append(args, n.Paths.Topology)[0], n.Paths, n.source.Parse)
 	if err != nil {
@@ -89,7 +89,8 @@ func (n *node) pods(t *schema.Topology) int {
 	return count
 }
 
-// inForce is where the topology in force is to be read: in place if it is the same there. The zero FileRef: nothing is in force.
+// inForce is where the topology in force is to be read: in place if it is the same there. The zero
+// FileRef: nothing is in force.
 func (n *node) inForce() reconcile.FileRef {
 	previous := n.verdict.Previous
 	if previous == nil {

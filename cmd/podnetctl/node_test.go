@@ -139,7 +139,8 @@ func TestDiffAndApply(t *testing.T) {
 	})
 }
 
-// A node in the way of which stands somebody else's device is not in sync, and apply says what to do.
+// A node in the way of which stands somebody else's device is not in sync, and apply says what to
+// do.
 func TestApplyBlocked(t *testing.T) {
 	h := newHost(t)
 	h.Sh("ip link add cni0 type bridge")

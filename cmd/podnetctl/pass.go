@@ -13,8 +13,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// pass converges this node to t, which judge has to find is the one to follow, and says what came of it. n.verdict is from
-// before anything was changed. The caller is under the node's lock.
+// pass converges this node to t, which judge has to find is the one to follow, and says what came
+// of it. n.verdict is from before anything was changed. The caller is under the node's lock.
 func (c *cli) pass(n *node, t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) rollout.Verdict) error {
 	before := n.inForce()
 	p := agent.Pass{At: time.Now(), Verdict: judge(n.id), Squatter: agent.Squatter()}

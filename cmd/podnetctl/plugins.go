@@ -21,8 +21,8 @@ import (
 // plugins are those that podnet brings.
 func plugins() []string { return []string{"bridge", "host-local", "loopback", "portmap"} }
 
-// lookups are what the host's container runtimes find of podnet's plugins. A directory that a flag names is looked at too, and
-// on a host without a runtime that of the runtimes' defaults.
+// lookups are what the host's container runtimes find of podnet's plugins. A directory that a flag
+// names is looked at too, and on a host without a runtime that of the runtimes' defaults.
 func lookups(p state.Paths) doctor.Runtimes {
 	host := runtimes.Read(p.Root)
 	dirs := []string{}
@@ -45,8 +45,8 @@ func lookups(p state.Paths) doctor.Runtimes {
 	return all
 }
 
-// troubles are what keeps runtimes from podnet's plugins and conflist, a sentence each. network is the name in the conflist, "":
-// nobody knows.
+// troubles are what keeps runtimes from podnet's plugins and conflist, a sentence each. network is
+// the name in the conflist, "": nobody knows.
 func troubles(p state.Paths, network string, found doctor.Runtimes) (plugins, others []string) {
 	for _, f := range doctor.CheckRuntimes(doctor.Facts{Paths: p, Network: network, Runtimes: found}) {
 		said := fmt.Sprintf("%s (%s): %s", f.Object, f.Owner, f.Message)
@@ -73,7 +73,8 @@ func ours(path string) bool {
 	return err == nil && (info.Main.Path == module || strings.HasPrefix(info.Path, module+"/"))
 }
 
-// pluginPrograms knows the versions of programs that it was asked about before, for a screen that is drawn again and again.
+// pluginPrograms knows the versions of programs that it was asked about before, for a screen that
+// is drawn again and again.
 type pluginPrograms map[string]pluginProgram
 
 // pluginProgram is what a file was when it was asked.
@@ -131,8 +132,9 @@ func including(list []string, element string) []string {
 	return append(list, element)
 }
 
-// pluginVersion reads the version that the linker has written into one of podnet's plugins: podnet-plugin[VERSION]. The file
-// is not executed, because whoever may run podnetctl as root may be able to choose it. "": it does not say.
+// pluginVersion reads the version that the linker has written into one of podnet's plugins:
+// podnet-plugin[VERSION]. The file is not executed, because whoever may run podnetctl as root may
+// be able to choose it. "": it does not say.
 func pluginVersion(path string) string {
 	const (
 		mostPlugin  = 64 << 20

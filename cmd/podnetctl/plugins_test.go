@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The runtime's plugins are told apart by what they are, and their versions are read from the files, once for each.
+// The runtime's plugins are told apart by what they are, and their versions are read from the
+// files, once for each.
 func TestLookAtPlugins(t *testing.T) {
 	dir, known := t.TempDir(), pluginPrograms{}
 	for _, name := range plugins()[:2] {

@@ -11,8 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// TestRemediesThatShow has troubles that no command on this host ends: the remedy shows what there is to choose, runs as it is
-// pasted, and changes nothing.
+// TestRemediesThatShow has troubles that no command on this host ends: the remedy shows what there
+// is to choose, runs as it is pasted, and changes nothing.
 func TestRemediesThatShow(t *testing.T) {
 	for _, c := range []struct {
 		id       string
@@ -67,8 +67,8 @@ func (h host) show(command string) {
 	}
 }
 
-// TestEveryRemedyIsTried wants each finding of doctor in a test that has the trouble and pastes the remedy, or the reason why a
-// network namespace cannot have the trouble.
+// TestEveryRemedyIsTried wants each finding of doctor in a test that has the trouble and pastes the
+// remedy, or the reason why a network namespace cannot have the trouble.
 func TestEveryRemedyIsTried(t *testing.T) {
 	cannot := map[string]string{
 		"conntrack-table":  "the table's limit is the machine's",

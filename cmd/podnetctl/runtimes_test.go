@@ -31,7 +31,8 @@ func cniConfig(lines ...string) string {
 	return "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n" + strings.Join(lines, "\n") + "\n"
 }
 
-// What keeps the host's runtimes from podnet is found and said by status, and its remedy, pasted, ends it.
+// What keeps the host's runtimes from podnet is found and said by status, and its remedy, pasted,
+// ends it.
 func TestDoctorKnowsTheRuntimes(t *testing.T) {
 	file := func(path, content string) func(host) { return func(h host) { h.WriteFile(path, content) } }
 	and := func(all ...func(host)) func(host) {
@@ -85,7 +86,8 @@ func TestDoctorKnowsTheRuntimes(t *testing.T) {
 // flat is a screen without its line breaks.
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// A runtime's file that cannot be read is said in one line, by every verb that goes by it; nothing is guessed.
+// A runtime's file that cannot be read is said in one line, by every verb that goes by it; nothing
+// is guessed.
 func TestRuntimesThatCannotBeKnown(t *testing.T) {
 	for name, c := range map[string]struct{ content, says string }{
 		"not TOML":  {"bin_dir: hunter2\n", ":1: this line is not valid TOML"},

@@ -83,8 +83,8 @@ func (c *cli) showStatus(n *node, s screen.Status) error {
 	return err
 }
 
-// digest is a flag's value: whole, with sha256: in front of it; "": the flag was not given. A prefix of one could match by
-// accident, and what is empty comes of a command that failed.
+// digest is a flag's value: whole, with sha256: in front of it; "": the flag was not given. A
+// prefix of one could match by accident, and what is empty comes of a command that failed.
 type digest string
 
 // Set takes what sha256sum prints, with or without sha256: in front of it.

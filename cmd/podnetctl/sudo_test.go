@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// readOnly are the verbs that a rule of sudo may allow to whoever is not root, as they change nothing.
+// readOnly are the verbs that a rule of sudo may allow to whoever is not root, as they change
+// nothing.
 func readOnly() [][]string {
 	return [][]string{
 		{"status"}, {"diff"}, {"doctor"}, {"pods"}, {"render"}, {"validate"}, {"explain", "--all"}, {"explain", "10.244.1.1"}, {"gc", "--dry-run"},
@@ -21,8 +22,8 @@ func readOnly() [][]string {
 // executed matches the path of a program that strace has seen being executed.
 var executed = regexp.MustCompile(`execve(?:at)?\(.*?"([^"]+)"`)
 
-// A verb that changes nothing executes no file that its caller has chosen: no plugin out of --cni-bin-dir, and under sudo no
-// program out of a PATH that sudo has kept.
+// A verb that changes nothing executes no file that its caller has chosen: no plugin out of
+// --cni-bin-dir, and under sudo no program out of a PATH that sudo has kept.
 func TestReadOnlyVerbsExecuteNothing(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace is missing: apt-get install strace")

@@ -73,7 +73,8 @@ func (c *cli) runTeardown(dryRun, force bool) error {
 	})
 }
 
-// refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of those that are present.
+// refuseTeardown says what keeps a teardown from being done; nil: nothing. pods are the names of
+// those that are present.
 func (n *node) refuseTeardown(view reconcile.View, force bool, pods []string) error {
 	if agent.DaemonRuns(n.Paths) {
 		return &refusal{"podnetd runs in this network namespace and would put everything back, so teardown refuses, with --force too: " +
@@ -91,8 +92,9 @@ func (n *node) refuseTeardown(view reconcile.View, force bool, pods []string) er
 	return nil
 }
 
-// elsewhere says that the network namespace has neither the node's address nor a device of podnet's, such as a pod's: the
-// directories are those of a node that is alive in another. "": it is the node's, as far as can be told.
+// elsewhere says that the network namespace has neither the node's address nor a device of
+// podnet's, such as a pod's: the directories are those of a node that is alive in another. "": it
+// is the node's, as far as can be told.
 func (n *node) elsewhere(view reconcile.View) (string, error) {
 	own := view.Node
 	if !own.IP.IsValid() || slices.Contains(n.id.Addrs, own.IP) { // without a topology nobody knows its address
@@ -128,7 +130,8 @@ func listed(names []string) string {
 	return "\n  " + strings.Join(names, "\n  ")
 }
 
-// podNames are the pods with a host veth as a person knows them: the runtime's name, else the container, else the veth.
+// podNames are the pods with a host veth as a person knows them: the runtime's name, else the
+// container, else the veth.
 func (n *node) podNames(t *schema.Topology) []string {
 	if n.verdict.Previous != nil {
 		t = n.verdict.Previous
@@ -146,7 +149,8 @@ func (n *node) podNames(t *schema.Topology) []string {
 	return names
 }
 
-// remove takes everything away: pods only if it is told to, podnet's directories only if nothing else is left.
+// remove takes everything away: pods only if it is told to, podnet's directories only if nothing
+// else is left.
 func (n *node) remove(view reconcile.View, pods bool) (*reconcile.Plan, error) {
 	var failed error
 	if pods {

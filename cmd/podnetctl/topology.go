@@ -54,7 +54,8 @@ func (c *cli) topologyName(paths state.Paths) string {
 // parser is schema.Parse, or one that knows some files already.
 type parser func(file string, data []byte) (*schema.Topology, error)
 
-// read reads and checks a topology. The error of an invalid one is a *schema.Invalid, for c.invalid.
+// read reads and checks a topology. The error of an invalid one is a *schema.Invalid, for
+// c.invalid.
 func (c *cli) read(name string, paths state.Paths, parse parser) (file, error) {
 	f := file{name: name}
 	var err error
@@ -103,8 +104,8 @@ func withRemedy(err error, name string) error {
 	return fmt.Errorf("%s: %w (%s)", name, p.Err, remedy)
 }
 
-// invalid says on standard output what is wrong with a topology, and that this is the answer. An error of another sort
-// is returned as it is.
+// invalid says on standard output what is wrong with a topology, and that this is the answer. An
+// error of another sort is returned as it is.
 func (c *cli) invalid(err error) error {
 	var bad *schema.Invalid
 	if !errors.As(err, &bad) {
@@ -123,8 +124,8 @@ func (c *cli) invalid(err error) error {
 	return errNo
 }
 
-// refused says on standard output why the guard does not let a valid topology pass, and that this is the answer. inPlace:
-// the way on needs no file.
+// refused says on standard output why the guard does not let a valid topology pass, and that this
+// is the answer. inPlace: the way on needs no file.
 func (c *cli) refused(f file, g reconcile.Guard, inPlace bool) error {
 	var err error
 	if g = g.For(pathArgument(f.name, inPlace)); c.json() {

@@ -133,7 +133,8 @@ func (c *cli) finish(n *node) error {
 	})
 }
 
-// onTrial refuses another topology as long as one is on trial: what to go back to would be in doubt.
+// onTrial refuses another topology as long as one is on trial: what to go back to would be in
+// doubt.
 func (c *cli) onTrial(n *node, f file) error {
 	t := n.source.Trial()
 	g := reconcile.Guard{Message: fmt.Sprintf("%s is on trial until %s: first  podnetctl confirm  or  podnetctl rollback",
@@ -144,8 +145,8 @@ func (c *cli) onTrial(n *node, f file) error {
 	return &refusal{g.Message}
 }
 
-// try puts a topology on trial. Whoever will end it waits before it begins: a process of its own, for as long as no daemon
-// does it, so that neither the end of this one nor the daemon's matters.
+// try puts a topology on trial. Whoever will end it waits before it begins: a process of its own,
+// for as long as no daemon does it, so that neither the end of this one nor the daemon's matters.
 func (c *cli) try(n *node, f file, d time.Duration) error {
 	if err := c.detach(append([]string{awaitVerb, f.topology.Digest}, c.shared.Given()...)); err != nil {
 		return fmt.Errorf("start the process that would undo it: %w", err)
@@ -165,14 +166,15 @@ func (c *cli) await() *cobra.Command {
 	}
 }
 
-// How often the waiting process looks whether there is still something to wait for, and how long it leaves an overdue
-// trial to the daemon.
+// How often the waiting process looks whether there is still something to wait for, and how long it
+// leaves an overdue trial to the daemon.
 const (
 	awaitPause = 500 * time.Millisecond
 	awaitGrace = 2 * time.Second
 )
 
-// runAwait outlives terminal, session and daemon. It first waits for the lock, which apply holds until all is in place.
+// runAwait outlives terminal, session and daemon. It first waits for the lock, which apply holds
+// until all is in place.
 func (c *cli) runAwait(digest string) error {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
 	s, err := c.settings()

@@ -20,9 +20,9 @@ func (h host) jumps(table, hook, chain string) int {
 	return strings.Count(h.Must("nft", "list", "chain", "ip", table, hook), "jump "+chain)
 }
 
-// A rule that hides a table from iptables-save makes what is in it unknown, not empty: nothing is written there, however often,
-// the rule is named by its handle, the rest is healed, and a teardown says what it leaves. The remedy ends it without deleting
-// what the rule does.
+// A rule that hides a table from iptables-save makes what is in it unknown, not empty: nothing is
+// written there, however often, the rule is named by its handle, the rest is healed, and a teardown
+// says what it leaves. The remedy ends it without deleting what the rule does.
 func TestUnreadableTable(t *testing.T) {
 	for _, c := range []struct {
 		name, table, hook, chain, rule string
@@ -80,7 +80,8 @@ func TestUnreadableTable(t *testing.T) {
 	}
 }
 
-// A rule that iptables-save shows without its set is about what is in the set: it is in nobody's way, and no remedy deletes it.
+// A rule that iptables-save shows without its set is about what is in the set: it is in nobody's
+// way, and no remedy deletes it.
 func TestRuleWithASet(t *testing.T) {
 	for _, rule := range []string{
 		"insert rule ip filter FORWARD ip saddr @bad drop", "insert rule ip filter INPUT ip saddr @bad drop",

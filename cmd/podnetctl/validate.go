@@ -72,8 +72,9 @@ func (c *cli) runValidate(args []string, against string) error {
 	return err
 }
 
-// lanWarnings are what this host's subnets have to say of a topology, if it is the host of the entry. Elsewhere, and where the
-// addresses cannot be listed, there is nothing to say: validate works offline.
+// lanWarnings are what this host's subnets have to say of a topology, if it is the host of the
+// entry. Elsewhere, and where the addresses cannot be listed, there is nothing to say: validate
+// works offline.
 func lanWarnings(paths state.Paths, t *schema.Topology, own *schema.Node) []schema.Fault {
 	n, err := kernel.Open(paths)
 	if err != nil {
@@ -95,8 +96,9 @@ func (c *cli) writeValid(t *schema.Topology, guard *reconcile.Guard) error {
 	return err
 }
 
-// against is the guard's verdict on t, in which own is this node's entry, after the topology of another file; nil, and a note,
-// if there is none to compare with. A file that is no topology was never in force, and its repair has to pass.
+// against is the guard's verdict on t, in which own is this node's entry, after the topology of
+// another file; nil, and a note, if there is none to compare with. A file that is no topology was
+// never in force, and its repair has to pass.
 func (c *cli) against(path string, own *schema.Node, t *schema.Topology) (*reconcile.Guard, error) {
 	if path == "" {
 		return nil, nil

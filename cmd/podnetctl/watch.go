@@ -19,8 +19,9 @@ const (
 	watchShare = 5                      // a look has at most this part of the time: large clusters take longer
 )
 
-// watch shows the status anew whenever the daemon writes its own, or the kernel announces something, until it is interrupted:
-// on a terminal a live screen, elsewhere a line of JSON for each change.
+// watch shows the status anew whenever the daemon writes its own, or the kernel announces
+// something, until it is interrupted: on a terminal a live screen, elsewhere a line of JSON for
+// each change.
 func (c *cli) watch(ctx context.Context, n *node, digest string) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()

@@ -7,11 +7,12 @@ import (
 	"sync"
 )
 
-// mostConnections is how many callers a listener has at a time: one that asks again and again holds one.
+// mostConnections is how many callers a listener has at a time: one that asks again and again holds
+// one.
 const mostConnections = 32
 
-// connections bounds how many connections a server keeps. The oldest idle one is closed to make room for a new one, so that
-// whoever holds many keeps nobody else out.
+// connections bounds how many connections a server keeps. The oldest idle one is closed to make
+// room for a new one, so that whoever holds many keeps nobody else out.
 type connections struct {
 	mu   sync.Mutex
 	open []net.Conn // the one that was used longest ago first

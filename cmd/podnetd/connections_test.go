@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Whoever opens many connections and leaves them open keeps nobody out, and has only so many of them.
+// Whoever opens many connections and leaves them open keeps nobody out, and has only so many of
+// them.
 func TestIdleConnections(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logWriter writes the log to a file that may stop taking it: a journal that hangs, a full pipe, a terminal after Ctrl-S. The
-// network does not wait for that: a line that cannot be written within logPatience is dropped, and so are the next ones, at
-// once, until there is room again. The number of lines that are missing is then in the log.
+// logWriter writes the log to a file that may stop taking it: a journal that hangs, a full pipe, a
+// terminal after Ctrl-S. The network does not wait for that: a line that cannot be written within
+// logPatience is dropped, and so are the next ones, at once, until there is room again. The number
+// of lines that are missing is then in the log.
 type logWriter struct {
 	mu      sync.Mutex
 	to      *os.File
@@ -52,7 +53,8 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// ready reports whether the file takes a portion, waiting so long for it. Of a file that cannot be asked it is to be hoped.
+// ready reports whether the file takes a portion, waiting so long for it. Of a file that cannot be
+// asked it is to be hoped.
 func (w *logWriter) ready(patience time.Duration) bool {
 	fds := []unix.PollFd{{Fd: int32(w.to.Fd()), Events: unix.POLLOUT}}
 	for {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A pipe that nobody reads costs the daemon one wait, and lines. The reader who comes back learns how many.
+// A pipe that nobody reads costs the daemon one wait, and lines. The reader who comes back learns
+// how many.
 func TestLogThatNobodyReads(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

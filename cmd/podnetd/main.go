@@ -29,7 +29,8 @@ import (
 // version is set by the linker.
 var version = "devel"
 
-// The exit statuses of a daemon that did not start, or ended by itself. The service manager tries again only after the first.
+// The exit statuses of a daemon that did not start, or ended by itself. The service manager tries
+// again only after the first.
 const (
 	failed  = 1 // what failed may work soon: the kernel had no memory, file or buffer to spare, or a name is taken
 	refused = 2 // usage, a second daemon, or a capability that is missing
@@ -41,7 +42,8 @@ func passing() []error {
 }
 
 func main() {
-	// A crash ends by a signal, not with exit status 2 as Go has it: that one says that starting again will not help.
+	// A crash ends by a signal, not with exit status 2 as Go has it: that one says that starting
+	// again will not help.
 	debug.SetTraceback("crash")
 	diagnostics := &logWriter{to: os.Stderr}
 	if err := run(os.Args[1:], diagnostics); err != nil && !errors.Is(err, pflag.ErrHelp) {
@@ -62,8 +64,8 @@ go better; 2 it refuses to start: usage, a second podnetd, a capability that is 
 	helpWidth = 98
 )
 
-// gcPercent is what garbage may add to what is in use before it is collected: a pass leaves little of it, and a daemon that
-// is idle most of the time should rather be small.
+// gcPercent is what garbage may add to what is in use before it is collected: a pass leaves little
+// of it, and a daemon that is idle most of the time should rather be small.
 const gcPercent = 40
 
 // flags are the daemon's own.

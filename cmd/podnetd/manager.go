@@ -46,10 +46,12 @@ func (m *manager) patience() time.Duration {
 func (m *manager) alive()    { m.notify(daemon.SdNotifyWatchdog) }
 func (m *manager) stopping() { m.notify(daemon.SdNotifyStopping) }
 
-// notifyPatience bounds the wait for a manager that takes no messages, as one that has crashed and is frozen does not.
+// notifyPatience bounds the wait for a manager that takes no messages, as one that has crashed and
+// is frozen does not.
 const notifyPatience = 100 * time.Millisecond
 
-// notify tells the manager. The network does not depend on it: what it does not take in time is lost.
+// notify tells the manager. The network does not depend on it: what it does not take in time is
+// lost.
 func (m *manager) notify(state string) {
 	address := os.Getenv("NOTIFY_SOCKET")
 	if address == "" {
@@ -67,7 +69,8 @@ func (m *manager) notify(state string) {
 	m.deaf = err != nil
 }
 
-// statusText is the line that systemctl status shows: how the node is, and the first reason why it is not well.
+// statusText is the line that systemctl status shows: how the node is, and the first reason why it
+// is not well.
 func statusText(s *document.NodeStatus) string {
 	ready, refused := s.Condition(document.Ready), s.Condition(document.StaleTopology)
 	held := s.Condition(document.Degraded)

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// operand is for building packages: it writes the manual page into the directory that is the argument. The podnetd that is
-// shipped does without it and the libraries that it takes.
+// operand is for building packages: it writes the manual page into the directory that is the
+// argument. The podnetd that is shipped does without it and the libraries that it takes.
 func operand(set *pflag.FlagSet) error {
 	cmd := &cobra.Command{
 		Use:   "podnetd",

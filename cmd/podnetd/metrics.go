@@ -7,9 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// metrics is what Prometheus reads. All of it is kept from one pass to the next, so that a scrape asks the kernel nothing.
-// Labels come from fixed lists: no peer, pod or address is one, or 10,000 peers would be 10,000 series on each of 10,000
-// nodes. The digest is the exception, and there is one at a time.
+// metrics is what Prometheus reads. All of it is kept from one pass to the next, so that a scrape
+// asks the kernel nothing. Labels come from fixed lists: no peer, pod or address is one, or 10,000
+// peers would be 10,000 series on each of 10,000 nodes. The digest is the exception, and there is
+// one at a time.
 type metrics struct {
 	registry *prometheus.Registry
 

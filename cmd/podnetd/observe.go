@@ -63,7 +63,8 @@ func (m *metrics) observeTopology(t *document.TopologyStatus) {
 	}
 }
 
-// observeNode is about this node's own part. Without a plan nothing is known of it, and what was known stays.
+// observeNode is about this node's own part. Without a plan nothing is known of it, and what was
+// known stays.
 func (m *metrics) observeNode(s *document.NodeStatus, plan *reconcile.Plan) {
 	if plan == nil {
 		return

@@ -52,8 +52,9 @@ func (s *server) start(ctx context.Context, addr string, log *slog.Logger) {
 	listenAndServe(ctx, addr, s.handler(), log.With("what", "metrics and health checks", "flag", "--metrics-addr"))
 }
 
-// serveProfiles serves what `go tool pprof` reads, apart from the metrics: a profile shows more of the program than a
-// scraper has to see, and taking one costs time. http.DefaultServeMux, where the package puts itself, is served nowhere.
+// serveProfiles serves what `go tool pprof` reads, apart from the metrics: a profile shows more of
+// the program than a scraper has to see, and taking one costs time. http.DefaultServeMux, where the
+// package puts itself, is served nowhere.
 func serveProfiles(ctx context.Context, addr string, log *slog.Logger) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // heap, allocs, goroutine and the like by name
@@ -64,8 +65,8 @@ func serveProfiles(ctx context.Context, addr string, log *slog.Logger) {
 	listenAndServe(ctx, addr, mux, log.With("what", "profiles", "flag", "--pprof-addr"))
 }
 
-// listenAndServe serves until ctx ends; "" is nowhere. A port that is taken is reported and no more: the network does not
-// depend on it.
+// listenAndServe serves until ctx ends; "" is nowhere. A port that is taken is reported and no
+// more: the network does not depend on it.
 func listenAndServe(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) {
 	if addr == "" {
 		return

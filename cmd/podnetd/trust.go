@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/state/files"
 )
 
-// truster warns of files that others can change, once for each topology that arrives: whoever writes them rules the network.
+// truster warns of files that others can change, once for each topology that arrives: whoever
+// writes them rules the network.
 type truster struct {
 	paths  state.Paths
 	log    *slog.Logger

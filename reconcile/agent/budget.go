@@ -6,32 +6,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the daemon may cost: a burst of passes follows events at once, a storm is held to a fifth of a core.
+// What the daemon may cost: a burst of passes follows events at once, a storm is held to a fifth of
+// a core.
 const (
 	pace  = 5 // time that has to go by for each unit of processor time
 	burst = 300 * time.Millisecond
-	// A rest pays off a part of what is owed beyond that: what breaks after a costly pass need not wait for all of it.
+	// A rest pays off a part of what is owed beyond that: what breaks after a costly pass need not
+	// wait for all of it.
 	part = 3
 	// However much was spent, as in a first convergence: what breaks is seen to within a second.
 	longestRest = 800 * time.Millisecond
 )
 
-// budget keeps account of the processor time that passes have spent. What the process does between them, such as answering
-// those who read its metrics, is not on the account: nothing was changed.
+// budget keeps account of the processor time that passes have spent. What the process does between
+// them, such as answering those who read its metrics, is not on the account: nothing was changed.
 type budget struct {
 	debt time.Duration // time that has yet to go by
 	at   time.Time     // as of when
 }
 
-// spend notes the processor time of a pass that has just ended, and returns how long to rest before the next one.
+// spend notes the processor time of a pass that has just ended, and returns how long to rest before
+// the next one.
 func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {
 	b.debt = min(max(0, b.debt-now.Sub(b.at))+pace*spent, burst+part*longestRest)
 	b.at = now
 	return max(0, b.debt-burst) / part
 }
 
-// processorTime is what this process and the programs that it has waited for have had of the processor so far. A pass that
-// waits for the processor costs nothing.
+// processorTime is what this process and the programs that it has waited for have had of the
+// processor so far. A pass that waits for the processor costs nothing.
 func processorTime() time.Duration {
 	var total time.Duration
 	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {

@@ -137,17 +137,20 @@ func (p *Pass) foreign() document.Condition {
 	return condition(document.Foreign, true, "ForeignObject", message)
 }
 
-// squatted says that another user's process has taken the name of the daemon's socket, which stops nothing.
+// squatted says that another user's process has taken the name of the daemon's socket, which stops
+// nothing.
 func (p *Pass) squatted() string {
 	return fmt.Sprintf("the socket %s is held by %s; that is not podnetd, which runs without it: end that process", daemonSocket, p.Squatter)
 }
 
-// unwatched: who keeps changing podnet's objects can be told only by a daemon, which puts its own word in the place of this.
+// unwatched: who keeps changing podnet's objects can be told only by a daemon, which puts its own
+// word in the place of this.
 func unwatched() document.Condition {
 	return document.Condition{Type: document.Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
 }
 
-// trial: what is in force stays only if somebody says so. The message does not count the seconds, so that it stays the same.
+// trial: what is in force stays only if somebody says so. The message does not count the seconds,
+// so that it stays the same.
 func (p *Pass) trial() document.Condition {
 	t := p.Verdict.Trial
 	switch over := p.Verdict.Overdue; {

@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// What counts as flapping of an object, for how long it is remembered, and how long the object waits to be put right.
+// What counts as flapping of an object, for how long it is remembered, and how long the object
+// waits to be put right.
 const (
 	flapHeals  = 5 // within the window: from the next one on, it flaps
 	flapWindow = time.Minute
@@ -21,7 +22,8 @@ const (
 	mostDelay  = 800 * time.Millisecond
 )
 
-// What counts as a storm: passes that are held back, one right after the other, for most of some time.
+// What counts as a storm: passes that are held back, one right after the other, for most of some
+// time.
 const (
 	stormTime = 5 * time.Second        // longer than a first convergence on a busy machine
 	stormLull = 500 * time.Millisecond // after a rest, without another: it is over, or has not begun
@@ -30,8 +32,8 @@ const (
 // contention damps the flapping of objects that somebody else keeps changing: it has them put
 // right ever more slowly. Two programs that undo each other at full speed help nobody.
 type contention struct {
-	fights map[state.Key]*flap
-	by     string // who changed anything last, as far as the kernel tells
+	flaps map[state.Key]*flap
+	by    string // who changed anything last, as far as the kernel tells
 
 	stormBegan time.Time // or what may become one
 	rested     time.Duration
@@ -54,7 +56,7 @@ type flap struct {
 
 // hold says why a step has to wait: its object flaps, and the time to put it right has not come.
 func (c *contention) hold(now time.Time, step *reconcile.Step) error {
-	f := c.fights[step.Key()]
+	f := c.flaps[step.Key()]
 	if f == nil || step.Cause != reconcile.CauseDrift {
 		return nil
 	}
@@ -88,9 +90,10 @@ func (f *flap) forget(now time.Time) {
 	}
 }
 
-// next is how long it takes until something that was held back is due, which may be over; false: nothing was.
+// next is how long it takes until something that was held back is due, which may be over; false:
+// nothing was.
 func (c *contention) next(now time.Time) (wait time.Duration, is bool) {
-	for _, f := range c.fights {
+	for _, f := range c.flaps {
 		if in := max(0, f.due.Sub(now)); f.held && (!is || in < wait) {
 			wait, is = in, true
 		}
@@ -103,16 +106,16 @@ func (c *contention) healed(now time.Time, step *reconcile.Step, by string) {
 	if by != "" {
 		c.by = by
 	}
-	if c.fights == nil {
-		c.fights = map[state.Key]*flap{}
+	if c.flaps == nil {
+		c.flaps = map[state.Key]*flap{}
 	}
-	f := c.fights[step.Key()]
+	f := c.flaps[step.Key()]
 	if f == nil {
-		if len(c.fights) >= maxFlaps {
+		if len(c.flaps) >= maxFlaps {
 			return
 		}
 		f = &flap{kind: step.Kind.String(), name: step.Object().Name()}
-		c.fights[step.Key()] = f
+		c.flaps[step.Key()] = f
 	}
 	f.heals, f.due, f.held = append(f.heals, now), time.Time{}, false
 	if by != "" {
@@ -120,12 +123,12 @@ func (c *contention) healed(now time.Time, step *reconcile.Step, by string) {
 	}
 }
 
-// passed ends a pass: what it did not find wrong, or has put right, is not waiting any more, and what has been quiet for
-// long enough is forgotten.
+// passed ends a pass: what it did not find wrong, or has put right, is not waiting any more, and
+// what has been quiet for long enough is forgotten.
 func (c *contention) passed(now time.Time) {
-	for k, f := range c.fights {
+	for k, f := range c.flaps {
 		if f.forget(now); len(f.heals) == 0 {
-			delete(c.fights, k)
+			delete(c.flaps, k)
 		}
 		if !f.seen {
 			f.due, f.held = time.Time{}, false
@@ -134,7 +137,8 @@ func (c *contention) passed(now time.Time) {
 	}
 }
 
-// rest notes that the next pass is held back for so long, because passes have taken more than their share.
+// rest notes that the next pass is held back for so long, because passes have taken more than their
+// share.
 func (c *contention) rest(now time.Time, lasts time.Duration) {
 	if now.Sub(c.restEnds) > stormLull {
 		c.stormBegan, c.rested = now, 0
@@ -152,7 +156,7 @@ func (c *contention) flood(at time.Time, by kernel.Actor) { c.flooded, c.floodBy
 // worst is the object that was put right most often lately; nil: none flaps.
 func (c *contention) worst() *flap {
 	var worst *flap
-	for _, f := range c.fights {
+	for _, f := range c.flaps {
 		if len(f.heals) > flapHeals && (worst == nil || len(f.heals) > len(worst.heals)) {
 			worst = f
 		}
@@ -163,7 +167,7 @@ func (c *contention) worst() *flap {
 // count is the number of objects that are fought over.
 func (c *contention) count() int {
 	n := 0
-	for _, f := range c.fights {
+	for _, f := range c.flaps {
 		if len(f.heals) > flapHeals {
 			n++
 		}

@@ -16,7 +16,8 @@ func lost() *reconcile.Step {
 	return &reconcile.Step{Change: state.Change{Op: state.Create, Kind: state.KindRoute, Want: r}, Cause: reconcile.CauseDrift}
 }
 
-// Somebody takes an object away as soon as it is back: from the sixth time within a minute it comes back ever more slowly.
+// Somebody takes an object away as soon as it is back: from the sixth time within a minute it comes
+// back ever more slowly.
 func TestContentionSlowsDown(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
@@ -49,16 +50,17 @@ func TestContentionSlowsDown(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if c.count() != 1 {
-		t.Errorf("%d fights", c.count())
+		t.Errorf("%d flaps", c.count())
 	}
 	now = now.Add(flapWindow + time.Second)
 	c.passed(now)
-	if got := c.condition(now); got.Status != "False" || c.hold(now, lost()) != nil || len(c.fights) > 0 {
+	if got := c.condition(now); got.Status != "False" || c.hold(now, lost()) != nil || len(c.flaps) > 0 {
 		t.Errorf("a minute later: %+v", got)
 	}
 }
 
-// What the file asks for is done at once, and so is what came right in between and breaks much later.
+// What the file asks for is done at once, and so is what came right in between and breaks much
+// later.
 func TestContentionHoldsNothingElse(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
@@ -78,13 +80,13 @@ func TestContentionHoldsNothingElse(t *testing.T) {
 	if wait, is := c.next(now); is {
 		t.Errorf("something is due in %s", wait)
 	}
-	if c.hold(now, lost()); !c.fights[lost().Key()].due.Equal(now.Add(mostDelay)) {
-		t.Errorf("wrong anew, and due %s", c.fights[lost().Key()].due)
+	if c.hold(now, lost()); !c.flaps[lost().Key()].due.Equal(now.Add(mostDelay)) {
+		t.Errorf("wrong anew, and due %s", c.flaps[lost().Key()].due)
 	}
 }
 
-// The loop may rest for longer than an object has to wait: then that is due at once. What was let through and failed is not
-// tried in a circle.
+// The loop may rest for longer than an object has to wait: then that is due at once. What was let
+// through and failed is not tried in a circle.
 func TestContentionDueDuringRest(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)
@@ -108,7 +110,8 @@ func TestContentionDueDuringRest(t *testing.T) {
 	}
 }
 
-// A rest now and then is no storm, as a first convergence has one, nor are some in a row, nor short ones among other changes.
+// A rest now and then is no storm, as a first convergence has one, nor are some in a row, nor short
+// ones among other changes.
 func TestStorm(t *testing.T) {
 	var c contention
 	now := time.Unix(0, 0)

@@ -5,9 +5,9 @@ import (
 	"github.com/podnet/podnet/reconcile"
 )
 
-// Converge makes the node what the view asks for and looks again at every kind that this may have touched: what is left
-// over is an error. The plan tells what became of each step; the error has everything that went wrong. The caller holds
-// the node's lock.
+// Converge makes the node what the view asks for and looks again at every kind that this may have
+// touched: what is left over is an error. The plan tells what became of each step; the error has
+// everything that went wrong. The caller holds the node's lock.
 func (e *Engine) Converge(v reconcile.View) (*reconcile.Plan, error) {
 	e.node.Care(v.Want, v.Facts) // before the look, so that nothing falls in between; and what is about to be made is no news
 	plan, err := e.Look(v)
@@ -30,7 +30,8 @@ func (e *Engine) Converge(v reconcile.View) (*reconcile.Plan, error) {
 	return plan, failed.ErrorOrNil()
 }
 
-// hold takes out of a plan what is not to be done yet; what needs that waits for it, as for anything that fails.
+// hold takes out of a plan what is not to be done yet; what needs that waits for it, as for
+// anything that fails.
 func (e *Engine) hold(p *reconcile.Plan) {
 	for _, s := range p.Steps {
 		if e.Hold == nil || s.Result != reconcile.Planned {

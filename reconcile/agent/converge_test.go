@@ -106,7 +106,8 @@ func oddStates() map[string]string {
 	}
 }
 
-// Whatever somebody does to podnet's objects, one pass puts right, and the next finds nothing to do.
+// Whatever somebody does to podnet's objects, one pass puts right, and the next finds nothing to
+// do.
 func TestOddStatesConverge(t *testing.T) {
 	for name, damage := range oddStates() {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +162,8 @@ func TestAnotherMAC(t *testing.T) {
 	}
 }
 
-// Another's tunnel of the same VNI and port is named before anything fails; what does not need podnet's own converges.
+// Another's tunnel of the same VNI and port is named before anything fails; what does not need
+// podnet's own converges.
 func TestAnothersTunnel(t *testing.T) {
 	h := newHost(t, dualStack)
 	h.run("ip link add flannel.1 type vxlan id 1 dstport 8472 dev eth0")
@@ -198,7 +200,8 @@ func TestForeignNextHops(t *testing.T) {
 	}
 }
 
-// A conflist of another's in podnet's place is not overwritten; a damaged one is podnet's; one of an earlier name goes.
+// A conflist of another's in podnet's place is not overwritten; a damaged one is podnet's; one of
+// an earlier name goes.
 func TestConflistOfOthers(t *testing.T) {
 	h := newHost(t, dualStack)
 	write := func(path, text string) {
@@ -229,8 +232,8 @@ func TestConflistOfOthers(t *testing.T) {
 	}
 }
 
-// At a start without its bridge, or beside a bridge of that name that is not podnet's, the conflist goes, whatever the topology
-// says; with it, it stays.
+// At a start without its bridge, or beside a bridge of that name that is not podnet's, the conflist
+// goes, whatever the topology says; with it, it stays.
 func TestHoldConflist(t *testing.T) {
 	for _, c := range []struct {
 		name, damage string

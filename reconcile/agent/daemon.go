@@ -18,24 +18,25 @@ import (
 	"github.com/podnet/podnet/state/pods"
 )
 
-// Daemon converges one node again and again: at every sign of a change, and now and then without one.
+// Daemon converges one node again and again: at every sign of a change, and now and then without
+// one.
 type Daemon struct {
 	Engine   *Engine
 	Presence *Presence // nil: nobody has to know that this is the daemon
 	Log      *slog.Logger
 	Resync   time.Duration
 	Version  string
-	// Passed is called after every pass, and Turned every few seconds, both from the loop itself. Passed keeps nothing of
-	// the pass, whose plan is as large as the topology.
+	// Passed is called after every pass, and Turned every few seconds, both from the loop itself.
+	// Passed keeps nothing of the pass, whose plan is as large as the topology.
 	Passed func(*document.NodeStatus, *Pass)
 	Turned func()
-	// HeldUp is called when the node's lock has been somebody else's for long, again when that changes.
+	// HeldUp is called when the node's lock has been somebody else's for long, again when that
+	// changes.
 	HeldUp func(*document.NodeStatus)
 	// Watchdog is how often somebody wants Turned to be called at least; 0: nobody cares.
 	Watchdog time.Duration
-	// Collect frees what pods that are gone have left behind in the network, if this is the node's network namespace: after
-	// the start, and now and then.
-	// It runs beside the loop.
+	// Collect frees what pods that are gone have left behind in the network, if this is the node's
+	// network namespace: after the start, and now and then. It runs beside the loop.
 	Collect func(ctx context.Context, network pods.PodNetwork) error
 
 	source  *rollout.Source
@@ -126,8 +127,8 @@ func (r *reasons) stop() {
 	r.garbage.Stop()
 }
 
-// await returns when there is a reason for a pass; false: ctx has ended. What the kernel and the files announce, and what
-// was held back, has to wait until the loop has rested.
+// await returns when there is a reason for a pass; false: ctx has ended. What the kernel and the
+// files announce, and what was held back, has to wait until the loop has rested.
 func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
 	var kernel, files <-chan struct{}
 	var held <-chan time.Time
@@ -162,8 +163,8 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 	}
 }
 
-// tidy gives memory back, some seconds after what took much of it and leaves little: parsing a file, and making many
-// objects.
+// tidy gives memory back, some seconds after what took much of it and leaves little: parsing a
+// file, and making many objects.
 func (d *Daemon) tidy() {
 	if d.litter {
 		debug.FreeOSMemory()
@@ -216,8 +217,9 @@ func (d *Daemon) pass(ctx context.Context) {
 	}
 }
 
-// rebuilt says that the pass has followed a change of the file, or put a part of the node itself right, which takes much
-// along: unless somebody keeps undoing that, it is no storm, and what breaks next need not wait.
+// rebuilt says that the pass has followed a change of the file, or put a part of the node itself
+// right, which takes much along: unless somebody keeps undoing that, it is no storm, and what
+// breaks next need not wait.
 func (p *Pass) rebuilt() bool {
 	return p.Plan != nil && slices.ContainsFunc(p.Plan.Steps, func(s *reconcile.Step) bool {
 		return s.Result == reconcile.Done && (s.Cause == reconcile.CauseChange || s.Kind.Own())
@@ -230,7 +232,8 @@ func (p *Pass) littered(before *document.NodeStatus) bool {
 	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil && len(p.Plan.Steps) > many
 }
 
-// collect is for the network of the topology in force. Nothing depends on it, and nothing waits for it.
+// collect is for the network of the topology in force. Nothing depends on it, and nothing waits for
+// it.
 func (d *Daemon) collect(ctx context.Context) {
 	if d.network.Name == "" || !d.collecting.CompareAndSwap(false, true) {
 		return
@@ -246,8 +249,9 @@ func (d *Daemon) collect(ctx context.Context) {
 	}()
 }
 
-// away says that the node's ip has not been on this host since the start of the daemon, and is not now: as far as can be
-// told, the node's files are those of another host, or of another network namespace.
+// away says that the node's ip has not been on this host since the start of the daemon, and is not
+// now: as far as can be told, the node's files are those of another host, or of another network
+// namespace.
 func (d *Daemon) away(id reconcile.Identity) bool {
 	t := d.source.Judge(id).Topology
 	if d.Engine.home || t == nil {
@@ -257,8 +261,8 @@ func (d *Daemon) away(id reconcile.Identity) bool {
 	return err == nil && !slices.Contains(id.Addrs, own.IP)
 }
 
-// holdConflist takes the conflist away if its bridge is missing, unless it may be another host's or another network
-// namespace's.
+// holdConflist takes the conflist away if its bridge is missing, unless it may be another host's or
+// another network namespace's.
 func (d *Daemon) holdConflist() error {
 	id, err := d.Engine.Identity()
 	if err != nil {
@@ -271,8 +275,8 @@ func (d *Daemon) holdConflist() error {
 	return d.Engine.HoldConflist()
 }
 
-// converge is one pass: which topology, what it asks for, what there is, what to do. A new topology that this node cannot
-// follow, or cannot keep, changes nothing: the last one stays in force.
+// converge is one pass: which topology, what it asks for, what there is, what to do. A new topology
+// that this node cannot follow, or cannot keep, changes nothing: the last one stays in force.
 func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 	id, err := d.Engine.Identity()
 	if err != nil {

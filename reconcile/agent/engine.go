@@ -62,8 +62,8 @@ func (e *Engine) Identity() (reconcile.Identity, error) {
 	return reconcile.Identity{Node: e.Settings.Node, Hostname: host, Addrs: addrs}, err
 }
 
-// View computes what t asks of this node. inForce is the topology until now: nil if there is none, t itself if it is the
-// same.
+// View computes what t asks of this node. inForce is the topology until now: nil if there is none,
+// t itself if it is the same.
 func (e *Engine) View(t, inForce *schema.Topology) (reconcile.View, error) {
 	id, err := e.Identity()
 	if err != nil {
@@ -154,6 +154,6 @@ func addPorts(v *reconcile.View, pods []string) {
 	}
 }
 
-// HoldConflist takes the conflist away if its bridge is missing or another owner's: until the node's network is there again,
-// the runtime has to know that it is not. For the start of a daemon.
+// HoldConflist takes the conflist away if its bridge is missing or another owner's: until the
+// node's network is there again, the runtime has to know that it is not. For the start of a daemon.
 func (e *Engine) HoldConflist() error { return e.node.HoldConflist() }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// lock takes the node's lock for a pass. However long that takes, the loop shows that it is alive; after a second the holder
-// is named in the log and in the status, and looked up again now and then.
+// lock takes the node's lock for a pass. However long that takes, the loop shows that it is alive;
+// after a second the holder is named in the log and in the status, and looked up again now and
+// then.
 func (d *Daemon) lock(ctx context.Context) (unlock func() error, err error) {
 	const (
 		patience = time.Second
@@ -24,8 +25,8 @@ func (d *Daemon) lock(ctx context.Context) (unlock func() error, err error) {
 	})
 }
 
-// heldUp puts into the last status that the lock has been somebody else's since then. What that status says of the kernel
-// stays: nobody has looked since.
+// heldUp puts into the last status that the lock has been somebody else's since then. What that
+// status says of the kernel stays: nobody has looked since.
 func (d *Daemon) heldUp(began time.Time) {
 	now, by := time.Now(), FindLockHolder(d.Engine.Paths.Lock)
 	message := fmt.Sprintf("%s holds %s since %s or before, and nothing on this node is healed until it lets go (%s)",
@@ -49,8 +50,9 @@ func (d *Daemon) heldUp(began time.Time) {
 	d.HeldUp(s)
 }
 
-// writeStatus replaces the status file. What cannot be written stops nothing. As long as the node's ip has not been here, the
-// file of a daemon that works on the same files from another network namespace is left alone.
+// writeStatus replaces the status file. What cannot be written stops nothing. As long as the node's
+// ip has not been here, the file of a daemon that works on the same files from another network
+// namespace is left alone.
 func (d *Daemon) writeStatus(s *document.NodeStatus) {
 	if !d.Engine.home && d.Presence != nil && d.Presence.elsewhere() {
 		return

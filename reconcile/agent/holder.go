@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockHolder is the process that holds a lock file. PID is 0 if nobody holds it, or if the kernel does not tell who does, as
-// it does not tell of a process outside of this one's container.
+// LockHolder is the process that holds a lock file. PID is 0 if nobody holds it, or if the kernel
+// does not tell who does, as it does not tell of a process outside of this one's container.
 type LockHolder struct {
 	Path    string // of the lock file
 	PID     int
@@ -41,8 +41,8 @@ func FindLockHolder(path string) LockHolder {
 	return h
 }
 
-// lockingPID finds in /proc/locks the process that holds the lock of a file; 0: there is none. A process that waits for the
-// lock has an arrow in its line.
+// lockingPID finds in /proc/locks the process that holds the lock of a file; 0: there is none. A
+// process that waits for the lock has an arrow in its line.
 //
 //	1: FLOCK  ADVISORY  WRITE 812 00:1a:1043 0 EOF
 //	1: -> FLOCK  ADVISORY  WRITE 977 00:1a:1043 0 EOF
@@ -59,8 +59,8 @@ func lockingPID(locks []byte, file string) int {
 	return 0
 }
 
-// programState reads a process's program and whether it is stopped from /proc/PID/stat: "812 (podnetctl) T 1 ...". The name
-// may hold parentheses itself.
+// programState reads a process's program and whether it is stopped from /proc/PID/stat: "812
+// (podnetctl) T 1 ...". The name may hold parentheses itself.
 func programState(stat []byte) (name string, stopped bool) {
 	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
 	if open < 0 || end < open {
@@ -70,8 +70,8 @@ func programState(stat []byte) (name string, stopped bool) {
 	return string(stat[open+1 : end]), len(state) > 0 && (state[0] == 'T' || state[0] == 't')
 }
 
-// String names the process, and says so if it is stopped. Any process may call itself anything, so that a name that is not
-// plain is quoted.
+// String names the process, and says so if it is stopped. Any process may call itself anything, so
+// that a name that is not plain is quoted.
 func (h LockHolder) String() string {
 	if h.PID == 0 {
 		return "another process"

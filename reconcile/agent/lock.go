@@ -26,8 +26,9 @@ func (e *HeldError) Error() string {
 
 func (e *HeldError) Unwrap() error { return e.Err }
 
-// Lock takes the node's lock for a pass. It waits for whoever has it until ctx ends, and is then a *HeldError. While it waits
-// it calls waiting, which may be nil. The lock goes with the process, and with the returned function.
+// Lock takes the node's lock for a pass. It waits for whoever has it until ctx ends, and is then a
+// *HeldError. While it waits it calls waiting, which may be nil. The lock goes with the process,
+// and with the returned function.
 func Lock(ctx context.Context, path string, waiting func()) (unlock func() error, err error) {
 	for {
 		f, err := tryLock(path)

@@ -14,7 +14,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A daemon that was killed may leave its socket to a child for a moment, which nobody but a daemon answers at.
+// A daemon that was killed may leave its socket to a child for a moment, which nobody but a daemon
+// answers at.
 func TestHoldDaemon(t *testing.T) {
 	err := lab.NewNamespace(t, "daemons").Do(func() error {
 		paths := state.DefaultPaths(t.TempDir())
@@ -46,7 +47,8 @@ func TestHoldDaemon(t *testing.T) {
 	}
 }
 
-// Anyone can take the name of the socket. That keeps no podnetd out, and makes nobody a daemon: podnetd says who it is.
+// Anyone can take the name of the socket. That keeps no podnetd out, and makes nobody a daemon:
+// podnetd says who it is.
 func TestSocketOfAnotherUser(t *testing.T) {
 	const user, same = 1000, ^uintptr(0)
 	become := func(euid uintptr) syscall.Errno { // of this thread alone
@@ -122,7 +124,8 @@ func TestLockHolder(t *testing.T) {
 	}
 }
 
-// Who reads of a holder sees whether it goes on by itself, and what to type, whatever the program calls itself.
+// Who reads of a holder sees whether it goes on by itself, and what to type, whatever the program
+// calls itself.
 func TestLockHolderInWords(t *testing.T) {
 	for _, c := range []struct{ stat, says, remedy string }{
 		{"812 (podnetctl) S 1 812", "podnetctl (pid 812)", "kill 812  ends it"},

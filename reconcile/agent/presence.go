@@ -14,17 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Presence is what makes this process the daemon of its network namespace: the abstract socket, and a lock in podnet's
-// run directory, whose name has the number of the namespace. The socket's name can be taken by any user, the lock only by
-// root; and by the lock a daemon knows that another one works on the same files from another network namespace.
+// Presence is what makes this process the daemon of its network namespace: the abstract socket, and
+// a lock in podnet's run directory, whose name has the number of the namespace. The socket's name
+// can be taken by any user, the lock only by root; and by the lock a daemon knows that another one
+// works on the same files from another network namespace.
 type Presence struct {
 	paths  state.Paths
 	socket net.Listener // nil: another user has taken the name
 	file   *os.File     // nil: it could not be made
 }
 
-// HoldDaemon makes this process the daemon of its network namespace. The error is ErrDaemonRuns if another podnetd is, and
-// names the holder of a socket that is root's. A socket of another user's does not count; see Squatter.
+// HoldDaemon makes this process the daemon of its network namespace. The error is ErrDaemonRuns if
+// another podnetd is, and names the holder of a socket that is root's. A socket of another user's
+// does not count; see Squatter.
 func HoldDaemon(paths state.Paths) (*Presence, error) {
 	l, err := listen()
 	if err != nil {
@@ -94,8 +96,8 @@ func isLocked(path string) bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-// elsewhere says whether a daemon of another network namespace works on the same files. What daemons that were killed have
-// left of theirs is removed.
+// elsewhere says whether a daemon of another network namespace works on the same files. What
+// daemons that were killed have left of theirs is removed.
 func (p *Presence) elsewhere() bool {
 	files, _ := filepath.Glob(filepath.Join(p.paths.RunDir, daemonFilePrefix+"*")) // the pattern is sound
 	own, found := daemonFile(p.paths), false
@@ -115,7 +117,8 @@ func (p *Presence) elsewhere() bool {
 	return found
 }
 
-// Squatter describes the holder of the daemon's socket that cannot be a daemon, as it is not root's; "": there is none.
+// Squatter describes the holder of the daemon's socket that cannot be a daemon, as it is not
+// root's; "": there is none.
 func Squatter() string {
 	by, held := socketHolder()
 	if !held || by == nil || by.uid == 0 {

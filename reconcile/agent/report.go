@@ -76,8 +76,9 @@ func (d *Daemon) author(p *Pass, step *reconcile.Step) string {
 	return d.Engine.Live().Actor(step.Key()).String()
 }
 
-// log says what a pass did, and what changed in the conditions. A pass with nothing to do says nothing, nor does one about
-// what has failed, or has had to wait, in the same way in the pass before.
+// log says what a pass did, and what changed in the conditions. A pass with nothing to do says
+// nothing, nor does one about what has failed, or has had to wait, in the same way in the pass
+// before.
 func (d *Daemon) log(p *Pass, before *document.NodeStatus) {
 	if p.Plan != nil {
 		d.logSteps(p)
@@ -142,7 +143,8 @@ func (d *Daemon) logConditions(before *document.NodeStatus) {
 	}
 }
 
-// progress tells of long work in the log and in the status file, once a second, and shows that the loop is alive.
+// progress tells of long work in the log and in the status file, once a second, and shows that the
+// loop is alive.
 func (d *Daemon) progress() func(done, total int) {
 	const (
 		long  = 5000 // objects

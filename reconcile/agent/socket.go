@@ -13,19 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// daemonSocket is held by the one daemon of a network namespace; it is abstract, so that it goes with the process and
-// belongs to the namespace. Any process of the namespace may take the name; a daemon is known by its uid, which is 0.
+// daemonSocket is held by the one daemon of a network namespace; it is abstract, so that it goes
+// with the process and belongs to the namespace. Any process of the namespace may take the name; a
+// daemon is known by its uid, which is 0.
 const daemonSocket = "@podnetd"
 
 // ErrDaemonRuns says that another podnetd runs in this network namespace.
 var ErrDaemonRuns = errors.New("another podnetd runs in this network namespace")
 
-// heirs is how long a socket may outlive the daemon that was killed: a child that it has just forked closes it when it
-// becomes another program.
+// heirs is how long a socket may outlive the daemon that was killed: a child that it has just
+// forked closes it when it becomes another program.
 const heirs = 2 * time.Second
 
-// listen takes the socket. It waits for one that nobody answers at to go. A socket that stays is nil if it is another user's,
-// and an error that names its holder if it is root's.
+// listen takes the socket. It waits for one that nobody answers at to go. A socket that stays is
+// nil if it is another user's, and an error that names its holder if it is root's.
 func listen() (net.Listener, error) {
 	l, err := net.Listen("unix", daemonSocket)
 	for end := time.Now().Add(heirs); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
@@ -60,8 +61,8 @@ func answer(l net.Listener) {
 	}
 }
 
-// call asks at the socket: by whom it is held, nil if the kernel does not say, and whether that one lets this process in and
-// out again, soon, as a daemon does.
+// call asks at the socket: by whom it is held, nil if the kernel does not say, and whether that one
+// lets this process in and out again, soon, as a daemon does.
 func call() (by *holder, answered bool) {
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: daemonSocket, Net: "unix"})
 	if err != nil {
@@ -98,7 +99,8 @@ func peer(c *net.UnixConn) *holder {
 	return by
 }
 
-// refuses is the error of a daemon that comes second to another, or to a program of root's that has taken the name.
+// refuses is the error of a daemon that comes second to another, or to a program of root's that has
+// taken the name.
 func (h *holder) refuses() error {
 	const daemon = "podnetd"
 	switch {

@@ -17,7 +17,8 @@ import (
 	"github.com/podnet/podnet/state/pods"
 )
 
-// ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since boot.
+// ReadStatus reads a status file; an error that is fs.ErrNotExist: nothing has written one since
+// boot.
 func ReadStatus(path string) (*document.NodeStatus, error) {
 	const most = 16 << 20 // bytes
 	b, err := files.ReadFile(path, most)
@@ -53,8 +54,8 @@ type Pass struct {
 	Contended int    // objects that somebody else keeps changing
 }
 
-// Status is a pass in the form of a status, apart from what only the daemon knows. before is the status until now, for the
-// times of the transitions.
+// Status is a pass in the form of a status, apart from what only the daemon knows. before is the
+// status until now, for the times of the transitions.
 func (p *Pass) Status(before *document.NodeStatus) *document.NodeStatus {
 	s := document.NewNodeStatus()
 	s.WrittenAt = p.At.Add(p.Took)
@@ -111,8 +112,9 @@ func addPlan(s *document.NodeStatus, p *reconcile.Plan) {
 	}
 }
 
-// CountAddresses fills into s, the status of the pass p, how much of the node's podCIDRs is in use. It says so if pods have
-// addresses of other ranges. before is the status until now, for the time of that transition.
+// CountAddresses fills into s, the status of the pass p, how much of the node's podCIDRs is in use.
+// It says so if pods have addresses of other ranges. before is the status until now, for the time
+// of that transition.
 func (e *Engine) CountAddresses(s *document.NodeStatus, p *Pass, before *document.NodeStatus) error {
 	if p.Plan == nil {
 		return nil

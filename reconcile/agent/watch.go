@@ -19,9 +19,10 @@ const (
 	poll   = 10 * time.Second      // file systems that announce nothing: NFS, FUSE, a directory that comes back
 )
 
-// WatchFiles pokes the returned channel until ctx ends when any of the paths may have changed: the file, a link or a directory
-// on the way to it. What an event says is not looked at further. As long as the host has no inotify instance to spare, as one
-// with many containers may not, the files are polled, and the log says so.
+// WatchFiles pokes the returned channel until ctx ends when any of the paths may have changed: the
+// file, a link or a directory on the way to it. What an event says is not looked at further. As
+// long as the host has no inotify instance to spare, as one with many containers may not, the files
+// are polled, and the log says so.
 func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) <-chan struct{} {
 	f := &fileWatch{log: log, paths: paths, stamps: map[string]string{}, complained: map[string]bool{}}
 	pokes := make(chan struct{}, 1)
@@ -103,7 +104,8 @@ func (f *fileWatch) changed() bool {
 	return different
 }
 
-// arm watches every directory on the way to every path as it now is; those that are watched already stay.
+// arm watches every directory on the way to every path as it now is; those that are watched already
+// stay.
 func (f *fileWatch) arm() {
 	names, dirs := map[string]bool{}, map[string]bool{}
 	for _, p := range f.paths {

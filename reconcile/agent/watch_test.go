@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Each way in which a file can change is noticed by events: the deadline is far below the interval of the polling.
+// Each way in which a file can change is noticed by events: the deadline is far below the interval
+// of the polling.
 func TestWatchFiles(t *testing.T) {
 	const deadline = poll / 2
 	for _, c := range []struct {

@@ -1,4 +1,5 @@
-// Package doctor says what on a host would fight or break podnet. It is pure: facts in, findings out.
+// Package doctor says what on a host would fight or break podnet. It is pure: facts in, findings
+// out.
 package doctor
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// Facts are all that the checks go by. Without a topology Plan is nil, and only what does not depend on one is checked.
+// Facts are all that the checks go by. Without a topology Plan is nil, and only what does not
+// depend on one is checked.
 type Facts struct {
 	Host      host.Facts
 	Plan      *reconcile.Plan
@@ -24,13 +26,14 @@ type Facts struct {
 	Network   string // the name in the conflist; "": nobody knows
 	Untrusted []files.Untrusted
 	Offloads  []inspect.Offload // of the tunnel and of the underlay
-	Open      string            // what closes the tunnel's port for untrusted sources; "": it is closed, or nobody knows
-	Other     []kernel.OtherRules
-	Proxies   []inspect.Proxy // that do not see packets between pods of this node
-	Tracking  kernel.Tracking
-	Claim     inspect.Claim   // of the node's ip, by other hosts
-	Refused   document.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
-	Runtimes  Runtimes
+	// what closes the tunnel's port for untrusted sources; "": it is closed, or nobody knows
+	Open     string
+	Other    []kernel.OtherRules
+	Proxies  []inspect.Proxy // that do not see packets between pods of this node
+	Tracking kernel.Tracking
+	Claim    inspect.Claim   // of the node's ip, by other hosts
+	Refused  document.OnDisk // the topology on disk, if it is not followed; without a Reason it is, or there is none
+	Runtimes Runtimes
 
 	Ready, Degraded document.Condition // of the node; the zero Condition: nobody knows
 	Daemon          bool               // podnetd runs
@@ -48,7 +51,8 @@ func Check(f Facts) []document.Finding {
 	return all
 }
 
-// devices are podnet's as other programs' configuration would match them; a host veth stands for all.
+// devices are podnet's as other programs' configuration would match them; a host veth stands for
+// all.
 func (f Facts) devices() []host.Device {
 	return []host.Device{{Name: f.Bridge, Kind: "bridge"}, {Name: f.Tunnel, Kind: "vxlan"}, {Name: "veth0123456789a", Kind: "veth"}}
 }

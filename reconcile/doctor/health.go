@@ -7,8 +7,9 @@ import (
 	"github.com/podnet/podnet/reconcile/rollout"
 )
 
-// health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is, pods cannot start there, or
-// something of podnet's is missing, and a node without any error has to be one that works.
+// health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is,
+// pods cannot start there, or something of podnet's is missing, and a node without any error has to
+// be one that works.
 func health(f Facts) []document.Finding {
 	var out []document.Finding
 	report := func(id string, c document.Condition) {
@@ -44,8 +45,8 @@ func (f Facts) node() string {
 	return f.Plan.Node.Name
 }
 
-// lookAtNode is what to type about a node that is not as it should be. A daemon tries again by itself, so that another pass
-// says no more than diff.
+// lookAtNode is what to type about a node that is not as it should be. A daemon tries again by
+// itself, so that another pass says no more than diff.
 func (f Facts) lookAtNode() string {
 	switch {
 	case f.Ready.Reason == rollout.ReasonMissing:

@@ -45,7 +45,8 @@ func TestJudgeHealth(t *testing.T) {
 	}
 }
 
-// TestJudgeConflistOrder has the runtime's directory as facts: what sorts before podnet's conflist is a finding.
+// TestJudgeConflistOrder has the runtime's directory as facts: what sorts before podnet's conflist
+// is a finding.
 func TestJudgeConflistOrder(t *testing.T) {
 	f := Facts{Paths: state.DefaultPaths("/")}
 	f.Host.Conflists = []string{"05-calico.conflist", "10-podnet.conflist", "90-other.conflist"}

@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/state/shell"
 )
 
-// iptables: the kernel asks the rules of both kinds, and who looks with one does not see the other's.
+// iptables: the kernel asks the rules of both kinds, and who looks with one does not see the
+// other's.
 func iptables(f Facts) []document.Finding {
 	var out []document.Finding
 	for _, o := range f.Other {
@@ -71,9 +72,9 @@ func mtu(f Facts) []document.Finding {
 	}}
 }
 
-// neighbours: entries of all namespaces count against one threshold of the machine: each pod has one of its gateway, and
-// some of the pods that it talks to. The host's own do not count: those of peers are permanent, those of pods are marked as
-// learned from outside (extern_learn).
+// neighbours: entries of all namespaces count against one threshold of the machine: each pod has
+// one of its gateway, and some of the pods that it talks to. The host's own do not count: those of
+// peers are permanent, those of pods are marked as learned from outside (extern_learn).
 func neighbours(f Facts) []document.Finding {
 	const (
 		perPod   = 2
@@ -116,7 +117,8 @@ func tracking(f Facts) []document.Finding {
 	return nil
 }
 
-// claim: two hosts with one address take the packets for it in turns. What ends it is done on the other one.
+// claim: two hosts with one address take the packets for it in turns. What ends it is done on the
+// other one.
 func claim(f Facts) []document.Finding {
 	var out []document.Finding
 	for _, mac := range f.Claim.Others {
@@ -130,9 +132,9 @@ func claim(f Facts) []document.Finding {
 	return out
 }
 
-// offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a packet that is masqueraded
-// twice on its way into a vxlan device, unless a stable series has the fix; vmxnet3 loses what it segments for a tunnel on a
-// port other than those that it knows.
+// offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a
+// packet that is masqueraded twice on its way into a vxlan device, unless a stable series has the
+// fix; vmxnet3 loses what it segments for a tunnel on a port other than those that it knows.
 func offload(f Facts) []document.Finding {
 	var out []document.Finding
 	for _, o := range f.Offloads {

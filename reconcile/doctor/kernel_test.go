@@ -37,7 +37,8 @@ func TestOffload(t *testing.T) {
 	}
 }
 
-// The thresholds are the machine's, so that no namespace can try them: what is set has to end the finding.
+// The thresholds are the machine's, so that no namespace can try them: what is set has to end the
+// finding.
 func TestNeighbours(t *testing.T) {
 	for _, c := range []struct {
 		cidr string

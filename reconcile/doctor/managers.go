@@ -38,9 +38,10 @@ func networkd(f Facts) []document.Finding {
 	return out
 }
 
-// macPolicy: udev gives a device another MAC than podnet's if the policy is random or the address fixed. It leaves one that
-// was set at creation alone under the policy persistent, which is the default; only a device that podnet took over, or a
-// plugin's veth of a random MAC, changes under that.
+// macPolicy: udev gives a device another MAC than podnet's if the policy is random or the address
+// fixed. It leaves one that was set at creation alone under the policy persistent, which is the
+// default; only a device that podnet took over, or a plugin's veth of a random MAC, changes under
+// that.
 func macPolicy(f Facts) []document.Finding {
 	for _, d := range f.devices() {
 		m := host.First(f.Host.Networkd.Links, d)

@@ -18,7 +18,8 @@ const (
 	PluginLocked  = "plugin-not-executable"
 )
 
-// Runtimes is what the container runtimes of the host are told of CNI, and what each finds of the plugins.
+// Runtimes is what the container runtimes of the host are told of CNI, and what each finds of the
+// plugins.
 type Runtimes struct {
 	Lookups []runtimes.Lookup // one without a name is of a directory that a flag names, or of the default
 	Faults  []runtimes.Fault
@@ -49,8 +50,8 @@ func by(r runtimes.Runtime) string {
 	return fmt.Sprintf("%s, by %s", r.Name, cmp.Or(r.Config, "its own defaults"))
 }
 
-// worth is an error for what every pod depends on. Beside a runtime that kubelets speak to, one that takes a network by its name
-// is worth a warning.
+// worth is an error for what every pod depends on. Beside a runtime that kubelets speak to, one
+// that takes a network by its name is worth a warning.
 func (f Facts) worth(r runtimes.Runtime) document.Severity {
 	if !r.CRI && slices.ContainsFunc(f.Runtimes.Lookups, func(l runtimes.Lookup) bool { return l.CRI }) {
 		return document.SeverityWarning
@@ -81,8 +82,9 @@ func (f Facts) plugins(l runtimes.Lookup) []document.Finding {
 	return out
 }
 
-// confDir: a runtime that reads another directory never sees podnet's conflist. Podnet follows it there, unless another runtime
-// reads the directory of podnet's conflist: then that directory is to be both's.
+// confDir: a runtime that reads another directory never sees podnet's conflist. Podnet follows it
+// there, unless another runtime reads the directory of podnet's conflist: then that directory is to
+// be both's.
 func (f Facts) confDir(l runtimes.Lookup) []document.Finding {
 	if l.Reads {
 		return nil
@@ -109,7 +111,8 @@ func units() map[string]string {
 	return map[string]string{"containerd": "containerd", "CRI-O": "crio", "Nomad": "nomad"}
 }
 
-// follow has podnet write its conflist where a runtime reads. Its unit may write below some directories only.
+// follow has podnet write its conflist where a runtime reads. Its unit may write below some
+// directories only.
 func (f Facts) follow(l runtimes.Lookup) string {
 	remedy := fmt.Sprintf("mkdir -p %s %s && ", shell.Quote(l.ConfDir), shell.Quote(filepath.Dir(f.Paths.Defaults)))
 	writable := func(dir string) bool { return strings.HasPrefix(l.ConfDir, filepath.Join("/", f.Paths.Root, dir)+"/") }
@@ -139,7 +142,8 @@ func (f Facts) onlyNetwork(l runtimes.Lookup) []document.Finding {
 	}}
 }
 
-// furtherNetworks: a runtime that takes several configurations gives each pod an interface for each.
+// furtherNetworks: a runtime that takes several configurations gives each pod an interface for
+// each.
 func (f Facts) furtherNetworks(l runtimes.Lookup) []document.Finding {
 	dir, ours := filepath.Split(f.Paths.Conflist)
 	if !l.CRI || l.MaxConfs == 1 || !l.Reads {
@@ -163,7 +167,8 @@ func (f Facts) furtherNetworks(l runtimes.Lookup) []document.Finding {
 	return out
 }
 
-// unknown: a file that its own runtime cannot read either has to be mended by who knows what it should say.
+// unknown: a file that its own runtime cannot read either has to be mended by who knows what it
+// should say.
 func unknown(fault runtimes.Fault) document.Finding {
 	look := "ls -lL " + shell.Quote(fault.Path)
 	if fault.Line > 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/state/runtimes"
 )
 
-// A runtime that takes several configurations gives pods further networks: those behind podnet's are named, as far as it takes
-// them.
+// A runtime that takes several configurations gives pods further networks: those behind podnet's
+// are named, as far as it takes them.
 func TestFurtherNetworks(t *testing.T) {
 	const dir = "/etc/cni/net.d/"
 	for _, c := range []struct {

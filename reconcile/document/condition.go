@@ -43,7 +43,8 @@ func (s *NodeStatus) Condition(typ string) Condition {
 	return Condition{}
 }
 
-// Put replaces the condition of the same type, or adds it. Statuses that share a list of conditions do not notice.
+// Put replaces the condition of the same type, or adds it. Statuses that share a list of conditions
+// do not notice.
 func (s *NodeStatus) Put(c Condition) {
 	others := slices.DeleteFunc(slices.Clone(s.Conditions), func(old Condition) bool { return old.Type == c.Type })
 	s.Conditions = append(others, c)

@@ -34,8 +34,8 @@ type DesiredObject struct {
 	Peer  string `json:"peer,omitempty"`
 }
 
-// NewDesiredState returns what a topology asks of one of its nodes: set holds the objects. The caller adds the MTU, and what
-// it assumes.
+// NewDesiredState returns what a topology asks of one of its nodes: set holds the objects. The
+// caller adds the MTU, and what it assumes.
 func NewDesiredState(t *schema.Topology, node *schema.Node, set *state.Set) *DesiredState {
 	d := &DesiredState{
 		APIVersion: schema.APIVersion, Kind: "DesiredState", Node: node.Name,

@@ -60,7 +60,8 @@ type OnDisk struct {
 	Guard    *reconcile.Guard `json:"-"`       // what the guard says of a file that it has seen; nil: it has not
 }
 
-// PoolUse is how much of a podCIDR is in use. Total is capped at 2^53-1, the largest number that JSON readers agree on.
+// PoolUse is how much of a podCIDR is in use. Total is capped at 2^53-1, the largest number that
+// JSON readers agree on.
 type PoolUse struct {
 	Used  int   `json:"used"`
 	Total int64 `json:"total"`
@@ -91,8 +92,8 @@ type Healed struct {
 	By   string    `json:"by,omitempty"` // who had changed it, where the kernel tells
 }
 
-// DecodeStatus decodes a status, which a newer podnet may have written. It drops the fields and conditions that this podnet
-// does not know, because it cannot know what they ask of anybody.
+// DecodeStatus decodes a status, which a newer podnet may have written. It drops the fields and
+// conditions that this podnet does not know, because it cannot know what they ask of anybody.
 func DecodeStatus(b []byte) (*NodeStatus, error) {
 	s := new(NodeStatus)
 	if err := json.Unmarshal(b, s); err != nil {
@@ -103,7 +104,8 @@ func DecodeStatus(b []byte) (*NodeStatus, error) {
 	return s, nil
 }
 
-// NewNodeStatus returns a status that says nothing yet. Its lists are empty, not null, because readers count them.
+// NewNodeStatus returns a status that says nothing yet. Its lists are empty, not null, because
+// readers count them.
 func NewNodeStatus() *NodeStatus {
 	return &NodeStatus{
 		APIVersion: schema.APIVersion, Kind: "NodeStatus", PodCIDRs: []string{}, Conditions: []Condition{},

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Before the first pass has ended a status says little, and whoever counts what it says finds nothing, not null.
+// Before the first pass has ended a status says little, and whoever counts what it says finds
+// nothing, not null.
 func TestNewStatusHasItsLists(t *testing.T) {
 	b, err := json.Marshal(NewNodeStatus())
 	if err != nil {
@@ -22,7 +23,8 @@ func TestNewStatusHasItsLists(t *testing.T) {
 	}
 }
 
-// A newer podnetd may say more than this program knows, which must not count for or against the node.
+// A newer podnetd may say more than this program knows, which must not count for or against the
+// node.
 func TestDecodeNewerStatus(t *testing.T) {
 	s, err := DecodeStatus([]byte(`{"node":"node-a","news":{"a":1},"conditions":[{"type":"NodeDrained","status":"True"},{"type":"Ready","status":"True"}]}`))
 	if err != nil || s.Node != "node-a" || len(s.Conditions) != 1 || s.Conditions[0].Type != Ready {

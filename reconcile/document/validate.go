@@ -14,12 +14,14 @@ type Validation struct {
 	Errors     []schema.Fault `json:"errors"`
 	Warnings   []schema.Fault `json:"warnings"`
 	Nodes      int            `json:"nodes"`
-	Omitted    int            `json:"omitted,omitempty"` // errors beyond those listed, of a file that is wrong throughout
+	// errors beyond those listed, of a file that is wrong throughout
+	Omitted int `json:"omitted,omitempty"`
 
 	Guard *reconcile.Guard `json:"guard,omitempty"` // nil: it was not asked
 }
 
-// NewValidation returns what is wrong with a file that has so many nodes. Its lists are empty, not null, where nothing is.
+// NewValidation returns what is wrong with a file that has so many nodes. Its lists are empty, not
+// null, where nothing is.
 func NewValidation(file string, faults, warnings []schema.Fault, nodes int) Validation {
 	v := Validation{
 		APIVersion: schema.APIVersion, Kind: "Validation", File: file, Valid: len(faults) == 0,

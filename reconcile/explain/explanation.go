@@ -1,5 +1,5 @@
-// Package explain says how a packet would travel from here, hop by hop, and which hop is the first that is broken. Look asks the
-// kernel; Judge is pure: facts in, an Explanation out.
+// Package explain says how a packet would travel from here, hop by hop, and which hop is the first
+// that is broken. Look asks the kernel; Judge is pure: facts in, an Explanation out.
 package explain
 
 import (
@@ -37,8 +37,8 @@ type Explanation struct {
 	Hops       []Hop  `json:"hops"`
 	Cause      string `json:"cause"` // empty, like the rest, if no hop is broken
 
-	// Fix is a command that mends the broken hop when it is pasted into a shell on this node. It is empty where explain has not
-	// seen the fault itself, or where no command of this node mends it.
+	// Fix is a command that mends the broken hop when it is pasted into a shell on this node. It is
+	// empty where explain has not seen the fault itself, or where no command of this node mends it.
 	Fix    string   `json:"fix"`
 	Advice string   `json:"advice,omitempty"` // what somebody has to do elsewhere, or to decide
 	Look   []string `json:"look,omitempty"`   // commands that show what explain has not read

@@ -18,7 +18,9 @@ type fault struct {
 	look   []string // commands that show what explain has not read
 	ipsec  bool     // the kernel counted drops by IPsec policies
 
-	suspect string // a rule that drops packets if a match fits that nobody can judge, on a hop that is ok as far as that is known
+	// a rule that drops packets if a match fits that nobody can judge, on a hop that is ok as far
+	// as that is known
+	suspect string
 }
 
 // apply is the fix for whatever podnet itself looks after.
@@ -62,8 +64,9 @@ func (f *Facts) answered() bool {
 	return !last.lost() && last.To == f.To.Addr
 }
 
-// settle checks a fault against what podnet itself finds amiss on this node. podnetctl apply mends nothing where it has nothing to
-// do; what keeps podnet's objects from having an effect is a conflict then, or is not known.
+// settle checks a fault against what podnet itself finds amiss on this node. podnetctl apply mends
+// nothing where it has nothing to do; what keeps podnet's objects from having an effect is a
+// conflict then, or is not known.
 func (f *Facts) settle(h Hop) fault {
 	s := h.fault
 	switch {
@@ -96,7 +99,8 @@ func (f *Facts) settle(h Hop) fault {
 	return s
 }
 
-// unblock puts the remedies of conflicts that keep podnetctl apply from doing its steps in front of it.
+// unblock puts the remedies of conflicts that keep podnetctl apply from doing its steps in front of
+// it.
 func (f *Facts) unblock(s fault) fault {
 	var first []string
 	for _, c := range f.Plan.InTheWay() {
@@ -121,7 +125,8 @@ func (f *Facts) drift() string {
 	return strings.Join(names, ", ")
 }
 
-// elsewhere are the commands that show what can keep a packet back on this host and is not read by explain.
+// elsewhere are the commands that show what can keep a packet back on this host and is not read by
+// explain.
 func (f *Facts) elsewhere() []string {
 	look := []string{
 		"nft list ruleset",
@@ -158,7 +163,8 @@ func (f *Facts) devices() []string {
 	return all
 }
 
-// concerns reports whether a conflict may be about the packet: a policy rule is about one family, the tunnel's or the packet's.
+// concerns reports whether a conflict may be about the packet: a policy rule is about one family,
+// the tunnel's or the packet's.
 func (f *Facts) concerns(c state.Conflict) bool {
 	if c.Key.Name != kernel.ByRule {
 		return true

@@ -14,8 +14,8 @@ type pass struct {
 	back   bool // of the answer
 }
 
-// firewallHop judges the filters on the way to a peer: the packet itself, the tunnel's packet around it, and both on the way
-// back.
+// firewallHop judges the filters on the way to a peer: the packet itself, the tunnel's packet
+// around it, and both on the way back.
 func (f *Facts) firewallHop() Hop {
 	port := f.Topology.Network.VXLAN.Port
 	out := verdict.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
@@ -68,7 +68,8 @@ func (f *Facts) back(device string) []pass {
 	return []pass{pre, {verdict.Forward, p, false, true}}
 }
 
-// judge has the packets go through all passes. The detail is that hooks let it pass, or the rule that drops it.
+// judge has the packets go through all passes. The detail is that hooks let it pass, or the rule
+// that drops it.
 func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
 	h.Detail = detail
 	unread := error(nil)
@@ -113,8 +114,8 @@ func (f *Facts) what(p pass) string {
 	return "packets for " + who
 }
 
-// open is the command that lets a packet pass: a rule about it in particular goes; past one that nearly all run into, it is let
-// by.
+// open is the command that lets a packet pass: a rule about it in particular goes; past one that
+// nearly all run into, it is let by.
 func (f *Facts) open(v verdict.Verdict, p pass) string {
 	switch {
 	case p.outer && v.Wide:

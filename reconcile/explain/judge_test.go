@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// TestJudgeLostProbes has what was seen of probes to a peer that nobody answered as facts, and the hop that they are judged
-// to as text: its state and how far the packets came.
+// TestJudgeLostProbes has what was seen of probes to a peer that nobody answered as facts, and the
+// hop that they are judged to as text: its state and how far the packets came.
 func TestJudgeLostProbes(t *testing.T) {
 	const (
 		before   = "packets do not come as far as podnet.1"

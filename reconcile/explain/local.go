@@ -114,7 +114,8 @@ func (f *Facts) nextHop() Hop {
 	return h
 }
 
-// outsideFirewallHop judges the filters on the way out, and says with which address the packet leaves.
+// outsideFirewallHop judges the filters on the way out, and says with which address the packet
+// leaves.
 func (f *Facts) outsideFirewallHop() Hop {
 	passes := append(f.there(f.Route.Device), f.back(f.Route.Device)...)
 	h := Hop{Kind: "firewall"}

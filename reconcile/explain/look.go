@@ -169,7 +169,8 @@ func lookBeyond(n *kernel.Node, ways []*Facts) error {
 	return nil
 }
 
-// Visit reads a pod of this node: its end of the veth, and how it routes the destination, if a way into its namespace is found.
+// Visit reads a pod of this node: its end of the veth, and how it routes the destination, if a way
+// into its namespace is found.
 func Visit(n *kernel.Node, p pods.Pod, packet kernel.Packet) (*PodFacts, error) {
 	f := &PodFacts{Pod: p}
 	var err error

@@ -11,8 +11,8 @@ import (
 	"github.com/podnet/podnet/state/pods"
 )
 
-// FindPod finds a pod by its address, by NAMESPACE/NAME or NAME as the runtime calls it, or by the beginning of its container
-// id. The error says which it could be, or where to look.
+// FindPod finds a pod by its address, by NAMESPACE/NAME or NAME as the runtime calls it, or by the
+// beginning of its container id. The error says which it could be, or where to look.
 func FindPod(all []pods.Pod, who string) (pods.Pod, error) {
 	found := those(all, who, called)
 	if len(found) == 0 && who != "" { // what is given in full counts before what begins so
@@ -63,7 +63,8 @@ func Title(p pods.Pod) string {
 	return p.Veth.Device
 }
 
-// Targets are what a destination on the command line stands for: an address, or each of the gateways of a node's pods.
+// Targets are what a destination on the command line stands for: an address, or each of the
+// gateways of a node's pods.
 func (s *Site) Targets(text string) ([]Target, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		if a.Zone() != "" || a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsUnspecified() {
@@ -144,7 +145,8 @@ func (s *Site) own(a netip.Addr) bool {
 	return slices.ContainsFunc(s.Addrs, func(h kernel.HostAddr) bool { return h.Addr() == a })
 }
 
-// Sources are the addresses that a packet can be sent from: a pod's, or the node's first host addresses.
+// Sources are the addresses that a packet can be sent from: a pod's, or the node's first host
+// addresses.
 func (s *Site) Sources(from string, all []pods.Pod) ([]Source, *pods.Pod, error) {
 	var out []Source
 	if a, err := netip.ParseAddr(from); err == nil && s.own(a) {

@@ -85,8 +85,9 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 	return h
 }
 
-// restore is the command that sets a pod's interface up, gives it back what it has lost of its addresses, and their default routes,
-// and that of an address in any case. The kernel takes an interface's routes away when it goes down, and its IPv6 addresses.
+// restore is the command that sets a pod's interface up, gives it back what it has lost of its
+// addresses, and their default routes, and that of an address in any case. The kernel takes an
+// interface's routes away when it goes down, and its IPv6 addresses.
 func (f *Facts) restore(p *PodFacts, a netip.Addr) string {
 	var commands []string
 	link := shell.Quote(p.End.Device)

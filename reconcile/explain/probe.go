@@ -94,7 +94,8 @@ func (f *Facts) fullHop(p *Probe) Hop {
 	return h
 }
 
-// vlanTag is how many bytes above a link's MTU the kernel lets in, for the tag of a VLAN: what came back may have needed them.
+// vlanTag is how many bytes above a link's MTU the kernel lets in, for the tag of a VLAN: what came
+// back may have needed them.
 const vlanTag = 4
 
 func (f *Facts) overhead() int {

@@ -104,7 +104,8 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 	return fmt.Sprintf("the route to %s's pods is gone", peer), apply
 }
 
-// pastRule is the command that has packets between pods pass by the policy rule that takes them, and leaves the rule to all others.
+// pastRule is the command that has packets between pods pass by the policy rule that takes them,
+// and leaves the rule to all others.
 func (f *Facts) pastRule() string {
 	return f.pass(f.Route.Rule, "to "+f.rangeOf(f.To.Addr).String())
 }
@@ -288,8 +289,8 @@ func (f *Facts) underlayRoute() (want, fix string) {
 	return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
 }
 
-// pass is the command that has podnet's packets pass by a policy rule and leaves the rule to all others: what podnetctl status says
-// of the rule, or else what lets this packet by.
+// pass is the command that has podnet's packets pass by a policy rule and leaves the rule to all
+// others: what podnetctl status says of the rule, or else what lets this packet by.
 func (f *Facts) pass(r state.PolicyRule, selector string) string {
 	if f.Plan != nil {
 		for _, c := range f.Plan.Conflicts {

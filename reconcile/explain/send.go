@@ -16,8 +16,9 @@ const (
 	brief    = 400 * time.Millisecond
 )
 
-// Send sends real packets along the way: from the pod if a way into its namespace was found, else from the bridge's address; to
-// the gateway of the peer's pods, which always answers, then to the destination itself, then as large as pods send.
+// Send sends real packets along the way: from the pod if a way into its namespace was found, else
+// from the bridge's address; to the gateway of the peer's pods, which always answers, then to the
+// destination itself, then as large as pods send.
 func Send(ctx context.Context, f *Facts) error {
 	f.Probe = &Probe{From: f.From.Addr}
 	ns := pods.Namespace{}
@@ -89,7 +90,8 @@ func ping(p *probe.Pinger, e Echo) Echo {
 	return e
 }
 
-// watch looks for the packets on the tunnel and on the underlay; a device that cannot be watched tells nothing.
+// watch looks for the packets on the tunnel and on the underlay; a device that cannot be watched
+// tells nothing.
 func (f *Facts) watch(id uint16) []*probe.Watch {
 	if f.To.Place != Peer {
 		return nil
@@ -133,7 +135,8 @@ func (f *Facts) sendDirect(ctx context.Context) error {
 	return nil
 }
 
-// sendFull sends packets as large as pods do, and finds out how large they may be if none comes back.
+// sendFull sends packets as large as pods do, and finds out how large they may be if none comes
+// back.
 func (f *Facts) sendFull(p *probe.Pinger, to netip.Addr) {
 	if f.To.Place != Peer {
 		return
@@ -152,7 +155,8 @@ func (f *Facts) sendFull(p *probe.Pinger, to netip.Addr) {
 	f.Probe.Fits = p.Fits(to, probe.Small, f.Probe.Full, brief)
 }
 
-// SendAll sends one echo request to every target, those of a family at once, and another to those that did not answer.
+// SendAll sends one echo request to every target, those of a family at once, and another to those
+// that did not answer.
 func SendAll(ctx context.Context, ways []*Facts) error {
 	by := map[netip.Addr][]*Facts{}
 	for _, f := range ways {

@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/state/shell"
 )
 
-// stop says how far packets came that nobody answered, and what the kernel counted meanwhile. Nothing of what explain reads keeps
-// them back, or another hop would be broken.
+// stop says how far packets came that nobody answered, and what the kernel counted meanwhile.
+// Nothing of what explain reads keeps them back, or another hop would be broken.
 func (f *Facts) stop() fault {
 	if err := f.Probe.Echoes[0].Err; err != nil {
 		return f.unsent(err)
@@ -72,7 +72,8 @@ func (f *Facts) onward() string {
 	return fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.To.Node.Name, f.To.Node.Name)
 }
 
-// counted explains the drops that the kernel counted while the probes were sent, if they are enough for all that were lost.
+// counted explains the drops that the kernel counted while the probes were sent, if they are enough
+// for all that were lost.
 func (f *Facts) counted() fault {
 	lost := uint64(f.Probe.Echoes[0].Sent)
 	var reasons []string
@@ -102,8 +103,8 @@ const (
 	trackingCounts      = "conntrack -S; sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max"
 )
 
-// loosen returns the command that sets a loose reverse path filter on the link that dropped the answer. It is empty if no such
-// filter dropped it.
+// loosen returns the command that sets a loose reverse path filter on the link that dropped the
+// answer. It is empty if no such filter dropped it.
 func (f *Facts) loosen() string {
 	device := f.Underlay.Device
 	if !f.Probe.Seen.Returned || !f.Probe.Seen.Bare || !kernel.StrictReversePath(device) {

@@ -8,7 +8,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// Arrive finds out by which device packets of somebody outside come in: the one by which this host answers.
+// Arrive finds out by which device packets of somebody outside come in: the one by which this host
+// answers.
 func (f *Facts) Arrive(n *kernel.Node) error {
 	if !f.From.Outside {
 		return nil
@@ -20,8 +21,9 @@ func (f *Facts) Arrive(n *kernel.Node) error {
 	return err
 }
 
-// Translate has the packet go where rules of this host send it instead of its destination: host ports and services are addresses
-// that packets leave behind before they are routed. Without a port there is nothing to go by.
+// Translate has the packet go where rules of this host send it instead of its destination: host
+// ports and services are addresses that packets leave behind before they are routed. Without a port
+// there is nothing to go by.
 func (f *Facts) Translate() {
 	if f.To.Port == 0 {
 		return
@@ -74,7 +76,8 @@ func (f *Facts) arrivalHop() Hop {
 	return h
 }
 
-// translationHops say which rule gives the packet another destination, and of an address without a port that there are some.
+// translationHops say which rule gives the packet another destination, and of an address without a
+// port that there are some.
 func (f *Facts) translationHops() []Hop {
 	h := Hop{Kind: "nat"}
 	switch {
@@ -97,7 +100,8 @@ func (f *Facts) translationHops() []Hop {
 	return []Hop{h}
 }
 
-// service reports whether rules for the destination alone may give it another one: kube-proxy has them for addresses that nobody has.
+// service reports whether rules for the destination alone may give it another one: kube-proxy has
+// them for addresses that nobody has.
 func (f *Facts) service() bool {
 	if f.To.Place != Outside || f.To.Port != 0 {
 		return false

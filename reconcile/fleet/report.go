@@ -1,5 +1,5 @@
-// Package fleet puts together what many nodes say of themselves, their statuses or their plans. It is pure: no clock, no
-// files.
+// Package fleet puts together what many nodes say of themselves, their statuses or their plans. It
+// is pure: no clock, no files.
 package fleet
 
 import (
@@ -18,7 +18,8 @@ import (
 // Verdict is how one node is, as far as its report goes.
 type Verdict int
 
-// The verdicts, the gravest last. Pending: a plan that would change the node, which is a plan's business.
+// The verdicts, the gravest last. Pending: a plan that would change the node, which is a plan's
+// business.
 const (
 	InSync Verdict = iota
 	Pending
@@ -47,8 +48,9 @@ type Report struct {
 	WrittenAt time.Time
 }
 
-// Read reads a report: a NodeStatus, a Plan, the Validation that stands for a plan where the file was invalid or refused,
-// or what render says of a node that has no podnet yet. The error says what the file is instead.
+// Read reads a report: a NodeStatus, a Plan, the Validation that stands for a plan where the file
+// was invalid or refused, or what render says of a node that has no podnet yet. The error says what
+// the file is instead.
 func Read(file string, data []byte) (Report, error) {
 	var head struct{ APIVersion, Kind, Node string }
 	if err := json.Unmarshal(data, &head); err != nil {

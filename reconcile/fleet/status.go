@@ -45,8 +45,8 @@ type Group struct {
 	Nodes   []string
 }
 
-// New puts reports together. The error is about reports that do not fit: two of one node, statuses among plans,
-// none although nobody knows who is missing.
+// New puts reports together. The error is about reports that do not fit: two of one node, statuses
+// among plans, none although nobody knows who is missing.
 func New(reports []Report, want Expectation) (*Status, error) {
 	if len(reports) == 0 && want.Topology == nil {
 		return nil, errors.New("no reports (podnetctl status -o json, or podnetctl diff -o json, of each node in a file of its own)")
@@ -159,7 +159,8 @@ func (s *Status) Digests() []string {
 	return all
 }
 
-// Unexpected says whether a digest is another than the one expected or, if none was named, than that of most nodes.
+// Unexpected says whether a digest is another than the one expected or, if none was named, than
+// that of most nodes.
 func (s *Status) Unexpected(digest string) bool { return digest != "" && digest != s.common }
 
 // Good is the answer: everybody is there, in sync, and on the same, expected file.
@@ -170,7 +171,8 @@ func (s *Status) Good() bool {
 	return !slices.ContainsFunc(s.Groups, func(g Group) bool { return g.Verdict != InSync || s.Unexpected(g.Digest) })
 }
 
-// Names puts a list of nodes into words: runs of neighbours as a range. most bounds the runs; 0: all.
+// Names puts a list of nodes into words: runs of neighbours as a range. most bounds the runs; 0:
+// all.
 func (s *Status) Names(nodes []string, most int) string {
 	var runs []string
 	for i, shown := 0, 0; i < len(nodes); {

@@ -19,8 +19,9 @@ type content struct {
 	digest string
 }
 
-// contents reads topology files. One that the file system says has not been touched since it was last read is not read
-// again: a pass would spend more on megabytes of unchanged text than on most else.
+// contents reads topology files. One that the file system says has not been touched since it was
+// last read is not read again: a pass would spend more on megabytes of unchanged text than on most
+// else.
 type contents map[string]seen
 
 // seen is a file as it was read.
@@ -30,17 +31,20 @@ type seen struct {
 	sure  bool // a change of it would show in the stamp
 }
 
-// stamp is what every write, rename or replacement of a file changes, but for one within a tick of the file system's clock.
+// stamp is what every write, rename or replacement of a file changes, but for one within a tick of
+// the file system's clock.
 type stamp struct {
 	device, inode uint64
 	size          int64
 	changed       syscall.Timespec // the inode; no program can set this time
 }
 
-// tick is more than any file system's clock stands still. A file that was touched less than that ago is read again.
+// tick is more than any file system's clock stands still. A file that was touched less than that
+// ago is read again.
 const tick = 2 * time.Second
 
-// read is what a file holds now. It has to be a regular file: a pipe in its place would hold the reader up for ever.
+// read is what a file holds now. It has to be a regular file: a pipe in its place would hold the
+// reader up for ever.
 func (c contents) read(path string) (content, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -63,7 +67,8 @@ func (c contents) read(path string) (content, error) {
 	return c[path].content, nil
 }
 
-// shared is the content as another file has it already: the file and the last good one are mostly the same.
+// shared is the content as another file has it already: the file and the last good one are mostly
+// the same.
 func (c contents) shared(is content) content {
 	for _, other := range c {
 		if other.digest == is.digest {
@@ -92,7 +97,8 @@ func ReadTopology(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Room for the whole and for the read that finds its end: a buffer that grows holds the text twice for a while.
+	// Room for the whole and for the read that finds its end: a buffer that grows holds the text
+	// twice for a while.
 	b := bytes.NewBuffer(make([]byte, 0, min(info.Size(), schema.MaxBytes+1)+bytes.MinRead))
 	_, err = b.ReadFrom(io.LimitReader(f, schema.MaxBytes+1))
 	return b.Bytes(), err

@@ -54,8 +54,8 @@ func cutFile(nodes int, counted, asJSON bool) []byte {
 	return out.Bytes()
 }
 
-// A file that is cut off at any byte: none that has nodeCount passes the loader, and of those without it only the ones pass
-// the guard that lost no more peers than it allows.
+// A file that is cut off at any byte: none that has nodeCount passes the loader, and of those
+// without it only the ones pass the guard that lost no more peers than it allows.
 func TestCutAtEveryByte(t *testing.T) {
 	full := os.Getenv("PODNET_FAULTS") == "full"
 	table := fmt.Sprintf("%-44s %10s %14s %14s\n", "every byte-prefix of a valid file", "prefixes", "pass loader", "pass guard")

@@ -20,8 +20,8 @@ const (
 	ReasonImpossible = "Impossible" // this node cannot follow it
 )
 
-// Refused is the error of a topology with which nothing is wrong in itself: the guard does not let it pass, or it was
-// rolled back. An operator may overrule it.
+// Refused is the error of a topology with which nothing is wrong in itself: the guard does not let
+// it pass, or it was rolled back. An operator may overrule it.
 type Refused struct {
 	Guard  reconcile.Guard
 	Reason string // ReasonGuard or ReasonRolledBack

@@ -29,13 +29,16 @@ func (u *Undone) Before(v *Verdict) *schema.Topology {
 	return u.Topology
 }
 
-// Undo ends a trial that is over, or any if told to: the file before comes back, if nobody has put another in place
-// meanwhile, and the digest is remembered, so that nobody but an operator has it applied again. What was there before is
-// for the next pass to converge to; where nothing was in force before, podnet's objects go at once. Nil: there was nothing to
-// end, or nothing has changed. A process that dies on the way leaves the rest to the next, and so does an error of a trial
-// that is over: the next verdict does not follow it, whatever could not be written. The caller holds the node's lock.
+// Undo ends a trial that is over, or any if told to: the file before comes back, if nobody has put
+// another in place meanwhile, and the digest is remembered, so that nobody but an operator has it
+// applied again. What was there before is for the next pass to converge to; where nothing was in
+// force before, podnet's objects go at once. Nil: there was nothing to end, or nothing has changed.
+// A process that dies on the way leaves the rest to the next, and so does an error of a trial that
+// is over: the next verdict does not follow it, whatever could not be written. The caller holds the
+// node's lock.
 //
-// clear removes podnet's objects from the node, whose network is that of the topology that it gets, or of none.
+// clear removes podnet's objects from the node, whose network is that of the topology that it gets,
+// or of none.
 func (s *Source) Undo(always bool, clear func(*schema.Topology) error) (*Undone, error) {
 	t := s.Trial()
 	if t == nil {
@@ -76,7 +79,8 @@ func (s *Source) tidy() error {
 	return s.drop()
 }
 
-// restore puts the file before in place again, unless it is there or somebody has put a third one there.
+// restore puts the file before in place again, unless it is there or somebody has put a third one
+// there.
 func (s *Source) restore(t *Trial) error {
 	disk, err := s.tree.read(s.paths.Topology)
 	if err != nil || disk.digest != t.Digest || t.Previous == t.Digest {
@@ -95,8 +99,8 @@ func (s *Source) restore(t *Trial) error {
 	return PutInPlace(s.paths.Topology, previous.data)
 }
 
-// PutInPlace replaces a topology, or the file that it is a symbolic link to, and keeps its mode and, as far as this user may,
-// its owner. One that holds the same is left alone.
+// PutInPlace replaces a topology, or the file that it is a symbolic link to, and keeps its mode
+// and, as far as this user may, its owner. One that holds the same is left alone.
 func PutInPlace(path string, data []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target

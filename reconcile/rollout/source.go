@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// Source reads the topology on disk and the last one in force. A file is parsed once for each change of its content.
+// Source reads the topology on disk and the last one in force. A file is parsed once for each
+// change of its content.
 type Source struct {
 	paths   state.Paths
 	witness reconcile.Witness
@@ -30,8 +31,8 @@ func NewSource(paths state.Paths, witness reconcile.Witness) *Source {
 	return &Source{paths: paths, witness: witness, tree: contents{}, parsed: map[string]parsed{}, clock: now}
 }
 
-// read parses a file, unless its content is known. Where the file in place and another hold the same, it is the one in place
-// that messages name: it is there that people look.
+// read parses a file, unless its content is known. Where the file in place and another hold the
+// same, it is the one in place that messages name: it is there that people look.
 func (s *Source) read(path string) (parsed, content, error) {
 	c, err := s.tree.read(path)
 	if err != nil {
@@ -56,8 +57,8 @@ func (s *Source) parse(name string, c content) parsed {
 	return p
 }
 
-// Parse is schema.Parse, but for a content that the source knows, and then for the source to know it: a file that is about
-// to be put in place is parsed once.
+// Parse is schema.Parse, but for a content that the source knows, and then for the source to know
+// it: a file that is about to be put in place is parsed once.
 func (s *Source) Parse(name string, data []byte) (*schema.Topology, error) {
 	s.given = s.parse(name, content{data, schema.Digest(data)})
 	var bad *schema.Invalid

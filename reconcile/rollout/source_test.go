@@ -125,7 +125,8 @@ func TestSourceRemembersTwo(t *testing.T) {
 	}
 }
 
-// A file that is cut between two entries is known by its nodeCount, and the guard tells what is missing.
+// A file that is cut between two entries is known by its nodeCount, and the guard tells what is
+// missing.
 func TestJudgeTellsWhatIsMissing(t *testing.T) {
 	const nodeC = "- {name: c, ip: 192.0.2.3, podCIDRs: [10.244.2.0/24]}\n"
 	whole := strings.Replace(twoNodes, "nodeCount: 2", "nodeCount: 3", 1) + nodeC
@@ -142,7 +143,8 @@ func TestJudgeTellsWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A last good topology that is torn is not followed, and named where it would be needed; a good file takes its place.
+// A last good topology that is torn is not followed, and named where it would be needed; a good
+// file takes its place.
 func TestTornLastGood(t *testing.T) {
 	paths := state.DefaultPaths(t.TempDir())
 	source := NewSource(paths, nil)

@@ -16,9 +16,9 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// Trial is a topology that takes effect until it is confirmed or its time is up. It is never the last good one: that stays
-// what it was, so that a node that loses everything else comes back with it. What a trial needs to end is on disk before
-// it begins:
+// Trial is a topology that takes effect until it is confirmed or its time is up. It is never the
+// last good one: that stays what it was, so that a node that loses everything else comes back with
+// it. What a trial needs to end is on disk before it begins:
 //
 //	pending/topology.yaml  the topology on trial
 //	pending/previous.yaml  the file that it takes the place of, if there was one
@@ -29,7 +29,8 @@ type Trial struct {
 	Bare     bool          `json:"bare,omitempty"`     // nothing was in force: nothing may stay of it
 	BootID   string        `json:"bootID"`
 	Deadline time.Duration `json:"deadlineSinceBootNanoseconds"` // of CLOCK_BOOTTIME, which nobody can set
-	Until    time.Time     `json:"until"`                        // the same for people, by the wall clock at its beginning
+	// the same for people, by the wall clock at its beginning
+	Until time.Time `json:"until"`
 
 	broken bool // the record cannot be read
 }
@@ -59,8 +60,8 @@ func (s *Source) trialPrevious() string { return filepath.Join(s.paths.Pending, 
 // mostRecord is how long the record of a trial can be, and the list of what was rolled back, bytes.
 const mostRecord = 1 << 16
 
-// Trial is the one under way, or over and not ended yet; nil: there is none. A record that cannot be read is that of a trial
-// that is over.
+// Trial is the one under way, or over and not ended yet; nil: there is none. A record that cannot
+// be read is that of a trial that is over.
 func (s *Source) Trial() *Trial {
 	data, err := files.ReadFile(s.TrialRecord(), mostRecord)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,9 +93,10 @@ func (s *Source) Due() <-chan time.Time {
 // ErrNothingBefore says that there is nothing that a trial could go back to.
 var ErrNothingBefore = errors.New("there is nothing to go back to: podnet's objects are on this node, and no topology is in force (apply it without --confirm)")
 
-// Irreversible refuses, with an error that is a *Refused, to try what a trial could not undo: before is what it would go back
-// to, nil if that is nothing. Pods that start under another name of the network have their leases there, and the name before
-// would give their addresses out again; no guard could help, because the way back has to be open.
+// Irreversible refuses, with an error that is a *Refused, to try what a trial could not undo:
+// before is what it would go back to, nil if that is nothing. Pods that start under another name of
+// the network have their leases there, and the name before would give their addresses out again; no
+// guard could help, because the way back has to be open.
 func Irreversible(before, next *schema.Topology) error {
 	if before == nil || before.Network.CNI.Name == next.Network.CNI.Name {
 		return nil
@@ -109,9 +111,9 @@ func Irreversible(before, next *schema.Topology) error {
 	return &Refused{g, ReasonGuard}
 }
 
-// Begin puts a topology on trial: what comes next is that the caller puts its file in place. v is the verdict until now;
-// its topology, unless it is the very one to be tried, becomes the last good one, as it is what the trial goes back to. The
-// caller holds the node's lock.
+// Begin puts a topology on trial: what comes next is that the caller puts its file in place. v is
+// the verdict until now; its topology, unless it is the very one to be tried, becomes the last good
+// one, as it is what the trial goes back to. The caller holds the node's lock.
 func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error) {
 	at, digest := s.clock(), schema.Digest(data)
 	before := *v
@@ -144,8 +146,8 @@ func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error)
 	return t, errors.Join(s.Pardon(digest), s.record(t, data, previous))
 }
 
-// previous is the file that comes back if the one of this digest does not stay: the one in place, or if that is the one to
-// be tried, the last good one; nil: there is no file.
+// previous is the file that comes back if the one of this digest does not stay: the one in place,
+// or if that is the one to be tried, the last good one; nil: there is no file.
 func (s *Source) previous(digest string) ([]byte, error) {
 	disk, err := s.tree.read(s.paths.Topology)
 	if errors.Is(err, fs.ErrNotExist) {

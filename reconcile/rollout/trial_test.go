@@ -173,7 +173,8 @@ func TestTrialIsConfirmed(t *testing.T) {
 	n.holds(fileT, fileT)
 }
 
-// A trial that is over is not followed, whatever of its end cannot be written, and ends when it can.
+// A trial that is over is not followed, whatever of its end cannot be written, and ends when it
+// can.
 func TestTrialEndsUnwritten(t *testing.T) {
 	for name, c := range map[string]struct {
 		blocked        func(*tree) string
@@ -243,8 +244,8 @@ func TestKeepWithoutRoom(t *testing.T) {
 	n.holds(fileP, fileP)
 }
 
-// Whatever happens to the file during a trial, the trial ends with what was there before or with what somebody has put
-// there meanwhile.
+// Whatever happens to the file during a trial, the trial ends with what was there before or with
+// what somebody has put there meanwhile.
 func TestFileChangesDuringTrial(t *testing.T) {
 	t.Run("another good one ends the trial", func(t *testing.T) {
 		n := onTrial(t)
@@ -333,7 +334,8 @@ func TestTrialAfter(t *testing.T) {
 	})
 }
 
-// What pods get under another name of the network would be given out again under the one that comes back.
+// What pods get under another name of the network would be given out again under the one that comes
+// back.
 func TestTrialOfAnotherNetworkName(t *testing.T) {
 	n := newFiles(t)
 	n.put(fileP)
@@ -353,7 +355,8 @@ func TestTrialOfAnotherNetworkName(t *testing.T) {
 	}
 }
 
-// A process that dies between two writes leaves a state from which the next one comes to the old topology or the new one.
+// A process that dies between two writes leaves a state from which the next one comes to the old
+// topology or the new one.
 func TestTrialInterrupted(t *testing.T) {
 	t.Run("before the file is in place", func(t *testing.T) {
 		n := newFiles(t)

@@ -27,7 +27,9 @@ type Verdict struct {
 	KeptAt   time.Time        // when that came into force
 	OnDisk   document.OnDisk
 	Trial    *Trial // under way; nil: there is none
-	Overdue  *Trial // over, and not ended yet, as nobody could or has come to it: it is not followed; nil: there is none
+	// over, and not ended yet, as nobody could or has come to it: it is not followed; nil: there is
+	// none
+	Overdue *Trial
 
 	bytes     []byte // of Topology, if it has yet to be kept
 	otherwise        // if this node cannot follow Topology
@@ -36,8 +38,9 @@ type Verdict struct {
 // otherwise is where Previous was read.
 type otherwise struct{ path, origin string }
 
-// Judge reads the files and decides which is to be followed: the one on disk if nothing is wrong with it and the guard lets
-// it pass, else the one in force until now, which is the last good one or the one on trial. It writes nothing; see Keep.
+// Judge reads the files and decides which is to be followed: the one on disk if nothing is wrong
+// with it and the guard lets it pass, else the one in force until now, which is the last good one
+// or the one on trial. It writes nothing; see Keep.
 func (s *Source) Judge(id reconcile.Identity) Verdict { return s.judge(id, false) }
 
 // Overrule is Judge for an operator who has been told what speaks against the file, and means it.
@@ -67,8 +70,8 @@ func (s *Source) judge(id reconcile.Identity, overrule bool) Verdict {
 	return v
 }
 
-// inForce is the verdict for as long as nothing is known of the file on disk, and the last good topology, or why it cannot
-// be read.
+// inForce is the verdict for as long as nothing is known of the file on disk, and the last good
+// topology, or why it cannot be read.
 func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost error) {
 	last, file, lost := s.read(s.paths.LastGood)
 	v.otherwise = otherwise{s.paths.LastGood, OriginLastGood}
@@ -106,7 +109,8 @@ func (v *Verdict) accept(t *schema.Topology, data []byte, path string) {
 	v.Origin, v.bytes = OriginFile, data
 }
 
-// wellFormed is a topology with which nothing is wrong, or only its nodeCount: then the guard can tell what is missing.
+// wellFormed is a topology with which nothing is wrong, or only its nodeCount: then the guard can
+// tell what is missing.
 func wellFormed(p parsed, err error) *schema.Topology {
 	var bad *schema.Invalid
 	if errors.As(err, &bad) {
@@ -118,8 +122,8 @@ func wellFormed(p parsed, err error) *schema.Topology {
 	return p.topology
 }
 
-// guarded adds what speaks against a changed file to what was found so far. A file with the wrong nodeCount that the guard
-// would let pass is invalid all the same.
+// guarded adds what speaks against a changed file to what was found so far. A file with the wrong
+// nodeCount that the guard would let pass is invalid all the same.
 func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identity, found error) (*reconcile.Guard, error) {
 	inForce := v.Previous
 	if inForce != nil && inForce.Digest == next.Digest {
@@ -150,7 +154,8 @@ func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identit
 	return &verdict, &Refused{verdict, ReasonGuard}
 }
 
-// Refuse goes back to the topology in force until now, because this node cannot follow the file on disk: err says why.
+// Refuse goes back to the topology in force until now, because this node cannot follow the file on
+// disk: err says why.
 func (v *Verdict) Refuse(err error) {
 	v.Topology, v.Path, v.Origin, v.bytes = v.Previous, v.otherwise.path, v.otherwise.origin, nil
 	v.OnDisk.Accepted, v.OnDisk.Reason, v.OnDisk.Message = false, ReasonImpossible, err.Error()

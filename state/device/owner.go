@@ -1,5 +1,6 @@
-// Package device is what podnetd and the bridge plugin have to do alike: the names and marks of devices, and the bridge. It
-// imports next to nothing, because a plugin's start is most of its time.
+// Package device is what podnetd and the bridge plugin have to do alike: the names and marks of
+// devices, and the bridge. It imports next to nothing, because a plugin's start is most of its
+// time.
 package device
 
 import (
@@ -15,14 +16,15 @@ const (
 	GroupDeleting = 7202 // link group of host veths on their way out
 )
 
-// VethName is the host veth of one attachment, 15 bytes: the same whoever computes it, so that a repeated ADD finds what
-// an interrupted one left.
+// VethName is the host veth of one attachment, 15 bytes: the same whoever computes it, so that a
+// repeated ADD finds what an interrupted one left.
 func VethName(network, containerID, ifname string) string {
 	sum := sha256.Sum256([]byte(attachment(network, containerID, ifname)))
 	return vethPrefix + hex.EncodeToString(sum[:])[:vethDigits]
 }
 
-// IsVethName says whether VethName can have given this name. The reference plugin's have eight digits, of chance.
+// IsVethName says whether VethName can have given this name. The reference plugin's have eight
+// digits, of chance.
 func IsVethName(name string) bool {
 	digits, ok := strings.CutPrefix(name, vethPrefix)
 	return ok && len(digits) == vethDigits && strings.Trim(digits, "0123456789abcdef") == ""
@@ -36,8 +38,9 @@ const (
 // longestAlias is what the kernel takes, in bytes: IFALIASZ less the zero at its end.
 const longestAlias = 255
 
-// PodAlias is the interface alias that tells a host veth's pod without entering its namespace: network/containerID/ifname. It is
-// "" where that is too long for the kernel: then the veth's name and the pod's lease tell, which are for any length.
+// PodAlias is the interface alias that tells a host veth's pod without entering its namespace:
+// network/containerID/ifname. It is "" where that is too long for the kernel: then the veth's name
+// and the pod's lease tell, which are for any length.
 func PodAlias(network, containerID, ifname string) string {
 	alias := attachment(network, containerID, ifname)
 	if len(alias) > longestAlias {
@@ -46,7 +49,8 @@ func PodAlias(network, containerID, ifname string) string {
 	return alias
 }
 
-// ParsePodAlias reads an alias as PodAlias makes it; false: it is something else, an operator's own for instance.
+// ParsePodAlias reads an alias as PodAlias makes it; false: it is something else, an operator's own
+// for instance.
 func ParsePodAlias(alias string) (network, containerID, ifname string, ok bool) {
 	words := strings.Split(alias, "/")
 	if len(words) != 3 || words[0] == "" || words[1] == "" || words[2] == "" {

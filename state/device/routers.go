@@ -1,6 +1,7 @@
 package device
 
-// Link is what decides whether a network interface goes on listening to IPv6 routers when the host begins to forward.
+// Link is what decides whether a network interface goes on listening to IPv6 routers when the host
+// begins to forward.
 type Link struct {
 	Index    int
 	Name     string
@@ -16,7 +17,8 @@ const (
 	IPv6Forwarding = "net/ipv6/conf/all/forwarding"
 )
 
-// ForwardIPv6 has the host forward IPv6. The settings are to be written in their order, none of them before the one ahead of it.
+// ForwardIPv6 has the host forward IPv6. The settings are to be written in their order, none of
+// them before the one ahead of it.
 func ForwardIPv6(listeners []string) []Setting {
 	var settings []Setting
 	for _, name := range listeners {

@@ -16,17 +16,19 @@ import (
 	"github.com/podnet/podnet/state/shell"
 )
 
-// ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new ones, also after a
-// power cut. The temporary file is in the same directory, because a container runtime ignores a conflist that is renamed
-// in from elsewhere, and its name is one that nobody takes for configuration. It is always the same name, so that what a
-// killed process has left is used up by the next or found by RemoveTemporary; writers at the same time wait for each other,
-// but not for ever: nobody who keeps the temporary file locked stops a daemon.
-// Directories that are missing are made.
+// ReplaceFile puts a whole new file in the place of another: a reader sees the old bytes or the new
+// ones, also after a power cut. The temporary file is in the same directory, because a container
+// runtime ignores a conflist that is renamed in from elsewhere, and its name is one that nobody
+// takes for configuration. It is always the same name, so that what a killed process has left is
+// used up by the next or found by RemoveTemporary; writers at the same time wait for each other,
+// but not for ever: nobody who keeps the temporary file locked stops a daemon. Directories that are
+// missing are made.
 func ReplaceFile(path string, data []byte, mode os.FileMode) error {
 	return replace(path, data, mode, nil)
 }
 
-// ReplaceFileLike is ReplaceFile with the mode of another file and, as far as this user may give files away, its owner.
+// ReplaceFileLike is ReplaceFile with the mode of another file and, as far as this user may give
+// files away, its owner.
 func ReplaceFileLike(path string, data []byte, like fs.FileInfo) error {
 	owner, _ := like.Sys().(*syscall.Stat_t)
 	return replace(path, data, like.Mode().Perm(), owner)
@@ -63,8 +65,8 @@ func rename(from, to string) error {
 	return err
 }
 
-// InTheWay says what there is in the place of a file that is no file, and how to get it out of the way. It returns nil if there is
-// nothing, a file or a link.
+// InTheWay says what there is in the place of a file that is no file, and how to get it out of the
+// way. It returns nil if there is nothing, a file or a link.
 func InTheWay(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0 {
@@ -77,8 +79,8 @@ func temporary(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 }
 
-// RemoveTemporary removes what a process that was killed in ReplaceFile has left beside path, if there is anything. The file
-// of one that is at it stays, and so does another user's.
+// RemoveTemporary removes what a process that was killed in ReplaceFile has left beside path, if
+// there is anything. The file of one that is at it stays, and so does another user's.
 func RemoveTemporary(path string) error {
 	tmp := temporary(path)
 	f, err := os.OpenFile(tmp, os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -97,17 +99,19 @@ func RemoveTemporary(path string) error {
 	return os.Remove(tmp)
 }
 
-// How long a writer waits for another one. It is longer where the lock can only be a writer's of the same user, who may be
-// waiting for a disk. A file that others can open too was left by a writer that was killed between its last two steps: the
-// lock is anybody's, and a live writer would let it go at once.
+// How long a writer waits for another one. It is longer where the lock can only be a writer's of
+// the same user, who may be waiting for a disk. A file that others can open too was left by a
+// writer that was killed between its last two steps: the lock is anybody's, and a live writer would
+// let it go at once.
 const (
 	writerPatience   = 10 * time.Second
 	squatterPatience = time.Second
 	temporaryPause   = 20 * time.Millisecond
 )
 
-// openTemporary makes the file, or takes it over from a writer that has ended. What another user has made, or a link or a pipe,
-// is removed, not written into: its maker would own what is put in place, such as a bundle below /tmp.
+// openTemporary makes the file, or takes it over from a writer that has ended. What another user
+// has made, or a link or a pipe, is removed, not written into: its maker would own what is put in
+// place, such as a bundle below /tmp.
 func openTemporary(path string) (*os.File, error) {
 	for began := time.Now(); ; {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
@@ -131,8 +135,9 @@ func openTemporary(path string) (*os.File, error) {
 	}
 }
 
-// takeTemporary locks an opened temporary file, and reports whether it is this writer's now. If it is not, and there is no
-// error, the file is gone, or may be free after another look. waited is how long the writer has been looking.
+// takeTemporary locks an opened temporary file, and reports whether it is this writer's now. If it
+// is not, and there is no error, the file is gone, or may be free after another look. waited is how
+// long the writer has been looking.
 func takeTemporary(f *os.File, waited time.Duration) (use bool, err error) {
 	same, own, err := whose(f)
 	if err != nil || !same { // the writer before has put it in place
@@ -159,7 +164,8 @@ func takeTemporary(f *os.File, waited time.Duration) (use bool, err error) {
 	return false, nil
 }
 
-// whose says of an open file whether its name still leads to it, and whether it is this user's alone.
+// whose says of an open file whether its name still leads to it, and whether it is this user's
+// alone.
 func whose(f *os.File) (same, own bool, err error) {
 	opened, err := f.Stat()
 	if err != nil {
@@ -175,7 +181,8 @@ func isOwn(info fs.FileInfo) bool {
 	return ok && info.Mode().IsRegular() && int(s.Uid) == os.Geteuid() && s.Nlink == 1
 }
 
-// writeSynced does all by the open file: once it is in place, whoever may write the directory decides where its name leads.
+// writeSynced does all by the open file: once it is in place, whoever may write the directory
+// decides where its name leads.
 func writeSynced(f *os.File, data []byte, owner *syscall.Stat_t) error {
 	err := f.Truncate(0)
 	if err == nil {
@@ -187,7 +194,8 @@ func writeSynced(f *os.File, data []byte, owner *syscall.Stat_t) error {
 	return nil
 }
 
-// give makes a file another user's, nil: nobody's. podnetd may give no file away, and replaces it all the same.
+// give makes a file another user's, nil: nobody's. podnetd may give no file away, and replaces it
+// all the same.
 func give(f *os.File, owner *syscall.Stat_t) error {
 	if owner == nil || int(owner.Uid) == os.Geteuid() && int(owner.Gid) == os.Getegid() {
 		return nil
@@ -198,7 +206,8 @@ func give(f *os.File, owner *syscall.Stat_t) error {
 	return nil
 }
 
-// MakeDir makes a directory and those above it that are missing, so that they are there after a power cut.
+// MakeDir makes a directory and those above it that are missing, so that they are there after a
+// power cut.
 func MakeDir(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
@@ -238,8 +247,8 @@ func NoFileError(path string, mode fs.FileMode) error {
 	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is a %s, not a file", is)}
 }
 
-// ReadFile reads a file that has to be one, and no longer than most: a pipe in its place would hold the reader up for ever,
-// and nobody may fill the memory of a daemon that runs as root.
+// ReadFile reads a file that has to be one, and no longer than most: a pipe in its place would hold
+// the reader up for ever, and nobody may fill the memory of a daemon that runs as root.
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

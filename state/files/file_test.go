@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// What another user has put in the way, so as to own what is put in place, is not written into, and its lock not waited for.
+// What another user has put in the way, so as to own what is put in place, is not written into, and
+// its lock not waited for.
 func TestReplaceFileOwnsWhatItWrites(t *testing.T) {
 	dir := t.TempDir()
 	path, tmp, other := filepath.Join(dir, "bundle"), filepath.Join(dir, ".bundle.new"), filepath.Join(dir, "other")
@@ -60,8 +61,8 @@ func TestReplaceFileOwnsWhatItWrites(t *testing.T) {
 	}
 }
 
-// Many writers of one file, and what a killed one has left: a reader sees one writer's bytes, all of them, and nothing but
-// the file is left.
+// Many writers of one file, and what a killed one has left: a reader sees one writer's bytes, all
+// of them, and nothing but the file is left.
 func TestReplaceFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "topology.yaml")
@@ -142,8 +143,9 @@ func TestRemoveTemporary(t *testing.T) {
 	}
 }
 
-// A lock that anybody can have on what a killed writer has left, and links and pipes that are no files, do not keep a file from being
-// replaced; nor does a writer that has stopped keep the next one waiting for ever.
+// A lock that anybody can have on what a killed writer has left, and links and pipes that are no
+// files, do not keep a file from being replaced; nor does a writer that has stopped keep the next
+// one waiting for ever.
 func TestReplaceFileBesideSquatters(t *testing.T) {
 	dir := t.TempDir()
 	path, tmp := filepath.Join(dir, "status.json"), filepath.Join(dir, ".status.json.new")

@@ -10,15 +10,17 @@ import (
 	"github.com/podnet/podnet/state/shell"
 )
 
-// Untrusted is a file or directory that decides over the network and that somebody other than root can change.
+// Untrusted is a file or directory that decides over the network and that somebody other than root
+// can change.
 type Untrusted struct {
 	Path   string
 	Why    string
 	Remedy string
 }
 
-// Trust looks at who can change files, or put others in their places: each file, what a symbolic link leads to, and every
-// directory on the way to either. A file that is not there is as good as its directories.
+// Trust looks at who can change files, or put others in their places: each file, what a symbolic
+// link leads to, and every directory on the way to either. A file that is not there is as good as
+// its directories.
 func Trust(paths ...string) []Untrusted {
 	var out []Untrusted
 	seen := map[string]bool{}
@@ -39,8 +41,8 @@ func Trust(paths ...string) []Untrusted {
 	return out
 }
 
-// untrusted: whoever owns a directory can give himself the right to write in it. In a sticky one nobody replaces another's
-// files. A symbolic link has no mode.
+// untrusted: whoever owns a directory can give himself the right to write in it. In a sticky one
+// nobody replaces another's files. A symbolic link has no mode.
 func untrusted(path string, info fs.FileInfo) []Untrusted {
 	var out []Untrusted
 	add := func(remedy, format string, args ...any) {

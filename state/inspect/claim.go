@@ -13,10 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// claimPatience bounds how long other hosts have to answer: on a link of a data centre it takes a millisecond.
+// claimPatience bounds how long other hosts have to answer: on a link of a data centre it takes a
+// millisecond.
 const claimPatience = 300 * time.Millisecond
 
-// Claim is an address of this host that other hosts of its link have too, such as a machine that was cloned with its disk.
+// Claim is an address of this host that other hosts of its link have too, such as a machine that
+// was cloned with its disk.
 type Claim struct {
 	IP     netip.Addr
 	Device string
@@ -24,8 +26,8 @@ type Claim struct {
 	Others []net.HardwareAddr // who answers for the address as well
 }
 
-// FindClaim asks on a link who else has an address of this host. A link that speaks no ARP, and an IPv6 address, whose duplicates the
-// kernel finds by itself, are claimed by nobody.
+// FindClaim asks on a link who else has an address of this host. A link that speaks no ARP, and an
+// IPv6 address, whose duplicates the kernel finds by itself, are claimed by nobody.
 func FindClaim(n *kernel.Node, device string, ip netip.Addr) (Claim, error) {
 	c := Claim{IP: ip, Device: device}
 	l := n.Links[device]

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Reasons for which the kernel counts packets that it drops without anybody being told: names of counters, or what they begin with.
+// Reasons for which the kernel counts packets that it drops without anybody being told: names of
+// counters, or what they begin with.
 const (
 	DroppedReverse  = "IPReversePathFilter"
 	DroppedXfrm     = "Xfrm"
@@ -70,7 +71,8 @@ func (d Drops) list(text string) {
 	}
 }
 
-// tracking adds up what connection tracking has dropped, a line of hexadecimal numbers for each processor.
+// tracking adds up what connection tracking has dropped, a line of hexadecimal numbers for each
+// processor.
 func (d Drops) tracking(text string) {
 	var names []string
 	for line := range strings.Lines(text) {

@@ -12,9 +12,10 @@ type Proxy struct {
 	Remedy string
 }
 
-// UnseenByProxy finds the rules of kube-proxy, in its iptables or nftables mode, on a host that does not have frames between
-// ports of a bridge pass the packet filter. A pod's connection to the address of a service, and by it to another pod of the same
-// node, is lost there: the answer goes over the bridge with the pod's own source, not with the address of the service.
+// UnseenByProxy finds the rules of kube-proxy, in its iptables or nftables mode, on a host that
+// does not have frames between ports of a bridge pass the packet filter. A pod's connection to the
+// address of a service, and by it to another pod of the same node, is lost there: the answer goes
+// over the bridge with the pod's own source, not with the address of the service.
 func UnseenByProxy(n *kernel.Node, ipv6 bool) (*Proxy, error) {
 	if kernel.BridgeFiltered(ipv6) {
 		return nil, nil

@@ -6,9 +6,10 @@ import (
 	"net/netip"
 )
 
-// Collect frees the leases that podnet's plugins made and whose owner is gone, and returns them. Those that an ADD is still
-// holding stay, see Bound, and so do those of other plugins: nobody can tell what they are for. gone is asked with the
-// store's lock held, just before the lease goes; it is also asked without, to find what to look at.
+// Collect frees the leases that podnet's plugins made and whose owner is gone, and returns them.
+// Those that an ADD is still holding stay, see Bound, and so do those of other plugins: nobody can
+// tell what they are for. gone is asked with the store's lock held, just before the lease goes; it
+// is also asked without, to find what to look at.
 func (s *Store) Collect(ctx context.Context, gone func(Lease) (bool, error)) (freed []Lease, err error) {
 	for l, bad := range s.Leases() {
 		is := false
@@ -25,8 +26,8 @@ func (s *Store) Collect(ctx context.Context, gone func(Lease) (bool, error)) (fr
 	return freed, err
 }
 
-// collect looks again with the lock held, which keeps an ADD from taking the lease up meanwhile. First whether one is holding
-// it: when that ends the pod has its veth, and is not gone.
+// collect looks again with the lock held, which keeps an ADD from taking the lease up meanwhile.
+// First whether one is holding it: when that ends the pod has its veth, and is not gone.
 func (s *Store) collect(ctx context.Context, a netip.Addr, gone func(Lease) (bool, error)) (freed bool, err error) {
 	err = s.locked(ctx, func() error {
 		l, ok, err := s.lease(a)

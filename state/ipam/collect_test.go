@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Collect frees what is podnet's own, gone and not held, and nothing that lacks one of the three. A process holds what it has
-// reserved as Bound until it ends, what it had before included.
+// Collect frees what is podnet's own, gone and not held, and nothing that lacks one of the three. A
+// process holds what it has reserved as Bound until it ends, what it had before included.
 func TestCollect(t *testing.T) {
 	s := open(t, t.TempDir())
 	sets := []Set{set(t, "10.0.0.0/22"), set(t, "fd00::/64")}
@@ -100,8 +100,8 @@ func TestReserveAgainMakesALeaseYoung(t *testing.T) {
 	}
 }
 
-// A lease that the bridge plugin made is not its own any more when host-local takes it up again for another one, which may
-// make the pod's veth after its process has ended.
+// A lease that the bridge plugin made is not its own any more when host-local takes it up again for
+// another one, which may make the pod's veth after its process has ended.
 func TestReserveAgainUnbinds(t *testing.T) {
 	s := open(t, t.TempDir())
 	for _, c := range []struct {

@@ -6,7 +6,8 @@ import (
 	"net/netip"
 )
 
-// ErrBusy says that others held the store's lock for the whole time that the caller was ready to wait.
+// ErrBusy says that others held the store's lock for the whole time that the caller was ready to
+// wait.
 var ErrBusy = errors.New("the lease store is locked by another process")
 
 // ExhaustedError says that a range set has no free address left.

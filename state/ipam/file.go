@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The store reads and writes small files, several in each call of a plugin. Package os would offer each to the runtime's
-// poller first, which takes five more system calls and, where the poller takes it, a thread.
+// The store reads and writes small files, several in each call of a plugin. Package os would offer
+// each to the runtime's poller first, which takes five more system calls and, where the poller
+// takes it, a thread.
 
-// readFile is the content of a file of less than 4 KiB, which all of the store's are. What somebody else has put in a file's
-// place is an error, or empty, and nothing to wait for.
+// readFile is the content of a file of less than 4 KiB, which all of the store's are. What somebody
+// else has put in a file's place is an error, or empty, and nothing to wait for.
 func readFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -37,7 +38,8 @@ func writeNew(path, content string) error {
 	return errors.Join(writeAll(fd, path, content), unix.Close(fd))
 }
 
-// overwrite replaces a file's content in place, which is faster than a new file and may be torn by a crash of the machine.
+// overwrite replaces a file's content in place, which is faster than a new file and may be torn by
+// a crash of the machine.
 func overwrite(path, content string) error {
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -57,8 +59,8 @@ func writeAll(fd int, path, content string) error {
 	return nil
 }
 
-// place gives a file its final name, which must be free: fs.ErrExist. Where the file system cannot do that in one step, a
-// second name is made and the first removed.
+// place gives a file its final name, which must be free: fs.ErrExist. Where the file system cannot
+// do that in one step, a second name is made and the first removed.
 func place(from, to string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
 	if err == unix.EINVAL || err == unix.ENOSYS {

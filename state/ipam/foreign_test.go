@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What has the name of an address and is no file stays where it is, keeps its address from being given, and nobody waits for it.
+// What has the name of an address and is no file stays where it is, keeps its address from being
+// given, and nobody waits for it.
 func TestNoFile(t *testing.T) {
 	ctx := context.Background()
 	for name, place := range map[string]func(string) error{

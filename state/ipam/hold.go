@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrInFlight says that another call for the same attachment was at work for the whole time that the caller was ready to wait.
+// ErrInFlight says that another call for the same attachment was at work for the whole time that
+// the caller was ready to wait.
 var ErrInFlight = errors.New("another call for this container and interface is at work")
 
 // heldError says which lease another process holds.
@@ -17,8 +18,9 @@ type heldError struct{ addr netip.Addr }
 
 func (e *heldError) Error() string { return e.addr.String() + " is held by another process" }
 
-// alone runs f with the store's lock held. If f finds that another process holds a lease of the attachment, it waits for that
-// one, without the store's lock, so that other attachments go on, and runs f again: ErrInFlight.
+// alone runs f with the store's lock held. If f finds that another process holds a lease of the
+// attachment, it waits for that one, without the store's lock, so that other attachments go on, and
+// runs f again: ErrInFlight.
 func (s *Store) alone(ctx context.Context, f func() error) error {
 	for {
 		err := s.locked(ctx, f)
@@ -32,8 +34,8 @@ func (s *Store) alone(ctx context.Context, f func() error) error {
 	}
 }
 
-// holdAll takes hold of all leases of an attachment, or finds out that another process holds one: a *heldError. A store that is
-// not Bound only looks.
+// holdAll takes hold of all leases of an attachment, or finds out that another process holds one: a
+// *heldError. A store that is not Bound only looks.
 func (s *Store) holdAll(addrs []netip.Addr) error {
 	for _, a := range addrs {
 		if err := s.hold(a); err != nil {
@@ -43,8 +45,8 @@ func (s *Store) holdAll(addrs []netip.Addr) error {
 	return nil
 }
 
-// hold locks a lease for as long as this process lives, if the store is Bound; the kernel lets go of it when the process
-// ends, however it does. The store's lock is held.
+// hold locks a lease for as long as this process lives, if the store is Bound; the kernel lets go
+// of it when the process ends, however it does. The store's lock is held.
 func (s *Store) hold(a netip.Addr) error {
 	if _, mine := s.own[a]; mine {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// While an ADD is at work, another ADD and a DEL of the same attachment wait for it, a GC passes it by, and other attachments
-// go on.
+// While an ADD is at work, another ADD and a DEL of the same attachment wait for it, a GC passes it
+// by, and other attachments go on.
 func TestOneCallAtATime(t *testing.T) {
 	s := open(t, t.TempDir())
 	sets := []Set{set(t, "10.0.0.0/22"), set(t, "fd00::/64")}
@@ -48,7 +48,8 @@ func TestOneCallAtATime(t *testing.T) {
 	}
 }
 
-// What a call holds is its own: it takes back what it gave, and what it does not give back stays with its owner.
+// What a call holds is its own: it takes back what it gave, and what it does not give back stays
+// with its owner.
 func TestTakeBack(t *testing.T) {
 	s := open(t, t.TempDir())
 	sets := []Set{set(t, "10.0.0.0/24")}

@@ -15,8 +15,9 @@ const (
 	ownersDir = "owners"
 )
 
-// entry is what the index knows of an owner. It lives in the target of a symbolic link: made and read by one system call,
-// whole or not there, and a plugin that walks through the directory finds that the link leads nowhere and goes on.
+// entry is what the index knows of an owner. It lives in the target of a symbolic link: made and
+// read by one system call, whole or not there, and a plugin that walks through the directory finds
+// that the link leads nowhere and goes on.
 type entry struct {
 	writer string
 	addrs  []netip.Addr

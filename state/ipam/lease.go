@@ -12,7 +12,8 @@ import (
 
 func (s *Store) leasePath(a netip.Addr) string { return filepath.Join(s.dir, a.String()) }
 
-// leased says whether an address has a lease, whoever's, or anything else that keeps a lease from being made.
+// leased says whether an address has a lease, whoever's, or anything else that keeps a lease from
+// being made.
 func (s *Store) leased(a netip.Addr) (bool, error) {
 	switch err := unix.Lstat(s.leasePath(a), new(unix.Stat_t)); err {
 	case nil:
@@ -24,7 +25,8 @@ func (s *Store) leased(a netip.Addr) (bool, error) {
 	}
 }
 
-// ownerOf reads a lease; false if there is none, or none with an owner, as where a directory has its name.
+// ownerOf reads a lease; false if there is none, or none with an owner, as where a directory has
+// its name.
 func (s *Store) ownerOf(a netip.Addr) (Owner, bool, error) {
 	content, err := readFile(s.leasePath(a))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,8 +57,9 @@ func (s *Store) Holds(o Owner, a netip.Addr) (bool, error) {
 	return ok && have == o, err
 }
 
-// addLease makes a lease that exists whole or not at all: the file gets its name when its content is written. It is not
-// synced: a lease is worth nothing after the crash of the machine, as no pod outlives that.
+// addLease makes a lease that exists whole or not at all: the file gets its name when its content
+// is written. It is not synced: a lease is worth nothing after the crash of the machine, as no pod
+// outlives that.
 func (s *Store) addLease(a netip.Addr, o Owner) error {
 	scratch, err := s.scratch(o.content())
 	if err != nil {
@@ -82,8 +85,9 @@ func (s *Store) dropLease(a netip.Addr, o Owner) error {
 	return remove(s.leasePath(a))
 }
 
-// scratch writes a file under a name that nobody looks at, to be linked or renamed into place. The name is the same each
-// time, as the lock is held. It is always a new file: what a killed process left there may be linked into place already.
+// scratch writes a file under a name that nobody looks at, to be linked or renamed into place. The
+// name is the same each time, as the lock is held. It is always a new file: what a killed process
+// left there may be linked into place already.
 func (s *Store) scratch(content string) (string, error) {
 	path := filepath.Join(s.dir, ownDir, "scratch")
 	err := writeNew(path, content)

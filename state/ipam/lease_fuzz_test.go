@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzLease finds any file where a lease belongs, and any target in the index: what is no lease is free again, what is one
-// stays its owner's, and the pool gives the rest.
+// FuzzLease finds any file where a lease belongs, and any target in the index: what is no lease is
+// free again, what is one stays its owner's, and the pool gives the rest.
 func FuzzLease(f *testing.F) {
 	for _, content := range []string{"", "c1\r\neth0", "c1", "c1\r\neth0\n", "c1\r\n", "\r\neth0", "\x00\x00\x00\x00", " c1 \r\n eth0 ", "c\x001\r\neth0"} {
 		f.Add(content, "podnet 10.0.0.2")

@@ -22,8 +22,8 @@ type Lease struct {
 // chunk bounds the memory that looking takes.
 const chunk = 1024
 
-// Leases yields every lease, in no order, as they are at the moment that each is read: it takes no lock, so that looking
-// never holds up a pod. A store that does not exist has none.
+// Leases yields every lease, in no order, as they are at the moment that each is read: it takes no
+// lock, so that looking never holds up a pod. A store that does not exist has none.
 func (s *Store) Leases() iter.Seq2[Lease, error] {
 	return func(yield func(Lease, error) bool) {
 		d, err := os.Open(s.dir)

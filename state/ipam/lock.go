@@ -19,8 +19,8 @@ type lock struct {
 // Close gives the lock back.
 func (l *lock) Close() { unix.Close(l.fd) }
 
-// acquire takes the lock of the store in dir, the one that the reference plugin takes too. Closing the file gives it back.
-// The kernel gives it back by itself if the process dies.
+// acquire takes the lock of the store in dir, the one that the reference plugin takes too. Closing
+// the file gives it back. The kernel gives it back by itself if the process dies.
 func acquire(ctx context.Context, dir string) (*lock, error) {
 	path := filepath.Join(dir, "lock")
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
@@ -39,8 +39,8 @@ func acquire(ctx context.Context, dir string) (*lock, error) {
 	}
 }
 
-// wait blocks in the kernel, which wakes waiters without delay, rather than asking again and again. A lock that comes
-// after the caller has given up is given back.
+// wait blocks in the kernel, which wakes waiters without delay, rather than asking again and again.
+// A lock that comes after the caller has given up is given back.
 func wait(ctx context.Context, f *lock) (*lock, error) {
 	locked := make(chan error)
 	go func() {

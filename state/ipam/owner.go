@@ -23,8 +23,8 @@ func (o Owner) content() string {
 	return o.ContainerID + separator + o.IfName
 }
 
-// parseOwner reads the content of a lease file. One that is empty, left by a plugin that was killed, or that the crash of
-// the machine left full of zeros has no owner.
+// parseOwner reads the content of a lease file. One that is empty, left by a plugin that was
+// killed, or that the crash of the machine left full of zeros has no owner.
 func parseOwner(content string) (Owner, bool) {
 	id, ifname, _ := strings.Cut(strings.TrimSpace(content), separator)
 	return Owner{id, ifname}, id != "" && !strings.ContainsFunc(id, unicode.IsControl)

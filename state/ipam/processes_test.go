@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 
 const perWorker = 40
 
-// addingJob begins the name of a worker that reserves once, as Bound, and waits for the end of its input.
+// addingJob begins the name of a worker that reserves once, as Bound, and waits for the end of its
+// input.
 const addingJob = "adding-"
 
 // work reserves perWorker addresses, releases every other one, and prints those that it keeps.
@@ -71,7 +72,8 @@ func work(job string) {
 	}
 }
 
-// Many processes at once: no address is given twice, and every lease that was given is in the store.
+// Many processes at once: no address is given twice, and every lease that was given is in the
+// store.
 func TestProcesses(t *testing.T) {
 	const workers = 8
 	dir := t.TempDir()
@@ -103,7 +105,8 @@ func TestProcesses(t *testing.T) {
 	check(t, fmt.Sprint(leases(t, open(t, dir))), fmt.Sprint(given))
 }
 
-// What an operation touches in the directory does not depend on how many leases there are: the kernel counts.
+// What an operation touches in the directory does not depend on how many leases there are: the
+// kernel counts.
 func TestConstantCost(t *testing.T) {
 	lab.Need(t)
 	counts := map[string]int{}

@@ -116,8 +116,9 @@ func (s Set) normalize() (Set, error) {
 	return out, nil
 }
 
-// Normalize checks range sets and fills in their defaults: the gateway is the subnet's first address, the range reaches
-// from there to the last that a host may have. The store takes normalized sets only.
+// Normalize checks range sets and fills in their defaults: the gateway is the subnet's first
+// address, the range reaches from there to the last that a host may have. The store takes
+// normalized sets only.
 func Normalize(sets []Set) ([]Set, error) {
 	out := make([]Set, 0, len(sets))
 	for i, s := range sets {

@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// rebuild reads all leases and makes the index agree with them: owners it did not know are added, entries without a lease
-// go, and so do lease files without an owner, which a plugin left that was killed between making and writing them. What is no
-// file stays, and keeps its address from being given.
+// rebuild reads all leases and makes the index agree with them: owners it did not know are added,
+// entries without a lease go, and so do lease files without an owner, which a plugin left that was
+// killed between making and writing them. What is no file stays, and keeps its address from being
+// given.
 func (s *Store) rebuild() error {
 	found := map[Owner][]netip.Addr{}
 	err := s.scan(func(a netip.Addr) error {

@@ -11,9 +11,10 @@ type looking struct {
 	veths bool // each pod of the network has a veth, so that one without has gone
 }
 
-// Looking returns the store for a caller that can look for pods: it gives away the leases of pods that have gone where there are
-// no others, and those of earlier boots. look is called when that is in question, with the store's lock held. veths says that
-// whatever plugin connects pods to the network does so by a veth.
+// Looking returns the store for a caller that can look for pods: it gives away the leases of pods
+// that have gone where there are no others, and those of earlier boots. look is called when that is
+// in question, with the store's lock held. veths says that whatever plugin connects pods to the
+// network does so by a veth.
 func (s *Store) Looking(look func() (Sight, error), veths bool) *Store {
 	copied := *s
 	copied.looking = looking{look, veths}
@@ -35,8 +36,8 @@ func (s *Store) reclaim(set Set) (bool, error) {
 	return len(dead) > 0, nil
 }
 
-// dead are the leases of a set that podnet's plugins made, that nobody holds and whose pod has gone. Where nothing can be
-// seen, nothing has gone: what cannot be looked at is no reason to fail.
+// dead are the leases of a set that podnet's plugins made, that nobody holds and whose pod has
+// gone. Where nothing can be seen, nothing has gone: what cannot be looked at is no reason to fail.
 func (s *Store) dead(set Set) (dead []Lease) {
 	if s.look == nil {
 		return nil
@@ -64,9 +65,10 @@ func (s *Store) dead(set Set) (dead []Lease) {
 	return dead
 }
 
-// reclaimBoot frees the leases that podnet's plugins made during another boot: no pod outlives a boot. The boot's name alone
-// does not say so, as a container may have one of its own: an attachment that has a host veth, or whose address a veth leads
-// to, stays. What others wrote stays, as nothing says when. It reports whether every lease was decided on.
+// reclaimBoot frees the leases that podnet's plugins made during another boot: no pod outlives a
+// boot. The boot's name alone does not say so, as a container may have one of its own: an
+// attachment that has a host veth, or whose address a veth leads to, stays. What others wrote
+// stays, as nothing says when. It reports whether every lease was decided on.
 func (s *Store) reclaimBoot() (all bool, err error) {
 	sight, err := s.look()
 	if err != nil {
@@ -117,8 +119,8 @@ func (s *Store) ofOldBoot(key string, e entry, sight Sight) (bool, error) {
 	return !there && err == nil, err
 }
 
-// dropEntry removes an entry and its leases, also those that name no interface: podnet's do, and so the crash of the machine
-// has kept their beginning only.
+// dropEntry removes an entry and its leases, also those that name no interface: podnet's do, and so
+// the crash of the machine has kept their beginning only.
 func (s *Store) dropEntry(key string, e entry) error {
 	for _, a := range e.addrs {
 		o, ok, err := s.ownerOf(a)

@@ -15,9 +15,10 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// record says that podnet's plugins keep this store, and since which boot of the machine. It is synced to the disk, once
-// a boot: the leases are not, but must never seem to be of another boot than they are. An empty BootID: the leases' boot is
-// not known, and nothing is ever freed because of it.
+// record says that podnet's plugins keep this store, and since which boot of the machine. It is
+// synced to the disk, once a boot: the leases are not, but must never seem to be of another boot
+// than they are. An empty BootID: the leases' boot is not known, and nothing is ever freed because
+// of it.
 type record struct {
 	Version int    `json:"version"`
 	BootID  string `json:"bootID"`
@@ -79,9 +80,10 @@ func bootID() string {
 	return id
 }
 
-// stampNanoseconds marks the directory as last changed by podnet. Whoever makes or removes a lease changes the directory's
-// time of modification; podnet sets its fraction of a second to this number when it is done. A directory that bears
-// another one was changed by somebody else, or by a podnet that was killed: the index may lack something then.
+// stampNanoseconds marks the directory as last changed by podnet. Whoever makes or removes a lease
+// changes the directory's time of modification; podnet sets its fraction of a second to this number
+// when it is done. A directory that bears another one was changed by somebody else, or by a podnet
+// that was killed: the index may lack something then.
 const stampNanoseconds = 720_072_072
 
 func (s *Store) stamp() error {

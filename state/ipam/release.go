@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Release frees the addresses of an owner, or only those named. One that has none is no error. It returns what it freed.
-// While another process holds what the owner has, it waits: see Bound.
+// Release frees the addresses of an owner, or only those named. One that has none is no error. It
+// returns what it freed. While another process holds what the owner has, it waits: see Bound.
 func (s *Store) Release(ctx context.Context, o Owner, only ...netip.Addr) ([]netip.Addr, error) {
 	if there, err := s.exists(); err != nil || !there {
 		return nil, err
@@ -50,7 +50,8 @@ func (s *Store) drop(o Owner, e entry, only []netip.Addr) (freed []netip.Addr, e
 	return freed, s.putEntry(o.key(), entry{e.writer, keep, e.pod})
 }
 
-// Claim returns the addresses of an owner as Lookup does, and holds them, for a caller that is about to take them away.
+// Claim returns the addresses of an owner as Lookup does, and holds them, for a caller that is
+// about to take them away.
 func (s *Store) Claim(ctx context.Context, o Owner) ([]netip.Addr, error) {
 	if there, err := s.exists(); err != nil || !there {
 		return nil, err
@@ -87,7 +88,8 @@ func (s *Store) Lookup(ctx context.Context, o Owner) ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// heldAnyhow is what an owner has under its name or, having nothing there, under the one that very old plugins wrote.
+// heldAnyhow is what an owner has under its name or, having nothing there, under the one that very
+// old plugins wrote.
 func (s *Store) heldAnyhow(o Owner) (Owner, entry, error) {
 	e, err := s.held(o)
 	if err != nil || len(e.addrs) > 0 {

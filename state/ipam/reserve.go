@@ -17,10 +17,10 @@ type Grant struct {
 	Fresh   bool // this call gave it; otherwise the owner had it already
 }
 
-// Reserve gives the owner one address of each set, in the order of the sets: the one it has, one of wanted, or the next
-// free one after that which was given last; if all have a lease, those of pods that have gone are free, see Looking. It gives
-// all or none. Every address of wanted must be used. While another process
-// holds what the owner has, it waits: see Bound.
+// Reserve gives the owner one address of each set, in the order of the sets: the one it has, one of
+// wanted, or the next free one after that which was given last; if all have a lease, those of pods
+// that have gone are free, see Looking. It gives all or none. Every address of wanted must be used.
+// While another process holds what the owner has, it waits: see Bound.
 func (s *Store) Reserve(ctx context.Context, o Owner, sets []Set, wanted ...netip.Addr) ([]Grant, error) {
 	if err := s.create(); err != nil {
 		return nil, err
@@ -72,7 +72,8 @@ func take(wanted *[]netip.Addr, set Set) netip.Addr {
 	return a
 }
 
-// choose picks the address of one set and changes nothing. hint holds what an interrupted call meant to give.
+// choose picks the address of one set and changes nothing. hint holds what an interrupted call
+// meant to give.
 func (s *Store) choose(i int, set Set, want netip.Addr, have, hint []netip.Addr) (Grant, error) {
 	for _, a := range have {
 		if r, ok := set.Find(a); ok {
@@ -98,7 +99,8 @@ func (s *Store) choose(i int, set Set, want netip.Addr, have, hint []netip.Addr)
 // only is the range that has nothing but one address of another.
 func only(r Range, a netip.Addr) Range { return Range{r.Subnet, a, a, r.Gateway} }
 
-// chooseFree chooses an address that is free, or that is when the leases of pods that have gone are.
+// chooseFree chooses an address that is free, or that is when the leases of pods that have gone
+// are.
 func (s *Store) chooseFree(i int, set Set) (Grant, error) {
 	g, err := s.chooseNext(i, set)
 	if !errors.As(err, new(*ExhaustedError)) {
@@ -137,8 +139,8 @@ func (s *Store) chooseWanted(set Set, want netip.Addr) (Grant, error) {
 	return grant(want, r, true), nil
 }
 
-// probes is how many addresses are tried one by one before the directory is read, once: enough for the gaps that pods
-// leave, and a bound for a range that is nearly full.
+// probes is how many addresses are tried one by one before the directory is read, once: enough for
+// the gaps that pods leave, and a bound for a range that is nearly full.
 const probes = 64
 
 func (s *Store) chooseNext(i int, set Set) (Grant, error) {
@@ -228,7 +230,8 @@ func (s *Store) previousPath(i int) string {
 	return filepath.Join(s.dir, "last_reserved_ip."+strconv.Itoa(i))
 }
 
-// previous is the address that set i gave last; none if that is not known, which only costs the order.
+// previous is the address that set i gave last; none if that is not known, which only costs the
+// order.
 func (s *Store) previous(i int) netip.Addr {
 	text, err := readFile(s.previousPath(i))
 	if err != nil {
@@ -238,8 +241,8 @@ func (s *Store) previous(i int) netip.Addr {
 	return a.Unmap()
 }
 
-// setPrevious writes in place: a number that is torn only costs the order, and a new file each time is what an ext4 that
-// has just freed the old one is slow at.
+// setPrevious writes in place: a number that is torn only costs the order, and a new file each time
+// is what an ext4 that has just freed the old one is slow at.
 func (s *Store) setPrevious(i int, a netip.Addr) error {
 	return overwrite(s.previousPath(i), a.String())
 }

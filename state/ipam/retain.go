@@ -2,8 +2,9 @@ package ipam
 
 import "context"
 
-// Retain frees the leases of all owners but the valid ones, whoever wrote them, and returns what it freed. It is for a
-// caller that knows of every owner of this network. What another process holds stays: it is being added, or deleted, now.
+// Retain frees the leases of all owners but the valid ones, whoever wrote them, and returns what it
+// freed. It is for a caller that knows of every owner of this network. What another process holds
+// stays: it is being added, or deleted, now.
 func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lease, err error) {
 	if there, err := s.exists(); err != nil || !there {
 		return nil, err
@@ -34,7 +35,8 @@ func (s *Store) Retain(ctx context.Context, valid func(Owner) bool) (freed []Lea
 	return freed, err
 }
 
-// InFlight returns the owners that another process is adding or deleting now, of those that of asks for.
+// InFlight returns the owners that another process is adding or deleting now, of those that of asks
+// for.
 func (s *Store) InFlight(ctx context.Context, of func(Owner) bool) (owners []Owner, err error) {
 	if there, err := s.exists(); err != nil || !there {
 		return nil, err
@@ -57,7 +59,8 @@ func (s *Store) InFlight(ctx context.Context, of func(Owner) bool) (owners []Own
 	return owners, err
 }
 
-// Room says whether each set has an address for another owner, be it that of a pod that has gone: ExhaustedError. It gives none.
+// Room says whether each set has an address for another owner, be it that of a pod that has gone:
+// ExhaustedError. It gives none.
 func (s *Store) Room(ctx context.Context, sets []Set) error {
 	if there, err := s.exists(); err != nil || !there {
 		return err

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Store is the leases of one network on this node. Its methods may be called by any number of processes at once. Each
-// takes the store's lock and waits for it until its context ends: ErrBusy.
+// Store is the leases of one network on this node. Its methods may be called by any number of
+// processes at once. Each takes the store's lock and waits for it until its context ends: ErrBusy.
 type Store struct {
 	dir    string
 	bootID string // "" if it cannot be read
@@ -29,8 +29,9 @@ type Store struct {
 // Open opens the store in dir. One that does not exist has no leases; Reserve makes it.
 func Open(dir string) (*Store, error) { return &Store{dir: dir, bootID: bootID()}, nil }
 
-// Named is the store with the runtime's name for the pod that it is about to reserve for. The name is kept with the index
-// entry, for people to read: one that would not fit there, or has a blank in it, is left out.
+// Named is the store with the runtime's name for the pod that it is about to reserve for. The name
+// is kept with the index entry, for people to read: one that would not fit there, or has a blank in
+// it, is left out.
 func (s *Store) Named(pod string) *Store {
 	const longest = 512 // bytes; a namespace and a name of Kubernetes are 317
 	named := *s
@@ -40,9 +41,10 @@ func (s *Store) Named(pod string) *Store {
 	return &named
 }
 
-// Bound is the store for the bridge plugin, which makes or deletes the pod's veth itself before its process ends. Until then
-// the process holds what it reserves or claims: no other process reserves, claims or frees anything of the same attachment, and
-// Collect can tell a pod that is being added from one whose ADD was killed.
+// Bound is the store for the bridge plugin, which makes or deletes the pod's veth itself before its
+// process ends. Until then the process holds what it reserves or claims: no other process reserves,
+// claims or frees anything of the same attachment, and Collect can tell a pod that is being added
+// from one whose ADD was killed.
 func (s *Store) Bound() *Store {
 	bound := *s
 	bound.own = map[netip.Addr]int{}
@@ -58,7 +60,8 @@ func (s *Store) writer() string {
 	return byPodnet
 }
 
-// BootKnown says whether this boot of the machine can be told from others. If it cannot, leases of earlier boots stay.
+// BootKnown says whether this boot of the machine can be told from others. If it cannot, leases of
+// earlier boots stay.
 func (s *Store) BootKnown() bool { return s.bootID != "" }
 
 // locked runs f with the lock held and the index complete.
@@ -74,8 +77,8 @@ func (s *Store) locked(ctx context.Context, f func() error) error {
 	return errors.Join(f(), s.stamp())
 }
 
-// settle makes sure that the index names every lease of the directory: by one look at the record and the stamp, unless
-// somebody else has been here or the machine has started anew.
+// settle makes sure that the index names every lease of the directory: by one look at the record
+// and the stamp, unless somebody else has been here or the machine has started anew.
 func (s *Store) settle() error {
 	r, err := s.readRecord()
 	if err != nil {
@@ -108,8 +111,8 @@ func (s *Store) complete() error {
 	return s.rebuild()
 }
 
-// exists says whether the store was ever made. That nobody can tell is an error: a lease that is there must not be taken for
-// released.
+// exists says whether the store was ever made. That nobody can tell is an error: a lease that is
+// there must not be taken for released.
 func (s *Store) exists() (bool, error) {
 	_, err := os.Stat(s.dir)
 	if isAbsent(err) {

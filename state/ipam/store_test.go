@@ -159,7 +159,8 @@ func TestNearlyFull(t *testing.T) {
 	check(t, reserve(s, owner(509), sets), "10.0.1.46/23") // 300 addresses after the last one given
 }
 
-// What an interrupted call left: the repeated one gives the same address, whatever was given in between.
+// What an interrupted call left: the repeated one gives the same address, whatever was given in
+// between.
 func TestInterrupted(t *testing.T) {
 	sets := []Set{set(t, "10.0.0.0/24")}
 	for name, interrupt := range map[string]func(*Store) error{
@@ -202,7 +203,8 @@ func write(t *testing.T, s *Store, name, content string) {
 	}
 }
 
-// Another plugin's leases are found, in a store that is new and in one that podnet has been keeping.
+// Another plugin's leases are found, in a store that is new and in one that podnet has been
+// keeping.
 func TestForeignLeases(t *testing.T) {
 	sets := []Set{set(t, "10.0.0.0/24")}
 	for _, kept := range []bool{false, true} {
@@ -250,8 +252,9 @@ func TestBoot(t *testing.T) {
 	check(t, fmt.Sprint(leases(t, s)), "map[10.0.0.2:theirs,false 10.0.0.3:c10,true 10.0.0.4:c11,true 10.0.0.5:c12,true 10.0.0.6:c13,true]")
 }
 
-// Another boot's name frees nothing of a pod that is there, as where a container that sees the host's pods has a boot id of its
-// own, or that may be where nobody can look; and nothing that an ADD is holding.
+// Another boot's name frees nothing of a pod that is there, as where a container that sees the
+// host's pods has a boot id of its own, or that may be where nobody can look; and nothing that an
+// ADD is holding.
 func TestAnotherBootOfALivePod(t *testing.T) {
 	s := open(t, t.TempDir()+"/net")
 	sets := []Set{set(t, "10.0.0.0/24")}
@@ -303,8 +306,8 @@ func (p pods) Behind(addrs []netip.Addr) (is, sure bool, err error) {
 	return is, !p.silent, nil
 }
 
-// Where every address has a lease those of dead pods are given, and those alone: of podnet's bridge plugin, and of other plugins
-// whose pods are known to have a veth.
+// Where every address has a lease those of dead pods are given, and those alone: of podnet's bridge
+// plugin, and of other plugins whose pods are known to have a veth.
 func TestReclaim(t *testing.T) {
 	s := open(t, t.TempDir()+"/net")
 	sets := []Set{set(t, "10.0.0.0/28")} // 13 addresses
@@ -404,7 +407,8 @@ func TestBusy(t *testing.T) {
 	check(t, reserve(s, owner(1), sets), "10.0.0.2/24") // who gave up does not keep the lock
 }
 
-// The runtime's name for a pod is kept with its leases, over a partial release too, and one that would break the entry is not.
+// The runtime's name for a pod is kept with its leases, over a partial release too, and one that
+// would break the entry is not.
 func TestNamed(t *testing.T) {
 	s := open(t, t.TempDir())
 	sets := []Set{set(t, "10.0.0.0/29"), set(t, "fd00::/64")}

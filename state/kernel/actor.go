@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Actor is the process that the kernel names for a change, as far as it does: for routes, addresses and neighbours that go,
-// and for nftables. Links and FDB entries go anonymously.
+// Actor is the process that the kernel names for a change, as far as it does: for routes, addresses
+// and neighbours that go, and for nftables. Links and FDB entries go anonymously.
 type Actor struct {
 	PID  int
 	Name string // of the program; "": it had ended before anybody could ask
@@ -35,7 +35,8 @@ func (a Actor) String() string {
 	return fmt.Sprintf("%s (pid %d)", a.Name, a.PID)
 }
 
-// actors remembers for a while who last took which object away. A storm makes it neither grow nor search.
+// actors remembers for a while who last took which object away. A storm makes it neither grow nor
+// search.
 type actors struct {
 	mu      sync.Mutex
 	own     map[uint32]bool // socket ids of this process: its own changes are no news; not changed after Open
@@ -77,8 +78,9 @@ func (a *actors) spawn(pid int) {
 	a.spawned = a.spawned[max(0, len(a.spawned)-remembered):]
 }
 
-// actorOf is the process of a socket, by its id. That of a process's first socket is the process's, of a further one a number
-// that no process has and that tells nothing; nor is this process an actor.
+// actorOf is the process of a socket, by its id. That of a process's first socket is the process's,
+// of a further one a number that no process has and that tells nothing; nor is this process an
+// actor.
 func actorOf(socket uint32, now time.Time) Actor {
 	if socket == 0 || socket > mostPID || int(socket) == os.Getpid() {
 		return Actor{}
@@ -94,7 +96,8 @@ func programName(pid uint32) string {
 	return strings.TrimSpace(string(b))
 }
 
-// Actor is who took an object away last, during the last minute, as far as the kernel told; the zero Author: nobody knows.
+// Actor is who took an object away last, during the last minute, as far as the kernel told; the
+// zero Author: nobody knows.
 func (n *Node) Actor(k state.Key) Actor {
 	n.actors.mu.Lock()
 	defer n.actors.mu.Unlock()
@@ -151,9 +154,9 @@ func (in *interest) addrKey(body []byte) state.Key {
 	return state.Key{Kind: state.KindAddr, Name: in.device(index), Addr: a.Prefix.Addr(), Bits: body[1]}
 }
 
-// ruled reads who made a new generation of nftables' rules: the kernel names the process. False: the message is of
-// something else, which a generation will follow, or of rules that have been read already, such as those that podnet has
-// just put right.
+// ruled reads who made a new generation of nftables' rules: the kernel names the process. False:
+// the message is of something else, which a generation will follow, or of rules that have been read
+// already, such as those that podnet has just put right.
 func (n *Node) ruled(typ uint16, body []byte) (news bool) {
 	if typ != newGeneration || len(body) < nfgenLen {
 		return false

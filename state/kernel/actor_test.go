@@ -9,8 +9,9 @@ import (
 	"github.com/podnet/podnet/state"
 )
 
-// Only an id that a process can have names one, and a storm of changes is remembered as far as there is room: what has been
-// remembered long enough makes room, and is looked for once in a while, not at every change.
+// Only an id that a process can have names one, and a storm of changes is remembered as far as
+// there is room: what has been remembered long enough makes room, and is looked for once in a
+// while, not at every change.
 func TestAuthors(t *testing.T) {
 	n := &Node{}
 	n.actors.by = map[state.Key]Actor{}

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listAddrs reports the addresses of podnet's devices, less those that the kernel gives itself (link-local).
+// listAddrs reports the addresses of podnet's devices, less those that the kernel gives itself
+// (link-local).
 func listAddrs(n *Node, want *state.Set, live *state.Live) error {
 	routed, err := n.subnetRoutes(live)
 	if err != nil {
@@ -71,8 +72,8 @@ func prefixOf(n *net.IPNet) netip.Prefix {
 	return netip.PrefixFrom(addrOf(n.IP), bits)
 }
 
-// addressMessage is the address for netlink, without duplicate address detection: it is podnet's by the topology, and a pod's first
-// packet must not wait two seconds for its gateway.
+// addressMessage is the address for netlink, without duplicate address detection: it is podnet's by
+// the topology, and a pod's first packet must not wait two seconds for its gateway.
 func addressMessage(a state.Addr) *vishvananda.Addr {
 	m := &vishvananda.Addr{IPNet: &net.IPNet{IP: a.Prefix.Addr().AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), a.Prefix.Addr().BitLen())}}
 	if a.Prefix.Addr().Is6() {

@@ -10,8 +10,9 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// Rules are tried with packets: between pods of this node and of others, and between pods and the rest of the world. Where a
-// rule names addresses of pods, those are tried too, so many of them; so many rules are reported for each chain.
+// Rules are tried with packets: between pods of this node and of others, and between pods and the
+// rest of the world. Where a rule names addresses of pods, those are tried too, so many of them; so
+// many rules are reported for each chain.
 const (
 	mostTried    = 256
 	mostReported = 4
@@ -25,8 +26,8 @@ type tried struct {
 	does   string // what the rule does, for the operator
 }
 
-// inTheWay are the rules by which packets do not get what podnet's chains have for them. A chain whose jump is missing has none
-// in its way: the jump will be put first.
+// inTheWay are the rules by which packets do not get what podnet's chains have for them. A chain
+// whose jump is missing has none in its way: the jump will be put first.
 func inTheWay(chains []state.Chain, rules *verdict.Rules, t traffic) []state.Conflict {
 	var out []state.Conflict
 	for _, c := range chains {
@@ -62,8 +63,9 @@ func ahead(c state.Chain, rules *verdict.Rules, t traffic) []state.Conflict {
 	return out
 }
 
-// behind: the jump is put first when it is absent, and never moved afterwards. A rule of another chain than the built-in one
-// may serve others as well, so that the operator had rather move the jump, if that helps.
+// behind: the jump is put first when it is absent, and never moved afterwards. A rule of another
+// chain than the built-in one may serve others as well, so that the operator had rather move the
+// jump, if that helps.
 func behind(c state.Chain, e verdict.End, does string) state.Conflict {
 	whose := "not podnet's"
 	if owner := chainOwner(e.Chain); owner != "" {
@@ -137,7 +139,8 @@ func (t traffic) ownRange(family uint8) (netip.Prefix, bool) {
 // podOf is an address of a range as pods get them: the first is the bridge's.
 func podOf(p netip.Prefix) netip.Addr { return p.Addr().Next().Next() }
 
-// named are pods of other nodes, one in any case, and of this one: those that the rules name on the way to the chain.
+// named are pods of other nodes, one in any case, and of this one: those that the rules name on the
+// way to the chain.
 func (t traffic) named(c state.Chain, rules *verdict.Rules, own netip.Prefix) (pods, peers []netip.Addr) {
 	routes := newOverlaps(t.want)
 	if p, found := t.peerIn(netip.PrefixFrom(own.Addr(), 0).Masked()); found {
@@ -204,7 +207,8 @@ func (t traffic) forwards(pod, peer netip.Addr) []tried {
 	return out
 }
 
-// translations are the same packets where addresses are rewritten: the tunnel carries them as they are.
+// translations are the same packets where addresses are rewritten: the tunnel carries them as they
+// are.
 func (t traffic) translations(pod, peer netip.Addr) []tried {
 	var out []tried
 	for _, protocol := range protocols() {
@@ -229,7 +233,7 @@ func (t traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tr
 			}
 			continue
 		}
-		answer := verdict.Packet{Stranger: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
+		answer := verdict.Packet{Untrusted: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
 		out = append(out,
 			tried{leaving, "drop", false, "drops what pods send out of the cluster"},
 			tried{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})

@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// trafficOfPods is that of a node with peers, pods of two families and podnet's chains, on the underlay device eth0.
+// trafficOfPods is that of a node with peers, pods of two families and podnet's chains, on the
+// underlay device eth0.
 func trafficOfPods() traffic {
 	want := wanted("192.0.2.11")
 	for _, dst := range []string{"10.244.1.0/24", "10.244.2.0/24", "fd00:0:0:1::/64"} {
@@ -39,7 +40,8 @@ func ours(table string, family uint8) string {
 	return fmt.Sprintf("-A PODNET-FORWARD -s %s -i cni0 -j ACCEPT\n-A PODNET-FORWARD -d %s -o cni0 -j ACCEPT\n", own, own)
 }
 
-// asked is what is in podnet's way by a table with these chains and rules, in which JUMP stands for the jump to podnet's.
+// asked is what is in podnet's way by a table with these chains and rules, in which JUMP stands for
+// the jump to podnet's.
 func asked(family uint8, table, policy, rules string) []state.Conflict {
 	hook, chain := "FORWARD", "PODNET-FORWARD"
 	if table == "nat" {
@@ -61,7 +63,8 @@ func asked(family uint8, table, policy, rules string) []state.Conflict {
 	return inTheWay(parseChains(family, save), verdict.Parse(save, command(family, "iptables")), trafficOfPods())
 }
 
-// What is about podnet's traffic is in the way, ahead of the jump, and what rewrites addresses between pods wherever it is.
+// What is about podnet's traffic is in the way, ahead of the jump, and what rewrites addresses
+// between pods wherever it is.
 func TestRulesInTheWay(t *testing.T) {
 	const move = "iptables -t filter -D FORWARD -j PODNET-FORWARD && iptables -t filter -I FORWARD -j PODNET-FORWARD"
 	const rewrites = "rule 1 of POSTROUTING (not podnet's) rewrites the source of what pods send to other nodes"
@@ -181,7 +184,8 @@ func TestReturnToThePolicy(t *testing.T) {
 	}
 }
 
-// Whatever there is to report stays readable, and a chain that is not wanted, or has no jump yet, is nobody's trouble.
+// Whatever there is to report stays readable, and a chain that is not wanted, or has no jump yet,
+// is nobody's trouble.
 func TestFewAreReported(t *testing.T) {
 	var many strings.Builder
 	for i := range 100 {

@@ -7,8 +7,8 @@ import (
 	vishvananda "github.com/vishvananda/netlink"
 )
 
-// A policy whose transformation has an association carries packets. Kernels without ESP, such as that of small test machines, make
-// none, so that this is tried on values.
+// A policy whose transformation has an association carries packets. Kernels without ESP, such as
+// that of small test machines, make none, so that this is tried on values.
 func TestAssociated(t *testing.T) {
 	peer := net.ParseIP("192.0.2.12")
 	tmpl := vishvananda.XfrmPolicyTmpl{Dst: peer, Proto: vishvananda.XFRM_PROTO_ESP, Mode: vishvananda.XFRM_MODE_TRANSPORT, Reqid: 3}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addRules finds the rule behind each decision, which the kernel does not tell, and for packets that go nowhere the route or
-// the rule that says so.
+// addRules finds the rule behind each decision, which the kernel does not tell, and for packets
+// that go nowhere the route or the rule that says so.
 func (n *Node) addRules(packets []Packet, routings []Routing) error {
 	rules := map[netlink.Family][]state.PolicyRule{}
 	tables := routeTables{}
@@ -40,7 +40,8 @@ func (n *Node) addRules(packets []Packet, routings []Routing) error {
 	return nil
 }
 
-// blame walks the rules as the kernel does and finds what turned a packet away. Nothing found: no route matches it.
+// blame walks the rules as the kernel does and finds what turned a packet away. Nothing found: no
+// route matches it.
 func (n *Node) blame(p Packet, r *Routing, rules []state.PolicyRule, tables routeTables) error {
 	for _, rule := range rules {
 		if !matches(rule, p) {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// What turns a packet away is the longest prefix's first route; and a table is read once, however many packets it turns away.
+// What turns a packet away is the longest prefix's first route; and a table is read once, however
+// many packets it turns away.
 func TestBlame(t *testing.T) {
 	node := Apart(t)
 	for _, c := range []string{

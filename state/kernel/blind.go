@@ -19,8 +19,8 @@ type saveResult struct {
 	blind map[string]*blindTable // by name
 }
 
-// blindTable is a table of iptables whose rules cannot be read. It is not empty but unknown: what podnet would write there by
-// what it does not see, it would write again and again.
+// blindTable is a table of iptables whose rules cannot be read. It is not empty but unknown: what
+// podnet would write there by what it does not see, it would write again and again.
 type blindTable struct {
 	why      error
 	failed   bool           // the program has, for a reason that may be no rule's
@@ -28,14 +28,14 @@ type blindTable struct {
 	conflict state.Conflict // Key aside; the zero Conflict: it is nobody's rule that hides them
 }
 
-// unreadable are the words in which iptables-save says, with exit code 0, that a rule of nftables' own keeps it from showing a
-// table.
+// unreadable are the words in which iptables-save says, with exit code 0, that a rule of nftables'
+// own keeps it from showing a table.
 func unreadable() *regexp.Regexp {
 	return regexp.MustCompile("(?m)^# Table [`'](\\w+)' is incompatible")
 }
 
-// readSave runs iptables-save. Where that fails, it is asked for podnet's tables one by one: one rule of one table can be the
-// reason.
+// readSave runs iptables-save. Where that fails, it is asked for podnet's tables one by one: one
+// rule of one table can be the reason.
 func (n *Node) readSave(family uint8, nftables bool) (saveResult, error) {
 	text, err := runIPTables(family, "iptables-save", "")
 	s := saveResult{text, map[string]*blindTable{}}
@@ -61,7 +61,8 @@ func (n *Node) readSave(family uint8, nftables bool) (saveResult, error) {
 	return s, nil
 }
 
-// explainBlind asks the kernel for podnet's chains that the text lacks, and for the rules that iptables-save cannot show.
+// explainBlind asks the kernel for podnet's chains that the text lacks, and for the rules that
+// iptables-save cannot show.
 func (n *Node) explainBlind(family uint8, s *saveResult) error {
 	for table := range hooks() {
 		if s.blind[table] == nil && strings.Contains(s.text, "\n:"+state.ChainPrefix) && hasOwnChain(s.text, table) {
@@ -123,9 +124,10 @@ func (n *Node) hiddenBy(family uint8, table string, b *blindTable) error {
 	return nil
 }
 
-// moveRule is the command that moves a rule into a table of its own, whose chain comes just before the one where it was, in one
-// transaction. A rule that stands behind others, or that accepts, leads on or looks into what belongs to its table would do
-// something else there: then it is the command that shows it.
+// moveRule is the command that moves a rule into a table of its own, whose chain comes just before
+// the one where it was, in one transaction. A rule that stands behind others, or that accepts,
+// leads on or looks into what belongs to its table would do something else there: then it is the
+// command that shows it.
 func moveRule(table string, r kernelRule) string {
 	show := "nft -a list chain " + table + " " + shell.Quote(r.chain)
 	out, err := runProgram("", "nft", "-a", "list", "chain", strings.Fields(table)[0], strings.Fields(table)[1], r.chain)
@@ -143,8 +145,9 @@ func moveRule(table string, r kernelRule) string {
 		own, own, r.chain, hook[1], hook[2], hook[3], own, r.chain, rule[1], table, r.chain, r.handle))
 }
 
-// doubt marks the rules that iptables-save has shown without the set that they look into: they are about fewer packets than they
-// seem to be, and an iptables command that deletes what they seem to be would delete them.
+// doubt marks the rules that iptables-save has shown without the set that they look into: they are
+// about fewer packets than they seem to be, and an iptables command that deletes what they seem to
+// be would delete them.
 func (n *Node) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
 	if n.nft == nil {
 		return nil
@@ -171,8 +174,9 @@ func (n *Node) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
 	return nil
 }
 
-// addBlind reports the wanted chains of a table that cannot be read as they should be, so that nothing is written there, and
-// that they are not known. Where none is wanted it reports those that stay.
+// addBlind reports the wanted chains of a table that cannot be read as they should be, so that
+// nothing is written there, and that they are not known. Where none is wanted it reports those that
+// stay.
 func addBlind(live *state.Live, family uint8, table string, b *blindTable, want *state.Set) error {
 	var wanted []string
 	key := state.Key{Kind: state.KindChain, Name: table, Num: uint32(family)}

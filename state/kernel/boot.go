@@ -13,7 +13,8 @@ func BootID() string {
 	return id
 }
 
-// SinceBoot is the time since the kernel booted, suspended time included. Setting the clock does not change it.
+// SinceBoot is the time since the kernel booted, suspended time included. Setting the clock does
+// not change it.
 func SinceBoot() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {

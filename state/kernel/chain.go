@@ -75,8 +75,8 @@ func (p *chainParser) target(rule string) *state.Chain {
 // comment is a match that matches everything.
 var comment = regexp.MustCompile(`-m comment --comment ("(\\.|[^"\\])*"|\S+) `)
 
-// restoreInput is what iptables-restore --noflush has to be told to carry out the changes: one transaction a table, which
-// touches no chain but podnet's.
+// restoreInput is what iptables-restore --noflush has to be told to carry out the changes: one
+// transaction a table, which touches no chain but podnet's.
 func restoreInput(changes []*state.Change) string {
 	var b strings.Builder
 	for _, table := range []string{"nat", "filter"} {

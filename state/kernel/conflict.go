@@ -47,8 +47,9 @@ func (o overlaps) holder(dst netip.Prefix) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// conflict says what a route of another owner does to a desired one: it sits in its place (same destination and metric),
-// is preferred to it (lower metric), or takes a part of its addresses (longer prefix).
+// conflict says what a route of another owner does to a desired one: it sits in its place (same
+// destination and metric), is preferred to it (lower metric), or takes a part of its addresses
+// (longer prefix).
 func (o overlaps) conflict(r liveRoute) (state.Conflict, bool) {
 	for _, bits := range o.bits {
 		p, err := r.Dst.Addr().Prefix(int(bits))
@@ -74,7 +75,8 @@ func (o overlaps) conflict(r liveRoute) (state.Conflict, bool) {
 	return state.Conflict{}, false
 }
 
-// hop is where the route leads, as ip(8) has it, with a space in front; of several hops, those that are not podnet's.
+// hop is where the route leads, as ip(8) has it, with a space in front; of several hops, those that
+// are not podnet's.
 func (r liveRoute) hop() string {
 	if r.Type != unix.RTN_UNICAST {
 		return ""
@@ -142,8 +144,9 @@ func (r liveRoute) remedy() string {
 	return fmt.Sprintf("ip %sroute del %s%s%s metric %d%s", six, kind, r.Dst, r.hop(), r.Metric, table)
 }
 
-// foreignAddresses: an address of another link inside this node's own podCIDR takes pods' addresses, or the whole range, away
-// from the bridge. One beside it whose subnet is wider does not.
+// foreignAddresses: an address of another link inside this node's own podCIDR takes pods'
+// addresses, or the whole range, away from the bridge. One beside it whose subnet is wider does
+// not.
 func (n *Node) foreignAddresses(want *state.Set) []state.Conflict {
 	var out []state.Conflict
 	for _, own := range want.Addrs.Rows() {

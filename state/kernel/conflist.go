@@ -15,8 +15,9 @@ import (
 // mostConflist is how long a CNI configuration may be, bytes.
 const mostConflist = 1 << 20
 
-// listConflist reports every file of podnet's in the runtime's directory, told by the mark in its bridge entry: also one of
-// an earlier name. A damaged file in podnet's place counts as podnet's; a sound one without the mark is somebody else's.
+// listConflist reports every file of podnet's in the runtime's directory, told by the mark in its
+// bridge entry: also one of an earlier name. A damaged file in podnet's place counts as podnet's; a
+// sound one without the mark is somebody else's.
 func listConflist(n *Node, want *state.Set, live *state.Live) error {
 	dir := filepath.Dir(n.Paths.Conflist)
 	entries, err := os.ReadDir(dir)
@@ -74,8 +75,9 @@ func applyConflist(_ *Node, c *state.Change) error {
 	return files.ReplaceFile(want.Path, []byte(want.Content), 0o644)
 }
 
-// HoldConflist removes podnet's conflist unless the bridge that it names is there and podnet's: the runtime has to know that
-// the node is not ready, whatever the topology says. On a bridge of another owner pods would start in another network.
+// HoldConflist removes podnet's conflist unless the bridge that it names is there and podnet's: the
+// runtime has to know that the node is not ready, whatever the topology says. On a bridge of
+// another owner pods would start in another network.
 func (n *Node) HoldConflist() error {
 	if err := n.ReadLinks(); err != nil {
 		return err
@@ -95,7 +97,8 @@ func (n *Node) HoldConflist() error {
 	return nil
 }
 
-// hasOwnBridge reports whether the last look at the links has found a bridge of podnet's with this name.
+// hasOwnBridge reports whether the last look at the links has found a bridge of podnet's with this
+// name.
 func (n *Node) hasOwnBridge(name string) bool {
 	l, ok := n.Links[name]
 	return ok && l.Type() == "bridge" && l.Attrs().Group == device.GroupDevice

@@ -8,13 +8,15 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// Tracking is how full the kernel's table of connections is. Max 0: nothing is tracked, or the kernel does not tell.
+// Tracking is how full the kernel's table of connections is. Max 0: nothing is tracked, or the
+// kernel does not tell.
 type Tracking struct{ Count, Max int }
 
 // trackingMax is the setting that bounds the table.
 const trackingMax = "net/netfilter/nf_conntrack_max"
 
-// nearlyFull is the share of the table, in percent, from which on a burst of connections may fill it.
+// nearlyFull is the share of the table, in percent, from which on a burst of connections may fill
+// it.
 const nearlyFull = 80
 
 // ReadTracking reads the numbers of this network namespace.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FuzzDecode reads anything for a message of the kernel's: none is too short, and no attribute, for any reader. What an
-// address or a prefix is read of is one, or none.
+// FuzzDecode reads anything for a message of the kernel's: none is too short, and no attribute, for
+// any reader. What an address or a prefix is read of is one, or none.
 func FuzzDecode(f *testing.F) {
 	whole := func(typ uint16, header int, fill func(*netlink.Message)) {
 		var b netlink.Batch

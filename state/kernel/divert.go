@@ -19,15 +19,16 @@ type candidate struct {
 	outer bool         // it is the tunnel's own; else a pod's, or the host's to a pod
 }
 
-// maxCandidates bounds how many packets a look at policy rules asks the kernel about, and maxPeers how many peers stand for all of
-// those that a short prefix holds.
+// maxCandidates bounds how many packets a look at policy rules asks the kernel about, and maxPeers
+// how many peers stand for all of those that a short prefix holds.
 const (
 	maxCandidates = 512
 	maxPeers      = 16
 )
 
-// diverted finds the policy rules that take podnet's packets away before table main is looked into. The rules and what is in
-// their tables only say which packets are worth a question; the kernel answers it.
+// diverted finds the policy rules that take podnet's packets away before table main is looked into.
+// The rules and what is in their tables only say which packets are worth a question; the kernel
+// answers it.
 func (l *lookup) diverted(ipv6 bool) ([]state.Conflict, error) {
 	candidates, err := l.candidates(ipv6)
 	if err != nil || len(candidates) == 0 {
@@ -81,7 +82,8 @@ func (l *lookup) foreign(r state.PolicyRule) bool {
 	return r.Action != 0 && !r.Usual() && (r.Ends() || r.Table != unix.RT_TABLE_MAIN && r.Table != unix.RT_TABLE_LOCAL)
 }
 
-// diversion is the conflict about one rule, in the name of the first packet that it takes. The remedy is for all of them.
+// diversion is the conflict about one rule, in the name of the first packet that it takes. The
+// remedy is for all of them.
 func (l *lookup) diversion(rule state.PolicyRule, taken []int, candidates []candidate, routings []Routing) state.Conflict {
 	first, way := candidates[taken[0]], routings[taken[0]]
 	what, where := "what goes to pods in "+first.to.String(), way.String()
@@ -222,7 +224,8 @@ func (l *lookup) podUnder(rule state.PolicyRule) netip.Addr {
 	return a
 }
 
-// peersUnder are the podCIDRs that a destination has a part of, or the first of those that it holds.
+// peersUnder are the podCIDRs that a destination has a part of, or the first of those that it
+// holds.
 func (l *lookup) peersUnder(dst netip.Prefix, overlap overlaps) []netip.Prefix {
 	if p, found := overlap.holder(dst); found {
 		return []netip.Prefix{p}
@@ -239,8 +242,8 @@ func (l *lookup) peersUnder(dst netip.Prefix, overlap overlaps) []netip.Prefix {
 	return all
 }
 
-// common is an address that all valid prefixes hold: neither the first of a range, which stands for the network, nor the
-// second, which is the bridge's, if there is another.
+// common is an address that all valid prefixes hold: neither the first of a range, which stands for
+// the network, nor the second, which is the bridge's, if there is another.
 func common(prefixes ...netip.Prefix) (a netip.Addr, fits bool) {
 	var least netip.Prefix
 	for _, p := range prefixes {

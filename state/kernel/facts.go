@@ -46,7 +46,8 @@ func (n *Node) Facts(node *schema.Node) (state.Facts, error) {
 	return f, err
 }
 
-// deviceMTU is the MTU of podnet's own devices as they are, that of the tunnel first; 0: there is none.
+// deviceMTU is the MTU of podnet's own devices as they are, that of the tunnel first; 0: there is
+// none.
 func (n *Node) deviceMTU() (mtu int) {
 	for _, l := range n.Links {
 		if a := l.Attrs(); a.Group == device.GroupDevice && (mtu == 0 || l.Type() == "vxlan") {
@@ -56,8 +57,9 @@ func (n *Node) deviceMTU() (mtu int) {
 	return mtu
 }
 
-// LocalAddrs are all addresses of this host. It begins a pass: the Facts and the Live that follow it are about the host
-// as it is seen here, so that they agree with each other, and links and addresses are listed once.
+// LocalAddrs are all addresses of this host. It begins a pass: the Facts and the Live that follow
+// it are about the host as it is seen here, so that they agree with each other, and links and
+// addresses are listed once.
 func (n *Node) LocalAddrs() ([]netip.Addr, error) {
 	n.Begun = false
 	if err := n.Look(); err != nil {
@@ -81,8 +83,8 @@ func (n *Node) holder(ip netip.Addr) int {
 	return 0
 }
 
-// defaultLink is the link of the default route with the lowest metric, and of its links that with the smallest MTU; "" if
-// there is none.
+// defaultLink is the link of the default route with the lowest metric, and of its links that with
+// the smallest MTU; "" if there is none.
 func (n *Node) defaultLink(ip netip.Addr) (string, error) {
 	var best liveRoute
 	found := false
@@ -101,8 +103,8 @@ func (n *Node) defaultLink(ip netip.Addr) (string, error) {
 	return link, err
 }
 
-// raListeners are the links that must be told to go on listening to routers before the host forwards IPv6. The underlay's link
-// is one of them, whatever it is.
+// raListeners are the links that must be told to go on listening to routers before the host
+// forwards IPv6. The underlay's link is one of them, whatever it is.
 func (n *Node) raListeners(underlay string) ([]string, error) {
 	_, listeners, err := sysctl.Listeners(n.hostLinks, func(l device.Link) (bool, error) {
 		if l.Name == underlay {

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listFDB reports every entry of podnet's vxlan devices: learning is off, so nobody else has business there.
+// listFDB reports every entry of podnet's vxlan devices: learning is off, so nobody else has
+// business there.
 func listFDB(n *Node, _ *state.Set, live *state.Live) error {
 	for device, index := range n.tunnels(live) {
 		start := live.FDB.Mark()

@@ -10,11 +10,12 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// Firewall is every packet filter of one family on this host: iptables, and what nftables has beside it. Any of them can drop a
-// packet that all others let pass.
+// Firewall is every packet filter of one family on this host: iptables, and what nftables has
+// beside it. Any of them can drop a packet that all others let pass.
 type Firewall []*verdict.Rules
 
-// Firewall reads the rules. Without the programs there are none that could be read: the error says which to install.
+// Firewall reads the rules. Without the programs there are none that could be read: the error says
+// which to install.
 func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	family, name := uint8(4), "ip"
 	if ipv6 {
@@ -43,7 +44,8 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	return append(rules, more), nil
 }
 
-// withoutNFT is the error of a host whose nftables has tables that only the program nft could show, which is not installed.
+// withoutNFT is the error of a host whose nftables has tables that only the program nft could show,
+// which is not installed.
 func (n *Node) withoutNFT(family uint8) error {
 	if n.nft == nil {
 		return nil // a kernel without nftables

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flood notices when other programs change routes by the thousand. They are none of podnet's, and it spends next to nothing
-// on them, but an operator wants to know who does that.
+// flood notices when other programs change routes by the thousand. They are none of podnet's, and
+// it spends next to nothing on them, but an operator wants to know who does that.
 type flood struct {
 	mu      sync.Mutex
 	began   time.Time // of the count
@@ -26,7 +26,8 @@ const (
 	floodTime    = time.Second
 )
 
-// note counts changes by the program behind a socket, and says whether with these a flood has begun.
+// note counts changes by the program behind a socket, and says whether with these a flood has
+// begun.
 func (f *flood) note(now time.Time, changes int, socket uint32) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -43,16 +44,16 @@ func (f *flood) note(now time.Time, changes int, socket uint32) bool {
 	return begins
 }
 
-// Flood is when other programs last changed routes by thousands a second, and which, as far as the kernel tells; the zero
-// Time: never. It may be asked on any goroutine.
+// Flood is when other programs last changed routes by thousands a second, and which, as far as the
+// kernel tells; the zero Time: never. It may be asked on any goroutine.
 func (n *Node) Flood() (time.Time, Actor) {
 	n.flood.mu.Lock()
 	defer n.flood.mu.Unlock()
 	return n.flood.seen, n.flood.by
 }
 
-// foreign is how many changes of other programs' routes an announcement stands for: of those that the filter of the watch
-// drops only a sample arrives. 0: it is of something else.
+// foreign is how many changes of other programs' routes an announcement stands for: of those that
+// the filter of the watch drops only a sample arrives. 0: it is of something else.
 func (in *interest) foreign(typ uint16, body []byte) int {
 	if typ != unix.RTM_NEWROUTE && typ != unix.RTM_DELROUTE || len(body) < rtmLen || body[4] != state.MainTable || body[1] == 0 ||
 		body[5] == state.RouteProtocol || body[5] == unix.RTPROT_KERNEL {

@@ -102,7 +102,8 @@ func (v *HostVeth) decodePort(info []byte) {
 // ErrGone says that a pod has gone since its host veth was listed.
 var ErrGone = errors.New("the pod has gone in the meantime")
 
-// End reads the pod's end of a veth through the number that the kernel gives its namespace here. It may be ErrGone.
+// End reads the pod's end of a veth through the number that the kernel gives its namespace here. It
+// may be ErrGone.
 func (n *Node) End(v HostVeth) (PodEnd, error) {
 	var end PodEnd
 	if v.Namespace < 0 || v.Peer == 0 {
@@ -135,7 +136,8 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 // Vanished: neither the link nor the number of its namespace means anything to the kernel any more.
 func Vanished(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) }
 
-// AddrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not known, less link-local ones.
+// AddrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not
+// known, less link-local ones.
 func (n *Node) AddrsIn(v HostVeth) (addrs []netip.Prefix, err error) {
 	m := netlink.NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{Index: uint32(v.Peer)})
 	m.Uint32(unix.IFA_TARGET_NETNSID, uint32(v.Namespace))

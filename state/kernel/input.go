@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// traffic is what podnet's tunnel and pods have to get through every packet filter, by the desired set.
+// traffic is what podnet's tunnel and pods have to get through every packet filter, by the desired
+// set.
 type traffic struct {
 	bridge, tunnel string
 	ipv4, ipv6     bool // families that pods speak
@@ -21,8 +22,9 @@ type traffic struct {
 	want           *state.Set
 }
 
-// traffic: a tunnel that ends at an address of one link has its packets come in there. An address that stands for the host as
-// a whole, on lo or a dummy device or without neighbours, can be reached by any.
+// traffic: a tunnel that ends at an address of one link has its packets come in there. An address
+// that stands for the host as a whole, on lo or a dummy device or without neighbours, can be
+// reached by any.
 func (n *Node) traffic(want *state.Set) traffic {
 	t := trafficOf(want)
 	for _, a := range n.Addrs {
@@ -69,7 +71,7 @@ func (t traffic) fromPeer() verdict.Packet {
 }
 
 func (t traffic) fromUntrusted() verdict.Packet {
-	return verdict.Packet{Dst: t.local, In: verdict.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Stranger: true}
+	return verdict.Packet{Dst: t.local, In: verdict.Unknown, Protocol: "udp", Port: t.port, IPv6: t.local.Is6(), Untrusted: true}
 }
 
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.
@@ -80,8 +82,8 @@ func forwarded(in, out string, ipv6 bool) verdict.Packet {
 // fewRanges is as many source ranges as a rule to be pasted may have.
 const fewRanges = 64
 
-// sources are the underlay addresses of all peers as ranges: exactly them, or the least range with all of them if that
-// would be too long for a command. None: there are no peers.
+// sources are the underlay addresses of all peers as ranges: exactly them, or the least range with
+// all of them if that would be too long for a command. None: there are no peers.
 func (t traffic) sources() []netip.Prefix {
 	var all []netip.Prefix
 	for _, a := range t.peers(t.want.FDB.Len()) {
@@ -121,8 +123,8 @@ func (t traffic) letIn() string {
 	return fmt.Sprintf("%s -I INPUT%s -p udp --dport %d -j ACCEPT", program, from, t.port)
 }
 
-// closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let them in gets the benefit
-// of the doubt.
+// closedInput says that the INPUT chain surely keeps the tunnel's packets out. A chain that may let
+// them in gets the benefit of the doubt.
 func closedInput(family uint8, rules *verdict.Rules, t traffic) []state.Conflict {
 	if t.port == 0 || t.local.Is6() != (family == 6) {
 		return nil

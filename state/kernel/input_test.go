@@ -50,7 +50,8 @@ func TestTunnelInput(t *testing.T) {
 	}
 }
 
-// Peers' packets come in by the link of the tunnel's address, unless that stands for the host as a whole.
+// Peers' packets come in by the link of the tunnel's address, unless that stands for the host as a
+// whole.
 func TestUnderlay(t *testing.T) {
 	node := Apart(t)
 	Sh(t, "ip link add eth0 type veth peer name other")

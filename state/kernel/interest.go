@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interest is what makes an announcement worth a look: what is wanted, and the devices as of the last pass. Hosts have
-// much traffic of their own in these groups, pods' veths and other programs' routes most of all.
+// interest is what makes an announcement worth a look: what is wanted, and the devices as of the
+// last pass. Hosts have much traffic of their own in these groups, pods' veths and other programs'
+// routes most of all.
 type interest struct {
 	want    *state.Set // its indices are there
 	overlap overlaps
@@ -22,8 +23,8 @@ type interest struct {
 
 func (in *interest) device(index int) string { return in.devices[index] }
 
-// Care sets which changes are worth a look from now on: those of what is wanted and of what is in its way, of podnet's
-// devices, and of the underlay.
+// Care sets which changes are worth a look from now on: those of what is wanted and of what is in
+// its way, of podnet's devices, and of the underlay.
 func (n *Node) Care(want *state.Set, facts state.Facts) {
 	want.Index()
 	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{}, devices: map[int]string{}}
@@ -95,8 +96,8 @@ func (in *interest) link(body []byte) bool {
 	return ours || pod && !(port && up) // pods come and go all day; one that has lost its bridge, or its way there, is news
 }
 
-// port says whether an announcement is of a port of podnet's bridge with an option that cuts its pod off: options change with
-// every pod, and the others are no news.
+// port says whether an announcement is of a port of podnet's bridge with an option that cuts its
+// pod off: options change with every pod, and the others are no news.
 func (in *interest) port(body []byte) bool {
 	ours, options := false, portReader{}
 	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
@@ -112,9 +113,9 @@ func (in *interest) port(body []byte) bool {
 	return ours && options.closed() != 0
 }
 
-// neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just as it should be is not,
-// nor is the end of one that nobody wants: both are what podnet's own changes look like, and the kernel does not say whose
-// change of an FDB it was.
+// neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just
+// as it should be is not, nor is the end of one that nobody wants: both are what podnet's own
+// changes look like, and the kernel does not say whose change of an FDB it was.
 func (in *interest) neigh(is bool, body []byte) bool {
 	if len(body) < ndmLen {
 		return true
@@ -130,9 +131,10 @@ func (in *interest) neigh(is bool, body []byte) bool {
 	return is && (wanted && want != e || !wanted && e.Permanent) || !is && wanted
 }
 
-// route says whether a route is news: one of podnet's protocol, likewise; one over a device that matters; the default route,
-// which the underlay may be found by; and somebody else's that stands in the way of a wanted one. What else a routing daemon
-// does with its own routes, by the hundred thousand at times, is none of podnet's business.
+// route says whether a route is news: one of podnet's protocol, likewise; one over a device that
+// matters; the default route, which the underlay may be found by; and somebody else's that stands
+// in the way of a wanted one. What else a routing daemon does with its own routes, by the hundred
+// thousand at times, is none of podnet's business.
 func (in *interest) route(is bool, body []byte) bool {
 	r, main := decodeRoute(body, in.device)
 	switch {

@@ -22,8 +22,9 @@ type flow struct {
 	dir      vishvananda.Dir
 }
 
-// ipsecConflicts finds the IPsec policies that drop or transform what pods send each other, or that want the tunnel's packets
-// transformed by an association that does not exist. A tunnel that IPsec really carries is no conflict.
+// ipsecConflicts finds the IPsec policies that drop or transform what pods send each other, or that
+// want the tunnel's packets transformed by an association that does not exist. A tunnel that IPsec
+// really carries is no conflict.
 func (l *lookup) ipsecConflicts() ([]state.Conflict, error) {
 	policies, err := whole(func() ([]vishvananda.XfrmPolicy, error) { return l.node.Handle.XfrmPolicyList(vishvananda.FAMILY_ALL) })
 	if errors.Is(err, unix.EPROTONOSUPPORT) || len(policies) == 0 && err == nil {
@@ -49,7 +50,8 @@ func (l *lookup) ipsecConflicts() ([]state.Conflict, error) {
 	return out, nil
 }
 
-// flows are those between this node and the first of its peers, in the directions in which the kernel asks policies.
+// flows are those between this node and the first of its peers, in the directions in which the
+// kernel asks policies.
 func (l *lookup) flows() []flow {
 	var all []flow
 	for _, r := range l.want.Routes.Rows()[:min(l.want.Routes.Len(), maxCandidates)] {
@@ -66,7 +68,8 @@ func (l *lookup) flows() []flow {
 	return all
 }
 
-// ipsecConflict says that a policy is the one that the kernel goes by for a part of a flow, and loses that.
+// ipsecConflict says that a policy is the one that the kernel goes by for a part of a flow, and
+// loses that.
 func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vishvananda.XfrmPolicy, states []vishvananda.XfrmState) (state.Conflict, bool) {
 	src, is := common(f.src, prefixOf(p.Src))
 	dst, fits := common(f.dst, prefixOf(p.Dst))
@@ -95,8 +98,8 @@ func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vis
 	}, true
 }
 
-// chosen is the policy that the kernel takes for a packet: of those that match the one with the lowest priority, and of these the
-// oldest, which has the lowest index.
+// chosen is the policy that the kernel takes for a packet: of those that match the one with the
+// lowest priority, and of these the oldest, which has the lowest index.
 func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []vishvananda.XfrmPolicy) *vishvananda.XfrmPolicy {
 	var best *vishvananda.XfrmPolicy
 	for i := range policies {
@@ -155,8 +158,9 @@ func selector(p *vishvananda.XfrmPolicy) string {
 	return strings.Join(append(words, p.Dir.String()), " ")
 }
 
-// passIPsec is the command that lets podnet's packets through. A policy of a priority above 0 stays as it is, behind one for these
-// alone; one that drops moves behind it; one of the highest priority that transforms, or one about nothing else, has to go.
+// passIPsec is the command that lets podnet's packets through. A policy of a priority above 0 stays
+// as it is, behind one for these alone; one that drops moves behind it; one of the highest priority
+// that transforms, or one about nothing else, has to go.
 func (l *lookup) passIPsec(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Addr) string {
 	only := f.outer && prefixOf(p.Src).IsSingleIP() && prefixOf(p.Dst).IsSingleIP() && p.Proto == unix.IPPROTO_UDP ||
 		slices.Contains(l.want.Ranges, prefixOf(p.Src)) && slices.Contains(l.want.Ranges, prefixOf(p.Dst))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// An IPsec policy that loses what pods or the tunnel send is named with its selector; the remedy, pasted, ends that. One that
-// loses nothing of podnet's is no conflict.
+// An IPsec policy that loses what pods or the tunnel send is named with its selector; the remedy,
+// pasted, ends that. One that loses nothing of podnet's is no conflict.
 func TestIPsecPolicies(t *testing.T) {
 	const wide, nodes = "src 10.0.0.0/8 dst 10.0.0.0/8", "src 192.0.2.11/32 dst 192.0.2.12/32"
 	const esp = " tmpl src 192.0.2.11 dst 192.0.2.12 proto esp mode transport"

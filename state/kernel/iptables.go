@@ -25,8 +25,8 @@ func command(family uint8, name string) string {
 	return name
 }
 
-// hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before 1.6.2 iptables-restore cannot
-// wait for others, nor masquerade with random ports.
+// hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before
+// 1.6.2 iptables-restore cannot wait for others, nor masquerade with random ports.
 func hasIPTables(family uint8) error {
 	protocol := iptables.ProtocolIPv4
 	if family == 6 {
@@ -43,8 +43,8 @@ func hasIPTables(family uint8) error {
 	return nil
 }
 
-// listChains reports each family's rules. A table that cannot be read is an error if a chain of it is wanted, or is left there;
-// the others are reported all the same.
+// listChains reports each family's rules. A table that cannot be read is an error if a chain of it
+// is wanted, or is left there; the others are reported all the same.
 func listChains(n *Node, want *state.Set, live *state.Live) error {
 	var failed []error
 	t := n.traffic(want)
@@ -83,8 +83,8 @@ func wantsChains(want *state.Set, family uint8) bool {
 	return slices.ContainsFunc(want.Chains.Rows(), func(c state.Chain) bool { return c.Family == family })
 }
 
-// applyChains writes the changes of each table through one iptables-restore: all of them, or none. What one table refuses does
-// not keep the others from being written.
+// applyChains writes the changes of each table through one iptables-restore: all of them, or none.
+// What one table refuses does not keep the others from being written.
 func (n *Node) applyChains(changes []*state.Change) {
 	type table struct {
 		family uint8

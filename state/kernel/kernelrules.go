@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelRule is a rule of nftables' as the kernel has it, as far as it tells what iptables-save makes of it.
+// kernelRule is a rule of nftables' as the kernel has it, as far as it tells what iptables-save
+// makes of it.
 type kernelRule struct {
 	chain  string
 	place  int // in its chain, from 0
@@ -61,7 +62,8 @@ func (n *Node) tableRules(family uint8, table string) (rules []kernelRule, err e
 	return rules, err
 }
 
-// tablesWithSets are those of a family's tables that have sets, anonymous ones included. iptables makes none.
+// tablesWithSets are those of a family's tables that have sets, anonymous ones included. iptables
+// makes none.
 func (n *Node) tablesWithSets(family uint8) (tables map[string]bool, err error) {
 	err = n.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} }, func(attributes []byte) {
 		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
@@ -140,8 +142,8 @@ func (r *kernelRule) expression(element []byte) {
 	}
 }
 
-// knownPayload says whether iptables has a match for a field: addresses, protocol, TTL and fragments of the network header, the
-// ports and flags of the one behind it.
+// knownPayload says whether iptables has a match for a field: addresses, protocol, TTL and
+// fragments of the network header, the ports and flags of the one behind it.
 func knownPayload(base, offset uint32) bool {
 	if base == unix.NFT_PAYLOAD_TRANSPORT_HEADER {
 		return true

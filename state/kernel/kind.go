@@ -5,13 +5,13 @@ import "github.com/podnet/podnet/state"
 // kind is what the package can do with one sort of object.
 type kind struct {
 	list func(*Node, *state.Set, *state.Live) error
-	// apply carries out changes of this kind, all of them creations and updates or all of them deletions, and leaves in
-	// each what became of it.
+	// apply carries out changes of this kind, all of them creations and updates or all of them
+	// deletions, and leaves in each what became of it.
 	apply func(*Node, []*state.Change)
 }
 
-// kinds is what can be done with each. It is a function so that the operations may refer to it; what is asked of a kind
-// for every object is not in it.
+// kinds is what can be done with each. It is a function so that the operations may refer to it;
+// what is asked of a kind for every object is not in it.
 func kinds() *[state.KindCount]kind {
 	return &[state.KindCount]kind{
 		state.KindLink:       {listLinks, each((*Node).applyLink)},

@@ -12,8 +12,8 @@ import (
 // ByLAN is the name in the key of a conflict about a subnet of this host that holds podCIDRs.
 const ByLAN = "LAN"
 
-// lanOver is a subnet of a link of this host that holds podCIDRs: the pods' routes, of longer prefixes, take these addresses from
-// it. All that works without them goes on working.
+// lanOver is a subnet of a link of this host that holds podCIDRs: the pods' routes, of longer
+// prefixes, take these addresses from it. All that works without them goes on working.
 type lanOver struct {
 	HostAddr
 	first netip.Prefix // podCIDR
@@ -48,7 +48,8 @@ func (l lanOver) choice() string {
 	return fmt.Sprintf("choose podCIDRs outside of %s, or give that subnet a longer prefix if no host of it has such an address", l.Masked())
 }
 
-// widerLANs are the conflicts with subnets that hold podCIDRs. One that is this node's own podCIDR is a conflict of its address.
+// widerLANs are the conflicts with subnets that hold podCIDRs. One that is this node's own podCIDR
+// is a conflict of its address.
 func (n *Node) widerLANs(want *state.Set) []state.Conflict {
 	var pods []netip.Prefix
 	var out []state.Conflict
@@ -108,8 +109,8 @@ func podCIDRs(s *state.Set) []netip.Prefix {
 	return all
 }
 
-// WarnOfLANs are the warnings of a topology on the host of one of its nodes: a subnet there that holds podCIDRs. On any other
-// host there are none.
+// WarnOfLANs are the warnings of a topology on the host of one of its nodes: a subnet there that
+// holds podCIDRs. On any other host there are none.
 func WarnOfLANs(t *schema.Topology, node *schema.Node, addrs []HostAddr) []schema.Fault {
 	var pods []netip.Prefix
 	here := false

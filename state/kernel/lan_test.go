@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// A subnet of this host that holds podCIDRs is told once, with the choice that there is; no remedy takes the node's address away.
+// A subnet of this host that holds podCIDRs is told once, with the choice that there is; no remedy
+// takes the node's address away.
 func TestWiderLAN(t *testing.T) {
 	for _, c := range []struct{ name, command, object, says string }{
 		{"all podCIDRs", "ip addr add 10.244.200.11/16 dev eth0", "10.244.0.0/16", "contains podCIDRs (10.244.0.0/24 and 2 more)"},

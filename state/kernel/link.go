@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkOf is what podnet manages of a link that the kernel reports; a type that podnet does not make keeps only
-// what all links have.
+// linkOf is what podnet manages of a link that the kernel reports; a type that podnet does not make
+// keeps only what all links have.
 func linkOf(l vishvananda.Link) state.Link {
 	a := l.Attrs()
 	r := state.Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, NoARP: a.RawFlags&unix.IFF_NOARP != 0, Master: a.MasterIndex}
@@ -32,8 +32,8 @@ func addrOf(ip net.IP) netip.Addr {
 	return a.Unmap()
 }
 
-// listLinks reports podnet's devices, told by their group. A link with the name of a desired one and without the group
-// belongs to somebody else.
+// listLinks reports podnet's devices, told by their group. A link with the name of a desired one
+// and without the group belongs to somebody else.
 func listLinks(n *Node, want *state.Set, live *state.Live) error {
 	var own []state.Link
 	for _, l := range n.Links {

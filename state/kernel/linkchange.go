@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readSwitches completes devices with the switches that the vishvananda package does not read. One that has gone since the last look
-// keeps what it has.
+// readSwitches completes devices with the switches that the vishvananda package does not read. One
+// that has gone since the last look keeps what it has.
 func (n *Node) readSwitches(links []state.Link) error {
 	var failed error
 	err := n.Conn.Ask(len(links), func(i int, b *netlink.Batch) {
@@ -85,7 +85,8 @@ func (n *Node) changeLink(have, want state.Link) error {
 	return nil
 }
 
-// vxlanChange holds only what can change: netlink's own LinkModify always sends the port, which the kernel then refuses.
+// vxlanChange holds only what can change: netlink's own LinkModify always sends the port, which the
+// kernel then refuses.
 func vxlanChange(l state.Link) *nl.RtAttr {
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("vxlan"))
@@ -114,8 +115,8 @@ func bridgeChange(have state.Link) *nl.RtAttr {
 	return info
 }
 
-// withoutReasons clears the reasons that programs gave for taking a device's carrier: the kernel gives it back to none that has
-// one left.
+// withoutReasons clears the reasons that programs gave for taking a device's carrier: the kernel
+// gives it back to none that has one left.
 func withoutReasons() *nl.RtAttr {
 	const mask, value = 1, 2 // IFLA_PROTO_DOWN_REASON_MASK, _VALUE
 	reasons := nl.NewRtAttr(unix.IFLA_PROTO_DOWN_REASON|unix.NLA_F_NESTED, nil)

@@ -25,8 +25,8 @@ func listLinksUp(n *Node, want *state.Set, live *state.Live) error {
 	return nil
 }
 
-// applyLinkUp sets a device up. Nobody wants a device of podnet's that is down, so a deletion only ever comes with the
-// device's own.
+// applyLinkUp sets a device up. Nobody wants a device of podnet's that is down, so a deletion only
+// ever comes with the device's own.
 func (n *Node) applyLinkUp(c *state.Change) error {
 	device, ok := n.Links[c.Object().Name()]
 	if !ok || c.Op == state.Delete {

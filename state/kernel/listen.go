@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Listens reports whether a process of this network namespace takes connections, or datagrams, at a port on any address.
+// Listens reports whether a process of this network namespace takes connections, or datagrams, at a
+// port on any address.
 func Listens(protocol string, port uint16) bool {
 	state := map[string]string{"tcp": "0A", "udp": "07"}[protocol] // TCP_LISTEN; a UDP socket that is connected to nobody
 	for _, table := range []string{protocol, protocol + "6"} {

@@ -43,7 +43,8 @@ func Sh(t *testing.T, command string) {
 	}
 }
 
-// What is news to the daemon: whatever is wrong with its own objects or in their way, and nothing else.
+// What is news to the daemon: whatever is wrong with its own objects or in their way, and nothing
+// else.
 func TestWhatIsNews(t *testing.T) {
 	node := Apart(t)
 	for _, c := range []string{
@@ -126,8 +127,8 @@ func TestListenerRests(t *testing.T) {
 	}
 }
 
-// A socket that overran keeps nothing more until it is empty, and says so only once, at first: what is lost after that is
-// looked for when it is empty.
+// A socket that overran keeps nothing more until it is empty, and says so only once, at first: what
+// is lost after that is looked for when it is empty.
 func TestLostAfterOverrun(t *testing.T) {
 	node := Apart(t)
 	Sh(t, "ip link add eth0 type veth peer name eth1")

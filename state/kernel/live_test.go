@@ -26,7 +26,8 @@ func same(t *testing.T, node *kernel.Node, want *state.Set) {
 	}
 }
 
-// What is made reads back as what was wanted, for every kind, in every family, and goes again without a trace.
+// What is made reads back as what was wanted, for every kind, in every family, and goes again
+// without a trace.
 func TestEveryKindComesAndGoes(t *testing.T) {
 	for _, example := range []string{"minimal", "dual-stack", "ipv6-only", "ipv6-underlay", "no-masquerade", "full"} {
 		t.Run(example, func(t *testing.T) {
@@ -49,7 +50,8 @@ func TestEveryKindComesAndGoes(t *testing.T) {
 	}
 }
 
-// dump is what the usual tools print of a namespace, apart from host-wide settings and the neighbours that the kernel learns.
+// dump is what the usual tools print of a namespace, apart from host-wide settings and the
+// neighbours that the kernel learns.
 func dump(t *testing.T) string {
 	t.Helper()
 	out := ""
@@ -200,7 +202,8 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// A link is told to go on listening to routers when the host is about to forward, unless only guests can be behind it.
+// A link is told to go on listening to routers when the host is about to forward, unless only
+// guests can be behind it.
 func TestRAListeners(t *testing.T) {
 	node, _ := statetest.Host(t)
 	statetest.Run(t, "ip link add link eth0 name uplink0 type macvlan")

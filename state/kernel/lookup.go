@@ -26,16 +26,18 @@ type lookupCache struct {
 	until     time.Time
 }
 
-// A VPN's table has a handful of routes and is read in 0.1 ms, on every look. One with a million, of a routing daemon, takes a
-// second: from manyRoutes on, what a look has found is told again until lookupPace times the time that it took has gone by.
+// A VPN's table has a handful of routes and is read in 0.1 ms, on every look. One with a million,
+// of a routing daemon, takes a second: from manyRoutes on, what a look has found is told again
+// until lookupPace times the time that it took has gone by.
 const (
 	manyRoutes = 4096
 	lookupPace = 20
 )
 
-// Misrouted finds what keeps the packets of pods and of the tunnel from the routes in table main, where podnet's are: no policy
-// rule that leads there, a rule that leads elsewhere first, an underlay that is in a VRF. It goes by the links and addresses as
-// they were seen last. A host with only the rules that every host has costs two short dumps.
+// Misrouted finds what keeps the packets of pods and of the tunnel from the routes in table main,
+// where podnet's are: no policy rule that leads there, a rule that leads elsewhere first, an
+// underlay that is in a VRF. It goes by the links and addresses as they were seen last. A host with
+// only the rules that every host has costs two short dumps.
 func (n *Node) Misrouted(want *state.Set) ([]state.Conflict, error) {
 	if want.Addrs.Len() == 0 {
 		return nil, nil
@@ -94,8 +96,8 @@ func (l *lookup) conflicts() ([]state.Conflict, error) {
 	return append(out, ipsec...), err
 }
 
-// inVRF: packets of a socket that is bound to no device are looked up in main, and the routes of a link in a VRF are in the
-// VRF's table; what comes in by the link is for the VRF's sockets alone.
+// inVRF: packets of a socket that is bound to no device are looked up in main, and the routes of a
+// link in a VRF are in the VRF's table; what comes in by the link is for the VRF's sockets alone.
 func (l *lookup) inVRF() []state.Conflict {
 	link := l.node.Links[l.underlay]
 	if link == nil {
@@ -124,8 +126,9 @@ func (l *lookup) subnet() netip.Prefix {
 	return netip.Prefix{}
 }
 
-// missing finds the tables that podnet stands on and to which no policy rule leads. The kernel has the last word: in IPv6 it
-// looks into both, whatever the rules, as long as nobody has ever added one.
+// missing finds the tables that podnet stands on and to which no policy rule leads. The kernel has
+// the last word: in IPv6 it looks into both, whatever the rules, as long as nobody has ever added
+// one.
 func (l *lookup) missing(ipv6 bool) ([]state.Conflict, error) {
 	local, err := l.missingRule(ipv6, unix.RT_TABLE_LOCAL, state.LocalRulePriority, l.toSelf(ipv6), "so that this host does not know its own addresses")
 	if err != nil {
@@ -166,11 +169,12 @@ func (l *lookup) leads(p Packet, table uint32) *state.PolicyRule {
 	return nil
 }
 
-// podBits is the shortest prefix that a route to pods has in practice: a rule that leaves out shorter ones leaves out none of
-// podnet's.
+// podBits is the shortest prefix that a route to pods has in practice: a rule that leaves out
+// shorter ones leaves out none of podnet's.
 const podBits = 8
 
-// toSelf is what arrives for this host's address on the bridge; without a Dst: pods do not speak the family.
+// toSelf is what arrives for this host's address on the bridge; without a Dst: pods do not speak
+// the family.
 func (l *lookup) toSelf(ipv6 bool) Packet {
 	for _, a := range l.want.Addrs.Rows() {
 		if a.Device == l.bridge && a.Prefix.Addr().Is6() == ipv6 {

@@ -50,8 +50,8 @@ func leaves(t *testing.T, query string) string {
 	return device
 }
 
-// A rule that takes podnet's packets is named. The remedy, pasted, gives them their way back, and the rule keeps what else it
-// takes.
+// A rule that takes podnet's packets is named. The remedy, pasted, gives them their way back, and
+// the rule keeps what else it takes.
 func TestPolicyRules(t *testing.T) {
 	const vpn = "ip route add default via 192.0.2.254 dev eth0 table 52"
 	for _, c := range []struct {

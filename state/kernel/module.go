@@ -31,7 +31,8 @@ func lacksLinkType(kind string, err error) error {
 	return err
 }
 
-// missingModule is a sentence in which iptables says that the kernel lacks something; its first group is the name.
+// missingModule is a sentence in which iptables says that the kernel lacks something; its first
+// group is the name.
 type missingModule struct {
 	said         *regexp.Regexp
 	what, module string // with the name in the place of %s
@@ -46,7 +47,8 @@ func missingModules() []missingModule {
 	}
 }
 
-// lacksModule is the error of an iptables program; where a module is missing it says which, in the same words for both families.
+// lacksModule is the error of an iptables program; where a module is missing it says which, in the
+// same words for both families.
 func lacksModule(err error) error {
 	if err == nil {
 		return nil

@@ -66,8 +66,8 @@ func (n *Node) dumpNeighs(family uint8, index int, reset func(), each func(neigh
 	})
 }
 
-// listNeighs reports the permanent entries of podnet's vxlan devices, and any entry in the place of a desired one. What
-// the kernel learns or makes for multicast is nobody's.
+// listNeighs reports the permanent entries of podnet's vxlan devices, and any entry in the place of
+// a desired one. What the kernel learns or makes for multicast is nobody's.
 func listNeighs(n *Node, want *state.Set, live *state.Live) error {
 	for device, index := range n.tunnels(live) {
 		start := live.Neighs.Mark()

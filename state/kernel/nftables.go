@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// baseChain is a chain of nftables that the kernel sends packets through, other than those of iptables: an ACCEPT in one of
-// them does not save a packet from the next.
+// baseChain is a chain of nftables that the kernel sends packets through, other than those of
+// iptables: an ACCEPT in one of them does not save a packet from the next.
 type baseChain struct {
 	family nftables.TableFamily
 	table  string
@@ -46,8 +46,8 @@ func (b *baseChain) judge(p verdict.Packet) verdict.Verdict {
 	return b.rules.Judge(b.name, b.drops, p)
 }
 
-// foreignChains are the base chains on the way of what podnet forwards and of the tunnel's packets. A kernel without nftables
-// has none. generation is that of the rules now, if it is known.
+// foreignChains are the base chains on the way of what podnet forwards and of the tunnel's packets.
+// A kernel without nftables has none. generation is that of the rules now, if it is known.
 func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error) {
 	if !known {
 		return nil, nil
@@ -63,7 +63,8 @@ func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error)
 	return all, nil
 }
 
-// hidden are the tables of iptables that iptables-save cannot show, as of the last reading: "ip filter".
+// hidden are the tables of iptables that iptables-save cannot show, as of the last reading: "ip
+// filter".
 func (n *Node) hidden() map[string]bool {
 	names := map[string]bool{}
 	for family, r := range n.rules {
@@ -103,7 +104,8 @@ func readBaseChains(hidden map[string]bool) ([]baseChain, error) {
 	return bases, nil
 }
 
-// nativeTables are the tables of nftables' own with chains that packets of a family pass, as nft names them.
+// nativeTables are the tables of nftables' own with chains that packets of a family pass, as nft
+// names them.
 func nativeTables(ipv6 bool) ([]string, error) {
 	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
@@ -125,7 +127,8 @@ func nativeTables(ipv6 bool) ([]string, error) {
 	return names, nil
 }
 
-// onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of, unless it hides them.
+// onTheWay leaves out the chains of iptables' own filter table, which iptables-save tells more of,
+// unless it hides them.
 func onTheWay(c *nftables.Chain, hidden map[string]bool) bool {
 	switch c.Table.Family {
 	case nftables.TableFamilyINet:
@@ -204,7 +207,8 @@ func (r *ruleReader) elements(table *nftables.Table, name string) [][]byte {
 	return elements
 }
 
-// torn says that the kernel put its hash table in another order while it was read: some elements came twice, as many never.
+// torn says that the kernel put its hash table in another order while it was read: some elements
+// came twice, as many never.
 func torn(list []nftables.SetElement) bool {
 	seen := make(map[string]bool, len(list))
 	for _, e := range list {

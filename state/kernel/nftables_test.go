@@ -25,8 +25,8 @@ func wanted(tunnel string) *state.Set {
 	return want
 }
 
-// A base chain of nftables that surely drops what podnet accepts is a conflict, and its remedy, pasted, ends it; one that
-// may let it through is none.
+// A base chain of nftables that surely drops what podnet accepts is a conflict, and its remedy,
+// pasted, ends it; one that may let it through is none.
 func TestForeignFilters(t *testing.T) {
 	l := lab.New(t)
 	h := l.Node("node-a")

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node is the live node: the kernel of the network namespace in which it was opened, iptables, and the conflist. It is
-// for one goroutine at a time.
+// Node is the live node: the kernel of the network namespace in which it was opened, iptables, and
+// the conflist. It is for one goroutine at a time.
 type Node struct {
 	Paths  state.Paths
 	Handle *vishvananda.Handle
@@ -76,13 +76,14 @@ func (n *Node) Close() {
 	}
 }
 
-// Live reads every kind from the kernel and the files. want names what to look for beside what podnet owns. A kind that
-// cannot be read does not keep the others from being read. What it returns is good until it is called again: a daemon
-// looks all day, and the memory for it is used over and over.
+// Live reads every kind from the kernel and the files. want names what to look for beside what
+// podnet owns. A kind that cannot be read does not keep the others from being read. What it returns
+// is good until it is called again: a daemon looks all day, and the memory for it is used over and
+// over.
 func (n *Node) Live(want *state.Set) (*state.Live, error) { return n.LiveAgain(want, state.AllKinds) }
 
-// LiveAgain looks again at some kinds, and takes the others to be what the last Live saw. It looks at all of them if what
-// these stand on has to be looked at too.
+// LiveAgain looks again at some kinds, and takes the others to be what the last Live saw. It looks
+// at all of them if what these stand on has to be looked at too.
 func (n *Node) LiveAgain(want *state.Set, these state.Kinds) (*state.Live, error) {
 	these = these.Disturbed()
 	if these.Has(state.KindLink) {
@@ -121,14 +122,15 @@ func (n *Node) Owned(some ...state.Kind) (*state.Live, error) {
 	return live, nil
 }
 
-// Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in each.
+// Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in
+// each.
 func (n *Node) Apply(k state.Kind, changes []*state.Change) {
 	n.Begun = false
 	kinds()[k].apply(n, changes)
 }
 
-// Look is the one look at all devices and addresses that a pass takes before everything else: the first Live after a
-// LocalAddrs goes by what that has seen.
+// Look is the one look at all devices and addresses that a pass takes before everything else: the
+// first Live after a LocalAddrs goes by what that has seen.
 func (n *Node) Look() error {
 	if n.Begun {
 		n.Begun = false

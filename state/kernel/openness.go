@@ -9,9 +9,10 @@ import (
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
-// OpenTunnel says whether the tunnel's port takes packets of anybody: a vxlan device believes any sender, who is then among
-// the pods. remedy is the command that lets only the nodes in; "": the port is closed, or nobody can tell. A rule that nobody
-// can judge from outside gets the benefit of the doubt.
+// OpenTunnel says whether the tunnel's port takes packets of anybody: a vxlan device believes any
+// sender, who is then among the pods. remedy is the command that lets only the nodes in; "": the
+// port is closed, or nobody can tell. A rule that nobody can judge from outside gets the benefit of
+// the doubt.
 func (n *Node) OpenTunnel(want *state.Set) (remedy string, err error) {
 	t := n.traffic(want)
 	if t.port == 0 || want.FDB.Len() == 0 {

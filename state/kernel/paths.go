@@ -8,8 +8,8 @@ import (
 	"github.com/podnet/podnet/state/files"
 )
 
-// RemoveTemporaries removes what killed processes have left of files that they were about to put in place; see
-// RemoveTemporary. What they have left of a trial goes with that.
+// RemoveTemporaries removes what killed processes have left of files that they were about to put in
+// place; see RemoveTemporary. What they have left of a trial goes with that.
 func RemoveTemporaries(p state.Paths) error {
 	topology := p.Topology
 	if target, err := filepath.EvalSymlinks(topology); err == nil {

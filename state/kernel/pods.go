@@ -9,8 +9,8 @@ import (
 	vishvananda "github.com/vishvananda/netlink"
 )
 
-// Pods counts the pods of this node as the kernel shows them: host veths of podnet's own network, and whatever else is a
-// port of the bridge.
+// Pods counts the pods of this node as the kernel shows them: host veths of podnet's own network,
+// and whatever else is a port of the bridge.
 func (n *Node) Pods(bridge string) (int, error) {
 	if err := n.ReadLinks(); err != nil {
 		return 0, err
@@ -32,8 +32,9 @@ func isPod(a *vishvananda.LinkAttrs, bridge int) bool {
 	return a.Group == device.GroupPod || bridge != 0 && a.MasterIndex == bridge
 }
 
-// DeleteAll deletes the host veths of podnet's own network, and with them the pods' way out: for a teardown that was
-// told to. It returns how many there were. Ports of the bridge that another network made stay.
+// DeleteAll deletes the host veths of podnet's own network, and with them the pods' way out: for a
+// teardown that was told to. It returns how many there were. Ports of the bridge that another
+// network made stay.
 func (n *Node) DeleteAll() (int, error) {
 	if err := n.ReadLinks(); err != nil {
 		return 0, err

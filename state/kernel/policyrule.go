@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// policyRules lists a family's policy rules in the order in which the kernel tries them. The vishvananda package does not tell their
-// actions.
+// policyRules lists a family's policy rules in the order in which the kernel tries them. The
+// vishvananda package does not tell their actions.
 func (n *Node) policyRules(family netlink.Family) ([]state.PolicyRule, error) {
 	var all []state.PolicyRule
 	m := netlink.NewMessage(unix.RTM_GETRULE, 0).RouteHeader(unix.RtMsg{Family: uint8(family)})
@@ -61,7 +61,8 @@ func ruleOf(body []byte) state.PolicyRule {
 	return r
 }
 
-// matches says whether a packet without a mark, of a socket that is bound to no device, falls under the rule.
+// matches says whether a packet without a mark, of a socket that is bound to no device, falls under
+// the rule.
 func matches(r state.PolicyRule, p Packet) bool {
 	is := (!r.From.IsValid() || r.From.Contains(p.Src)) && (!r.To.IsValid() || r.To.Contains(p.Dst)) &&
 		(r.In == "" || r.In == p.In || r.In == "lo" && p.In == "") && r.Out == "" &&

@@ -19,11 +19,11 @@ func (n *Node) DumpLinks(reset func(), each func(body []byte)) error {
 	return n.Conn.Dump(netlink.ListLinks(), reset, each)
 }
 
-// listPorts reports the pods' veths and the place of each, both from one look. netlink does not tell a port's hairpin mode in
-// a dump.
+// listPorts reports the pods' veths and the place of each, both from one look. netlink does not
+// tell a port's hairpin mode in a dump.
 //
-// Where no bridge is wanted, as on a node whose podCIDRs were taken away, no port is, and those that are left are the pods'
-// own: they are not compared.
+// Where no bridge is wanted, as on a node whose podCIDRs were taken away, no port is, and those
+// that are left are the pods' own: they are not compared.
 func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
 	if !n.hasPods() {
@@ -87,7 +87,8 @@ func (n *Node) decodePort(body []byte) (p state.Port, ours bool) {
 	return p, ours
 }
 
-// applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to, needs no place.
+// applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to,
+// needs no place.
 func (n *Node) applyPort(c *state.Change) error {
 	if c.Op == state.Delete { // nobody takes a pod's port away
 		return nil

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// portOption is how the kernel names one of the options of state.PortOptions, and the value with which frames pass.
+// portOption is how the kernel names one of the options of state.PortOptions, and the value with
+// which frames pass.
 type portOption struct {
 	attr uint16
 	open byte
@@ -54,7 +55,8 @@ func (r *portReader) attr(typ uint16, v []byte) {
 	}
 }
 
-// closed is what keeps frames back. The port of a pod whose own end is down does not forward, and is as it should be.
+// closed is what keeps frames back. The port of a pod whose own end is down does not forward, and
+// is as it should be.
 func (r *portReader) closed() state.PortOptions {
 	if !r.operating {
 		return r.found &^ 1
@@ -62,8 +64,8 @@ func (r *portReader) closed() state.PortOptions {
 	return r.found
 }
 
-// openPort gives a port the values with which frames pass, in one message. The state of one whose link has gone down meanwhile is
-// refused, and nothing is amiss then.
+// openPort gives a port the values with which frames pass, in one message. The state of one whose
+// link has gone down meanwhile is refused, and nothing is amiss then.
 func openPort(o state.PortOptions, index int) error {
 	msg := nl.NewIfInfomsg(unix.AF_BRIDGE)
 	msg.Index = int32(index)

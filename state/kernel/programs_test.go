@@ -2,7 +2,8 @@ package kernel
 
 import "testing"
 
-// Rules of other programs as those write them, all ahead of podnet's jump: none is about podnet's traffic.
+// Rules of other programs as those write them, all ahead of podnet's jump: none is about podnet's
+// traffic.
 func TestOtherProgramsRules(t *testing.T) {
 	for _, c := range []struct{ name, table, policy, rules string }{
 		{"Docker 20", "filter", "DROP", `

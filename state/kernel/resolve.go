@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Resolution is what a device's table says of one next hop. Known false: there is no entry, or none with a MAC.
+// Resolution is what a device's table says of one next hop. Known false: there is no entry, or none
+// with a MAC.
 type Resolution struct {
 	state.Neigh
 	Known  bool

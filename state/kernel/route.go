@@ -29,8 +29,8 @@ func (n *Node) dumpRoutes(family netlink.Family, reset func(), each func(liveRou
 	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))
 }
 
-// withTable takes the answer that there is no such table for no routes: the kernel makes the main table with its first route,
-// and a host has none before its first link is up.
+// withTable takes the answer that there is no such table for no routes: the kernel makes the main
+// table with its first route, and a host has none before its first link is up.
 func withTable(err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -53,7 +53,8 @@ func (n *Node) decoding(each func(liveRoute)) func([]byte) {
 	}
 }
 
-// decodeRoute reads a route's message; name gives a device's name for its index. False: it is not of the main table.
+// decodeRoute reads a route's message; name gives a device's name for its index. False: it is not
+// of the main table.
 func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen || body[4] != state.MainTable {
 		return liveRoute{}, false
@@ -61,7 +62,8 @@ func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	return parseRoute(body, name)
 }
 
-// parseRoute reads a route of any table; false: one that the kernel has only cached, or half a message.
+// parseRoute reads a route of any table; false: one that the kernel has only cached, or half a
+// message.
 func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen {
 		return liveRoute{}, false
@@ -116,8 +118,8 @@ func decodeHops(b []byte, name func(int) string) (hops []state.Route) {
 	return hops
 }
 
-// listRoutes reports the routes of protocol 72, and somebody else's routes that stand in the way of a desired one or take
-// a part of its traffic.
+// listRoutes reports the routes of protocol 72, and somebody else's routes that stand in the way of
+// a desired one or take a part of its traffic.
 func listRoutes(n *Node, want *state.Set, live *state.Live) error {
 	overlap := newOverlaps(want)
 	for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
@@ -141,7 +143,8 @@ func listRoutes(n *Node, want *state.Set, live *state.Live) error {
 	return err
 }
 
-// addHops reports podnet's part of a route that nobody wants and that somebody else has added next hops to.
+// addHops reports podnet's part of a route that nobody wants and that somebody else has added next
+// hops to.
 func (n *Node) addHops(r liveRoute, live *state.Live) {
 	tunnels := n.tunnels(live)
 	for _, hop := range r.Hops {
@@ -152,9 +155,10 @@ func (n *Node) addHops(r liveRoute, live *state.Live) {
 	}
 }
 
-// applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's without a word, and an old
-// one is deleted with everything that tells it from another. An update is both, in one write; but an IPv6 route that only sends
-// from another address is replaced, so that no packet misses it.
+// applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's
+// without a word, and an old one is deleted with everything that tells it from another. An update
+// is both, in one write; but an IPv6 route that only sends from another address is replaced, so
+// that no packet misses it.
 func (n *Node) applyRoutes(changes []*state.Change) {
 	n.batch(changes, func(c *state.Change) netlink.Request {
 		return netlink.Request{Ignore: absent(c, syscall.ESRCH), Encode: func(b *netlink.Batch) {

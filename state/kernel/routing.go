@@ -19,7 +19,8 @@ type Packet struct {
 	Port     uint16     // of the destination; 0: any
 }
 
-// Routing is what the kernel's routing decides for one packet, policy rules and longer prefixes included.
+// Routing is what the kernel's routing decides for one packet, policy rules and longer prefixes
+// included.
 type Routing struct {
 	Err    error        // why it goes nowhere; the rest is about the route that says so, if there is one
 	Dst    netip.Prefix // of the route that matches; invalid: none does

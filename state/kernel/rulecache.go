@@ -15,9 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ruleCache is what iptables-save has said of one family's rules. Reading them takes a process, which is most of what a pass
-// on a small node costs, and nftables numbers the generations of its rules: as long as the kernel names the same one,
-// nothing that was read has changed. Rules of iptables-legacy have no such number and are read by every pass.
+// ruleCache is what iptables-save has said of one family's rules. Reading them takes a process,
+// which is most of what a pass on a small node costs, and nftables numbers the generations of its
+// rules: as long as the kernel names the same one, nothing that was read has changed. Rules of
+// iptables-legacy have no such number and are read by every pass.
 type ruleCache struct {
 	program    string // the file that was run; "": none has been yet
 	nftables   bool   // it keeps its rules in nftables
@@ -30,16 +31,16 @@ type ruleCache struct {
 	judged judgement
 }
 
-// judgement is what a family's rules mean for what is desired: found once for each reading of them, as most passes find both as
-// they were.
+// judgement is what a family's rules mean for what is desired: found once for each reading of them,
+// as most passes find both as they were.
 type judgement struct {
 	want      *state.Set
 	underlay  string
 	conflicts []state.Conflict
 }
 
-// readRules reads podnet's chains of a family and what is in their way, from the cache if it is known that nothing has
-// changed. generation is nftables', if that is known.
+// readRules reads podnet's chains of a family and what is in their way, from the cache if it is
+// known that nothing has changed. generation is nftables', if that is known.
 func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache, error) {
 	c := n.rules[family]
 	program, err := findProgram(command(family, "iptables-save"))
@@ -87,7 +88,8 @@ func (n *Node) judge(family uint8, r ruleCache, t traffic) []state.Conflict {
 	return r.judged.conflicts
 }
 
-// findProgram is the file that a command runs, behind all its links: update-alternatives can change it at any time.
+// findProgram is the file that a command runs, behind all its links: update-alternatives can change
+// it at any time.
 func findProgram(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -106,7 +108,8 @@ const (
 	genName       = 3 // NFTA_GEN_PROC_NAME
 )
 
-// generation is the number of nftables' rules as they are now; false: this kernel has no nftables, or does not tell.
+// generation is the number of nftables' rules as they are now; false: this kernel has no nftables,
+// or does not tell.
 func (n *Node) generation() (number uint32, known bool) {
 	if n.nft == nil {
 		return 0, false
@@ -128,7 +131,8 @@ func (n *Node) generation() (number uint32, known bool) {
 	return number, known
 }
 
-// readGeneration is the generation that was read last, for the listener, which runs beside the passes.
+// readGeneration is the generation that was read last, for the listener, which runs beside the
+// passes.
 type readGeneration struct{ atomic.Pointer[uint32] }
 
 // covers says that the rules have been read as of a generation or a later one.

@@ -29,8 +29,8 @@ func (r unixDiagRequest) Serialize() []byte {
 	return b
 }
 
-// SocketOwner tells which user holds the abstract unix socket of a name, in this network namespace. known is false if there is
-// none, or if the kernel does not tell.
+// SocketOwner tells which user holds the abstract unix socket of a name, in this network namespace.
+// known is false if there is none, or if the kernel does not tell.
 func SocketOwner(name string) (uid uint32, known bool, err error) {
 	req := nl.NewNetlinkRequest(sockDiagByFamily, unix.NLM_F_DUMP)
 	req.AddData(unixDiagRequest{showName | showUID})

@@ -31,13 +31,15 @@ const (
 	ctSeenReply = 1 << 1 // of the status
 )
 
-// masquerading is which packets a masquerade chain rewrites: those of own addresses to what none of the spared ranges holds.
+// masquerading is which packets a masquerade chain rewrites: those of own addresses to what none of
+// the spared ranges holds.
 type masquerading struct {
 	own    netip.Prefix
 	spared []netip.Prefix
 }
 
-// masqueradingOf reads the rules that podnet gives its masquerade chain. It reports false for other rules.
+// masqueradingOf reads the rules that podnet gives its masquerade chain. It reports false for other
+// rules.
 func masqueradingOf(c state.Chain) (m masquerading, ok bool) {
 	for rule := range strings.Lines(c.Rules) {
 		switch f := strings.Fields(rule); {
@@ -54,8 +56,8 @@ func masqueradingOf(c state.Chain) (m masquerading, ok bool) {
 	return m, c.Table == "nat" && m.own.IsValid()
 }
 
-// missed reports whether a connection began without the rules and has not worked: it has the pod's own source, no answer has
-// come, and its destination is none of the spared ones.
+// missed reports whether a connection began without the rules and has not worked: it has the pod's
+// own source, no answer has come, and its destination is none of the spared ones.
 func (m masquerading) missed(f trackedFlow) bool {
 	return m.own.Contains(f.orig.src) && f.reply.dst == f.orig.src && f.status&ctSeenReply == 0 &&
 		!slices.ContainsFunc(m.spared, func(p netip.Prefix) bool { return p.Contains(f.reply.src) })
@@ -70,7 +72,8 @@ type trackedFlow struct {
 
 type endpoints struct{ src, dst netip.Addr }
 
-// forgetStaleOf has connections that began without the rules begin again, where the rules were not in force before a change.
+// forgetStaleOf has connections that began without the rules begin again, where the rules were not
+// in force before a change.
 func forgetStaleOf(changes []*state.Change) {
 	for _, c := range changes {
 		have, _ := c.Have.(state.Chain)
@@ -81,9 +84,10 @@ func forgetStaleOf(changes []*state.Change) {
 	}
 }
 
-// forgetStale deletes the tracked connections that masquerading has missed. The kernel asks NAT rules about the first packet of
-// a connection only, so that a pod that goes on sending from one UDP port would keep its own source, which nobody outside
-// answers, for as long as it sends. A connection that has been answered works, and stays. A kernel that tracks nothing, or tells
+// forgetStale deletes the tracked connections that masquerading has missed. The kernel asks NAT
+// rules about the first packet of a connection only, so that a pod that goes on sending from one
+// UDP port would keep its own source, which nobody outside answers, for as long as it sends. A
+// connection that has been answered works, and stays. A kernel that tracks nothing, or tells
 // nothing of it, has nothing to delete: the rules are in place all the same.
 func forgetStale(c state.Chain) {
 	m, ok := masqueradingOf(c)

@@ -35,8 +35,9 @@ func listSysctls(n *Node, want *state.Set, live *state.Live) error {
 	return err
 }
 
-// dropsAnswers: a host that forwards has links that do not if somebody has set them so, or what new ones begin with. What comes
-// in by them for pods is dropped, the answers to masqueraded packets included.
+// dropsAnswers: a host that forwards has links that do not if somebody has set them so, or what new
+// ones begin with. What comes in by them for pods is dropped, the answers to masqueraded packets
+// included.
 func dropsAnswers(underlay string) []state.Conflict {
 	path := "net/ipv4/conf/" + underlay + "/forwarding"
 	if !sysctl.Is(path, "0") {
@@ -49,9 +50,10 @@ func dropsAnswers(underlay string) []state.Conflict {
 	}}
 }
 
-// strictReversePath is the conflict of a link whose reverse path filter is strict. What a node sends to another's pods from its
-// own address goes by the tunnel, and comes back by the underlay: a strict filter drops it at either end, on the tunnel where it
-// comes in, or on the underlay link of the sender where the answer does. The larger of the host's and the link's setting counts.
+// strictReversePath is the conflict of a link whose reverse path filter is strict. What a node
+// sends to another's pods from its own address goes by the tunnel, and comes back by the underlay:
+// a strict filter drops it at either end, on the tunnel where it comes in, or on the underlay link
+// of the sender where the answer does. The larger of the host's and the link's setting counts.
 func strictReversePath(link, drops string) []state.Conflict {
 	if !StrictReversePath(link) {
 		return nil
@@ -64,7 +66,8 @@ func strictReversePath(link, drops string) []state.Conflict {
 	}}
 }
 
-// StrictReversePath reports whether the kernel drops an IPv4 packet that comes in by a device and would not be answered by it.
+// StrictReversePath reports whether the kernel drops an IPv4 packet that comes in by a device and
+// would not be answered by it.
 func StrictReversePath(link string) bool {
 	const strict = "1"
 	effective := ""
@@ -78,7 +81,8 @@ func StrictReversePath(link string) bool {
 
 func reversePath(link string) string { return "net/ipv4/conf/" + link + "/rp_filter" }
 
-// readSysctls reads those that the desired set names: podnet owns no other, and leaves the host's at teardown.
+// readSysctls reads those that the desired set names: podnet owns no other, and leaves the host's
+// at teardown.
 func readSysctls(want, live *state.Table[state.Sysctl]) error {
 	var failed error
 	for _, s := range want.Rows() {

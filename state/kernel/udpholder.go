@@ -23,9 +23,9 @@ type udpHolder struct {
 	remedy string // the command that frees the port
 }
 
-// takenPort is the conflict of a tunnel that is down with who holds its port. The kernel opens a vxlan device's socket when the
-// device goes up, so that one that is up has it. It is found without trying, so that who only looks sees it too, and it keeps
-// nobody from trying.
+// takenPort is the conflict of a tunnel that is down with who holds its port. The kernel opens a
+// vxlan device's socket when the device goes up, so that one that is up has it. It is found without
+// trying, so that who only looks sees it too, and it keeps nobody from trying.
 func (n *Node) takenPort(l state.Link) []state.Conflict {
 	h, taken := n.udpHolder(l.Port, l.Local.Is6())
 	if !taken {
@@ -38,7 +38,8 @@ func (n *Node) takenPort(l state.Link) []state.Conflict {
 	}}
 }
 
-// udpHolder looks among the sockets of this namespace, and says whose one with the port is. The socket of a link has no process.
+// udpHolder looks among the sockets of this namespace, and says whose one with the port is. The
+// socket of a link has no process.
 func (n *Node) udpHolder(port uint16, ipv6 bool) (udpHolder, bool) {
 	inodes := udpSockets(port, ipv6)
 	if len(inodes) == 0 {
@@ -56,8 +57,8 @@ func (n *Node) udpHolder(port uint16, ipv6 bool) (udpHolder, bool) {
 	return udpHolder{what: "a program (find it: " + look + ")", way: "stop it", remedy: look}, true
 }
 
-// udpSockets are the inodes of those of a port that a tunnel over IPv4, or over IPv6, may not be able to be beside: a socket of
-// IPv6 can take IPv4 as well.
+// udpSockets are the inodes of those of a port that a tunnel over IPv4, or over IPv6, may not be
+// able to be beside: a socket of IPv6 can take IPv4 as well.
 func udpSockets(port uint16, ipv6 bool) (inodes []string) {
 	tables := []string{"udp", "udp6"}
 	if ipv6 {
@@ -79,8 +80,8 @@ func udpSockets(port uint16, ipv6 bool) (inodes []string) {
 	return inodes
 }
 
-// linkHolder finds the tunnel that has the port; shared: podnet's can be beside it, as the kernel has vxlan devices of the same
-// flags share a socket.
+// linkHolder finds the tunnel that has the port; shared: podnet's can be beside it, as the kernel
+// has vxlan devices of the same flags share a socket.
 func (n *Node) linkHolder(port uint16, ipv6 bool) (h udpHolder, shared bool) {
 	for _, name := range slices.Sorted(maps.Keys(n.Links)) {
 		a := n.Links[name].Attrs()

@@ -12,12 +12,13 @@ import (
 	vishvananda "github.com/vishvananda/netlink"
 )
 
-// mostUnplugged bounds the namespaces that a pass looks into: a host that runs another network as well has a veth without a
-// bridge for each of its pods.
+// mostUnplugged bounds the namespaces that a pass looks into: a host that runs another network as
+// well has a veth without a bridge for each of its pods.
 const mostUnplugged = 64
 
-// unplugged finds pods of other bridge plugins that have an address of this node and no way out, as after their bridge was
-// deleted. The veths of podnet's own plugin get their place back; whose these are nobody says but the address.
+// unplugged finds pods of other bridge plugins that have an address of this node and no way out, as
+// after their bridge was deleted. The veths of podnet's own plugin get their place back; whose
+// these are nobody says but the address.
 func (n *Node) unplugged(want *state.Set) (found []state.Conflict) {
 	bridge, subnets := bridgeOf(want)
 	looked := 0
@@ -62,7 +63,8 @@ func bridgeOf(want *state.Set) (name string, subnets []netip.Prefix) {
 	return name, subnets
 }
 
-// leadsAway reports whether a link is a veth to another namespace that is no port and not podnet's own.
+// leadsAway reports whether a link is a veth to another namespace that is no port and not podnet's
+// own.
 func leadsAway(l vishvananda.Link) bool {
 	a := l.Attrs()
 	return l.Type() == "veth" && a.MasterIndex == 0 && a.NetNsID >= 0 && a.Group != device.GroupPod && a.Group != device.GroupDeleting

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch pokes the returned channel whenever the kernel announces a change of what podnet may care about: links, addresses,
-// routes, policy rules, neighbours, FDB, forwarding settings, nftables. A poke says nothing else; one stands for any number of changes.
-// Until it is taken nothing more is read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too.
-// The sockets belong to the calling thread's network namespace and go with ctx.
+// Watch pokes the returned channel whenever the kernel announces a change of what podnet may care
+// about: links, addresses, routes, policy rules, neighbours, FDB, forwarding settings, nftables. A
+// poke says nothing else; one stands for any number of changes. Until it is taken nothing more is
+// read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too. The
+// sockets belong to the calling thread's network namespace and go with ctx.
 func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 	pokes := make(chan struct{})
 	for _, s := range []struct {
@@ -47,17 +48,19 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 // announcement bounds what the kernel announces at once: a longer one is cut, which is noticed.
 const announcement = 64 << 10
 
-// drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from coming.
+// drainAtOnce is how many datagrams one poke may stand for, so that a storm does not keep it from
+// coming.
 const drainAtOnce = 2048
 
-// Of a storm of what is none of podnet's, an eighth of a core is read; the kernel says that the rest was lost.
+// Of a storm of what is none of podnet's, an eighth of a core is read; the kernel says that the
+// rest was lost.
 const (
 	listenPace  = 8
 	listenBurst = 50 * time.Millisecond
 )
 
-// rest is how long to read nothing after having read for some time: debt is what had to go by at the end of that, less what
-// has gone by since the reading before.
+// rest is how long to read nothing after having read for some time: debt is what had to go by at
+// the end of that, less what has gone by since the reading before.
 func rest(debt, gone, spent time.Duration) (newDebt, pause time.Duration) {
 	debt = max(0, debt-gone) + listenPace*spent
 	if debt < listenBurst {
@@ -71,11 +74,14 @@ type listener struct {
 	node     *Node
 	nftables bool
 	buf      []byte
-	lost     bool // announcements, since the socket was last empty: until then the kernel drops all, and has said so once
+	// announcements, since the socket was last empty: until then the kernel drops all, and has said
+	// so once
+	lost bool
 }
 
-// listen reads until the file is closed. It takes in all that has been announced before it pokes: a convergence of many
-// peers announces each of its own changes, and a pass for each of them would never end.
+// listen reads until the file is closed. It takes in all that has been announced before it pokes: a
+// convergence of many peers announces each of its own changes, and a pass for each of them would
+// never end.
 func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -115,8 +121,8 @@ func (l *listener) listen(ctx context.Context, f *os.File, pokes chan<- struct{}
 	}
 }
 
-// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at everything, like any other, and
-// once more when the socket is empty, up to which nothing was kept.
+// drain takes in what has been announced. A lost message (ENOBUFS) is a reason to look at
+// everything, like any other, and once more when the socket is empty, up to which nothing was kept.
 func (l *listener) drain(fd int) (concerned, taken bool, err error) {
 	for got := range drainAtOnce {
 		size, err := unix.Read(fd, l.buf)
@@ -138,10 +144,12 @@ func (l *listener) drain(fd int) (concerned, taken bool, err error) {
 	return concerned, true, nil // of a storm there is always more
 }
 
-// Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be asked on any goroutine.
+// Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be
+// asked on any goroutine.
 func (n *Node) Overruns() uint64 { return n.overruns.Load() }
 
-// concerns says whether a datagram may be about something of podnet's, or in its way, that is not as it should be.
+// concerns says whether a datagram may be about something of podnet's, or in its way, that is not
+// as it should be.
 func (n *Node) concerns(b []byte, nftables bool) bool {
 	in := n.interest.Load()
 	concerned := in == nil

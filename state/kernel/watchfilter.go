@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchFilter keeps from the watch, in the kernel, announcements of routes that interest.route would surely call no news:
-// the storm of a routing daemon is then neither queued nor read, but for a sample by which it is noticed. It is only a sieve;
-// what passes is judged as ever.
+// watchFilter keeps from the watch, in the kernel, announcements of routes that interest.route
+// would surely call no news: the storm of a routing daemon is then neither queued nor read, but for
+// a sample by which it is noticed. It is only a sieve; what passes is judged as ever.
 type watchFilter struct {
 	sample  uint32 // of so many routes outside of the cover one passes, a power of two; 0: none does
 	sockets []syscall.RawConn
@@ -23,7 +23,8 @@ type watchFilter struct {
 	program unix.SockFprog // zero: nothing is cared for yet
 }
 
-// cover is, for IPv4 and IPv6, the least prefix that all wanted routes lie in; the zero Prefix: there are none.
+// cover is, for IPv4 and IPv6, the least prefix that all wanted routes lie in; the zero Prefix:
+// there are none.
 type cover [2]netip.Prefix
 
 // add has a socket be filtered until it is closed.
@@ -34,8 +35,8 @@ func (f *watchFilter) add(socket *os.File) {
 	}
 }
 
-// care lets pass what may concern routes within the cover from now on. It is asked on every pass, and changes a socket only if
-// it has to.
+// care lets pass what may concern routes within the cover from now on. It is asked on every pass,
+// and changes a socket only if it has to.
 func (f *watchFilter) care(c cover) {
 	if c == f.cover && f.program.Filter != nil {
 		return
@@ -44,8 +45,8 @@ func (f *watchFilter) care(c cover) {
 	f.sockets = slices.DeleteFunc(f.sockets, func(s syscall.RawConn) bool { return !f.attach(s) })
 }
 
-// attach says whether the socket is still there. Where the kernel refuses the filter there is none, rather than the one
-// before, which what is wanted now may not pass.
+// attach says whether the socket is still there. Where the kernel refuses the filter there is none,
+// rather than the one before, which what is wanted now may not pass.
 func (f *watchFilter) attach(socket syscall.RawConn) bool {
 	return socket.Control(func(fd uintptr) {
 		if unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &f.program) != nil {
@@ -88,9 +89,9 @@ const (
 	drop = 0
 )
 
-// program drops a datagram that is one message of a route, and this of another table than main, or, but for a sample, another
-// program's and outside of the cover. Loads are big-endian, as addresses are; what the kernel writes in the machine's order is
-// compared with what that looks like.
+// program drops a datagram that is one message of a route, and this of another table than main, or,
+// but for a sample, another program's and outside of the cover. Loads are big-endian, as addresses
+// are; what the kernel writes in the machine's order is compared with what that looks like.
 func (c cover) program(sample uint32) unix.SockFprog {
 	const rtm = unix.NLMSG_HDRLEN // where struct rtmsg starts
 	var p program
@@ -141,14 +142,16 @@ func (p *program) oneMessage() {
 	p.add(bpf.LoadExtension{Num: bpf.ExtLen}, bpf.JumpIfX{Cond: bpf.JumpEqual, SkipTrue: 1}).end(pass)
 }
 
-// destination has X be where the attribute of the destination is, and passes a route that has none of an address's size.
+// destination has X be where the attribute of the destination is, and passes a route that has none
+// of an address's size.
 func (p *program) destination(size, attributes uint32) *program {
 	p.add(bpf.LoadConstant{Dst: bpf.RegX, Val: unix.RTA_DST}, bpf.LoadConstant{Val: attributes})
 	p.add(bpf.LoadExtension{Num: bpf.ExtNetlinkAttr}).passIf(0)
 	return p.add(bpf.TAX{}, bpf.LoadIndirect{Off: 0, Size: 2}).unless(pass, wire16(uint16(unix.SizeofRtAttr+size)))
 }
 
-// within drops a route whose destination, at X, is outside of the cover, but for a sample, and passes any other.
+// within drops a route whose destination, at X, is outside of the cover, but for a sample, and
+// passes any other.
 func (p *program) within(cover netip.Prefix, sample uint32) {
 	var outside program
 	outside.dropMost(sample)

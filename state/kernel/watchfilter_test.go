@@ -44,8 +44,8 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// With the filter all that is news still arrives, and of what is not, no route of another table, and none of another program's
-// beside what is wanted.
+// With the filter all that is news still arrives, and of what is not, no route of another table,
+// and none of another program's beside what is wanted.
 func TestFilterPassesNews(t *testing.T) {
 	node := Apart(t)
 	for _, c := range []string{
@@ -168,8 +168,8 @@ func datagrams(t *testing.T, f *os.File) (all [][]byte) {
 	return all
 }
 
-// The storm of a routing daemon overruns a socket, but not the watch's, whether that was there before the interest or not:
-// hardly anything of it is queued. It is noticed all the same.
+// The storm of a routing daemon overruns a socket, but not the watch's, whether that was there
+// before the interest or not: hardly anything of it is queued. It is noticed all the same.
 func TestFilterHoldsStormOff(t *testing.T) {
 	node := Apart(t)
 	Sh(t, "ip link add eth0 type veth peer name eth1")
@@ -226,7 +226,8 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	}
 }
 
-// A flood begins when there are five thousand changes within a second, whoever makes them, and once.
+// A flood begins when there are five thousand changes within a second, whoever makes them, and
+// once.
 func TestFlood(t *testing.T) {
 	var f flood
 	now := time.Unix(0, 0)
@@ -251,7 +252,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// A socket that has been closed is forgotten, one that is still there is filtered anew, and only if that changes something.
+// A socket that has been closed is forgotten, one that is still there is filtered anew, and only if
+// that changes something.
 func TestFilterForgetsClosedSockets(t *testing.T) {
 	Apart(t)
 	var f watchFilter
@@ -291,8 +293,8 @@ func TestRefusedFilter(t *testing.T) {
 	}
 }
 
-// Whatever an announcement looks like: what is dropped is no news, and what is surely none is dropped. The kernel runs the
-// program, as it alone knows the netlink attributes.
+// Whatever an announcement looks like: what is dropped is no news, and what is surely none is
+// dropped. The kernel runs the program, as it alone knows the netlink attributes.
 func TestFilterAgreesWithInterest(t *testing.T) {
 	wants := []*state.Set{
 		wanting(),
@@ -355,7 +357,8 @@ func filtered(t *testing.T, f *watchFilter) func([]byte) bool {
 	}
 }
 
-// announce makes up a datagram, a route's most of the time. foreign: it is a whole route that cannot be news.
+// announce makes up a datagram, a route's most of the time. foreign: it is a whole route that
+// cannot be news.
 func announce(r *rand.Rand, want *state.Set, cover cover) (b []byte, foreign bool) {
 	b, foreign = makeRoute(r, want, cover)
 	switch r.IntN(20) {

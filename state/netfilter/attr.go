@@ -73,7 +73,8 @@ func text(b []byte) string {
 	return string(b)
 }
 
-// Types of user data. nft keeps comments in the first, and passes over the second, which is podnet's own.
+// Types of user data. nft keeps comments in the first, and passes over the second, which is
+// podnet's own.
 const (
 	udComment = 0
 	udTag     = 0xb5

@@ -53,7 +53,8 @@ func (s Set) list(element attrs) (body attrs) {
 	return body
 }
 
-// AddRule adds a rule at the end of a chain. Its comment is for all to read, its tag for podnet alone.
+// AddRule adds a rule at the end of a chain. Its comment is for all to read, its tag for podnet
+// alone.
 func (b *Batch) AddRule(c Chain, x *Expressions, comment, tag string) {
 	var user []byte
 	if comment != "" {
@@ -74,7 +75,8 @@ func (b *Batch) DeleteRule(family Family, table string, r Rule) {
 	b.add(unix.NFT_MSG_DELRULE, 0, family, body, "delete a rule of chain %s", r.Chain)
 }
 
-// DeleteChain deletes a chain with its rules. Rules that lead to it have to go before, or it fails the batch: EBUSY.
+// DeleteChain deletes a chain with its rules. Rules that lead to it have to go before, or it fails
+// the batch: EBUSY.
 func (b *Batch) DeleteChain(c Chain) {
 	b.emptyChain(c)
 	var chain attrs
@@ -90,8 +92,9 @@ func (b *Batch) DeleteTable(family Family, name string) {
 	b.add(unix.NFT_MSG_DELTABLE, 0, family, body, "delete table %s", name)
 }
 
-// Commit makes a batch true. The error is of the first change that the kernel refused, and wraps its errno. A batch that is larger
-// than this process may send at once comes true in parts, in its order.
+// Commit makes a batch true. The error is of the first change that the kernel refused, and wraps
+// its errno. A batch that is larger than this process may send at once comes true in parts, in its
+// order.
 func (c *Conn) Commit(b *Batch) error {
 	if b.Empty() {
 		return nil
@@ -124,8 +127,8 @@ func (c *Conn) commit(b *Batch) error {
 	return c.verdict(b, begin, last)
 }
 
-// verdict reads what became of the batch whose messages have these sequence numbers. An error at its beginning is about all
-// of it and the last word.
+// verdict reads what became of the batch whose messages have these sequence numbers. An error at
+// its beginning is about all of it and the last word.
 func (c *Conn) verdict(b *Batch, begin, last uint32) (err error) {
 	for done := false; !done; {
 		receiving := c.receive(begin, func(r reply) {

@@ -52,14 +52,16 @@ func Dial() (*Conn, error) {
 	return &Conn{fd: fd, buf: make([]byte, 64<<10)}, nil
 }
 
-// raise makes a buffer as large as this process may: the root of a user namespace is bound by net.core.wmem_max and rmem_max.
+// raise makes a buffer as large as this process may: the root of a user namespace is bound by
+// net.core.wmem_max and rmem_max.
 func raise(fd, force, size int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, bufferSize) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, size, bufferSize)
 	}
 }
 
-// Absent says that Dial failed because the kernel has no nfnetlink, and so no rules that a plugin could have made.
+// Absent says that Dial failed because the kernel has no nfnetlink, and so no rules that a plugin
+// could have made.
 func Absent(err error) bool { return errors.Is(err, unix.EPROTONOSUPPORT) }
 
 // Close ends it.
@@ -102,8 +104,8 @@ func (r reply) errno() error {
 	return nil
 }
 
-// receive reads what is there and calls f for each message from the sequence number on; what an earlier request left is
-// passed over.
+// receive reads what is there and calls f for each message from the sequence number on; what an
+// earlier request left is passed over.
 func (c *Conn) receive(from uint32, f func(reply)) error {
 	n, _, err := unix.Recvfrom(c.fd, c.buf, 0)
 	if err == unix.EINTR {
@@ -131,8 +133,9 @@ func (c *Conn) receive(from uint32, f func(reply)) error {
 
 var errUnsteady = errors.New("the rules change too fast to be read")
 
-// dump calls f with the attributes of every object that a request lists. What does not exist has none. f is called anew from
-// the beginning, after restart, if the kernel says that the list changed meanwhile.
+// dump calls f with the attributes of every object that a request lists. What does not exist has
+// none. f is called anew from the beginning, after restart, if the kernel says that the list
+// changed meanwhile.
 func (c *Conn) dump(kind uint16, family Family, body attrs, restart func(), f func([]byte)) error {
 	for range dumpRetries {
 		restart()

@@ -34,12 +34,13 @@ const (
 	ctDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 )
 
-// fewConnections are listed faster than they are looked through twice: the kernel goes through its whole table, which has
-// place for many, once for every list that it is asked for.
+// fewConnections are listed faster than they are looked through twice: the kernel goes through its
+// whole table, which has place for many, once for every list that it is asked for.
 const fewConnections = 4096
 
-// ForgetConnections has the kernel forget the connections of a protocol that were opened to one of these ports, if match says
-// yes to where: with the next packet they are looked up in the rules again. Others are left alone.
+// ForgetConnections has the kernel forget the connections of a protocol that were opened to one of
+// these ports, if match says yes to where: with the next packet they are looked up in the rules
+// again. Others are left alone.
 func (c *Conn) ForgetConnections(protocol uint8, ports []uint16, match func(netip.AddrPort) bool) error {
 	asked := map[uint16]bool{}
 	for _, p := range ports {
@@ -64,7 +65,8 @@ func (c *Conn) ForgetConnections(protocol uint8, ports []uint16, match func(neti
 	return nil
 }
 
-// connections is how many the network namespace has; if that cannot be told as many as there can be.
+// connections is how many the network namespace has; if that cannot be told as many as there can
+// be.
 func connections() int {
 	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
 	n, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -74,7 +76,8 @@ func connections() int {
 	return n
 }
 
-// forget deletes the connections of a list that match says yes to, by the addresses that they were opened with.
+// forget deletes the connections of a list that match says yes to, by the addresses that they were
+// opened with.
 func (c *Conn) forget(family Family, request attrs, match func(orig []byte) bool) error {
 	type connection struct {
 		family Family
@@ -102,7 +105,8 @@ func (c *Conn) forget(family Family, request attrs, match func(orig []byte) bool
 	return nil
 }
 
-// connectionFilter has the kernel pass over most of what is not asked for, if it knows how to; an older one lists all.
+// connectionFilter has the kernel pass over most of what is not asked for, if it knows how to; an
+// older one lists all.
 func connectionFilter(protocol uint8, ports []uint16) attrs {
 	var body, tuple, proto, filter attrs
 	flags := uint32(filterProtoNumber)
@@ -132,7 +136,8 @@ func destination(tuple []byte) netip.AddrPort {
 	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(port))
 }
 
-// connectionName are the attributes that stand for one connection and no other, not even a later one of the same addresses.
+// connectionName are the attributes that stand for one connection and no other, not even a later
+// one of the same addresses.
 func connectionName(b []byte) attrs {
 	var name attrs
 	name.bytes(ctaTupleOrig|nested, find(b, ctaTupleOrig))

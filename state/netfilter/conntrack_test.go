@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Of the connections that the kernel knows those go that match says yes to, and no other, whichever way they are listed.
+// Of the connections that the kernel knows those go that match says yes to, and no other, whichever
+// way they are listed.
 func TestForgetConnections(t *testing.T) {
 	c := dial(t)
 	sh(t, "ip link set lo up; nft add table inet t; nft add chain inet t c '{ type filter hook output priority 0; }'; nft add rule inet t c ct state new counter")
@@ -58,7 +59,8 @@ func TestForgetConnections(t *testing.T) {
 	}
 }
 
-// known are the connections of this namespace as protocol, address and port that they were opened to.
+// known are the connections of this namespace as protocol, address and port that they were opened
+// to.
 func known(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/thread-self/net/nf_conntrack")

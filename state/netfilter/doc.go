@@ -1,8 +1,9 @@
-// Package netfilter reads and writes the kernel's packet filter. It reads over one nfnetlink socket, without executing
-// anything, and it writes all of a change in one transaction. A plugin lives for milliseconds, and a program that it executes
-// would take most of them.
+// Package netfilter reads and writes the kernel's packet filter. It reads over one nfnetlink
+// socket, without executing anything, and it writes all of a change in one transaction. A plugin
+// lives for milliseconds, and a program that it executes would take most of them.
 //
-// A plugin sees first whether its rules are there, by the comment that it gave them, and writes only what is missing:
+// A plugin sees first whether its rules are there, by the comment that it gave them, and writes
+// only what is missing:
 //
 //	conn, err := netfilter.Dial()
 //	if err != nil {
@@ -25,7 +26,8 @@
 //	add chain inet podnet_masq postrouting { type nat hook postrouting priority srcnat; }
 //	add rule inet podnet_masq postrouting ip saddr 10.1.0.0/24 ip daddr != 10.1.0.0/24 masquerade comment "masquerade net"`)
 //
-// The same for iptables, whichever of its two kinds the host has; tables of iptables-nft are read like any other:
+// The same for iptables, whichever of its two kinds the host has; tables of iptables-nft are read
+// like any other:
 //
 //	nat := conn.IPTables(netfilter.IPv4, "nat")
 //	rules, err := nat.Rules("POSTROUTING")
@@ -34,10 +36,12 @@
 //	…
 //	err = nat.Delete(rules, "CHAIN") // these rules, and then these chains with all that is in them
 //
-// A chain's line in Restore empties the chain, so what several pods share is looked for first, among the rules of Current, and
-// restored only where it is missing.
+// A chain's line in Restore empties the chain, so what several pods share is looked for first,
+// among the rules of Current, and restored only where it is missing.
 //
-// Rules of nft, and of iptables where it keeps them in nftables, are written over netlink too: a Batch adds and deletes chains and rules,
-// which Expressions are made of, as one transaction, and Append is the same for tables of iptables. What can be told of a rule that was
-// read stands in Match. What the kernel remembers of connections is not changed by rules: ForgetConnections has it forget those of a port.
+// Rules of nft, and of iptables where it keeps them in nftables, are written over netlink too: a
+// Batch adds and deletes chains and rules, which Expressions are made of, as one transaction, and
+// Append is the same for tables of iptables. What can be told of a rule that was read stands in
+// Match. What the kernel remembers of connections is not changed by rules: ForgetConnections has it
+// forget those of a port.
 package netfilter

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Expressions are what a rule is made of, in the order in which the kernel goes through them. They are those that nft makes of
-// the same words, so that it lists them as such.
+// Expressions are what a rule is made of, in the order in which the kernel goes through them. They
+// are those that nft makes of the same words, so that it lists them as such.
 type Expressions struct{ list attrs }
 
 // Registers of the kernel's.
@@ -68,8 +68,8 @@ func (x *Expressions) Original(port uint16) *Expressions {
 	return x.add("ct", data).compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, port))
 }
 
-// Source asks for the network that a packet comes from, Destination for the one that it goes to, in a table of its family. That
-// of all addresses asks for nothing.
+// Source asks for the network that a packet comes from, Destination for the one that it goes to, in
+// a table of its family. That of all addresses asks for nothing.
 func (x *Expressions) Source(p netip.Prefix) *Expressions {
 	return x.address(addressOffsets[p.Addr().BitLen()/8].source, p, unix.NFT_CMP_EQ)
 }

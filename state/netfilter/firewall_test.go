@@ -248,7 +248,8 @@ func TestLock(t *testing.T) {
 	unlock()
 }
 
-// A program holds the lock as long as it runs, although the plugin that executed it has been killed.
+// A program holds the lock as long as it runs, although the plugin that executed it has been
+// killed.
 func TestLockInherited(t *testing.T) {
 	held, err := acquire(time.Second)
 	if err != nil {
@@ -277,8 +278,8 @@ func TestLockInherited(t *testing.T) {
 	unlock()
 }
 
-// Nobody but root can hold the lock up: not by the namespace, which all of its processes can open, nor by a file that stands in
-// its place.
+// Nobody but root can hold the lock up: not by the namespace, which all of its processes can open,
+// nor by a file that stands in its place.
 func TestLockOfOthers(t *testing.T) {
 	lab.Need(t)
 	path, err := lockFile()

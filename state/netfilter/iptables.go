@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older filter. Which of them there
-// are is looked up once.
+// IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older
+// filter. Which of them there are is looked up once.
 type IPTables struct {
 	conn     *Conn
 	family   Family
@@ -34,7 +34,8 @@ func (t *IPTables) forget() {
 	t.inLegacy, t.saved = sync.OnceValue(t.lookupInLegacy), sync.OnceValues(t.save)
 }
 
-// HasIPTables says whether iptables is installed; nil if so, else an error that says what is missing.
+// HasIPTables says whether iptables is installed; nil if so, else an error that says what is
+// missing.
 func HasIPTables() error {
 	_, err := lookup("iptables-restore")
 	return err
@@ -54,7 +55,8 @@ func (t *IPTables) program(name string) string {
 	return name
 }
 
-// lookupLegacy goes by the names of the files that the programs of either kind are; only where they do not tell is one asked.
+// lookupLegacy goes by the names of the files that the programs of either kind are; only where they
+// do not tell is one asked.
 func (t *IPTables) lookupLegacy() (bool, error) {
 	path, err := lookup(t.program("iptables-restore"))
 	if err != nil {
@@ -79,8 +81,8 @@ func (t *IPTables) lookupInLegacy() bool {
 	return err == nil && slices.Contains(strings.Fields(string(names)), t.table)
 }
 
-// Rules are those of a chain in order, of either kind. A chain that does not exist has none. Only rules in the older filter
-// take the execution of a program, one until this IPTables changes them.
+// Rules are those of a chain in order, of either kind. A chain that does not exist has none. Only
+// rules in the older filter take the execution of a program, one until this IPTables changes them.
 func (t *IPTables) Rules(chain string) ([]Rule, error) {
 	rules, err := t.conn.Rules(Chain{t.family, t.table, chain})
 	if err != nil || !t.inLegacy() {
@@ -108,8 +110,8 @@ func (t *IPTables) HasChain(name string) (bool, error) {
 	return slices.Contains(saved.chains, name), err
 }
 
-// Current are those among the rules that the host's iptables itself would list: a host that has changed from one kind to the
-// other has rules of both.
+// Current are those among the rules that the host's iptables itself would list: a host that has
+// changed from one kind to the other has rules of both.
 func (t *IPTables) Current(rules []Rule) ([]Rule, error) {
 	legacy, err := t.legacy()
 	if err != nil {
@@ -118,8 +120,8 @@ func (t *IPTables) Current(rules []Rule) ([]Rule, error) {
 	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return (r.spec != "") != legacy }), nil
 }
 
-// Listed are the rules as the host's iptables lists them, with all that Match says, which for rules of its own Rules cannot read. It
-// executes a program.
+// Listed are the rules as the host's iptables lists them, with all that Match says, which for rules
+// of its own Rules cannot read. It executes a program.
 func (t *IPTables) Listed() ([]Rule, error) {
 	out, err := run(t.program("iptables-save"), "", "-t", t.table)
 	return parseSave(out).rules, err
@@ -134,9 +136,10 @@ func (t *IPTables) save() (saved, error) {
 	return parseSave(out), err
 }
 
-// Restore changes the table by lines as iptables-save prints them. A line `:NAME - [0:0]` makes a chain, and empties one that is
-// there; other chains keep what they have. All of the lines come true or none, unless they are more than a socket takes at once,
-// as for the root of a user namespace: then they come true in their order.
+// Restore changes the table by lines as iptables-save prints them. A line `:NAME - [0:0]` makes a
+// chain, and empties one that is there; other chains keep what they have. All of the lines come
+// true or none, unless they are more than a socket takes at once, as for the root of a user
+// namespace: then they come true in their order.
 func (t *IPTables) Restore(lines ...string) error {
 	err := t.restore(t.program("iptables-restore"), lines)
 	if !tooLong(err) || len(lines) < 2 {
@@ -161,8 +164,8 @@ func (t *IPTables) restore(program string, lines []string) error {
 	return err
 }
 
-// Delete deletes rules that were read from this table, and then chains with all that is in them. What is in nftables goes in
-// one batch without a program being executed.
+// Delete deletes rules that were read from this table, and then chains with all that is in them.
+// What is in nftables goes in one batch without a program being executed.
 func (t *IPTables) Delete(rules []Rule, chains ...string) error {
 	var batch Batch
 	var lines []string

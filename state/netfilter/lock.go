@@ -15,7 +15,8 @@ var ErrLocked = errors.New("another plugin holds the lock of the packet filter")
 // namespace is the calling thread's network namespace, which the rules belong to.
 const namespace = "/proc/thread-self/ns/net"
 
-// lockPath is the lock file of a network namespace, by its inode. Only root may open it: whoever can open a file can lock it.
+// lockPath is the lock file of a network namespace, by its inode. Only root may open it: whoever
+// can open a file can lock it.
 const lockPath = "/run/podnet-filter.%d"
 
 // lock is the packet filter's lock while it is held.
@@ -24,9 +25,10 @@ type lock struct {
 	path string
 }
 
-// Lock keeps other plugins of podnet from reading rules in order to change them. It belongs to the network namespace, as the
-// rules do, and its file is there only as long as somebody holds it. Programs that are executed meanwhile hold it too, so that
-// one whose caller is killed has finished before the next plugin reads.
+// Lock keeps other plugins of podnet from reading rules in order to change them. It belongs to the
+// network namespace, as the rules do, and its file is there only as long as somebody holds it.
+// Programs that are executed meanwhile hold it too, so that one whose caller is killed has finished
+// before the next plugin reads.
 func Lock(timeout time.Duration) (unlock func(), err error) {
 	l, err := acquire(timeout)
 	if err != nil {
@@ -61,8 +63,8 @@ func (l *lock) release() {
 	unix.Close(l.fd)
 }
 
-// lockFile names the lock. The root of a user namespace that may not write to /run takes the namespace itself, which nobody else
-// has to do with.
+// lockFile names the lock. The root of a user namespace that may not write to /run takes the
+// namespace itself, which nobody else has to do with.
 func lockFile() (string, error) {
 	var st unix.Stat_t
 	if err := unix.Stat(namespace, &st); err != nil {
@@ -74,8 +76,9 @@ func lockFile() (string, error) {
 	return fmt.Sprintf(lockPath, st.Ino), nil
 }
 
-// tryLock takes the lock if it is free; else both results are nil. A file that others may open is not the lock, nor is one that
-// its holder has removed since it was opened: the next try makes another.
+// tryLock takes the lock if it is free; else both results are nil. A file that others may open is
+// not the lock, nor is one that its holder has removed since it was opened: the next try makes
+// another.
 func tryLock(path string) (*lock, error) {
 	flags := unix.O_RDONLY // without CLOEXEC
 	if path != namespace {
@@ -132,8 +135,8 @@ func remove(path string) error {
 	return nil
 }
 
-// Locked opens a connection and calls f with the lock held: nobody else of podnet's reads or writes rules meanwhile. ErrLocked
-// if others hold it for longer than timeout.
+// Locked opens a connection and calls f with the lock held: nobody else of podnet's reads or writes
+// rules meanwhile. ErrLocked if others hold it for longer than timeout.
 func Locked(timeout time.Duration, f func(*Conn) error) error {
 	unlock, err := Lock(timeout)
 	if err != nil {

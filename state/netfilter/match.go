@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Match is what a rule asks of a packet, as far as rules for host ports and masquerading do, and where it sends it. What it does
-// not ask is the zero value.
+// Match is what a rule asks of a packet, as far as rules for host ports and masquerading do, and
+// where it sends it. What it does not ask is the zero value.
 type Match struct {
 	Protocol    uint8
 	Source      netip.Prefix
@@ -28,7 +28,8 @@ type operand struct {
 	bits         int // of an address that was masked; else 0
 }
 
-// parseMatch reads the expressions of a rule as nft writes them. Those it does not know it passes over.
+// parseMatch reads the expressions of a rule as nft writes them. Those it does not know it passes
+// over.
 func parseMatch(expressions []byte) (m Match) {
 	var operands [registers]operand
 	var values [registers][]byte
@@ -87,7 +88,8 @@ func (m *Match) compare(o operand, value []byte) {
 	}
 }
 
-// registers is how many numbers of registers there are; the kernel knows the first four by older ones.
+// registers is how many numbers of registers there are; the kernel knows the first four by older
+// ones.
 const registers = 32
 
 // Where headers have what rules compare.
@@ -99,7 +101,8 @@ const (
 // addressOffsets are by the size of an address; no two of them are the same.
 var addressOffsets = map[int]struct{ source, destination uint32 }{4: {12, 16}, 16: {8, 24}}
 
-// parsePorts reads a multiport match of iptables; nil: it has ranges, or is no list of destination ports.
+// parsePorts reads a multiport match of iptables; nil: it has ranges, or is no list of destination
+// ports.
 func parsePorts(info []byte) []uint16 {
 	const limit = 15
 	if len(info) < 2+3*limit || info[0] != multiportDestination || int(info[1]) > limit {
@@ -117,7 +120,8 @@ func parsePorts(info []byte) []uint16 {
 
 const multiportDestination = 1 // XT_MULTIPORT_DESTINATION
 
-// prefixOf is the network that a value means: nft compares only the first bytes of an address where its mask ends with a byte.
+// prefixOf is the network that a value means: nft compares only the first bytes of an address where
+// its mask ends with a byte.
 func prefixOf(value []byte, size, bits int) netip.Prefix {
 	if bits == 0 {
 		bits = 8 * len(value)

@@ -20,7 +20,8 @@ func (b *Batch) addElement(s Set, e Element) {
 	b.add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, s.Family, s.list(element), "add an element of %s to %s", e.Comment, s.Name)
 }
 
-// What a rule written in nft's words matches is read, and the same rule made of expressions is listed in these words.
+// What a rule written in nft's words matches is read, and the same rule made of expressions is
+// listed in these words.
 func TestMatch(t *testing.T) {
 	c := dial(t)
 	to := netip.MustParseAddrPort("10.1.0.2:80")
@@ -60,7 +61,8 @@ func inIPTables(words string) string {
 	return strings.NewReplacer("ip daddr 192.0.2.1", "-d 192.0.2.1/32", "tcp dport", "-p tcp -m tcp --dport", "dnat to", "-j DNAT --to-destination").Replace(words)
 }
 
-// Rules that are written over netlink are the ones that iptables itself writes of the same words, for it and whoever deletes them.
+// Rules that are written over netlink are the ones that iptables itself writes of the same words,
+// for it and whoever deletes them.
 func TestAppend(t *testing.T) {
 	for family, program := range map[Family]string{IPv4: "iptables-nft", IPv6: "ip6tables-nft"} {
 		if _, err := exec.LookPath(program); err != nil {

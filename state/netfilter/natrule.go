@@ -25,9 +25,9 @@ type NATRule struct {
 	Target      string
 }
 
-// Append makes chains, or empties those that are there, and adds rules to the table, all of it or none of it. Where iptables keeps its
-// rules in nftables it executes nothing, and writes what iptables would; other than for the first rule of the table, as iptables makes
-// the base chains.
+// Append makes chains, or empties those that are there, and adds rules to the table, all of it or
+// none of it. Where iptables keeps its rules in nftables it executes nothing, and writes what
+// iptables would; other than for the first rule of the table, as iptables makes the base chains.
 func (t *IPTables) Append(chains []string, rules []NATRule) error {
 	legacy, err := t.legacy()
 	if err != nil {
@@ -116,7 +116,8 @@ func (r NATRule) expressions(f Family) *Expressions {
 // commentSize is the size of a comment of iptables, its terminating zero included.
 const commentSize = 256
 
-// natRange is an empty range, as the kernel's target takes it: of IPv4 one of a list, of IPv6 with room for two addresses.
+// natRange is an empty range, as the kernel's target takes it: of IPv4 one of a list, of IPv6 with
+// room for two addresses.
 func natRange(f Family) []byte {
 	if f == IPv6 {
 		return make([]byte, 40)

@@ -14,8 +14,8 @@ import (
 // programTimeout bounds a program, and how long iptables-legacy waits for its lock.
 const programTimeout = 20 * time.Second
 
-// pipeDelay is how long a program that has ended may leave its output open to children of its own, as a wrapper that was killed
-// does.
+// pipeDelay is how long a program that has ended may leave its output open to children of its own,
+// as a wrapper that was killed does.
 const pipeDelay = time.Second
 
 // ErrNoProgram says that a program is not installed.
@@ -31,8 +31,8 @@ func (r refusal) Error() string { return string(r) }
 
 func (refusal) Is(target error) bool { return target == ErrRefused }
 
-// What the iptables programs end with for a lock or memory that could not be had, and those for nftables also for a rule that
-// the kernel has refused, which they name.
+// What the iptables programs end with for a lock or memory that could not be had, and those for
+// nftables also for a rule that the kernel has refused, which they name.
 const (
 	busy        = 4
 	refusedRule = "RULE_APPEND failed"
@@ -56,7 +56,8 @@ func Script(lines string) error {
 	return err
 }
 
-// run executes a program with input and returns what it prints; its exit is an error with what it said.
+// run executes a program with input and returns what it prints; its exit is an error with what it
+// said.
 func run(name, input string, args ...string) (string, error) {
 	path, err := lookup(name)
 	if err != nil {

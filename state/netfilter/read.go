@@ -125,7 +125,8 @@ func (c *Conn) Sets(family Family, table string) ([]Set, error) {
 	return sets, nil
 }
 
-// Element is one of a set or map, as bytes in the order of the network, each field of a concatenation padded to four.
+// Element is one of a set or map, as bytes in the order of the network, each field of a
+// concatenation padded to four.
 type Element struct {
 	Key     []byte
 	End     []byte // the last key of a range, of sets with flags interval and several fields
@@ -153,8 +154,9 @@ func (c *Conn) Elements(set Set) ([]Element, error) {
 
 // listing gathers the elements that the messages of one dump name.
 //
-// The kernel goes on from message to message by a count of elements, and does not say that it has put its hash table in
-// another order meanwhile, as it does a moment after many were added: some come twice then, and as many never.
+// The kernel goes on from message to message by a count of elements, and does not say that it has
+// put its hash table in another order meanwhile, as it does a moment after many were added: some
+// come twice then, and as many never.
 type listing struct {
 	elements []Element
 	seen     map[string]bool // as the kernel encodes them

@@ -66,7 +66,8 @@ func parseSpec(spec string) Rule {
 	return r
 }
 
-// Protocols are the transport protocols that have ports, by the names that configurations and rules use.
+// Protocols are the transport protocols that have ports, by the names that configurations and rules
+// use.
 var Protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
 
 // number is 0 for what is none, a range of ports for example.
@@ -75,7 +76,8 @@ func number(word string) uint16 {
 	return uint16(n)
 }
 
-// splitWords splits a line as iptables-restore does: words may be in double quotes, in which a backslash quotes.
+// splitWords splits a line as iptables-restore does: words may be in double quotes, in which a
+// backslash quotes.
 func splitWords(line string) []string {
 	var words []string
 	var word strings.Builder

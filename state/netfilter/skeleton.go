@@ -80,7 +80,8 @@ var (
 	BridgeDNAT = Hook{"filter", unix.NF_INET_PRE_ROUTING, -300} // of tables of bridges
 )
 
-// AddBaseChain makes a base chain, or empties the one that is there; KeepBaseChain leaves that one's rules.
+// AddBaseChain makes a base chain, or empties the one that is there; KeepBaseChain leaves that
+// one's rules.
 func (b *Batch) AddBaseChain(c Chain, h Hook) {
 	b.KeepBaseChain(c, h)
 	b.emptyChain(c)
@@ -121,7 +122,8 @@ func (b *Batch) emptyChain(c Chain) {
 	b.add(unix.NFT_MSG_DELRULE, 0, c.Family, rules, "empty chain %s", c.Name)
 }
 
-// DeleteEmpty deletes a chain, and the table that it is in, if there is no rule and no other chain: EBUSY.
+// DeleteEmpty deletes a chain, and the table that it is in, if there is no rule and no other chain:
+// EBUSY.
 func (b *Batch) DeleteEmpty(c Chain) {
 	const notMore = 0x100 // NLM_F_NONREC
 	var chain, table attrs

@@ -17,9 +17,9 @@ func AppendAttribute(b []byte, typ uint16, value []byte) []byte {
 	return b
 }
 
-// EachAttribute calls each for every attribute in their order, without the bits of its type that say how it is encoded. It
-// stops at one that is cut off. It is no iterator, because the body of a loop would escape to the heap, once for each of a
-// hundred thousand messages.
+// EachAttribute calls each for every attribute in their order, without the bits of its type that
+// say how it is encoded. It stops at one that is cut off. It is no iterator, because the body of a
+// loop would escape to the heap, once for each of a hundred thousand messages.
 func EachAttribute(b []byte, each func(typ uint16, value []byte)) {
 	for len(b) >= unix.SizeofRtAttr {
 		size := int(native.Uint16(b))
@@ -38,8 +38,8 @@ func attributes(b []byte) map[uint16][]byte {
 	return attrs
 }
 
-// attribute reads the last attribute of one type, nil if there is none. A map of all takes longer to make than most answers
-// to read.
+// attribute reads the last attribute of one type, nil if there is none. A map of all takes longer
+// to make than most answers to read.
 func attribute(b []byte, typ uint16) (found []byte) {
 	EachAttribute(b, func(t uint16, value []byte) {
 		if t == typ {
@@ -49,7 +49,8 @@ func attribute(b []byte, typ uint16) (found []byte) {
 	return found
 }
 
-// Number reads an attribute that is a number in the machine's order of bytes. It returns 0 if it has the size of none.
+// Number reads an attribute that is a number in the machine's order of bytes. It returns 0 if it
+// has the size of none.
 func Number(b []byte) uint32 {
 	switch len(b) {
 	case 1:
@@ -71,7 +72,8 @@ func IP(b []byte) netip.Addr {
 	return a
 }
 
-// EachHop calls each for every next hop of a route with several, with the index of its link and its attributes.
+// EachHop calls each for every next hop of a route with several, with the index of its link and its
+// attributes.
 func EachHop(b []byte, each func(index int, attributes []byte)) {
 	for len(b) >= unix.SizeofRtNexthop {
 		size := int(native.Uint16(b))

@@ -15,8 +15,9 @@ type Request struct {
 	Ignore unix.Errno   // says that the object is already as asked for
 }
 
-// Apply sends requests in as few writes as will do and returns the first error of each. Only the last message of a write
-// asks for an acknowledgement; the kernel answers a message that it refuses in any case.
+// Apply sends requests in as few writes as will do and returns the first error of each. Only the
+// last message of a write asks for an acknowledgement; the kernel answers a message that it refuses
+// in any case.
 func (c *Conn) Apply(n int, at func(int) Request) []error {
 	errs := make([]error, n)
 	for first := 0; first < n; first += atOnce {
@@ -58,8 +59,8 @@ func (c *Conn) apply(first, last int, at func(int) Request, errs []error) error 
 	})
 }
 
-// Ask sends n questions that the kernel answers with one message each, many to a write. encode appends the message of a
-// question. Ask hands each answer to each: the body, or why there is none.
+// Ask sends n questions that the kernel answers with one message each, many to a write. encode
+// appends the message of a question. Ask hands each answer to each: the body, or why there is none.
 func (c *Conn) Ask(n int, encode func(i int, b *Batch), each func(i int, body []byte, err error)) error {
 	for first := 0; first < n; first += atOnce {
 		if err := c.ask(first, min(first+atOnce, n), encode, each); err != nil {

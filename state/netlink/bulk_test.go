@@ -58,7 +58,8 @@ func countEntries(t testing.TB, c *Conn, index int) (n int) {
 	return n
 }
 
-// Each request of many batches has its own error, unless it is the one that it ignores, and each question its own answer.
+// Each request of many batches has its own error, unless it is the one that it ignores, and each
+// question its own answer.
 func TestBulk(t *testing.T) {
 	c, index := bulkBridge(t)
 	create := entries(index, unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
@@ -101,8 +102,8 @@ func TestBulk(t *testing.T) {
 	}
 }
 
-// A message of a batch and an object of a dump cost no allocation: what is allocated is for a request's closure, for a
-// batch, and for a datagram.
+// A message of a batch and an object of a dump cost no allocation: what is allocated is for a
+// request's closure, for a batch, and for a datagram.
 func TestBulkAllocations(t *testing.T) {
 	c, index := bulkBridge(t)
 	replace := entries(index, unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)

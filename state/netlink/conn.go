@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is one netlink socket. It stays in the network namespace of the thread that opened it, and is for one goroutine.
+// Conn is one netlink socket. It stays in the network namespace of the thread that opened it, and
+// is for one goroutine.
 type Conn struct {
 	fd  int
 	seq uint32
@@ -31,16 +32,18 @@ func Dial() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All of them only make answers better: filtered dumps, and the kernel's own words about what it refuses.
-	// All of them only make answers better: filtered dumps, and the kernel's own words about what it refuses.
+	// All of them only make answers better: filtered dumps, and the kernel's own words about what
+	// it refuses. All of them only make answers better: filtered dumps, and the kernel's own words
+	// about what it refuses.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	return &Conn{fd: fd, in: make([]byte, receiveSize)}, nil
 }
 
-// DialBulk opens a socket of a netlink protocol for thousands of messages: its buffers are large, and it waits for an answer
-// for a limited time. It returns EPROTONOSUPPORT if the kernel does not have the protocol.
+// DialBulk opens a socket of a netlink protocol for thousands of messages: its buffers are large,
+// and it waits for an answer for a limited time. It returns EPROTONOSUPPORT if the kernel does not
+// have the protocol.
 func DialBulk(protocol int) (*Conn, error) {
 	fd, err := open(protocol, 0)
 	if err != nil {
@@ -68,7 +71,8 @@ func open(protocol, flags int) (int, error) {
 	return fd, nil
 }
 
-// enlarge raises a socket's receive buffer. It is a help, not a need: without the privilege the ordinary size stays.
+// enlarge raises a socket's receive buffer. It is a help, not a need: without the privilege the
+// ordinary size stays.
 func enlarge(fd int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
@@ -90,7 +94,8 @@ func (c *Conn) PortID() (uint32, error) {
 // Sent returns how many messages have been sent.
 func (c *Conn) Sent() uint32 { return c.seq }
 
-// send gives the messages in c.out their sequence numbers and sends them in one write. It returns the number of the first.
+// send gives the messages in c.out their sequence numbers and sends them in one write. It returns
+// the number of the first.
 func (c *Conn) send() (first uint32, err error) {
 	first = c.seq + 1
 	out := c.out.Bytes()
@@ -104,8 +109,9 @@ func (c *Conn) send() (first uint32, err error) {
 	return first, nil
 }
 
-// receive hands each answer to the messages from the first on to each, with the place of the message that it answers, until
-// each says that it is done. It passes over answers to earlier messages, of an exchange that was given up.
+// receive hands each answer to the messages from the first on to each, with the place of the
+// message that it answers, until each says that it is done. It passes over answers to earlier
+// messages, of an exchange that was given up.
 func (c *Conn) receive(first uint32, each func(i int, h Header, body []byte) (done bool)) error {
 	for {
 		n, _, err := unix.Recvfrom(c.fd, c.in, unix.MSG_TRUNC)

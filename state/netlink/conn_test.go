@@ -37,7 +37,8 @@ func bridge(name string) *Message {
 		String(unix.IFLA_IFNAME, name).Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(unix.IFLA_INFO_KIND, "bridge") })
 }
 
-// Every message is worked on and answered, in its order, however many there are and whatever became of the others.
+// Every message is worked on and answered, in its order, however many there are and whatever became
+// of the others.
 func TestExchange(t *testing.T) {
 	c := fresh(t)
 	var messages []*Message
@@ -69,7 +70,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Addresses, routes and neighbours come back as they were given, and refusals carry the errno and the kernel's words.
+// Addresses, routes and neighbours come back as they were given, and refusals carry the errno and
+// the kernel's words.
 func TestLayer3(t *testing.T) {
 	c := fresh(t)
 	if err := c.Do(bridge("br")); err != nil {

@@ -12,11 +12,12 @@ type Answer struct {
 	Data [][]byte // bodies of messages
 }
 
-// together bounds the messages of one system call: the answers to all of them have to find room in the socket.
+// together bounds the messages of one system call: the answers to all of them have to find room in
+// the socket.
 const together = 100
 
-// Exchange sends all messages, many at once. The kernel works on them in their order, on each of them, whether or not those
-// before it failed. The error is that of the exchange itself.
+// Exchange sends all messages, many at once. The kernel works on them in their order, on each of
+// them, whether or not those before it failed. The error is that of the exchange itself.
 func (c *Conn) Exchange(msgs ...*Message) ([]Answer, error) {
 	answers := make([]Answer, len(msgs))
 	for first := 0; first < len(msgs); first += together {
@@ -63,8 +64,8 @@ func (c *Conn) Do(msgs ...*Message) error {
 // DumpAttempts bounds how often a dump that changes while it is read is begun again.
 const DumpAttempts = 10
 
-// Dump asks for a list and hands each object's body to each, where it was received. If the list changes while it is read,
-// Dump calls reset and begins again.
+// Dump asks for a list and hands each object's body to each, where it was received. If the list
+// changes while it is read, Dump calls reset and begins again.
 func (c *Conn) Dump(m *Message, reset func(), each func(body []byte)) error {
 	m.addFlags(unix.NLM_F_DUMP)
 	for range DumpAttempts {

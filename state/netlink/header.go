@@ -32,7 +32,8 @@ func EachMessage(b []byte, each func(h Header, body []byte) (done bool)) (done b
 
 func align(n int) int { return (n + unix.NLMSG_ALIGNTO - 1) &^ (unix.NLMSG_ALIGNTO - 1) }
 
-// Error is what the kernel says when it refuses a message and has words for it. Without words its errno stands alone.
+// Error is what the kernel says when it refuses a message and has words for it. Without words its
+// errno stands alone.
 type Error struct {
 	Errno unix.Errno
 	Text  string

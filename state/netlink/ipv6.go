@@ -11,7 +11,8 @@ const (
 	genModeEUI64 = 0
 )
 
-// HasIPv6 reports whether the kernel has IPv6 for the link: it has none below an MTU of 1280, or was started without it.
+// HasIPv6 reports whether the kernel has IPv6 for the link: it has none below an MTU of 1280, or
+// was started without it.
 func (l *Link) HasIPv6() bool { return l.inet6(inet6Conf) != nil }
 
 // IPv6Off reports whether IPv6 is switched off on the link.

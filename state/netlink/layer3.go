@@ -52,7 +52,8 @@ func (c *Conn) Addrs(index int) (addrs []Addr, err error) {
 	return addrs, err
 }
 
-// ParseAddr reads the message of an address and the index of its link. It returns the zero Addr if there is none.
+// ParseAddr reads the message of an address and the index of its link. It returns the zero Addr if
+// there is none.
 func ParseAddr(body []byte) (index int, a Addr) {
 	if len(body) < unix.SizeofIfAddrmsg {
 		return 0, a

@@ -35,8 +35,8 @@ func (l *Link) Info(typ uint16) []byte { return attribute(l.info, typ) }
 func (l *Link) Up() bool     { return l.Flags&unix.IFF_UP != 0 }
 func (l *Link) OperUp() bool { return l.OperState == operUp }
 
-// Promiscuous reports whether somebody has set the link promiscuous. That somebody only listens, as tcpdump does for a while,
-// is in no flag.
+// Promiscuous reports whether somebody has set the link promiscuous. That somebody only listens, as
+// tcpdump does for a while, is in no flag.
 func (l *Link) Promiscuous() bool { return l.Flags&unix.IFF_PROMISC != 0 }
 
 const (
@@ -48,8 +48,8 @@ const (
 // ErrNoLink says that there is no link of that name or index.
 var ErrNoLink = errors.New("no such link")
 
-// GetLink asks for a link by its name. The kernel does what it has to do when a link changes before it answers, so that
-// the link's state is the one in force.
+// GetLink asks for a link by its name. The kernel does what it has to do when a link changes before
+// it answers, so that the link's state is the one in force.
 func GetLink(name string) *Message { return getLink(0).String(unix.IFLA_IFNAME, name) }
 
 // withoutStatistics is RTEXT_FILTER_SKIP_STATS: most of an answer's bytes.
@@ -77,8 +77,8 @@ func NewBridge(name string, mac net.HardwareAddr) *Message {
 	return m.Nest(unix.IFLA_LINKINFO, func(m *Message) { m.String(infoKind, "bridge") })
 }
 
-// SetMAC sets a link's MAC address. A bridge keeps one that was set, even if it is the one that it had; without that it takes
-// the lowest of its ports'. The kernel forgets the link's neighbours.
+// SetMAC sets a link's MAC address. A bridge keeps one that was set, even if it is the one that it
+// had; without that it takes the lowest of its ports'. The kernel forgets the link's neighbours.
 func SetMAC(index int, mac net.HardwareAddr) *Message {
 	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Bytes(unix.IFLA_ADDRESS, mac)
 }
@@ -98,8 +98,8 @@ func DelLink(index int) *Message {
 	return NewMessage(unix.RTM_DELLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)})
 }
 
-// SetGroup puts a link into a group, and DelGroup deletes all links of one: ENODEV if there is none. The kernel waits once
-// for all of them to be let go of, instead of once for each.
+// SetGroup puts a link into a group, and DelGroup deletes all links of one: ENODEV if there is
+// none. The kernel waits once for all of them to be let go of, instead of once for each.
 func SetGroup(index int, group uint32) *Message {
 	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Uint32(unix.IFLA_GROUP, group)
 }
@@ -165,7 +165,8 @@ func (c *Conn) Links(master int) ([]*Link, error) {
 	return links, nil
 }
 
-// NamespaceID is the number that an open network namespace has in this one; below 0: none, so that no link here leads there.
+// NamespaceID is the number that an open network namespace has in this one; below 0: none, so that
+// no link here leads there.
 func (c *Conn) NamespaceID(fd int) (int, error) {
 	answers, err := c.Exchange(NewMessage(unix.RTM_GETNSID, 0).Raw(0, 0, 0, 0).Uint32(unix.NETNSA_FD, uint32(fd)))
 	if err == nil {

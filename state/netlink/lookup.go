@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RouteTo is the link over which the kernel would send to an address; 0 if it would not. Direct reports that there is no gateway in
-// between.
+// RouteTo is the link over which the kernel would send to an address; 0 if it would not. Direct
+// reports that there is no gateway in between.
 func (c *Conn) RouteTo(addr netip.Addr) (index int, direct bool, err error) {
 	h := unix.RtMsg{Family: uint8(FamilyOf(addr)), Dst_len: uint8(addr.BitLen())}
 	answers, err := c.Exchange(NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(h).IP(unix.RTA_DST, addr))
@@ -28,7 +28,8 @@ func (c *Conn) RouteTo(addr netip.Addr) (index int, direct bool, err error) {
 	return int(Number(attrs[unix.RTA_OIF])), !via, nil
 }
 
-// AddrsIn lists the addresses of the namespace with this number, by the index of their link there; nil: it has gone.
+// AddrsIn lists the addresses of the namespace with this number, by the index of their link there;
+// nil: it has gone.
 func (c *Conn) AddrsIn(namespace int) (map[int][]netip.Addr, error) {
 	return c.addrsBy(NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{}).Uint32(unix.IFA_TARGET_NETNSID, uint32(namespace)))
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Message is a request under construction. Its methods return it, so that they can be chained. The first adds the header of
-// its type, and the others add attributes.
+// Message is a request under construction. Its methods return it, so that they can be chained. The
+// first adds the header of its type, and the others add attributes.
 type Message struct {
 	buf   []byte
 	start int // where the message begins in buf; what is before it are other messages
@@ -40,13 +40,15 @@ func (m *Message) seal() {
 	}
 }
 
-// Batch is messages under construction that are sent in one write, in one buffer that is used again.
+// Batch is messages under construction that are sent in one write, in one buffer that is used
+// again.
 type Batch struct {
 	last  Message // behind the others
 	count int
 }
 
-// Message begins another message. The one before is complete. The kernel answers it if it refuses it or has to answer it.
+// Message begins another message. The one before is complete. The kernel answers it if it refuses
+// it or has to answer it.
 func (b *Batch) Message(typ, flags uint16) *Message {
 	b.last.seal()
 	b.count++

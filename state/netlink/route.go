@@ -19,8 +19,9 @@ type Route struct {
 	MTU, AdvMSS     int   // for Put alone
 }
 
-// Put adds the route beside others to the same destination, over another link for example, where the kernel has the last one
-// go first for IPv4 and takes turns for IPv6: EEXIST, ENETUNREACH, EHOSTUNREACH.
+// Put adds the route beside others to the same destination, over another link for example, where
+// the kernel has the last one go first for IPv4 and takes turns for IPv6: EEXIST, ENETUNREACH,
+// EHOSTUNREACH.
 func (r Route) Put() *Message {
 	m := NewMessage(unix.RTM_NEWROUTE, unix.NLM_F_CREATE).RouteHeader(unix.RtMsg{
 		Family: uint8(FamilyOf(r.Dst.Addr())), Dst_len: uint8(r.Dst.Bits()),
@@ -64,7 +65,8 @@ func (r Route) same(other Route) bool {
 	return r.Dst == other.Dst && r.Gateway == other.Gateway && r.Index == other.Index && (r.Priority == 0 || r.Priority == other.Priority)
 }
 
-// InAnyTable reports whether a list has the route, or one in another table, which may have another priority there.
+// InAnyTable reports whether a list has the route, or one in another table, which may have another
+// priority there.
 func (r Route) InAnyTable(list []Route) bool {
 	moved := r
 	moved.Priority = 0
@@ -76,7 +78,8 @@ func (r Route) InAnyTable(list []Route) bool {
 	})
 }
 
-// Routes lists the routes of a family, of a table and over a link, 0: all of them. Each hop of several is a route by itself.
+// Routes lists the routes of a family, of a table and over a link, 0: all of them. Each hop of
+// several is a route by itself.
 func (c *Conn) Routes(family Family, table, index int) ([]Route, error) {
 	m := NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family)})
 	if table != 0 {

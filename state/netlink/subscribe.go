@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Subscribe opens a socket of a netlink protocol that receives what the kernel announces to some groups. The runtime polls
-// it, so that closing it ends a read. It returns EPROTONOSUPPORT if the kernel does not have the protocol.
+// Subscribe opens a socket of a netlink protocol that receives what the kernel announces to some
+// groups. The runtime polls it, so that closing it ends a read. It returns EPROTONOSUPPORT if the
+// kernel does not have the protocol.
 func Subscribe(protocol int, groups []int) (*os.File, error) {
 	fd, err := open(protocol, unix.SOCK_NONBLOCK)
 	if err != nil {

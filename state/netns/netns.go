@@ -45,7 +45,8 @@ func Open(path string) (*Namespace, error) {
 	return n, nil
 }
 
-// check tells namespaces apart by device and inode. What stays of a bind mount that is gone is an ordinary file.
+// check tells namespaces apart by device and inode. What stays of a bind mount that is gone is an
+// ordinary file.
 func (n *Namespace) check() error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(n.fd, &fs); err != nil {
@@ -73,8 +74,9 @@ func (n *Namespace) Close() {
 	unix.Close(n.home)
 }
 
-// Do calls f on a thread in the namespace: a socket that it opens stays in there, and /proc/sys/net is the namespace's. It
-// is for what cannot be done from outside. If the thread cannot come back it is never used again.
+// Do calls f on a thread in the namespace: a socket that it opens stays in there, and /proc/sys/net
+// is the namespace's. It is for what cannot be done from outside. If the thread cannot come back it
+// is never used again.
 func (n *Namespace) Do(f func() error) error {
 	runtime.LockOSThread()
 	if err := unix.Setns(n.fd, unix.CLONE_NEWNET); err != nil {

@@ -31,8 +31,8 @@ type PodNetwork struct {
 	IP   netip.Addr // the node's, which tells its network namespace from others
 }
 
-// AwayError says that the node's ip is on no link of this network namespace. The node's pods, which are alive in another one,
-// would all seem to be gone.
+// AwayError says that the node's ip is on no link of this network namespace. The node's pods, which
+// are alive in another one, would all seem to be gone.
 type AwayError struct{ PodNetwork }
 
 func (e *AwayError) Error() string {
@@ -48,7 +48,8 @@ func AtHome(n *kernel.Node, network PodNetwork) error {
 	return err
 }
 
-// Collect frees what the pods of podnet's own network have left behind. A pod that is being added is not gone.
+// Collect frees what the pods of podnet's own network have left behind. A pod that is being added
+// is not gone.
 func Collect(n *kernel.Node, ctx context.Context, network string) (Garbage, error) {
 	var g Garbage
 	store, err := ipam.Open(filepath.Join(n.Paths.IPAMDataDir, network))
@@ -79,8 +80,9 @@ func Collect(n *kernel.Node, ctx context.Context, network string) (Garbage, erro
 	return g, errors.Join(failed, err)
 }
 
-// forgetNeighbour removes what podnet's bridges know of a pod's address. The bridge plugin makes these entries, and the kernel
-// does not collect them. One that stays is no fault: it gives way to what the address's next pod says of itself.
+// forgetNeighbour removes what podnet's bridges know of a pod's address. The bridge plugin makes
+// these entries, and the kernel does not collect them. One that stays is no fault: it gives way to
+// what the address's next pod says of itself.
 func forgetNeighbour(n *kernel.Node, a netip.Addr) {
 	for _, l := range n.Links {
 		if l.Type() == "bridge" && l.Attrs().Group == device.GroupDevice {
@@ -89,8 +91,8 @@ func forgetNeighbour(n *kernel.Node, a netip.Addr) {
 	}
 }
 
-// Gone tells which attachments to podnet's own network have no pod any more: see ipam.Store.Gone. What it is asked about must
-// have been there before the first question.
+// Gone tells which attachments to podnet's own network have no pod any more: see ipam.Store.Gone.
+// What it is asked about must have been there before the first question.
 func Gone(n *kernel.Node, network string) (func(ipam.Owner) (bool, error), error) {
 	store, err := ipam.Open(filepath.Join(n.Paths.IPAMDataDir, network))
 	if err != nil {
@@ -103,8 +105,8 @@ func Gone(n *kernel.Node, network string) (func(ipam.Owner) (bool, error), error
 	}, nil
 }
 
-// deleteLeaving deletes the host veths that are marked as leaving, all in one request: each alone would wait for the kernel
-// to let go of it. It returns how many there were.
+// deleteLeaving deletes the host veths that are marked as leaving, all in one request: each alone
+// would wait for the kernel to let go of it. It returns how many there were.
 func deleteLeaving(n *kernel.Node) (int, error) {
 	if err := n.ReadLinks(); err != nil {
 		return 0, err

@@ -16,8 +16,9 @@ import (
 	"github.com/podnet/podnet/state/ipam"
 )
 
-// Only what is podnet's, without a host veth and not being added goes: leases of live pods, of another bridge plugin's too, of
-// pods that may be being added and of other plugins stay, and so does every veth that is not marked as leaving.
+// Only what is podnet's, without a host veth and not being added goes: leases of live pods, of
+// another bridge plugin's too, of pods that may be being added and of other plugins stay, and so
+// does every veth that is not marked as leaving.
 func TestCollect(t *testing.T) {
 	node, paths := statetest.Host(t)
 	dir := filepath.Join(paths.IPAMDataDir, "podnet")
@@ -98,8 +99,9 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// A lease that the bridge plugin made once may be of a pod that another one has connected since, with the same address: a
-// container that is started again keeps its id, and may ask for its address.
+// A lease that the bridge plugin made once may be of a pod that another one has connected since,
+// with the same address: a container that is started again keeps its id, and may ask for its
+// address.
 func TestCollectSparesAPodThatAnotherPluginConnectedAgain(t *testing.T) {
 	node, paths := statetest.Host(t)
 	dir := filepath.Join(paths.IPAMDataDir, "podnet")
@@ -115,8 +117,9 @@ func TestCollectSparesAPodThatAnotherPluginConnectedAgain(t *testing.T) {
 	}
 }
 
-// A port that leads to a pod without an address may be that of any lease that another bridge plugin asked for: a pod may take
-// its address away for a while, or for good to give it to a virtual machine.
+// A port that leads to a pod without an address may be that of any lease that another bridge plugin
+// asked for: a pod may take its address away for a while, or for good to give it to a virtual
+// machine.
 func TestCollectSparesWhatAPodWithoutAddressMayHave(t *testing.T) {
 	node, paths := statetest.Host(t)
 	reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "silent")
@@ -131,7 +134,8 @@ func TestCollectSparesWhatAPodWithoutAddressMayHave(t *testing.T) {
 	}
 }
 
-// A pod of another bridge plugin whose bridge was deleted is no port of anything, and alive: its veth leads to its address.
+// A pod of another bridge plugin whose bridge was deleted is no port of anything, and alive: its
+// veth leads to its address.
 func TestCollectSparesAPodThatIsNoPort(t *testing.T) {
 	node, paths := statetest.Host(t)
 	addr := reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "unplugged")
@@ -149,8 +153,8 @@ func TestCollectSparesAPodThatIsNoPort(t *testing.T) {
 	}
 }
 
-// A pod of another bridge plugin that is no port of anything is named, with the command that gives it its way out back; the veths
-// of other networks are nobody's to judge.
+// A pod of another bridge plugin that is no port of anything is named, with the command that gives
+// it its way out back; the veths of other networks are nobody's to judge.
 func TestUnpluggedPod(t *testing.T) {
 	node, paths := statetest.Host(t)
 	want := statetest.Desired(t, statetest.Load(t, "../../examples/dual-stack.yaml"), "node-a", statetest.Ethernet(), paths)

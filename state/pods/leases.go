@@ -15,12 +15,14 @@ import (
 
 // LeaseCount is how much of a node's podCIDRs is in use.
 type LeaseCount struct {
-	Used    map[netip.Prefix]int // by podCIDR
-	Outside []netip.Addr         // leases that are in none of them: of pods that were there before the ranges changed, or of none
+	Used map[netip.Prefix]int // by podCIDR
+	// leases that are in none of them: of pods that were there before the ranges changed, or of
+	// none
+	Outside []netip.Addr
 }
 
-// CountLeases counts the address leases of a network by podCIDR, going by the names of their files. A network without a
-// directory has none.
+// CountLeases counts the address leases of a network by podCIDR, going by the names of their files.
+// A network without a directory has none.
 func CountLeases(paths state.Paths, network string, podCIDRs []netip.Prefix) (LeaseCount, error) {
 	count := LeaseCount{Used: map[netip.Prefix]int{}}
 	dir, err := os.Open(filepath.Join(paths.IPAMDataDir, network))
@@ -71,8 +73,8 @@ func StalePods(n *kernel.Node, network string, addrs []netip.Addr) (int, error) 
 	return len(pods), nil
 }
 
-// PoolSize is how many pods a podCIDR has room for: its addresses less the network's, the gateway's and, in IPv4, the
-// broadcast's; at most 2^53-1.
+// PoolSize is how many pods a podCIDR has room for: its addresses less the network's, the gateway's
+// and, in IPv4, the broadcast's; at most 2^53-1.
 func PoolSize(p netip.Prefix) int64 {
 	const most = 1<<53 - 1
 	bits := p.Addr().BitLen() - p.Bits()

@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// Pod is one attachment to podnet's network on this node, as far as its lease and its host veth tell.
+// Pod is one attachment to podnet's network on this node, as far as its lease and its host veth
+// tell.
 type Pod struct {
 	Owner    ipam.Owner // zero: a port of the bridge that no lease belongs to
 	Name     string     // as the runtime calls it, such as default/web; "": it did not say
@@ -25,8 +26,8 @@ type Pod struct {
 	Since    time.Time // when its lease was made; zero: it has none
 }
 
-// List joins the leases of a network with the host veths, in the order of the addresses. It takes no lock, so a pod that
-// comes or goes at this moment may be half there, or not at all.
+// List joins the leases of a network with the host veths, in the order of the addresses. It takes
+// no lock, so a pod that comes or goes at this moment may be half there, or not at all.
 func List(n *kernel.Node, network, bridge string) ([]Pod, error) {
 	store, err := ipam.Open(filepath.Join(n.Paths.IPAMDataDir, network))
 	if err != nil {
@@ -83,7 +84,8 @@ func (l *podList) leases() error {
 	return nil
 }
 
-// veth adds a host veth, and what is at its other end. A pod that has gone since the veths were listed is left out.
+// veth adds a host veth, and what is at its other end. A pod that has gone since the veths were
+// listed is left out.
 func (l *podList) veth(v kernel.HostVeth) error {
 	end, err := l.node.End(v)
 	if errors.Is(err, kernel.ErrGone) {
@@ -104,8 +106,8 @@ func (l *podList) veth(v kernel.HostVeth) error {
 	return err
 }
 
-// podOf finds the pod of a host veth: by podnet's name for it, else by the addresses in the pod, as the reference plugin's
-// veths have random names. nil: nobody has a lease for it.
+// podOf finds the pod of a host veth: by podnet's name for it, else by the addresses in the pod, as
+// the reference plugin's veths have random names. nil: nobody has a lease for it.
 func (l *podList) podOf(v kernel.HostVeth, end kernel.PodEnd) *Pod {
 	if p := l.byVeth[v.Device]; p != nil {
 		return p
@@ -127,8 +129,8 @@ func unknown(v kernel.HostVeth, end kernel.PodEnd, network string) *Pod {
 	return p
 }
 
-// unleased are the addresses at the pod's end that it has no lease of, now: one that comes may have got it since the leases
-// were read.
+// unleased are the addresses at the pod's end that it has no lease of, now: one that comes may have
+// got it since the leases were read.
 func (l *podList) unleased(p *Pod, end kernel.PodEnd) (addrs []netip.Addr, err error) {
 	for _, a := range end.Addrs {
 		if slices.Contains(p.Addrs, a.Addr()) {

@@ -35,7 +35,8 @@ func attach(t *testing.T, store *ipam.Store, id string) {
 	statetest.Run(t, fmt.Sprintf("ip link add %s master cni0 type veth peer name eth0 netns %d", device.VethName("podnet", id, "eth0"), pod.Process.Pid))
 }
 
-// A pod that goes while it is being looked at is left out, whatever of it goes first, and the others are listed.
+// A pod that goes while it is being looked at is left out, whatever of it goes first, and the
+// others are listed.
 func TestPodListWhilePodsGo(t *testing.T) {
 	node := statetest.Apart(t)
 	store, err := ipam.Open(filepath.Join(t.TempDir(), "podnet"))

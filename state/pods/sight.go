@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sight is what this node's network namespace shows of the pods: its links at the moment of each question, and the addresses
-// that its veths lead to as they are at the first one.
+// sight is what this node's network namespace shows of the pods: its links at the moment of each
+// question, and the addresses that its veths lead to as they are at the first one.
 type sight struct {
 	node   *kernel.Node
 	behind func() (addressView, error)
@@ -49,9 +49,10 @@ func (s *sight) Behind(addrs []netip.Addr) (is, sure bool, err error) {
 	return is, err == nil && !v.silent, err
 }
 
-// addrsBehind looks into every namespace that a veth of this one leads to, once. The veth need not be a port: a bridge that was
-// deleted leaves its pods without one. A namespace that shows no address may be that of any pod if its veth is a port of
-// podnet's bridge, or of none and no uplink.
+// addrsBehind looks into every namespace that a veth of this one leads to, once. The veth need not
+// be a port: a bridge that was deleted leaves its pods without one. A namespace that shows no
+// address may be that of any pod if its veth is a port of podnet's bridge, or of none and no
+// uplink.
 func addrsBehind(n *kernel.Node) (addressView, error) {
 	v := addressView{addrs: map[netip.Addr]bool{}}
 	veths, err := vethsToElsewhere(n)
@@ -96,8 +97,9 @@ func isOwn(n *kernel.Node, name string) bool {
 	return l != nil && l.Attrs().Group == device.GroupDevice
 }
 
-// isUplink reports whether a link is the host's own way into a subnet, as where the host is a container itself. The host's end
-// of a pod's veth has no address but, from some plugins, the gateway's alone.
+// isUplink reports whether a link is the host's own way into a subnet, as where the host is a
+// container itself. The host's end of a pod's veth has no address but, from some plugins, the
+// gateway's alone.
 func isUplink(n *kernel.Node, name string) bool {
 	return slices.ContainsFunc(n.Addrs, func(a netlink.Addr) bool {
 		ones, bits := a.Mask.Size()
@@ -105,8 +107,8 @@ func isUplink(n *kernel.Node, name string) bool {
 	})
 }
 
-// addNamespace adds the addresses of a namespace, less link-local and loopback ones, and reports whether it shows none. One
-// that has gone since is none.
+// addNamespace adds the addresses of a namespace, less link-local and loopback ones, and reports
+// whether it shows none. One that has gone since is none.
 func addNamespace(n *kernel.Node, addrs map[netip.Addr]bool, id int32) (silent bool, err error) {
 	found, err := n.AddrsIn(kernel.HostVeth{Namespace: id})
 	switch {

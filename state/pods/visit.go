@@ -15,8 +15,8 @@ type Namespace struct {
 	Path string // for nsenter --net=PATH; "": this one
 }
 
-// NamespaceOf finds the file of the namespace in which the pod's end of a veth is, by the number that the kernel gives it here;
-// false: no file that this process sees leads there.
+// NamespaceOf finds the file of the namespace in which the pod's end of a veth is, by the number
+// that the kernel gives it here; false: no file that this process sees leads there.
 func NamespaceOf(n *kernel.Node, v kernel.HostVeth) (Namespace, bool) {
 	if v.Namespace < 0 {
 		return Namespace{}, false

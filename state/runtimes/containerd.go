@@ -31,7 +31,8 @@ type containerd struct {
 // mostImports bounds how many files a configuration may import.
 const mostImports = 1000
 
-// readContainerd reads /etc/containerd/config.toml and what it imports. A file that is not there means containerd's defaults.
+// readContainerd reads /etc/containerd/config.toml and what it imports. A file that is not there
+// means containerd's defaults.
 func readContainerd(f *reader) (*Runtime, error) {
 	f.runtime = "containerd"
 	c := &containerd{reader: f, main: f.at("/etc/containerd/config.toml"), program: f.program("containerd"), cni: table{}}
@@ -42,8 +43,8 @@ func readContainerd(f *reader) (*Runtime, error) {
 	return c.runtime()
 }
 
-// readRancher reads the configuration that k3s or RKE2 has made for the containerd that it brings along. One whose network is its
-// own flannel asks for no other.
+// readRancher reads the configuration that k3s or RKE2 has made for the containerd that it brings
+// along. One whose network is its own flannel asks for no other.
 func readRancher(name, dir string) func(*reader) (*Runtime, error) {
 	return func(f *reader) (*Runtime, error) {
 		f.runtime = name
@@ -63,8 +64,8 @@ func readRancher(name, dir string) func(*reader) (*Runtime, error) {
 	}
 }
 
-// readAll reads the main file and what it imports, the importing file before the imported ones, as containerd does. It reports
-// whether the main file is there.
+// readAll reads the main file and what it imports, the importing file before the imported ones, as
+// containerd does. It reports whether the main file is there.
 func (c *containerd) readAll() (there bool, err error) {
 	seen := map[string]bool{}
 	for pending := []string{c.main}; len(pending) > 0; pending = pending[1:] {
@@ -132,7 +133,8 @@ func (c *containerd) add(path string, t table) ([]string, error) {
 	return c.resolve(path, imports)
 }
 
-// resolve finds imported files: a pattern stands for those that match it, a relative path begins at the importing file.
+// resolve finds imported files: a pattern stands for those that match it, a relative path begins at
+// the importing file.
 func (c *containerd) resolve(parent string, imports []string) ([]string, error) {
 	var out []string
 	for _, path := range imports {
@@ -154,7 +156,8 @@ func (c *containerd) resolve(parent string, imports []string) ([]string, error) 
 	return out, nil
 }
 
-// isModern reports whether the program that is installed is containerd 2, by what its compiler has written into it.
+// isModern reports whether the program that is installed is containerd 2, by what its compiler has
+// written into it.
 func (c *containerd) isModern() bool {
 	if c.program == "" {
 		return false

@@ -12,8 +12,8 @@ import (
 // nomadConfDir is where Nomad looks for network configurations if it is told nothing.
 const nomadConfDir = "/opt/cni/config"
 
-// readNomad reads the agent's files in /etc/nomad.d in the order of their names; the last word counts. An agent that is no client
-// runs no containers.
+// readNomad reads the agent's files in /etc/nomad.d in the order of their names; the last word
+// counts. An agent that is no client runs no containers.
 func readNomad(f *reader) (*Runtime, error) {
 	f.runtime = "Nomad"
 	r := &Runtime{Name: f.runtime}
@@ -53,8 +53,9 @@ func readNomad(f *reader) (*Runtime, error) {
 // nomadToken is a word of HCL or JSON, a comment included.
 var nomadToken = regexp.MustCompile(`#[^\n]*|//[^\n]*|(?s:/\*.*?\*/)|"(?:\\.|[^"\\])*"|[\w.-]+|[{}=:]`)
 
-// nomadClient is what the block client of a file says of the fields that matter here. The file is HCL or JSON, which name and
-// nest fields alike. A value that is no text or truth value is kept as nil.
+// nomadClient is what the block client of a file says of the fields that matter here. The file is
+// HCL or JSON, which name and nest fields alike. A value that is no text or truth value is kept as
+// nil.
 func nomadClient(text string) table {
 	fields := table{"enabled": nil, "cni_path": nil, "cni_config_dir": nil}
 	said := table{}

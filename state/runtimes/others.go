@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/state/files"
 )
 
-// readCRIO reads crio.conf, then every file below crio.conf.d in the order of their paths; the last word counts.
+// readCRIO reads crio.conf, then every file below crio.conf.d in the order of their paths; the last
+// word counts.
 func readCRIO(f *reader) (*Runtime, error) {
 	f.runtime = "CRI-O"
 	r := &Runtime{Name: f.runtime, MaxConfs: 1, CRI: true}
@@ -45,7 +46,8 @@ func readCRIO(f *reader) (*Runtime, error) {
 	return r, f.place(r, cmp.Or(r.Config, f.at("/etc/crio/crio.conf")), conf, dirs)
 }
 
-// readNerdctl reads nerdctl.toml. Without a word in it nerdctl takes the first of the usual directories that is there.
+// readNerdctl reads nerdctl.toml. Without a word in it nerdctl takes the first of the usual
+// directories that is there.
 func readNerdctl(f *reader) (*Runtime, error) {
 	f.runtime = "nerdctl"
 	path := f.at("/etc/nerdctl/nerdctl.toml")
@@ -76,8 +78,9 @@ func (f *reader) usual() string {
 	return DefaultPluginDir
 }
 
-// readPodman reads containers.conf, the distribution's before the administrator's, and its drop-ins. Podman uses netavark and
-// not CNI unless it is told otherwise, or has remembered that it did at its first start.
+// readPodman reads containers.conf, the distribution's before the administrator's, and its
+// drop-ins. Podman uses netavark and not CNI unless it is told otherwise, or has remembered that it
+// did at its first start.
 func readPodman(f *reader) (*Runtime, error) {
 	f.runtime = "podman"
 	r := &Runtime{Name: f.runtime}
@@ -118,7 +121,8 @@ func (f *reader) remembered() string {
 	return strings.TrimSpace(string(note))
 }
 
-// below lists a file and, behind it, those of a directory of drop-ins with a suffix, in the order of their paths.
+// below lists a file and, behind it, those of a directory of drop-ins with a suffix, in the order
+// of their paths.
 func (f *reader) below(file, dropIns, suffix string) ([]string, error) {
 	paths, dir := []string{f.at(file)}, f.at(dropIns)
 	real, err := filepath.EvalSymlinks(dir)

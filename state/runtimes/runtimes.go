@@ -13,7 +13,8 @@ const (
 	DefaultConfDir   = "/etc/cni/net.d"
 )
 
-// Runtime is a container runtime of this host and what it is told of CNI. Its paths lie below the root that was read.
+// Runtime is a container runtime of this host and what it is told of CNI. Its paths lie below the
+// root that was read.
 type Runtime struct {
 	Name       string
 	Config     string   // the file that says so; "": none does, and its defaults hold
@@ -62,7 +63,8 @@ func Read(root string) Host {
 	return h
 }
 
-// Find returns the file that the runtime takes for a plugin, as libcni does: the first regular file of that name. "": none.
+// Find returns the file that the runtime takes for a plugin, as libcni does: the first regular file
+// of that name. "": none.
 func (r Runtime) Find(plugin string) string {
 	for _, dir := range r.PluginDirs {
 		path := filepath.Join(dir, plugin)
@@ -73,8 +75,8 @@ func (r Runtime) Find(plugin string) string {
 	return ""
 }
 
-// Target is the directory to put plugins into so that the runtime finds them: the first that is there. If none is, it is the
-// one of all runtimes' defaults, as far as this one looks there.
+// Target is the directory to put plugins into so that the runtime finds them: the first that is
+// there. If none is, it is the one of all runtimes' defaults, as far as this one looks there.
 func (r Runtime) Target(root string) string {
 	for _, dir := range r.PluginDirs {
 		if isDir(dir) {
@@ -92,8 +94,8 @@ func (r Runtime) Searches(dir string) bool {
 	return slices.ContainsFunc(r.PluginDirs, func(d string) bool { return SameDir(d, dir) })
 }
 
-// Targets are the directories that plugins have to be put into so that every runtime finds them, the most important one
-// first. A host without a runtime has that of the runtimes' defaults.
+// Targets are the directories that plugins have to be put into so that every runtime finds them,
+// the most important one first. A host without a runtime has that of the runtimes' defaults.
 func (h Host) Targets(root string) []string {
 	var dirs []string
 	for _, r := range h.Runtimes {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// tree is a root with these files; those of a name that ends in a slash are directories, those with "-> " symbolic links.
+// tree is a root with these files; those of a name that ends in a slash are directories, those with
+// "-> " symbolic links.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -17,7 +17,8 @@ type reader struct {
 	runtime string
 }
 
-// mostConfig is how long a configuration file may be, bytes: containerd's with every default has some 10,000.
+// mostConfig is how long a configuration file may be, bytes: containerd's with every default has
+// some 10,000.
 const mostConfig = 1 << 20
 
 // at is a path of the host below the root.

@@ -1,5 +1,6 @@
-// Package shell writes words for a POSIX shell. Names of links, chains and files are data that somebody else chose, a pod for
-// instance, and they are put into commands that an operator pastes as root. It is pure.
+// Package shell writes words for a POSIX shell. Names of links, chains and files are data that
+// somebody else chose, a pod for instance, and they are put into commands that an operator pastes
+// as root. It is pure.
 package shell
 
 import (
@@ -9,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Quote returns the word so that a shell reads it as one argument and executes nothing in it. A word that no terminal shows as it
-// is, because it holds control characters or turns the direction of writing, is spelled in octal for printf.
+// Quote returns the word so that a shell reads it as one argument and executes nothing in it. A
+// word that no terminal shows as it is, because it holds control characters or turns the direction
+// of writing, is spelled in octal for printf.
 func Quote(word string) string {
 	switch {
 	case plain(word):
@@ -54,8 +56,9 @@ func octal(word string) string {
 	return b.String()
 }
 
-// Printable returns the text with everything escaped, in the way of a Go string, that a terminal does not show as one character:
-// control characters, bytes that are no UTF-8, marks of the direction of writing. A text without any is returned as it is.
+// Printable returns the text with everything escaped, in the way of a Go string, that a terminal
+// does not show as one character: control characters, bytes that are no UTF-8, marks of the
+// direction of writing. A text without any is returned as it is.
 func Printable(text string) string {
 	shown := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
 	if strings.IndexFunc(text, func(r rune) bool { return !shown(r) }) < 0 {

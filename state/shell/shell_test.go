@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// hostile are words that somebody may give to a link, each of them valid to the kernel or close to it.
+// hostile are words that somebody may give to a link, each of them valid to the kernel or close to
+// it.
 var hostile = []string{
 	"", "eth0", "podnet.1", ";reboot;", "$(reboot)", "`reboot`", "|sh", "&", "a'b", `a"b`, `\`, "a b", "*", "~", "#x", "!x", "-x", "%s", "%d", "=x", "{a,b}",
 	"\x1b]0;owned\a\x1b[5m", "\x9b31m", "\u202egnp", "\u009b2J", "a\nb", "\xff\xfe", "\x1b'; reboot #", "é", "\ufffd", "\\033", "\x1b%s\\",

@@ -12,8 +12,8 @@ import (
 // Read is the value in the calling thread's network namespace.
 func Read(path string) (string, error) { return read("/proc/sys/" + path) }
 
-// Write sets it in the calling thread's network namespace and reads it back: some values are refused in silence. What is as
-// wanted already is not written: /proc/sys may be read-only.
+// Write sets it in the calling thread's network namespace and reads it back: some values are
+// refused in silence. What is as wanted already is not written: /proc/sys may be read-only.
 func Write(s device.Setting) error {
 	file := "/proc/sys/" + s.Path
 	if got, err := read(file); err != nil || got == s.Value {
@@ -29,12 +29,12 @@ func Write(s device.Setting) error {
 	return err
 }
 
-// Put writes it without a look before and after. It is for what a device that was just made cannot have yet, and what the
-// kernel takes whenever it takes the write.
+// Put writes it without a look before and after. It is for what a device that was just made cannot
+// have yet, and what the kernel takes whenever it takes the write.
 func Put(s device.Setting) error { return write("/proc/sys/"+s.Path, s.Value) }
 
-// read and write stay away from package os: it would have the runtime's poller watch the file, which it can, and wake a
-// thread for it.
+// read and write stay away from package os: it would have the runtime's poller watch the file,
+// which it can, and wake a thread for it.
 func read(file string) (string, error) {
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// dnf turns the host into one whose packages are rpm's: Debian's own dnf, with a database of its own. No repository is
-// there to ask; what podnet needs of one is in place.
+// dnf turns the host into one whose packages are rpm's: Debian's own dnf, with a database of its
+// own. No repository is there to ask; what podnet needs of one is in place.
 func (h *host) dnf() {
 	h.t.Helper()
 	root := fmt.Sprintf("/proc/%d/root", h.sshd)
@@ -40,7 +40,8 @@ func (h *host) installed() string {
 	return strings.TrimSpace(out)
 }
 
-// The role's other branch: a node whose packages are rpm's is installed, left as it is, upgraded, and taken back.
+// The role's other branch: a node whose packages are rpm's is installed, left as it is, upgraded,
+// and taken back.
 func TestRollOutRPM(t *testing.T) {
 	requireTools(t)
 	if os.Getenv("PODNET_ANSIBLE") != "full" {

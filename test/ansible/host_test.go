@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// host is a node of the lab with a root of its own and an sshd, as a machine would be that somebody has just installed.
+// host is a node of the lab with a root of its own and an sshd, as a machine would be that somebody
+// has just installed.
 type host struct {
 	*lab.Node
 	t    *testing.T

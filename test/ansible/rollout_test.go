@@ -155,7 +155,8 @@ func (s *site) brokenFile(hosts ...*host) {
 	must(s.t, os.WriteFile(s.topologyPath(), []byte(before), 0o644))
 }
 
-// refusedFile: a valid file that would take every node from all others stops at the first node, which keeps its own.
+// refusedFile: a valid file that would take every node from all others stops at the first node,
+// which keeps its own.
 func (s *site) refusedFile(hosts ...*host) {
 	before := s.topology()
 	s.edit("name: lab", "name: prod")

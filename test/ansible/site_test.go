@@ -142,7 +142,8 @@ func (r *run) succeeds() *run {
 	return r
 }
 
-// fails wants it to have failed, with these words among what it said, which nobody has to find in a line of JSON.
+// fails wants it to have failed, with these words among what it said, which nobody has to find in a
+// line of JSON.
 func (r *run) fails(words ...string) *run {
 	r.t.Helper()
 	if r.code == 0 {
@@ -166,7 +167,8 @@ func (r *run) says(words ...string) *run {
 	return r
 }
 
-// changes wants as many tasks of each host that it reached to have changed something; below 0: at least one.
+// changes wants as many tasks of each host that it reached to have changed something; below 0: at
+// least one.
 func (r *run) changes(n int) *run {
 	r.t.Helper()
 	if len(r.recaps) == 0 {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// made names the object that an announcement says is there as podnet makes it: "route 10.128.0.64/26", "fdb MAC" and so
-// on; "" for everything else, such as what goes away.
+// made names the object that an announcement says is there as podnet makes it: "route
+// 10.128.0.64/26", "fdb MAC" and so on; "" for everything else, such as what goes away.
 func made(m syscall.NetlinkMessage) string {
 	switch m.Header.Type {
 	case unix.RTM_NEWROUTE:

@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// daemon measures podnetd on a large node: its first convergence, what it costs at rest, a restart, and an edit.
+// daemon measures podnetd on a large node: its first convergence, what it costs at rest, a restart,
+// and an edit.
 func (b bench) daemon() {
 	b.section(fmt.Sprintf("podnetd on a node of %d peers, dual stack", b.large))
 	n := lab.New(b.TB).Node("daemon")
@@ -42,7 +43,8 @@ func (b bench) daemon() {
 // settle is what a daemon may take to look once more at what its first convergence has announced.
 const settle = 5 * time.Second
 
-// idleDaemon watches a daemon that has nothing to do, with the resync of an ordinary installation, and scraped as in one.
+// idleDaemon watches a daemon that has nothing to do, with the resync of an ordinary installation,
+// and scraped as in one.
 func (b bench) idleDaemon(n *lab.Node, p process) {
 	time.Sleep(settle)
 	u, err := p.watched(func() error { return b.scraped(n) })
@@ -71,7 +73,8 @@ func (b bench) scraped(n *lab.Node) error {
 	return nil
 }
 
-// ready starts podnetd and returns how long it took until it told the service manager that it is ready.
+// ready starts podnetd and returns how long it took until it told the service manager that it is
+// ready.
 func (b bench) ready(n *lab.Node) (*lab.Daemon, time.Duration) {
 	path := filepath.Join(b.temp(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -143,8 +146,8 @@ func (b bench) restart(n *lab.Node) {
 // editPause lets podnetd pay for an edit before the next one: operators don't make one a second.
 const editPause = 3 * time.Second
 
-// edits moves one peer to another address and back: from the rename of the file to the kernel's announcement of the
-// peer's new FDB entry.
+// edits moves one peer to another address and back: from the rename of the file to the kernel's
+// announcement of the peer's new FDB entry.
 func (b bench) edits(n *lab.Node, t lab.Topology) {
 	s, err := dial(n, unix.NETLINK_ROUTE, unix.RTNLGRP_NEIGH)
 	b.must(err)

@@ -12,8 +12,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// engine is podnet's own code on a node, in this process: what podnetctl and podnetd call, between two clock readings.
-// Its methods have to be called within the node's namespace.
+// engine is podnet's own code on a node, in this process: what podnetctl and podnetd call, between
+// two clock readings. Its methods have to be called within the node's namespace.
 type engine struct {
 	*agent.Engine
 	source *rollout.Source
@@ -43,8 +43,8 @@ func (b bench) parse(n *lab.Node) (*schema.Topology, time.Duration) {
 	return t, time.Since(begin)
 }
 
-// pass is one pass as the daemon makes it: read the files, find their content known, compare everything, find nothing to
-// do.
+// pass is one pass as the daemon makes it: read the files, find their content known, compare
+// everything, find nothing to do.
 func (e engine) pass() (*reconcile.Plan, error) {
 	id, err := e.Identity()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// healing deletes random objects of a running node and measures from each deletion to the kernel's announcement that the
-// object is there again.
+// healing deletes random objects of a running node and measures from each deletion to the kernel's
+// announcement that the object is there again.
 func (b bench) healing() {
 	const few = 1000 // peers
 	b.heal(few, b.heals, b.healGap, 50*time.Millisecond)
@@ -25,8 +25,9 @@ func (b bench) healing() {
 // share is how often one of a peer's objects is hit, by kind.
 var share = map[string]int{"route IPv4": 20, "route IPv6": 20, "neigh IPv4": 15, "neigh IPv6": 15, "fdb": 20}
 
-// single are the kinds of which a node has one or two objects. More than five hits of the same one within a minute would
-// measure how podnetd slows a fight down. Two in 1,000 are still some ten times their share of all objects.
+// single are the kinds of which a node has one or two objects. More than five hits of the same one
+// within a minute would measure how podnetd slows a fight down. Two in 1,000 are still some ten
+// times their share of all objects.
 var single = []string{"addr IPv4", "addr IPv6", "link", "sysctl", "chain"}
 
 // script is what to hit, in a random order.
@@ -45,7 +46,8 @@ func script(count int) []string {
 	return all
 }
 
-// heal hits so many objects, with a pause of gap on average in between; 0: each as soon as the one before is back.
+// heal hits so many objects, with a pause of gap on average in between; 0: each as soon as the one
+// before is back.
 func (b bench) heal(peers, count int, gap, target time.Duration) {
 	when := "each as soon as the one before is back"
 	if gap > 0 {
@@ -173,7 +175,8 @@ func (h *healer) allRoutes(begin time.Time) error {
 	return err
 }
 
-// flush empties a chain: nftables announces a new generation of its rules for that, and another one when they are back.
+// flush empties a chain: nftables announces a new generation of its rules for that, and another one
+// when they are back.
 func (h *healer) flush() (time.Duration, error) {
 	h.rules.drain()
 	generations := 0

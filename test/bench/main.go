@@ -1,7 +1,7 @@
-// Command bench puts podnet next to the tools that do the same, in one run on one machine: peers next to ip -batch and
-// bridge -batch, a pass next to the dumps of ip and bridge, pods next to the reference plugins. Rounds are interleaved, so
-// that both sides see the same machine; figures are medians unless they say otherwise. Every row that has a target says
-// whether it holds.
+// Command bench puts podnet next to the tools that do the same, in one run on one machine: peers
+// next to ip -batch and bridge -batch, a pass next to the dumps of ip and bridge, pods next to the
+// reference plugins. Rounds are interleaved, so that both sides see the same machine; figures are
+// medians unless they say otherwise. Every row that has a target says whether it holds.
 package main
 
 import (

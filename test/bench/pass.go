@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// passes measures a pass with nothing to do, next to the time that the tools need to print the same three tables.
+// passes measures a pass with nothing to do, next to the time that the tools need to print the same
+// three tables.
 func (b bench) passes() {
 	for _, f := range []families{ipv4, dual} {
 		b.section(fmt.Sprintf("a pass with nothing to do, %d peers, %s; the other side is ip and bridge printing the tables", b.large, f))
@@ -55,7 +56,8 @@ func (e engine) nothing() (time.Duration, error) {
 	return took, err
 }
 
-// dumps is how long the tools take to print the peers' entries to nowhere. The caller is in the node's namespace.
+// dumps is how long the tools take to print the peers' entries to nowhere. The caller is in the
+// node's namespace.
 func (b bench) dumps(n *lab.Node, f families) time.Duration {
 	queries := []string{"ip -4 route show proto 72", "ip neigh show dev podnet.1", "bridge fdb show dev podnet.1"}
 	if f == dual {

@@ -91,7 +91,8 @@ func (h host) wave(parallel int) (time.Duration, error) {
 	return total / time.Duration(times*parallel), nil
 }
 
-// collected: podnetctl gc of host veths whose deletion was interrupted, next to as many DELs of the reference.
+// collected: podnetctl gc of host veths whose deletion was interrupted, next to as many DELs of the
+// reference.
 func (b bench) collected(del took) {
 	const deleting = 7202 // the group of links that are being deleted
 	n := lab.New(b.TB).Node("garbage")

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parts shows what the time of an ADD consists of: what the operating system, Go and the kernel's veth take from any plugin,
-// and what podnet adds.
+// parts shows what the time of an ADD consists of: what the operating system, Go and the kernel's
+// veth take from any plugin, and what podnet adds.
 func (b bench) parts(h host, add time.Duration) {
 	program := b.emptyProgram()
 	empty := b.median(5, func() (time.Duration, error) { return h.started(exec.Command(program)) })
@@ -59,7 +59,8 @@ func (h host) started(cmd *exec.Cmd) (time.Duration, error) {
 	return took, err
 }
 
-// processor is what an ADD has of the processors: about as long as it takes if it waits for nothing.
+// processor is what an ADD has of the processors: about as long as it takes if it waits for
+// nothing.
 func (h host) processor(p *cnihost.Pod) (time.Duration, error) {
 	defer h.Vanish(p)
 	cmd := h.Verb("ADD", p, h.conf)

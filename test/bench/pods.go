@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// rig is two hosts without a daemon, one with podnet's plugins and one with the reference ones, and the same configuration
-// on both but for the directory of leases.
+// rig is two hosts without a daemon, one with podnet's plugins and one with the reference ones, and
+// the same configuration on both but for the directory of leases.
 type rig struct {
 	bench
 	ours, theirs host
@@ -61,8 +61,8 @@ func (h host) cycle() (add, del time.Duration, err error) {
 	return add, del, err
 }
 
-// oneByOne cycles pods on both sides in turn. The first of each is not counted: it makes the bridge, and what else is made
-// once for a host.
+// oneByOne cycles pods on both sides in turn. The first of each is not counted: it makes the
+// bridge, and what else is made once for a host.
 func (r rig) oneByOne() (add, del took, err error) {
 	for i := range r.bench.settings.pods + 1 {
 		for _, side := range []struct {
@@ -113,8 +113,9 @@ func (b bench) pods() {
 	b.portMappings(r)
 }
 
-// masquerading: an ADD with ipMasq on a node that has a pod already, and on one whose first and last pod it is: podnet's rules
-// are a network's and come and go with its pods, the reference's are each pod's own.
+// masquerading: an ADD with ipMasq on a node that has a pod already, and on one whose first and
+// last pod it is: podnet's rules are a network's and come and go with its pods, the reference's are
+// each pod's own.
 func (b bench) masquerading() {
 	r := b.rig(cnihost.Object{"ipMasq": true})
 	first, firstDel, err := r.oneByOne()

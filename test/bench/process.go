@@ -13,7 +13,8 @@ import (
 // process is a program that is watched from outside.
 type process int
 
-// cpu is the processor time that the process and the children that it has waited for (iptables-save) have had.
+// cpu is the processor time that the process and the children that it has waited for
+// (iptables-save) have had.
 func (p process) cpu() (time.Duration, error) {
 	const schedulerClock = 2 // CPUCLOCK_SCHED: nanoseconds, where /proc counts ticks of ten milliseconds
 	var own unix.Timespec

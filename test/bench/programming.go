@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// programming measures how the peers' entries come into the kernel. Three things are timed in each round:
+// programming measures how the peers' entries come into the kernel. Three things are timed in each
+// round:
 //
 //   - ip -batch and bridge -batch, one process each, with the finished commands, on a vxlan device that is there;
 //   - the part of an apply that programs: in this process, by podnet's own engine, on a node where everything is in place
@@ -35,7 +36,8 @@ func (b bench) programming() {
 
 func micro(d time.Duration) string { return fmt.Sprintf("%.2f µs", float64(d.Nanoseconds())/1000) }
 
-// targetsFrom is the number of peers from which the targets count; fewer cost less than starting a process.
+// targetsFrom is the number of peers from which the targets count; fewer cost less than starting a
+// process.
 const targetsFrom = 10000
 
 // size measures one number of peers and returns the time of programming one of them.

@@ -94,7 +94,8 @@ func entryCommands(n *lab.Node, t lab.Topology) (ip, bridge []string) {
 	return ip, bridge
 }
 
-// complete says whether every entry is there: each by its text, or of a great many how many there are.
+// complete says whether every entry is there: each by its text, or of a great many how many there
+// are.
 func complete(n *lab.Node, t lab.Topology) error {
 	const readable = 10000 // the tools' JSON of more takes minutes
 	want := contract.Lines(t.Name, lab.VXLAN, t.Peers(n.Host))

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a netlink socket of the bench's own: it does damage without the time that starting a tool takes, and hears the
-// kernel announce what podnet does about it. It shares no code with podnet.
+// socket is a netlink socket of the bench's own: it does damage without the time that starting a
+// tool takes, and hears the kernel announce what podnet does about it. It shares no code with
+// podnet.
 type socket struct {
 	fd  int
 	buf []byte
@@ -24,8 +25,8 @@ var listenGroups = []int{
 	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF,
 }
 
-// dial opens a socket in a node's namespace. The first one of this process there bears its process id, so that the kernel
-// names it as the author of what is done with it.
+// dial opens a socket in a node's namespace. The first one of this process there bears its process
+// id, so that the kernel names it as the author of what is done with it.
 func dial(n *lab.Node, protocol int, groups ...int) (*socket, error) {
 	return dialNamespace(n.Namespace, protocol, groups...)
 }
@@ -100,8 +101,8 @@ func (s *socket) do(r request) error {
 	return nil
 }
 
-// await reads announcements until each has said that it has heard all that it waits for, and returns when the last of
-// them came.
+// await reads announcements until each has said that it has heard all that it waits for, and
+// returns when the last of them came.
 func (s *socket) await(each func(syscall.NetlinkMessage) (done bool)) (time.Time, error) {
 	for {
 		n, _, err := unix.Recvfrom(s.fd, s.buf, 0)

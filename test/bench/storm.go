@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// storms measures what podnetd costs while somebody else changes routes by the thousand, and while somebody takes one of
-// its own away again and again.
+// storms measures what podnetd costs while somebody else changes routes by the thousand, and while
+// somebody takes one of its own away again and again.
 func (b bench) storms() {
 	const peers = 1000
 	b.section(fmt.Sprintf("storms on a node of %d peers, dual stack", peers))
@@ -72,7 +72,8 @@ type stormUsage struct {
 	took time.Duration
 }
 
-// during watches podnetd while f does its worst, then takes the route away and waits until it is back.
+// during watches podnetd while f does its worst, then takes the route away and waits until it is
+// back.
 func (s storm) during(f func() error) (stormUsage, time.Duration, error) {
 	ears, err := dial(s.node, unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_ROUTE)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 // table prints rows as they come and counts the verdicts.
 type table struct{ held, missed int }
 
-// line is one row: podnet's figure, that of the other side, their ratio, the target and whether it holds. Empty columns
-// stay empty.
+// line is one row: podnet's figure, that of the other side, their ratio, the target and whether it
+// holds. Empty columns stay empty.
 func (t *table) line(what, ours, theirs, ratio, target, verdict string) {
 	fmt.Printf("  %-70s%12s%12s%9s  %-14s%s\n", what, ours, theirs, ratio, target, verdict)
 }

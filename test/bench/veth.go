@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// veth makes a pair with one end in another namespace, which takes it away again when it ends, and returns how long the
-// kernel took.
+// veth makes a pair with one end in another namespace, which takes it away again when it ends, and
+// returns how long the kernel took.
 func (s *socket) veth(netns string) (time.Duration, error) {
 	const vethPeer = 1 // VETH_INFO_PEER
 	pod, err := os.Open(netns)

@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/tracer"
 )
 
-// gc leaves a pod alone whose ADD has its lease and no veth yet, and frees at once what an ADD has left that was killed there.
+// gc leaves a pod alone whose ADD has its lease and no veth yet, and frees at once what an ADD has
+// left that was killed there.
 func TestCollectDuringAdd(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stranger is a podnetd on a node's files in a network namespace that has not the node's ip: another container's, say, or the
-// host's of a machine that was copied with its disk. stop ends it.
+// stranger is a podnetd on a node's files in a network namespace that has not the node's ip:
+// another container's, say, or the host's of a machine that was copied with its disk. stop ends it.
 func stranger(t *testing.T, n *lab.Node) (stop func()) {
 	t.Helper()
 	log, err := os.Create(n.Path("stranger.log"))
@@ -39,8 +39,8 @@ func stranger(t *testing.T, n *lab.Node) (stop func()) {
 	return stop
 }
 
-// belongings are the files of a node that another podnetd has no business with: names, contents, and whether they are the
-// same files.
+// belongings are the files of a node that another podnetd has no business with: names, contents,
+// and whether they are the same files.
 func belongings(t *testing.T, n *lab.Node) string {
 	t.Helper()
 	var all []string
@@ -60,8 +60,8 @@ func belongings(t *testing.T, n *lab.Node) string {
 	return strings.Join(append(all, fmt.Sprint(leases)), "\n")
 }
 
-// A podnetd without the node's ip leaves alone what is a living node's: leases, conflist, last good topology, and the status
-// of its podnetd. It does so while that one runs, and while it does not.
+// A podnetd without the node's ip leaves alone what is a living node's: leases, conflist, last good
+// topology, and the status of its podnetd. It does so while that one runs, and while it does not.
 func TestPodnetdInAnotherNetworkNamespace(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -92,7 +92,8 @@ func TestPodnetdInAnotherNetworkNamespace(t *testing.T) {
 	stop()
 }
 
-// A podnetd whose node's ip comes late has no conflist and no last good topology until then, and both at once after that.
+// A podnetd whose node's ip comes late has no conflist and no last good topology until then, and
+// both at once after that.
 func TestNoConflistBeforeTheIP(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Somebody who takes a route away again and again is named, and what he breaks heals soon after his end.
+// Somebody who takes a route away again and again is named, and what he breaks heals soon after his
+// end.
 func TestContention(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -34,9 +35,9 @@ func TestContention(t *testing.T) {
 	lab.Eventually(t, lab.Patience, "healed after the fight", func() error { return n.CheckPeers(topology) })
 }
 
-// A storm of other programs' routes keeps the daemon to its share of the machine, and from nothing that it has to heal. One
-// within the range of the peers' podCIDRs is read, as far as that share goes; of one beside it hardly anything is. Who makes it
-// is reported.
+// A storm of other programs' routes keeps the daemon to its share of the machine, and from nothing
+// that it has to heal. One within the range of the peers' podCIDRs is read, as far as that share
+// goes; of one beside it hardly anything is. Who makes it is reported.
 func TestStormIsHeldOff(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b", "node-c") // both peers' podCIDRs are in 10.244.0.0/22
 	n := l.Nodes[0]
@@ -78,7 +79,8 @@ func TestStormIsHeldOff(t *testing.T) {
 	}
 }
 
-// What the daemon does for those who read its metrics is no storm, whatever it takes: nothing is being changed.
+// What the daemon does for those who read its metrics is no storm, whatever it takes: nothing is
+// being changed.
 func TestReadersAreNoStorm(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -166,7 +166,8 @@ func TestLastGoodAtStart(t *testing.T) {
 	n.AwaitInForce()
 }
 
-// A file that this host cannot follow changes nothing: the last good one stays in force, and goes on being healed.
+// A file that this host cannot follow changes nothing: the last good one stays in force, and goes
+// on being healed.
 func TestImpossibleFile(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -202,8 +203,8 @@ func TestNothingHoldsTheDaemonUp(t *testing.T) {
 	n.Sh("ip route del 10.244.1.0/24")
 	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(l.Topology()) })
 
-	// A directory in the place of status.json, as a bind mount of a file leaves that is not there yet: the network goes on, and
-	// status says what it can see and what to do.
+	// A directory in the place of status.json, as a bind mount of a file leaves that is not there
+	// yet: the network goes on, and status says what it can see and what to do.
 	n.Must("sh", "-c", "until mkdir $1 2>/dev/null; do rm -f $1; done", "-", n.Path(lab.StatusPath))
 	n.Sh("ip route del 10.244.1.0/24")
 	lab.Eventually(t, lab.Patience, "healed", func() error { return n.CheckPeers(l.Topology()) })

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A base chain of nftables that drops what podnet accepts is a condition of the daemon's, with its remedy, and the node's own
-// objects are in sync all the same.
+// A base chain of nftables that drops what podnet accepts is a condition of the daemon's, with its
+// remedy, and the node's own objects are in sync all the same.
 func TestForeignFilter(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -24,8 +24,9 @@ func TestForeignFilter(t *testing.T) {
 	n.AwaitCondition("Conflict", "False")
 }
 
-// A rule of iptables that breaks what pods send each other is a condition of the daemon's and a finding of doctor's, whatever
-// it is written with, and its remedy, pasted, ends it; the node's own objects are in sync all the same.
+// A rule of iptables that breaks what pods send each other is a condition of the daemon's and a
+// finding of doctor's, whatever it is written with, and its remedy, pasted, ends it; the node's own
+// objects are in sync all the same.
 func TestForeignRule(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -11,8 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A pod whose namespace vanished leaves a lease and a port mapping behind, which gc frees, and the daemon at its start. What a live
-// pod has stays.
+// A pod whose namespace vanished leaves a lease and a port mapping behind, which gc frees, and the
+// daemon at its start. What a live pod has stays.
 func TestCollectGarbage(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]
@@ -73,7 +73,8 @@ func TestCollectGarbage(t *testing.T) {
 	}
 }
 
-// In a pod's namespace, where somebody may have gone to look around, gc sees no pod's veth, and teardown no daemon: both refuse.
+// In a pod's namespace, where somebody may have gone to look around, gc sees no pod's veth, and
+// teardown no daemon: both refuse.
 func TestElsewhere(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]

@@ -14,11 +14,12 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The goldens say what state/REFERENCE.md asks for, line by line; -update writes what the kernel holds, which is
-// then to be read against that description.
+// The goldens say what state/REFERENCE.md asks for, line by line; -update writes what the kernel
+// holds, which is then to be read against that description.
 var update = flag.Bool("update", false, "write the golden files")
 
-// goldens are the topologies in testdata, with what they say of node-a's peers: node-a is the lab's only node.
+// goldens are the topologies in testdata, with what they say of node-a's peers: node-a is the lab's
+// only node.
 var goldens = []struct {
 	name, bridge, vxlan string
 	peers               []contract.Peer
@@ -85,8 +86,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// holds is what podnet put into the kernel, in the words of the tools, less what differs from one kernel or iproute2 to
-// another.
+// holds is what podnet put into the kernel, in the words of the tools, less what differs from one
+// kernel or iproute2 to another.
 func holds(t *testing.T, n *lab.Node, bridge, vxlan string) string {
 	t.Helper()
 	var b strings.Builder

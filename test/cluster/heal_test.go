@@ -10,8 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The daemons resync every ten minutes, so that an event must have brought about what heals within seconds. Not a trace
-// of the harm may be left: the kernel holds afterwards what it held before.
+// The daemons resync every ten minutes, so that an event must have brought about what heals within
+// seconds. Not a trace of the harm may be left: the kernel holds afterwards what it held before.
 func TestEventsHeal(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -31,8 +31,9 @@ func TestEventsHeal(t *testing.T) {
 	exits(t, n.Podnetctl("status"), 0, "status after all that")
 }
 
-// A pod's veth that somebody sets down, or whose port is told to keep frames back, is put right at once; one whose pod's end is down is as it should be, and
-// one that is about to be deleted is nobody's business any more.
+// A pod's veth that somebody sets down, or whose port is told to keep frames back, is put right at
+// once; one whose pod's end is down is as it should be, and one that is about to be deleted is
+// nobody's business any more.
 func TestPortHeals(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]
@@ -77,7 +78,8 @@ func TestPortHeals(t *testing.T) {
 	}
 }
 
-// A spanning tree that somebody starts is ended before it keeps a new pod silent: one pass has every port forward at once.
+// A spanning tree that somebody starts is ended before it keeps a new pod silent: one pass has
+// every port forward at once.
 func TestOnePassAfterSpanningTree(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]
@@ -97,8 +99,8 @@ func TestOnePassAfterSpanningTree(t *testing.T) {
 	reach(t, a, b)
 }
 
-// Routes lose the address that they send from when it goes: one pass gives them back both, whether somebody took the address away or
-// it has to be made anew.
+// Routes lose the address that they send from when it goes: one pass gives them back both, whether
+// somebody took the address away or it has to be made anew.
 func TestOnePassAfterTheSourceOfRoutes(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -118,7 +120,8 @@ func TestOnePassAfterTheSourceOfRoutes(t *testing.T) {
 	n.Sh("ping -c 1 -W 10 -q " + peer)
 }
 
-// Switching ARP on again has the kernel forget the neighbours that were made meanwhile: one pass makes them anew.
+// Switching ARP on again has the kernel forget the neighbours that were made meanwhile: one pass
+// makes them anew.
 func TestOnePassAfterARPOff(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -146,8 +149,8 @@ func TestForwardsWhateverLinksBeginWith(t *testing.T) {
 	reach(t, l.Nodes[0].Pod("web"), l.Nodes[1].Pod("db"))
 }
 
-// Pods on both nodes, and new ones, talk after every harm, the loss of the bridge included: the old pods get their ports
-// back.
+// Pods on both nodes, and new ones, talk after every harm, the loss of the bridge included: the old
+// pods get their ports back.
 func TestPodsTalkAfterHealing(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

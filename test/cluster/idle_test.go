@@ -32,8 +32,8 @@ func TestIdleDaemonOnlyAsks(t *testing.T) {
 	unchanged(t, n, before, "a daemon with nothing to do")
 }
 
-// A pass with nothing to do sends no message that changes something: strace decodes every netlink message of the
-// program and its children, and each must be a question.
+// A pass with nothing to do sends no message that changes something: strace decodes every netlink
+// message of the program and its children, and each must be a question.
 func TestIdlePassOnlyAsks(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace is missing")

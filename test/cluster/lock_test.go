@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold has a process take the node's lock and then stop, as a podnetctl does that somebody has sent SIGSTOP. The returned
-// function lets the process, and with it the lock, go.
+// hold has a process take the node's lock and then stop, as a podnetctl does that somebody has sent
+// SIGSTOP. The returned function lets the process, and with it the lock, go.
 func hold(t *testing.T, n *lab.Node) (pid int, release func()) {
 	t.Helper()
 	cmd := exec.Command("flock", n.Path("/run/podnet/lock"), "sh", "-c", "kill -STOP $PPID; cat")
@@ -39,8 +39,8 @@ func hold(t *testing.T, n *lab.Node) (pid int, release func()) {
 	return cmd.Process.Pid, release
 }
 
-// A process that has stopped with the node's lock is named wherever one looks, with what lets it go on; podnetd stays alive,
-// ends when it is told to, and heals as soon as the lock is free.
+// A process that has stopped with the node's lock is named wherever one looks, with what lets it go
+// on; podnetd stays alive, ends when it is told to, and heals as soon as the lock is free.
 func TestLockOfAStoppedProcess(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

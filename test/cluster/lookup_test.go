@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// A policy rule that is missing, or that takes pods' packets or the tunnel's, is a condition of the daemon's with the remedy that
-// ends it, pasted. Without a rule for table main none of podnet's routes has any effect, and the node is neither in sync nor
-// Ready.
+// A policy rule that is missing, or that takes pods' packets or the tunnel's, is a condition of the
+// daemon's with the remedy that ends it, pasted. Without a rule for table main none of podnet's
+// routes has any effect, and the node is neither in sync nor Ready.
 func TestPolicyRules(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -1,5 +1,5 @@
-// Package cluster tests the programs from outside: a lab of real nodes, the reference (README.md lists its pages) for
-// what to expect, and the kernel's own tools as the judge.
+// Package cluster tests the programs from outside: a lab of real nodes, the reference (README.md
+// lists its pages) for what to expect, and the kernel's own tools as the judge.
 package cluster
 
 import (
@@ -13,7 +13,8 @@ func TestMain(m *testing.M) {
 	os.Exit(lab.Isolate(m, "podnetd", "podnetctl", "cni/bridge", "cni/host-local", "cni/loopback"))
 }
 
-// nodes makes a lab with nodes of these names and puts the lab's topology in place on each; nothing runs yet.
+// nodes makes a lab with nodes of these names and puts the lab's topology in place on each; nothing
+// runs yet.
 func nodes(t *testing.T, names ...string) (*lab.Lab, lab.Topology) {
 	t.Helper()
 	l := lab.New(t)

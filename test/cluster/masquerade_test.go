@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// flow is a UDP socket in a pod that goes on sending from one port, and one outside of the cluster that it sends to.
+// flow is a UDP socket in a pod that goes on sending from one port, and one outside of the cluster
+// that it sends to.
 type flow struct {
 	from, to net.PacketConn
 	dst      net.Addr
@@ -59,9 +60,10 @@ func (f *flow) arrives(t *testing.T, want string) {
 	})
 }
 
-// TestMasqueradedFromNowOn has pods begin to send while the masquerade rules are gone. Once they are back the packets of such a
-// flow are masqueraded too, although it sends from the same port without a pause. A flow that has been answered, as the network
-// outside knows the way to the pod, works and keeps its source.
+// TestMasqueradedFromNowOn has pods begin to send while the masquerade rules are gone. Once they
+// are back the packets of such a flow are masqueraded too, although it sends from the same port
+// without a pause. A flow that has been answered, as the network outside knows the way to the pod,
+// works and keeps its source.
 func TestMasqueradedFromNowOn(t *testing.T) {
 	l, _ := cluster(t, "node-a")
 	n := l.Nodes[0]

@@ -14,8 +14,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// least runs a command as the unit does: uid 0 with two capabilities, and no way to more; under a umask that hides nothing,
-// and with every call noted that could enter another namespace.
+// least runs a command as the unit does: uid 0 with two capabilities, and no way to more; under a
+// umask that hides nothing, and with every call noted that could enter another namespace.
 func least(t *testing.T, trace string, args ...string) *exec.Cmd {
 	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
@@ -28,8 +28,8 @@ func least(t *testing.T, trace string, args ...string) *exec.Cmd {
 
 var enters = regexp.MustCompile(`(setns|unshare)\(|CLONE_NEW`)
 
-// The daemon needs uid 0 and two capabilities only, never enters another namespace, with pods to look after either, and what
-// it writes nobody else can change, whatever its umask.
+// The daemon needs uid 0 and two capabilities only, never enters another namespace, with pods to
+// look after either, and what it writes nobody else can change, whatever its umask.
 func TestLeastPrivilege(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]

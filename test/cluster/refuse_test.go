@@ -26,7 +26,8 @@ func TestNoEntryForThisNode(t *testing.T) {
 	unchanged(t, n, before, "a file without its entry")
 }
 
-// Under another name of the network there are no leases: the next pod would get the address of one that is there.
+// Under another name of the network there are no leases: the next pod would get the address of one
+// that is there.
 func TestAnotherNetworkNameUnderPods(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -55,7 +56,8 @@ func TestAnotherNetworkNameUnderPods(t *testing.T) {
 	}
 }
 
-// A node whose address is not there yet says so, has all that does not depend on it, and is ready when it comes.
+// A node whose address is not there yet says so, has all that does not depend on it, and is ready
+// when it comes.
 func TestNodeIPNotOnHost(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -77,7 +79,8 @@ func TestNodeIPNotOnHost(t *testing.T) {
 	n.AwaitCondition("Ready", "True")
 }
 
-// Devices of our names that somebody else made are left as they are, with the remedy, until somebody marks them as ours.
+// Devices of our names that somebody else made are left as they are, with the remedy, until
+// somebody marks them as ours.
 func TestForeignDevices(t *testing.T) {
 	for _, c := range []struct{ name, add string }{
 		{lab.Bridge, "ip link add cni0 type bridge"},

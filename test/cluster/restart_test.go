@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Upgrades and crashes are invisible: nothing in the kernel changes, and not one ping of a stream between pods on two
-// nodes is lost.
+// Upgrades and crashes are invisible: nothing in the kernel changes, and not one ping of a stream
+// between pods on two nodes is lost.
 func TestRestartIsInvisible(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -48,7 +48,8 @@ func TestRestartIsInvisible(t *testing.T) {
 	}
 }
 
-// What changed in the file while podnetd was down is caught up with at its start, removals included.
+// What changed in the file while podnetd was down is caught up with at its start, removals
+// included.
 func TestChangesWhileDown(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b", "node-c")
 	n := l.Nodes[0]
@@ -63,7 +64,8 @@ func TestChangesWhileDown(t *testing.T) {
 	}
 }
 
-// What podnetd has healed is known after its end, a pass of the command line and a restart; and so is when it ended.
+// What podnetd has healed is known after its end, a pass of the command line and a restart; and so
+// is when it ended.
 func TestEndIsKnown(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

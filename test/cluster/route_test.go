@@ -6,8 +6,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A site routes the pods' whole range to a gateway of its own. IPv6 looks a route's gateway up, even one that is said
-// to be on link: peers must converge all the same, and pods talk.
+// A site routes the pods' whole range to a gateway of its own. IPv6 looks a route's gateway up,
+// even one that is said to be on link: peers must converge all the same, and pods talk.
 func TestAggregateRoutes(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	for _, n := range l.Nodes {
@@ -43,7 +43,8 @@ func TestIPv6Underlay(t *testing.T) {
 	reach(t, l.Nodes[0].Pod("web"), l.Nodes[1].Pod("db"))
 }
 
-// Pods reach the world outside of the cluster with their node's address, and the cluster with their own.
+// Pods reach the world outside of the cluster with their node's address, and the cluster with their
+// own.
 func TestMasquerade(t *testing.T) {
 	l, _ := cluster(t, "node-a", "node-b")
 	p := l.Nodes[0].Pod("web")
@@ -52,7 +53,8 @@ func TestMasquerade(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// The other node's pod sees the pod's own address: it answers only to that, whatever else is tried.
+	// The other node's pod sees the pod's own address: it answers only to that, whatever else is
+	// tried.
 	q := l.Nodes[1].Pod("db")
 	for _, rule := range []string{
 		"iptables -A INPUT -s " + p.Addr4() + " -j ACCEPT", "iptables -A INPUT -j DROP",

@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// No pod, and nobody who reaches the tunnel's port, becomes the router of a host that listens to advertisements, also where
-// pods speak IPv4 only.
+// No pod, and nobody who reaches the tunnel's port, becomes the router of a host that listens to
+// advertisements, also where pods speak IPv4 only.
 func TestNobodyPosesAsRouter(t *testing.T) {
 	l := lab.New(t)
 	n := l.Node("node-a")
@@ -33,8 +33,8 @@ func TestNobodyPosesAsRouter(t *testing.T) {
 	}
 }
 
-// Switching IPv6 forwarding on costs the host no router, also when it has to be done again, which is the only thing that is
-// healed: the setting of somebody else's link is not podnet's.
+// Switching IPv6 forwarding on costs the host no router, also when it has to be done again, which
+// is the only thing that is healed: the setting of somebody else's link is not podnet's.
 func TestHostKeepsItsRouter(t *testing.T) {
 	l, _ := nodes(t, "node-a")
 	n := l.Nodes[0]
@@ -61,7 +61,8 @@ func TestHostKeepsItsRouter(t *testing.T) {
 	stays()
 }
 
-// What forwards already has no router to lose: no link begins to listen, least of all one that guests of somebody else hang on.
+// What forwards already has no router to lose: no link begins to listen, least of all one that
+// guests of somebody else hang on.
 func TestForwardingHostBelievesNobodyNew(t *testing.T) {
 	l, _ := nodes(t, "node-a")
 	n := l.Nodes[0]
@@ -80,8 +81,8 @@ func TestForwardingHostBelievesNobodyNew(t *testing.T) {
 	}
 }
 
-// routedBy has the underlay's router advertise itself, which the node believes, and returns the routes of all whom it believes
-// by then.
+// routedBy has the underlay's router advertise itself, which the node believes, and returns the
+// routes of all whom it believes by then.
 func routedBy(t *testing.T, l *lab.Lab, n *lab.Node) string {
 	t.Helper()
 	if _, err := l.Outside().Sh("ip addr replace fe80::1/64 dev switch nodad"); err != nil {

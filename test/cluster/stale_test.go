@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A pod that is older than its node's ranges is named by status and doctor until it has gone, and its address is not counted as
-// one of the new range.
+// A pod that is older than its node's ranges is named by status and doctor until it has gone, and
+// its address is not counted as one of the new range.
 func TestStalePods(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

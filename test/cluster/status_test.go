@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// statusFields is the NodeStatus of cmd/podnetctl/DOCUMENTS.md, written down by hand: a field that is lost shows.
+// statusFields is the NodeStatus of cmd/podnetctl/DOCUMENTS.md, written down by hand: a field that
+// is lost shows.
 var statusFields = map[string][]string{
 	"": {"apiVersion", "kind", "node", "ip", "podCIDRs", "mtu", "version", "bootID", "writtenAt", "daemon", "topology", "inSync",
 		"peers", "addresses", "resources", "lastPass", "healedTotal", "lastHealed", "conditions"},
@@ -134,7 +135,8 @@ func TestEndpoints(t *testing.T) {
 		}
 	}
 
-	// Not ready while something keeps the network from being as desired: somebody else's device of our name.
+	// Not ready while something keeps the network from being as desired: somebody else's device of
+	// our name.
 	n.Stop()
 	n.Sh("ip link del podnet.1")
 	n.Sh("ip link add podnet.1 type veth peer name other")

@@ -102,7 +102,8 @@ func TestTeardownForce(t *testing.T) {
 	}
 }
 
-// What an interrupted teardown has left, the next one takes, and what others put beside it in the meantime stays.
+// What an interrupted teardown has left, the next one takes, and what others put beside it in the
+// meantime stays.
 func TestTeardownAgain(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -123,8 +124,8 @@ func TestTeardownAgain(t *testing.T) {
 	}
 }
 
-// What killed processes have left half written goes with the next one that changes something, and with teardown; a file of
-// nearly the same name is somebody else's.
+// What killed processes have left half written goes with the next one that changes something, and
+// with teardown; a file of nearly the same name is somebody else's.
 func TestHalfWritten(t *testing.T) {
 	l, _ := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -17,8 +17,8 @@ import (
 
 const nextPath = "/etc/podnet/next.yaml"
 
-// next is the topology with another network in everything that a trial can change: a peer elsewhere, another MTU, another
-// bridge. It is written beside the one in place.
+// next is the topology with another network in everything that a trial can change: a peer
+// elsewhere, another MTU, another bridge. It is written beside the one in place.
 func next(n *lab.Node, topology lab.Topology) lab.Topology {
 	last := len(topology.Nodes) - 1
 	topology.Nodes = append(topology.Nodes[:last:last], topology.Nodes[last])
@@ -159,7 +159,8 @@ func TestTrialOutlives(t *testing.T) {
 		cameBack(t, n, before, file)
 	})
 	t.Run("without a daemon, its terminal", func(t *testing.T) {
-		// script gives it a terminal, and hangs up when its command has ended; sh kills its whole group before.
+		// script gives it a terminal, and hangs up when its command has ended; sh kills its whole
+		// group before.
 		line := strings.Join(apply, " ") + "; ip link show cni7 && echo tried; kill -HUP -$$; kill -9 -$$"
 		out := n.Execute("script", "-qec", line, "/dev/null")
 		if !strings.Contains(out.Stdout, "tried") {
@@ -212,8 +213,8 @@ func TestTrialOutlives(t *testing.T) {
 	})
 }
 
-// A trial ends in time on a node whose disk is full by then, be there a daemon or only the process that waits; what cannot be
-// written is reported until it can.
+// A trial ends in time on a node whose disk is full by then, be there a daemon or only the process
+// that waits; what cannot be written is reported until it can.
 func TestTrialEndsOnAFullDisk(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]

@@ -19,15 +19,17 @@ func mtuOf(n *lab.Node, device string) string {
 	return ""
 }
 
-// takeIP takes the node's ip away. Another address of the subnet keeps the foreign routes that lead through it.
+// takeIP takes the node's ip away. Another address of the subnet keeps the foreign routes that lead
+// through it.
 func takeIP(n *lab.Node, ip string) {
 	n.SetSysctl("net/ipv4/conf/eth0/promote_secondaries", "1")
 	n.Must("ip", "addr", "add", "192.0.2.250/24", "dev", "eth0")
 	n.Must("ip", "addr", "del", ip+"/24", "dev", "eth0")
 }
 
-// While the node's ip is on no link nobody knows the underlay's MTU, and the pods' stays; as long as the underlay is too small
-// for IPv6, the pods keep theirs, and all else is healed. Both end by themselves.
+// While the node's ip is on no link nobody knows the underlay's MTU, and the pods' stays; as long
+// as the underlay is too small for IPv6, the pods keep theirs, and all else is healed. Both end by
+// themselves.
 func TestUnderlayComesAndGoes(t *testing.T) {
 	l, topology := nodes(t, "node-a", "node-b")
 	n := l.Nodes[0]
@@ -81,7 +83,8 @@ func TestUnderlayComesAndGoes(t *testing.T) {
 	same("with a large one", "1450")
 }
 
-// A node whose podCIDRs were taken away while it has a pod is in sync, and says that the pod is there.
+// A node whose podCIDRs were taken away while it has a pod is in sync, and says that the pod is
+// there.
 func TestPodOnANodeWithoutPodCIDR(t *testing.T) {
 	l, topology := cluster(t, "node-a", "node-b")
 	n := l.Nodes[0]

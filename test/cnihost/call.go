@@ -12,7 +12,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Command is an execution of a plugin that has not begun. The environment is given as NAME=VALUE without CNI_.
+// Command is an execution of a plugin that has not begun. The environment is given as NAME=VALUE
+// without CNI_.
 func (h *Host) Command(plugin, stdin string, env ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(h.Plugins, plugin))
 	for _, e := range os.Environ() {

@@ -1,6 +1,6 @@
-// Package cnihost is a machine that runs no daemon, on which CNI plugins are executed as a runtime does: with a
-// configuration on standard input and the rest in the environment. What it says about the machine comes from the tools of
-// an administrator. It knows no plugin.
+// Package cnihost is a machine that runs no daemon, on which CNI plugins are executed as a runtime
+// does: with a configuration on standard input and the rest in the environment. What it says about
+// the machine comes from the tools of an administrator. It knows no plugin.
 package cnihost
 
 import (
@@ -31,8 +31,8 @@ func (o Object) Text() string {
 	return string(data)
 }
 
-// Host is the machine: a network namespace, and a directory for leases. Methods whose names begin with Must, and those
-// that only look, fail the test by themselves.
+// Host is the machine: a network namespace, and a directory for leases. Methods whose names begin
+// with Must, and those that only look, fail the test by themselves.
 type Host struct {
 	*lab.Namespace
 	TB      lab.TB

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timed is Finish, and how long the process took from its exec to its end. Its input and output are files in memory: what
-// a caller's pipes take, and the goroutines that copy from them, is not the plugin's time.
+// Timed is Finish, and how long the process took from its exec to its end. Its input and output are
+// files in memory: what a caller's pipes take, and the goroutines that copy from them, is not the
+// plugin's time.
 func (h *Host) Timed(cmd *exec.Cmd) (time.Duration, string, error) {
 	h.TB.Helper()
 	var files [3]*os.File // standard input, output, error

@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// Leases are the names of the lease files of a network, in the layout of host-local that other tools read.
+// Leases are the names of the lease files of a network, in the layout of host-local that other
+// tools read.
 func (h *Host) Leases(network string) []string {
 	entries, err := os.ReadDir(filepath.Join(h.Dir, network))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -27,8 +28,8 @@ func (h *Host) Leases(network string) []string {
 	return names
 }
 
-// Traces are all that the plugins can leave on the host, one a line. Empty chains and tables that the firewall's tools
-// make for everybody are none.
+// Traces are all that the plugins can leave on the host, one a line. Empty chains and tables that
+// the firewall's tools make for everybody are none.
 func (h *Host) Traces() string {
 	var all []string
 	for _, link := range h.Objects(h.Namespace, "ip -j link") {
@@ -64,7 +65,8 @@ func (h *Host) Traces() string {
 	return strings.Join(all, "\n")
 }
 
-// Firewall is every rule, every element of a set or map, and every chain that is no hook of the kernel's.
+// Firewall is every rule, every element of a set or map, and every chain that is no hook of the
+// kernel's.
 func (h *Host) Firewall() []string {
 	var ruleset struct {
 		Nftables []map[string]map[string]any

@@ -23,7 +23,8 @@ func try(dir, version string, c testCase) (err error) {
 	return c.run(&host{cnihost.New(tb, dir), version})
 }
 
-// attempt is the lab's view of a case: a fault ends the case and not the test, as the fault may be the reference's.
+// attempt is the lab's view of a case: a fault ends the case and not the test, as the fault may be
+// the reference's.
 type attempt struct {
 	cleanups []func()
 	failed   bool

@@ -1,11 +1,12 @@
-// Package conformance runs a directory of CNI plugins through the specification, and through what the users of bridge,
-// host-local, loopback and portmap rely on. It executes them as a runtime does and looks at the kernel with the tools of
-// an administrator; it knows nothing of the project that made them:
+// Package conformance runs a directory of CNI plugins through the specification, and through what
+// the users of bridge, host-local, loopback and portmap rely on. It executes them as a runtime does
+// and looks at the kernel with the tools of an administrator; it knows nothing of the project that
+// made them:
 //
 //	CNI_PATH=/opt/cni/bin go test ./test/conformance
 //
-// CONFORMANCE_REPORT=1 prints a table that compares CNI_PATH with the reference plugins, whose faults it shows without
-// failing for them.
+// CONFORMANCE_REPORT=1 prints a table that compares CNI_PATH with the reference plugins, whose
+// faults it shows without failing for them.
 package conformance
 
 import (
@@ -23,7 +24,8 @@ func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 // versions of the specification, in order.
 var versions = []string{"0.3.1", "0.4.0", "1.0.0", "1.1.0"}
 
-// testCase is one promise. It is tried on a host of its own in every version since the one that brought what it is about.
+// testCase is one promise. It is tried on a host of its own in every version since the one that
+// brought what it is about.
 type testCase struct {
 	name  string
 	since string // empty: the first

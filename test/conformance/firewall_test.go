@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// firewallCases are about masquerading and host ports, seen from a machine that has no route to the pods.
+// firewallCases are about masquerading and host ports, seen from a machine that has no route to the
+// pods.
 func firewallCases() []testCase {
 	var all []testCase
 	for _, backend := range []string{"iptables", "nftables"} {
@@ -81,8 +82,9 @@ func (h *host) mapped(backend string, hostPort int) (*pod, object, result) {
 	}, r
 }
 
-// greet has the pod answer on its port 80 with its id, until the returned function is called. It listens once, as another
-// test's child that is about to execute may keep a closed port for a moment.
+// greet has the pod answer on its port 80 with its id, until the returned function is called. It
+// listens once, as another test's child that is about to execute may keep a closed port for a
+// moment.
 func greet(p *pod) (stop func(), err error) {
 	var listener net.Listener
 	err = p.Do(func() (err error) { listener, err = net.Listen("tcp", ":80"); return err })
@@ -176,7 +178,8 @@ func hostPortGone(h *host, backend string) error {
 	})
 }
 
-// hostPortTwice asks the same of two networks, as a runtime does that hands its port mappings to each of them.
+// hostPortTwice asks the same of two networks, as a runtime does that hands its port mappings to
+// each of them.
 func hostPortTwice(h *host, backend string) error {
 	outside := h.outside()
 	p, conf, _ := h.mapped(backend, 8080)

@@ -12,8 +12,9 @@ type (
 	fault  = cnihost.Fault
 )
 
-// host is where a case is tried: the plugins under test and a version for the configurations. Whatever has to work for a
-// case to mean anything fails it by itself, so that the cases read as what they promise.
+// host is where a case is tried: the plugins under test and a version for the configurations.
+// Whatever has to work for a case to mean anything fails it by itself, so that the cases read as
+// what they promise.
 type host struct {
 	*cnihost.Host
 	version string

@@ -15,8 +15,8 @@ func ipamCases() []testCase {
 	}
 }
 
-// ipamPlugin makes a plugin out of what it does at ADD and returns a call of the bridge plugin with it; wherever it can, it
-// notes the pod's interface in a file that is named like the verb.
+// ipamPlugin makes a plugin out of what it does at ADD and returns a call of the bridge plugin with
+// it; wherever it can, it notes the pod's interface in a file that is named like the verb.
 func (h *host) ipamPlugin(add string) (conf object, call func(verb string, p *pod) error) {
 	script := "#!/bin/sh\ncat >/dev/null\nnsenter --net=\"$CNI_NETNS\" ip -o link show dev \"$CNI_IFNAME\" >" + h.Dir + "/$CNI_COMMAND\n" +
 		"[ $CNI_COMMAND != ADD ] || echo '" + add + "'\n"

@@ -73,8 +73,8 @@ func delVanished(h *host) error {
 	})
 }
 
-// gone waits for the kernel, which takes a namespace's links away some time after the namespace has ended; a DEL that does
-// not wait for it is as good.
+// gone waits for the kernel, which takes a namespace's links away some time after the namespace has
+// ended; a DEL that does not wait for it is as good.
 func (h *host) gone(err error) error {
 	if err != nil {
 		return err

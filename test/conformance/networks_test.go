@@ -39,7 +39,8 @@ const (
 	subnet6 = "fd00:1::/64"
 )
 
-// take has the IPAM plugin give an address to a new pod and returns what it gave, or the error as text.
+// take has the IPAM plugin give an address to a new pod and returns what it gave, or the error as
+// text.
 func (h *host) take(conf object) string {
 	r, err := h.Add(h.Pod(), conf)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// refused wants an error object with one of these codes, if there are any, that mentions all of these words.
+// refused wants an error object with one of these codes, if there are any, that mentions all of
+// these words.
 func refused(what string, err error, codes []int, words ...string) error {
 	var f *fault
 	if err == nil {

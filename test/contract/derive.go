@@ -40,7 +40,8 @@ func LinkLocal(mac string) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: hw[0] ^ 0x02, 9: hw[1], 10: hw[2], 11: 0xff, 12: 0xfe, 13: hw[3], 14: hw[4], 15: hw[5]})
 }
 
-// Metric is the metric of the route to a podCIDR: spread for IPv4, where the kernel hashes by it, fixed for IPv6.
+// Metric is the metric of the route to a podCIDR: spread for IPv4, where the kernel hashes by it,
+// fixed for IPv6.
 func Metric(podCIDR netip.Prefix) uint32 {
 	if podCIDR.Addr().Is6() {
 		return 1024
@@ -58,7 +59,8 @@ type Peer struct {
 	MAC      string // empty: the derived one
 }
 
-// Lines are the entries of all peers of a node, one line each, sorted; lab.Node.PeerEntries prints the kernel's alike.
+// Lines are the entries of all peers of a node, one line each, sorted; lab.Node.PeerEntries prints
+// the kernel's alike.
 func Lines(cluster, vxlan string, peers []Peer) []string {
 	var lines []string
 	for _, p := range peers {

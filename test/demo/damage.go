@@ -8,8 +8,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// damage harms one node in every way and measures how long the harm lasts. No resync comes to help: what heals, heals
-// because of an event.
+// damage harms one node in every way and measures how long the harm lasts. No resync comes to help:
+// what heals, heals because of an event.
 func (s *story) damage() {
 	s.chapter("Damage on node-a, one by one; the next resync is ten minutes away", "damage, from deed to undone", "healed")
 	n := s.lab.Nodes[0]
@@ -19,8 +19,8 @@ func (s *story) damage() {
 	s.newPod(n)
 }
 
-// harm measures until the deed is undone, then waits until not a trace of it is left: everything that the kernel holds
-// is as before.
+// harm measures until the deed is undone, then waits until not a trace of it is left: everything
+// that the kernel holds is as before.
 func (s *story) harm(n *lab.Node, h lab.Harm) {
 	before := n.State()
 	h.Do()

@@ -1,5 +1,5 @@
-// Command demo shows what podnet does, on this machine and without touching it: nodes are network namespaces, each with
-// a real podnetd, and pods get their network from the real plugins.
+// Command demo shows what podnet does, on this machine and without touching it: nodes are network
+// namespaces, each with a real podnetd, and pods get their network from the real plugins.
 package main
 
 import (

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// report prints what happens as it happens and keeps count for the summary. It is the lab's TB: a fault in the
-// machinery ends the demo, a fault in podnet is one more line.
+// report prints what happens as it happens and keeps count for the summary. It is the lab's TB: a
+// fault in the machinery ends the demo, a fault in podnet is one more line.
 type report struct {
 	began  time.Time
 	groups []*group
@@ -27,8 +27,8 @@ type group struct {
 // broken ends the demo; see Fatalf.
 type broken struct{ message string }
 
-// Helper, Logf, Cleanup, Failed and Context complete lab.TB. Nothing needs cleaning up: the kernel does it when the
-// process ends.
+// Helper, Logf, Cleanup, Failed and Context complete lab.TB. Nothing needs cleaning up: the kernel
+// does it when the process ends.
 func (r *report) Helper()                         {}
 func (r *report) Logf(format string, args ...any) { fmt.Printf("  "+format+"\n", args...) }
 func (r *report) Cleanup(func())                  {}

@@ -35,7 +35,8 @@ func (s *story) start(names ...string) {
 	}
 }
 
-// file is the topology of the nodes there are. The cluster's ranges are given, or each new node would widen them.
+// file is the topology of the nodes there are. The cluster's ranges are given, or each new node
+// would widen them.
 func (s *story) file() lab.Topology {
 	t := s.lab.Topology()
 	t.Count = len(t.Nodes)

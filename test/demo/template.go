@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// badTemplates has a machine push two bad files to all nodes at once. Nothing may break on any of them, while pods ping.
+// badTemplates has a machine push two bad files to all nodes at once. Nothing may break on any of
+// them, while pods ping.
 func (s *story) badTemplates() {
 	cut := s.topology
 	cut.Nodes = cut.Nodes[:len(cut.Nodes)/2]
@@ -23,7 +24,8 @@ func (s *story) badTemplates() {
 	s.pushed("One with all podCIDRs shifted by one arrives on all nodes at once", "podCIDRs shifted", shifted, "the podCIDRs that another node had")
 }
 
-// pushed writes a bad file to every node, looks at what that does, which is nothing, and writes the good one again.
+// pushed writes a bad file to every node, looks at what that does, which is nothing, and writes the
+// good one again.
 func (s *story) pushed(title, name string, bad lab.Topology, why string) {
 	s.chapter(title, name, "held")
 	before := map[*lab.Node]string{}

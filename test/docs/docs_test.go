@@ -1,5 +1,5 @@
-// Package docs has the pages of the source tree do what they say: every command on them is run, on servers such as the
-// reader's, and has to end and to answer as the page says.
+// Package docs has the pages of the source tree do what they say: every command on them is run, on
+// servers such as the reader's, and has to end and to answer as the page says.
 package docs
 
 import (
@@ -135,8 +135,8 @@ func (s step) on(t *testing.T, page string, host *server) {
 	}
 }
 
-// late reports whether the command only shows what systemd notes down after the fact, so that a reader who types it sees more
-// than a test that runs it at once.
+// late reports whether the command only shows what systemd notes down after the fact, so that a
+// reader who types it sees more than a test that runs it at once.
 func (s step) late() bool {
 	return strings.HasPrefix(s.command, "journalctl ") || strings.HasPrefix(s.command, "systemctl status ")
 }

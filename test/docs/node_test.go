@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// server is a node of the lab as a reader of the pages has it, a Debian with its containerd: nothing of podnet yet but the package in the working directory.
+// server is a node of the lab as a reader of the pages has it, a Debian with its containerd:
+// nothing of podnet yet but the package in the working directory.
 type server struct {
 	*lab.Server
 	t *testing.T
@@ -92,7 +93,8 @@ func (s *server) take(from, to string) {
 	must(s.t, os.Chmod(s.Path(to), 0o755))
 }
 
-// run has a shell of the server's administrator run a command, and returns what it prints and its exit code.
+// run has a shell of the server's administrator run a command, and returns what it prints and its
+// exit code.
 func (s *server) run(command string) (string, int, error) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 12*lab.Patience)
 	defer cancel()

@@ -24,15 +24,16 @@ type step struct {
 // everyone is the host name of a prompt that stands for every node.
 const everyone = "all"
 
-// block is a fenced or indented block of a page. Readers do not see what a comment that begins with "test" holds: what has to
-// go wrong before the next command finds it.
+// block is a fenced or indented block of a page. Readers do not see what a comment that begins with
+// "test" holds: what has to go wrong before the next command finds it.
 type block struct {
 	line     int
 	language string
 	lines    []string
 }
 
-// The languages of blocks: what is run, and what is shown only. A topology that is shown has to be valid.
+// The languages of blocks: what is run, and what is shown only. A topology that is shown has to be
+// valid.
 const (
 	console  = "console"
 	yaml     = "yaml"
@@ -80,8 +81,8 @@ func readPage(path string) ([]block, error) {
 	return blocks, nil
 }
 
-// plain are the commands of an indented block, which has no prompts and no answers: one a line, a comment behind it, what may
-// be left out in brackets. Those of make are for CI (TestMakeTargets).
+// plain are the commands of an indented block, which has no prompts and no answers: one a line, a
+// comment behind it, what may be left out in brackets. Those of make are for CI (TestMakeTargets).
 func (b block) plain(host string) []step {
 	var all []step
 	for i, line := range b.lines {
@@ -146,8 +147,8 @@ func normal(line string) string {
 	return strings.TrimSpace(line)
 }
 
-// matches compares an output with what a page says. A line "..." stands for any lines, "..." in a line for any text; a page
-// that says nothing leaves it open.
+// matches compares an output with what a page says. A line "..." stands for any lines, "..." in a
+// line for any text; a page that says nothing leaves it open.
 func matches(says []string, output string) error {
 	var pattern strings.Builder
 	pattern.WriteString(`\A`)

@@ -77,7 +77,8 @@ func runsElsewhere(t *testing.T, r runner) {
 	}
 }
 
-// isRun checks a block of a page that is run here: a console with known prompts, or a text to look at.
+// isRun checks a block of a page that is run here: a console with known prompts, or a text to look
+// at.
 func isRun(t *testing.T, r runner, b block) {
 	t.Helper()
 	switch b.language {

@@ -177,7 +177,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestReadme runs the documentation's commands: those of a node below a root of its own, where nothing is enabled.
+// TestReadme runs the documentation's commands: those of a node below a root of its own, where
+// nothing is enabled.
 func TestReadme(t *testing.T) {
 	s := newSite(t)
 	s.Node("node-a")

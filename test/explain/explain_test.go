@@ -1,5 +1,6 @@
-// Package explain puts faults into a lab of real nodes and asks podnetctl explain to name them; each fix that it proposes is
-// pasted into a shell on the node, after which nothing may be broken any more.
+// Package explain puts faults into a lab of real nodes and asks podnetctl explain to name them;
+// each fix that it proposes is pasted into a shell on the node, after which nothing may be broken
+// any more.
 package explain
 
 import (
@@ -28,7 +29,8 @@ type explanation struct {
 	}
 }
 
-// site is two nodes with a pod each, in sync, whose daemons have stopped: nothing heals what a test breaks.
+// site is two nodes with a pod each, in sync, whose daemons have stopped: nothing heals what a test
+// breaks.
 type site struct {
 	*testing.T
 	a, b     *lab.Node
@@ -180,7 +182,8 @@ var faults = []fault{
 		}},
 }
 
-// Each fault is put in, named at its hop with its cause, and mended by the fix that explain proposes, word for word.
+// Each fault is put in, named at its hop with its cause, and mended by the fix that explain
+// proposes, word for word.
 func TestFaults(t *testing.T) {
 	s := newSite(t)
 	for _, f := range faults {
@@ -250,7 +253,8 @@ func (s *site) keep(before map[string]bool) {
 	}
 }
 
-// mended waits until nothing is broken any more: the kernel takes up to a second to see that a link is up.
+// mended waits until nothing is broken any more: the kernel takes up to a second to see that a link
+// is up.
 func (s *site) mended(args ...string) {
 	s.Helper()
 	lab.Eventually(s.T, lab.Patience, "nothing broken any more", func() error {
@@ -294,7 +298,8 @@ func (s *site) restore() {
 	}
 }
 
-// Over an IPv6 underlay the tunnel's packets are of the other family than most pods', and so is the firewall in their way.
+// Over an IPv6 underlay the tunnel's packets are of the other family than most pods', and so is the
+// firewall in their way.
 func TestIPv6Underlay(t *testing.T) {
 	s := &site{T: t, lab: lab.New(t)}
 	s.a, s.b = s.lab.Node("node-a"), s.lab.Node("node-b")

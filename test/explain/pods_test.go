@@ -118,7 +118,8 @@ func TestPods(t *testing.T) {
 	})
 }
 
-// Veths that the reference plugin made have names of chance: the pod's addresses tell whose they are.
+// Veths that the reference plugin made have names of chance: the pod's addresses tell whose they
+// are.
 func TestPodsOfTheReferencePlugins(t *testing.T) {
 	reference, err := lab.ReferencePlugins()
 	if err != nil {

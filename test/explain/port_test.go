@@ -63,7 +63,8 @@ func nat(e explanation) string {
 	return ""
 }
 
-// TestService has rules as kube-proxy writes them: the address is nobody's, no route leads to it, and connections work.
+// TestService has rules as kube-proxy writes them: the address is nobody's, no route leads to it,
+// and connections work.
 func TestService(t *testing.T) {
 	s := newSite(t)
 	for _, hook := range []string{"PREROUTING", "OUTPUT"} {

@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// unknown are ways to lose packets that explain does not read: it says how far they come and how to look at the rest.
+// unknown are ways to lose packets that explain does not read: it says how far they come and how to
+// look at the rest.
 var unknown = []struct {
 	name, on, off string
 	cause, look   string // parts of what is said
@@ -46,7 +47,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// TestIPsec has policies lose packets: the kernel counts them, and podnetctl status knows the policy.
+// TestIPsec has policies lose packets: the kernel counts them, and podnetctl status knows the
+// policy.
 func TestIPsec(t *testing.T) {
 	s := newSite(t)
 	for name, policy := range map[string]string{
@@ -88,7 +90,8 @@ func (s *site) looks(e explanation) {
 	}
 }
 
-// What a node sends from its underlay address to another's pod is answered outside of the tunnel, and a strict link drops that.
+// What a node sends from its underlay address to another's pod is answered outside of the tunnel,
+// and a strict link drops that.
 func TestStrictUnderlay(t *testing.T) {
 	s := newSite(t)
 	ask := []string{"--from", s.a.IP4, "--probe", s.db.Addr4()}
@@ -107,7 +110,8 @@ func TestStrictUnderlay(t *testing.T) {
 	}
 }
 
-// TestAnswered has rules and routes look like faults while packets pass: what is answered is not broken.
+// TestAnswered has rules and routes look like faults while packets pass: what is answered is not
+// broken.
 func TestAnswered(t *testing.T) {
 	s := newSite(t)
 	ask := []string{"--from", "web", "--probe", s.db.Addr4()}
@@ -149,7 +153,8 @@ func TestWhere(t *testing.T) {
 	}
 }
 
-// TestNames has a name that another one begins with, an id likewise, and a name that is no word for a shell.
+// TestNames has a name that another one begins with, an id likewise, and a name that is no word for
+// a shell.
 func TestNames(t *testing.T) {
 	s := newSite(t)
 	other := s.a.Pod("web2")
@@ -183,8 +188,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestWithoutPrograms has rules that cannot be read for want of a program: they are not known, which is no more than a doubt while
-// packets are answered. Named are the tables that the packet passes; the lab's own is inet others.
+// TestWithoutPrograms has rules that cannot be read for want of a program: they are not known,
+// which is no more than a doubt while packets are answered. Named are the tables that the packet
+// passes; the lab's own is inet others.
 func TestWithoutPrograms(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ program, on, says string }{
@@ -214,8 +220,8 @@ func TestWithoutPrograms(t *testing.T) {
 	}
 }
 
-// TestOlderThanItsRange has a pod that is older than a change of its node's range: that is what is wrong, whatever is lost, and no
-// command on the node mends it.
+// TestOlderThanItsRange has a pod that is older than a change of its node's range: that is what is
+// wrong, whatever is lost, and no command on the node mends it.
 func TestOlderThanItsRange(t *testing.T) {
 	s := newSite(t)
 	moved := s.topology

@@ -20,7 +20,8 @@ func (s *site) watching() *exec.Cmd {
 	return exec.Command(lab.Program("podnetctl"), "--root", s.a.Root, "--node", s.a.Host, "status", "--watch")
 }
 
-// Without a terminal there is a line of JSON for each change, and an interrupt ends it with exit code 0.
+// Without a terminal there is a line of JSON for each change, and an interrupt ends it with exit
+// code 0.
 func TestWatchLines(t *testing.T) {
 	s := newSite(t)
 	s.a.Start()
@@ -104,7 +105,8 @@ func terminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// On a terminal there is a live screen that shows what is healed; Ctrl-C ends it and brings back what was there before.
+// On a terminal there is a live screen that shows what is healed; Ctrl-C ends it and brings back
+// what was there before.
 func TestWatchTerminal(t *testing.T) {
 	s := newSite(t)
 	s.a.Start()

@@ -15,7 +15,8 @@ import (
 	"github.com/podnet/podnet/test/tracer"
 )
 
-// wallClock is the wall clock of the programs that run by it, years away from the machine's. No other clock differs.
+// wallClock is the wall clock of the programs that run by it, years away from the machine's. No
+// other clock differs.
 type wallClock struct{ years atomic.Int64 }
 
 const year = 365 * 24 * 3600 // seconds
@@ -57,8 +58,9 @@ func requireClocks(t *testing.T) {
 	}
 }
 
-// The wall clock steps by years, forth and back, under a running daemon: what is announced heals, what is not heals at the
-// resync, files come into force, and podnetctl, which has the same clock, calls the node in sync.
+// The wall clock steps by years, forth and back, under a running daemon: what is announced heals,
+// what is not heals at the resync, files come into force, and podnetctl, which has the same clock,
+// calls the node in sync.
 func TestClockSteps(t *testing.T) {
 	requireClocks(t)
 	t.Parallel()
@@ -122,7 +124,8 @@ func (w *wallClock) follow(n *target) (end func()) {
 	}
 }
 
-// run has podnetctl do something by this clock; what it leaves running is killed, so that the daemon is the one to end trials.
+// run has podnetctl do something by this clock; what it leaves running is killed, so that the
+// daemon is the one to end trials.
 func (w *wallClock) run(n *target, args ...string) error {
 	out, err := w.tracer().Run(n.Namespace, n.ctl(args...))
 	if err == nil && out.Code != 0 {
@@ -131,8 +134,8 @@ func (w *wallClock) run(n *target, args ...string) error {
 	return err
 }
 
-// A trial goes on while the wall clock steps over its end and back before its beginning, and ends in time although the clock
-// says that it has not begun.
+// A trial goes on while the wall clock steps over its end and back before its beginning, and ends
+// in time although the clock says that it has not begun.
 func TestClockStepsOnTrial(t *testing.T) {
 	requireClocks(t)
 	t.Parallel()

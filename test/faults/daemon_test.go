@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/tracer"
 )
 
-// A daemon in which an operation fails says so for as long as it does, and puts things right by itself afterwards.
+// A daemon in which an operation fails says so for as long as it does, and puts things right by
+// itself afterwards.
 func TestFaultsPass(t *testing.T) {
 	if !tracer.CanFail {
 		t.Skip("faults are put into the registers of amd64")

@@ -14,7 +14,8 @@ import (
 	"github.com/podnet/podnet/test/cnihost"
 )
 
-// mounted gives the host a file system of its own for the leases; it goes with the lab's mount namespace at the latest.
+// mounted gives the host a file system of its own for the leases; it goes with the lab's mount
+// namespace at the latest.
 func mounted(t *testing.T, h *cnihost.Host, options string) {
 	t.Helper()
 	if err := unix.Mount("leases", h.Dir, "tmpfs", 0, options); err != nil {
@@ -27,7 +28,8 @@ func mounted(t *testing.T, h *cnihost.Host, options string) {
 	})
 }
 
-// fails wants an error object that names the directory and what the kernel said, and a host as it was before.
+// fails wants an error object that names the directory and what the kernel said, and a host as it
+// was before.
 func fails(t *testing.T, h *cnihost.Host, what string, err error, before, said string) {
 	t.Helper()
 	var f *cnihost.Fault
@@ -39,7 +41,8 @@ func fails(t *testing.T, h *cnihost.Host, what string, err error, before, said s
 	}
 }
 
-// A file system with room for ever more files fails an ADD at each of the files that it makes, then not any more.
+// A file system with room for ever more files fails an ADD at each of the files that it makes, then
+// not any more.
 func TestNoSpace(t *testing.T) {
 	refusals := 0
 	for inodes := 2; ; inodes++ {
@@ -87,8 +90,8 @@ func TestNoSpaceForData(t *testing.T) {
 	wholePool(t, h, 0)
 }
 
-// On a directory that cannot be written an ADD changes nothing, and a DEL says why it could not free the addresses, so
-// that they are freed by the next one.
+// On a directory that cannot be written an ADD changes nothing, and a DEL says why it could not
+// free the addresses, so that they are freed by the next one.
 func TestReadOnly(t *testing.T) {
 	h := newHost(t)
 	mounted(t, h, "size=1m")
@@ -110,7 +113,8 @@ func TestReadOnly(t *testing.T) {
 	wholePool(t, h, 0)
 }
 
-// Root without the right to override permissions, as in a hardened service, is refused by a directory's mode.
+// Root without the right to override permissions, as in a hardened service, is refused by a
+// directory's mode.
 func TestNoPermission(t *testing.T) {
 	h := newHost(t)
 	h.MustAdd(h.Pod(), bridged(h, nil))

@@ -1,6 +1,6 @@
-// Package faults kills plugins, fills disks, cuts the power and races: whatever happens, no address may be lost or given
-// twice, and nothing may be left on the host. make faults runs all of it and prints a table; go test alone takes samples,
-// and fewer pods, so that it ends in seconds.
+// Package faults kills plugins, fills disks, cuts the power and races: whatever happens, no address
+// may be lost or given twice, and nothing may be left on the host. make faults runs all of it and
+// prints a table; go test alone takes samples, and fewer pods, so that it ends in seconds.
 package faults
 
 import (
@@ -15,10 +15,12 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 
-// full says that PODNET_FAULTS=full asks for every kill point with every way to go on, and for the race with all pods.
+// full says that PODNET_FAULTS=full asks for every kill point with every way to go on, and for the
+// race with all pods.
 func full() bool { return os.Getenv("PODNET_FAULTS") == "full" }
 
-// report prints a line or table of figures: with all others if a full run was asked for, else in the test's log.
+// report prints a line or table of figures: with all others if a full run was asked for, else in
+// the test's log.
 func report(t *testing.T, text string) {
 	t.Helper()
 	if full() {
@@ -67,7 +69,8 @@ func local(h *cnihost.Host) cnihost.Object {
 	return cnihost.Object{"cniVersion": "1.1.0", "name": "net", "type": "host-local", "ipam": leases(h)}
 }
 
-// wholePool takes what the pool has left and gives it back: every address that is not held, and no other, none twice.
+// wholePool takes what the pool has left and gives it back: every address that is not held, and no
+// other, none twice.
 func wholePool(t *testing.T, h *cnihost.Host, held int) {
 	t.Helper()
 	seen := map[string]bool{}

@@ -11,9 +11,10 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Whatever podnet does on a node, the foreign objects have the same hash as before: links, addresses, neighbours and FDB
-// entries, routes of several tables, policy rules, iptables chains of both families, an nftables table, conflists, leases.
-// The lab looks at the same objects when any of its tests ends.
+// Whatever podnet does on a node, the foreign objects have the same hash as before: links,
+// addresses, neighbours and FDB entries, routes of several tables, policy rules, iptables chains of
+// both families, an nftables table, conflists, leases. The lab looks at the same objects when any
+// of its tests ends.
 func TestNonInterference(t *testing.T) {
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-36s %-18s %8s  %s\n", "foreign objects after", "topology", "objects", "hash")

@@ -46,8 +46,8 @@ func (b *board) text() string {
 // sample is how many kill points lie between those that a short run tries.
 const sample = 7
 
-// Whatever call a plugin is killed at, a retry succeeds with one address, a DEL or a GC cleans up, with the namespace or
-// without it, and the pool is whole.
+// Whatever call a plugin is killed at, a retry succeeds with one address, a DEL or a GC cleans up,
+// with the namespace or without it, and the pool is whole.
 func TestKill(t *testing.T) {
 	b := &board{title: "kill -9 of", columns: [3]string{"kill points", "kills with a retry", "leaks"}, lines: map[string]tally{}}
 	t.Run("all", func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// network is what a kill is tried on: plugins in the order of their ADD, the last of which is the victim.
+// network is what a kill is tried on: plugins in the order of their ADD, the last of which is the
+// victim.
 type network struct {
 	name  string
 	chain func(*cnihost.Host) []cnihost.Object
@@ -146,8 +147,8 @@ var ways = []struct {
 	}},
 }
 
-// kill kills the victim's verb at its nth call, goes on in one of the ways, and says whether there was an nth call. What
-// is not as it was before the pod fails the test.
+// kill kills the victim's verb at its nth call, goes on in one of the ways, and says whether there
+// was an nth call. What is not as it was before the pod fails the test.
 func kill(t *testing.T, network network, verb string, n, way int) (traced, error) {
 	s := newSite(t, network)
 	p := s.Pod()
@@ -183,7 +184,8 @@ func kill(t *testing.T, network network, verb string, n, way int) (traced, error
 	return got, nil
 }
 
-// settled compares with the time before the pod. The kernel takes the links of an ended namespace away in its own time.
+// settled compares with the time before the pod. The kernel takes the links of an ended namespace
+// away in its own time.
 func (s *site) settled() error {
 	_, err := lab.Poll(s.TB.Context(), lab.Patience, func() error {
 		traces := s.Traces()

@@ -15,8 +15,8 @@ import (
 	"github.com/podnet/podnet/test/tracer"
 )
 
-// Who owns the directory of a topology can put a link in its place at any moment: root gives away the file that it has
-// written, not the one that the name leads to by then.
+// Who owns the directory of a topology can put a link in its place at any moment: root gives away
+// the file that it has written, not the one that the name leads to by then.
 func TestReplacedFileIsGivenAwayByItself(t *testing.T) {
 	const owner = 1000
 	dir := t.TempDir()

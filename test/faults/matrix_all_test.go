@@ -31,8 +31,9 @@ type matrix struct {
 	rows map[string]cells
 }
 
-// Each operation, failing with each errno: podnetctl says so, the status has the right conditions, whatever does not depend
-// on it is in place, and when the fault is gone the same command ends in what it ends in without a fault.
+// Each operation, failing with each errno: podnetctl says so, the status has the right conditions,
+// whatever does not depend on it is in place, and when the fault is gone the same command ends in
+// what it ends in without a fault.
 func TestFaultMatrix(t *testing.T) {
 	if !tracer.CanFail {
 		t.Skip("faults are put into the registers of amd64")
@@ -52,7 +53,8 @@ func TestFaultMatrix(t *testing.T) {
 	m.print(t)
 }
 
-// faultRow tries one operation with every errno; in a short run with one of them, another for each operation.
+// faultRow tries one operation with every errno; in a short run with one of them, another for each
+// operation.
 func faultRow(t *testing.T, o operation) cells {
 	row := cells{}
 	n := newTarget(t, shapes()[1])
@@ -81,8 +83,8 @@ func faultRow(t *testing.T, o operation) cells {
 	return row
 }
 
-// fails1 runs the work with the fault and looks at what is said and what is there; done: the fault has passed, and the work
-// is done all the same.
+// fails1 runs the work with the fault and looks at what is said and what is there; done: the fault
+// has passed, and the work is done all the same.
 func fails1(n *target, c change, o operation, errno syscall.Errno, before, golden string) (done bool, err error) {
 	f := fault{operation: o, errno: errno}
 	out, err := f.tracer().Run(n.Namespace, c.work(n))
@@ -130,7 +132,8 @@ func withoutFiles(everything string) string {
 	return network
 }
 
-// ipv6Routes are those with a preferred source, an address of the bridge: the kernel takes none before it has the address.
+// ipv6Routes are those with a preferred source, an address of the bridge: the kernel takes none
+// before it has the address.
 const ipv6Routes = "IPv6 routes"
 
 // left says what is still to be done although it does not depend on the operation.

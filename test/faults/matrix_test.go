@@ -13,8 +13,8 @@ import (
 	"github.com/podnet/podnet/test/tracer"
 )
 
-// operation is one thing that podnet asks of the kernel, of a program or of the file system, and what has to come of it
-// when that fails.
+// operation is one thing that podnet asks of the kernel, of a program or of the file system, and
+// what has to come of it when that fails.
 type operation struct {
 	name string
 	work int // index in works
@@ -174,7 +174,8 @@ type fault struct {
 	count   int
 }
 
-// passing says that the fault ends by itself: nothing is interrupted for ever, and callers try again at once.
+// passing says that the fault ends by itself: nothing is interrupted for ever, and callers try
+// again at once.
 func (f *fault) passing() bool { return f.errno == unix.EINTR && f.call != nil }
 
 // interruptions is how often a passing fault strikes.

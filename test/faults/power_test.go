@@ -11,7 +11,8 @@ import (
 	"github.com/podnet/podnet/test/cnihost"
 )
 
-// rebooted has the kernel of this lab say that it is another boot, until the test ends: no test of this file is parallel.
+// rebooted has the kernel of this lab say that it is another boot, until the test ends: no test of
+// this file is parallel.
 func rebooted(t *testing.T) {
 	t.Helper()
 	const path = "/proc/sys/kernel/random/boot_id"
@@ -65,7 +66,8 @@ func fill(h *cnihost.Host) {
 	}
 }
 
-// After a power cut the pool is whole, whatever became of the files: the pods that had the addresses are gone.
+// After a power cut the pool is whole, whatever became of the files: the pods that had the
+// addresses are gone.
 func TestPowerCut(t *testing.T) {
 	for name, how := range torn {
 		t.Run("leases "+name, func(t *testing.T) {
@@ -94,8 +96,8 @@ func TestPowerCut(t *testing.T) {
 	})
 }
 
-// A plugin that makes a lease before it writes it, killed in between, leaves an empty one beside podnet's; the address is
-// free again at the next call, in the same boot.
+// A plugin that makes a lease before it writes it, killed in between, leaves an empty one beside
+// podnet's; the address is free again at the next call, in the same boot.
 func TestEmptyLeaseOfOthers(t *testing.T) {
 	h := newHost(t)
 	held := &cnihost.Pod{Namespace: h.Namespace, ID: "held", IfName: "eth0"}

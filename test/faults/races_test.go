@@ -33,7 +33,8 @@ func racers(t *testing.T) int {
 	return 150
 }
 
-// holders knows who has which address from the moment that an ADD returns until the moment that its DEL begins.
+// holders knows who has which address from the moment that an ADD returns until the moment that its
+// DEL begins.
 type holders struct {
 	mu   sync.Mutex
 	who  map[string]string
@@ -61,8 +62,8 @@ func (h *holders) give(r cnihost.Result) {
 	}
 }
 
-// Pods come and go in any order, more than the pool has addresses, 32 calls at a time: every address is one pod's, and
-// nothing is left.
+// Pods come and go in any order, more than the pool has addresses, 32 calls at a time: every
+// address is one pod's, and nothing is left.
 func TestRaces(t *testing.T) {
 	for _, family := range []struct {
 		name    string
@@ -91,7 +92,8 @@ func TestRaces(t *testing.T) {
 	}
 }
 
-// race has every worker bring pods and take them away, two or three at hand, until all have come and gone.
+// race has every worker bring pods and take them away, two or three at hand, until all have come
+// and gone.
 func race(t *testing.T, h *cnihost.Host, conf cnihost.Object) {
 	t.Helper()
 	total := racers(t)

@@ -23,8 +23,8 @@ func (p point) String() string {
 	return fmt.Sprintf("before call %d", p.n)
 }
 
-// killAt runs a command and kills it at a point. A daemon that comes to its status without being killed is told to stop;
-// what it does from then on has no points.
+// killAt runs a command and kills it at a point. A daemon that comes to its status without being
+// killed is told to stop; what it does from then on has no points.
 func (n *target) killAt(cmd *exec.Cmd, p point) (out tracer.Outcome, where string, err error) {
 	calls, done := 0, false
 	var nth *tracer.Call // others may be entered before it is left
@@ -51,8 +51,8 @@ func (n *target) killAt(cmd *exec.Cmd, p point) (out tracer.Outcome, where strin
 	return out, where, err
 }
 
-// sweeps are the calls that a sweep kills at: all that change something, and the start of a program that does. That a
-// lock is taken is no change.
+// sweeps are the calls that a sweep kills at: all that change something, and the start of a program
+// that does. That a lock is taken is no change.
 func sweeps(c *tracer.Call) bool {
 	return c.Nr == unix.SYS_EXECVE || c.Changes() && c.Nr != unix.SYS_FLOCK
 }
@@ -65,8 +65,9 @@ func describe(c *tracer.Call) string {
 	return fmt.Sprintf("system call %d, %s", c.Nr, c.Path())
 }
 
-// Whatever call podnetctl or podnetd is killed before or after: no file is half written, and the same command again, or a
-// restart, ends in exactly what it ends in without a kill, in the kernel and in the files, foreign objects included.
+// Whatever call podnetctl or podnetd is killed before or after: no file is half written, and the
+// same command again, or a restart, ends in exactly what it ends in without a kill, in the kernel
+// and in the files, foreign objects included.
 func TestKillSweep(t *testing.T) {
 	table := &board{title: "kill -9 of", columns: [3]string{"kill points", "recoveries", "failures"}, lines: map[string]tally{}}
 	t.Run("all", func(t *testing.T) {
@@ -85,7 +86,8 @@ func TestKillSweep(t *testing.T) {
 	report(t, table.text())
 }
 
-// every is how many points lie between those that a short run tries; not a multiple of two, so that it sees both sides.
+// every is how many points lie between those that a short run tries; not a multiple of two, so that
+// it sees both sides.
 const every = 47
 
 func sweep(t *testing.T, s shape, c change) (sum tally) {

@@ -21,7 +21,8 @@ type change struct {
 	begin func(*target)
 	// work is the process that is killed.
 	work func(*target) *exec.Cmd
-	// again is what makes good what the kill left behind: the same command, or a daemon that starts.
+	// again is what makes good what the kill left behind: the same command, or a daemon that
+	// starts.
 	again func(*target) error
 }
 
@@ -206,7 +207,8 @@ func changes() []change {
 	}
 }
 
-// settled is everything when the kernel is through with it: IPv6 addresses get their routes some time after the command.
+// settled is everything when the kernel is through with it: IPv6 addresses get their routes some
+// time after the command.
 func (n *target) settled() string {
 	n.t.Helper()
 	var last string
@@ -239,7 +241,8 @@ func (n *target) becomes(want string) error {
 	return err
 }
 
-// everything is all that the kernel holds, foreign objects included, and the files of the node, less what tells the time.
+// everything is all that the kernel holds, foreign objects included, and the files of the node,
+// less what tells the time.
 func (n *target) everything() string {
 	files := n.Files()
 	var b strings.Builder

@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// A process that removes three files with one call each, killed at each of its calls, has removed one less than it
-// entered calls: the last one was not carried out.
+// A process that removes three files with one call each, killed at each of its calls, has removed
+// one less than it entered calls: the last one was not carried out.
 func TestTracerKillsBeforeTheCall(t *testing.T) {
 	ns := lab.NewNamespace(t, "tracer")
 	for n, want := range []int{0, 3, 2, 1, 0} { // files that are left; n = 0 kills nowhere

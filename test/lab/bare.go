@@ -2,8 +2,8 @@ package lab
 
 import "fmt"
 
-// NewNamespace makes an empty network namespace that ends with the test: a host or a pod of no cluster, which no plugin
-// has touched yet. Its lo is down. Like New it needs Isolate.
+// NewNamespace makes an empty network namespace that ends with the test: a host or a pod of no
+// cluster, which no plugin has touched yet. Its lo is down. Like New it needs Isolate.
 func NewNamespace(t TB, name string) *Namespace {
 	t.Helper()
 	Need(t)

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Server is a node with a systemd of its own, on a copy-on-write view of this machine's file system (Tree). Its Root is seen
-// through its process 1, so that what the lab reads and writes is what the server sees.
+// Server is a node with a systemd of its own, on a copy-on-write view of this machine's file system
+// (Tree). Its Root is seen through its process 1, so that what the lab reads and writes is what the
+// server sees.
 type Server struct {
 	*Node
 
@@ -40,7 +41,8 @@ func RequireBoot() error {
 	return nil
 }
 
-// Boot adds a server to the lab, without podnet, and waits until it is up; its host name is the node's.
+// Boot adds a server to the lab, without podnet, and waits until it is up; its host name is the
+// node's.
 func (l *Lab) Boot(name string) *Server {
 	l.Helper()
 	s := &Server{Node: l.Node(name)}
@@ -49,7 +51,8 @@ func (l *Lab) Boot(name string) *Server {
 	var err error
 	s.console, err = os.Create(filepath.Join(l.dir, name+".console"))
 	l.must(err)
-	// The shell enters the cgroups before it becomes nspawn: two systemds in one would stop each other's units.
+	// The shell enters the cgroups before it becomes nspawn: two systemds in one would stop each
+	// other's units.
 	script := `for g in "$@"; do echo $$ >"$g/cgroup.procs" || exit 1; done
 		exec systemd-nspawn -q -b -D "$TREE" --machine="$NODE" --register=no --keep-unit --network-namespace-path="$NETNS" \
 			--capability=CAP_NET_ADMIN --console=pipe --timezone=off`
@@ -63,7 +66,8 @@ func (l *Lab) Boot(name string) *Server {
 	l.Cleanup(s.off)
 	Eventually(l, 6*Patience, name+" boots", s.up)
 	s.Root = fmt.Sprintf("/proc/%d/root", s.init)
-	// What nspawn has and a server has not: read-only tunables, and a boot id of its own that is mounted over the kernel's.
+	// What nspawn has and a server has not: read-only tunables, and a boot id of its own that is
+	// mounted over the kernel's.
 	for _, line := range []string{"mount -o remount,bind,rw /proc/sys", "umount -R /proc/sys/kernel/random/boot_id"} {
 		if out, err := s.Enter(l.Context(), strings.Fields(line)...).CombinedOutput(); err != nil {
 			l.Fatalf("%s: %s: %v: %s", name, line, err, out)
@@ -72,7 +76,8 @@ func (l *Lab) Boot(name string) *Server {
 	return s
 }
 
-// Enter is a command in all of the server's namespaces, not yet started; it inherits the environment of the test.
+// Enter is a command in all of the server's namespaces, not yet started; it inherits the
+// environment of the test.
 func (s *Server) Enter(ctx context.Context, args ...string) *exec.Cmd {
 	in := []string{"-t", strconv.Itoa(s.init), "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-u", "TMPDIR"}
 	return exec.CommandContext(ctx, "nsenter", append(in, args...)...)

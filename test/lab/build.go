@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 )
 
-// WithPlugins is r on CNI plugins that are built from the source that is tested, in isolation, where Program finds them:
+// WithPlugins is r on CNI plugins that are built from the source that is tested, in isolation,
+// where Program finds them:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Isolate(lab.WithPlugins(m, "portmap"))) }
 func WithPlugins(r Runner, plugins ...string) Runner {

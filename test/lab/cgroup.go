@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// groupName begins the names of the cgroups that labs make. These are the machine's, and alone of all that a lab makes they
-// outlive one that is killed.
+// groupName begins the names of the cgroups that labs make. These are the machine's, and alone of
+// all that a lab makes they outlive one that is killed.
 const groupName = "podnet-test-"
 
 // groupParents are the hierarchies that systemd keeps its processes in.
@@ -21,7 +21,8 @@ func groupParents() []string {
 	return []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"}
 }
 
-// group is a cgroup that belongs to this process: the lock on its directory goes with the process, however that ends.
+// group is a cgroup that belongs to this process: the lock on its directory goes with the process,
+// however that ends.
 type group struct {
 	path string
 	lock *os.File
@@ -77,7 +78,8 @@ func removeEmpty(dir string) {
 	_ = unix.Rmdir(dir) // the kernel keeps one with processes in it
 }
 
-// removeLeftGroups removes the cgroups of a hierarchy that labs have made and whose owners are gone.
+// removeLeftGroups removes the cgroups of a hierarchy that labs have made and whose owners are
+// gone.
 func removeLeftGroups(parent string) {
 	left, _ := filepath.Glob(filepath.Join(parent, groupName+"*")) // the pattern is a good one
 	for _, path := range left {

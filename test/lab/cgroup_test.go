@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The cgroups of a lab that was killed go when another begins; those that are in use, by a lab or by a process, stay.
+// The cgroups of a lab that was killed go when another begins; those that are in use, by a lab or
+// by a process, stay.
 func TestRemoveLeftGroups(t *testing.T) {
 	parent := groupParents()[0]
 	ns, err := os.Readlink("/proc/self/ns/net")

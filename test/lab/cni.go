@@ -103,8 +103,8 @@ func (p *Pod) FirstAdd() (*exec.Cmd, error) {
 	return p.Node.execution("ADD", p, podInterface, conf)
 }
 
-// chain does for one verb what libcni does: each plugin in turn, DEL in reverse, with the name, the highest version of
-// the list and the result so far put into its configuration.
+// chain does for one verb what libcni does: each plugin in turn, DEL in reverse, with the name, the
+// highest version of the list and the result so far put into its configuration.
 func (n *Node) chain(verb string, p *Pod, extra map[string]any) (json.RawMessage, error) {
 	list, err := n.readConflist()
 	if err != nil {

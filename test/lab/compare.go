@@ -17,7 +17,8 @@ func (n *Node) Network() string {
 	return network
 }
 
-// SameState compares two results of State; the error says for every object that differs what it was and what it is.
+// SameState compares two results of State; the error says for every object that differs what it was
+// and what it is.
 func SameState(before, after string) error {
 	if before == after {
 		return nil
@@ -42,7 +43,8 @@ func SameState(before, after string) error {
 	return errors.New(strings.Join(faults, "\n"))
 }
 
-// stateLine is one line of a State with its heading. object names what it is about, if that can be told.
+// stateLine is one line of a State with its heading. object names what it is about, if that can be
+// told.
 type stateLine struct {
 	heading, text, object string
 	fields                map[string]any

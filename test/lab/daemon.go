@@ -22,8 +22,9 @@ type Daemon struct {
 	done chan struct{} // closed when it has ended and cmd holds how
 }
 
-// Launch starts podnetd on the node without waiting for anything. It resyncs every ten minutes only, so that what heals
-// in a test was healed because of an event; flags come after the lab's own and win.
+// Launch starts podnetd on the node without waiting for anything. It resyncs every ten minutes
+// only, so that what heals in a test was healed because of an event; flags come after the lab's own
+// and win.
 func (n *Node) Launch(flags ...string) *Daemon {
 	n.lab.Helper()
 	n.settle()

@@ -27,7 +27,8 @@ func (p *Pod) Flood(addr string) *Flood {
 	return f
 }
 
-// Stop ends the stream after one more reply has come and returns how many were answered and which went unanswered.
+// Stop ends the stream after one more reply has come and returns how many were answered and which
+// went unanswered.
 func (f *Flood) Stop() (answered int, lost []int) {
 	l := f.pod.Node.lab
 	l.Helper()
@@ -42,7 +43,8 @@ func (f *Flood) Stop() (answered int, lost []int) {
 	return len(seen), lost
 }
 
-// awaitReply waits until more than n requests have been answered, which also proves that the way is open at that time.
+// awaitReply waits until more than n requests have been answered, which also proves that the way is
+// open at that time.
 func (f *Flood) awaitReply(n int) (seen map[int]bool) {
 	l := f.pod.Node.lab
 	l.Helper()

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Every node of a lab has objects of other owners on it, as close to podnet's as they can be, from its beginning; when
-// the test ends they have to be as they were. ForeignGroup marks their links, so that a look at podnet's can do without.
+// Every node of a lab has objects of other owners on it, as close to podnet's as they can be, from
+// its beginning; when the test ends they have to be as they were. ForeignGroup marks their links,
+// so that a look at podnet's can do without.
 const (
 	ForeignGroup    = "77"
 	foreignProtocol = "73"
@@ -64,7 +65,8 @@ const foreignTable = `table inet others {
 }
 `
 
-// foreignFiles are others' networks beside podnet's: a conflist that sorts behind, a configuration, a lease.
+// foreignFiles are others' networks beside podnet's: a conflist that sorts behind, a configuration,
+// a lease.
 var foreignFiles = [][2]string{
 	{"/etc/cni/net.d/90-other.conflist", `{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge","bridge":"other0"}]}`},
 	{"/etc/cni/net.d/91-other.conf", `{"cniVersion":"1.0.0","name":"another","type":"loopback"}`},
@@ -166,13 +168,15 @@ func isForeignRule(line string) bool {
 	return slices.Contains(strings.Fields(line), foreignChain) || line == ":"+foreignChain+" -"
 }
 
-// WithoutForeign is a ruleset of Firewall without the foreign objects, for a comparison with what podnet alone makes.
+// WithoutForeign is a ruleset of Firewall without the foreign objects, for a comparison with what
+// podnet alone makes.
 func WithoutForeign(ruleset string) string {
 	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(ruleset), "\n"), isForeignRule)
 	return filledTables(lines)
 }
 
-// guardForeign furnishes the node, and has the test fail if a foreign object is not as it was when the test ends.
+// guardForeign furnishes the node, and has the test fail if a foreign object is not as it was when
+// the test ends.
 func (n *Node) guardForeign() {
 	n.lab.Helper()
 	n.furnish()

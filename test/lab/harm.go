@@ -18,8 +18,8 @@ type Harm struct {
 	want  []string // what the query's output holds while the object is right
 }
 
-// Undone looks whether the object is right again. It costs one process, so that it can be called often; compare State
-// for the certainty that no other trace is left.
+// Undone looks whether the object is right again. It costs one process, so that it can be called
+// often; compare State for the certainty that no other trace is left.
 func (h Harm) Undone() error {
 	out, err := h.node.Exec(strings.Fields(h.query)...)
 	for _, want := range h.want {
@@ -30,8 +30,8 @@ func (h Harm) Undone() error {
 	return err
 }
 
-// Harms are the ways to harm a node of a dual stack topology with default names, by way of one of its peers where that
-// matters. All but the last leave the pods' own links alone.
+// Harms are the ways to harm a node of a dual stack topology with default names, by way of one of
+// its peers where that matters. All but the last leave the pods' own links alone.
 func (n *Node) Harms(t Topology, peer string) []Harm {
 	n.lab.Helper()
 	var self, other Entry

@@ -18,7 +18,8 @@ func (ns *Namespace) Get(ctx context.Context, addr, path string) (status int, bo
 		return 0, "", err
 	}
 	var conn net.Conn
-	// A socket belongs to the namespace of the thread that opens it; http.Client would open it on any thread.
+	// A socket belongs to the namespace of the thread that opens it; http.Client would open it on
+	// any thread.
 	err = ns.Do(func() error {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		return err

@@ -19,8 +19,9 @@ const (
 	tempDir   = runDir + "/tmp"
 )
 
-// initMain is process 1: it prepares the mounts, has a child run the tests, and reaps every orphan until that child
-// ends. The child is another process because exec.Cmd waits for children of its own, which a reaper would steal.
+// initMain is process 1: it prepares the mounts, has a child run the tests, and reaps every orphan
+// until that child ends. The child is another process because exec.Cmd waits for children of its
+// own, which a reaper would steal.
 func initMain() int {
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -55,9 +56,9 @@ func initMain() int {
 	}
 }
 
-// prepare makes the mounts private, then gives this process namespace its own /proc and a /run that starts empty: no
-// name of the host's namespaces, no xtables lock shared with anyone, nothing to clean up. What tools write to the machine's
-// own directories vanishes as well.
+// prepare makes the mounts private, then gives this process namespace its own /proc and a /run that
+// starts empty: no name of the host's namespaces, no xtables lock shared with anyone, nothing to
+// clean up. What tools write to the machine's own directories vanishes as well.
 func prepare() error {
 	_, err := os.Stat(shadowDir)
 	nested := err == nil // in a lab's view already, and two views upon another are as many as the kernel allows
@@ -90,9 +91,10 @@ func prepare() error {
 	return nil
 }
 
-// shadow covers directories of the machine with views that take what is written to them along when they vanish: containerd
-// and podman keep files below /var whatever they are told, and rpmlint unpacks packages to where their paths point. One
-// that the caller works in, or may not write to, stays as it is.
+// shadow covers directories of the machine with views that take what is written to them along when
+// they vanish: containerd and podman keep files below /var whatever they are told, and rpmlint
+// unpacks packages to where their paths point. One that the caller works in, or may not write to,
+// stays as it is.
 func shadow(dirs ...string) error {
 	here, err := os.Getwd()
 	if err != nil {
@@ -109,8 +111,8 @@ func shadow(dirs ...string) error {
 	return nil
 }
 
-// loopbackUp sets lo up in the calling thread's network namespace, by ioctl: a package that only wants isolation needs
-// no `ip` for it.
+// loopbackUp sets lo up in the calling thread's network namespace, by ioctl: a package that only
+// wants isolation needs no `ip` for it.
 func loopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -1,6 +1,7 @@
-// Package lab is a cluster on one machine: every node a network namespace with a root directory and a podnetd of its own,
-// joined by a switch that is a bridge in one more namespace. It runs the programs as their users do and looks at the
-// kernel with the tools that administrators use, so that what it finds is what they would find.
+// Package lab is a cluster on one machine: every node a network namespace with a root directory and
+// a podnetd of its own, joined by a switch that is a bridge in one more namespace. It runs the
+// programs as their users do and looks at the kernel with the tools that administrators use, so
+// that what it finds is what they would find.
 package lab
 
 import (
@@ -30,14 +31,15 @@ func (f RunnerFunc) Run() int { return f() }
 // stageEnv tells a re-executed program which of its lives it is in; see Isolate.
 const stageEnv = "PODNET_LAB_STAGE"
 
-// isolated is true in the process that runs the tests; New refuses to work in any other, on the host's own network.
+// isolated is true in the process that runs the tests; New refuses to work in any other, on the
+// host's own network.
 var isolated bool
 
 // missing says why Isolate did not isolate; Need skips with it.
 var missing string
 
-// Need skips a test that needs a network namespace, mounts or processes of its own where Isolate could make none, or was
-// not to, under -short. The other tests of the package run there.
+// Need skips a test that needs a network namespace, mounts or processes of its own where Isolate
+// could make none, or was not to, under -short. The other tests of the package run there.
 func Need(t TB) {
 	t.Helper()
 	skipper, ok := t.(interface{ Skip(...any) })
@@ -49,18 +51,20 @@ func Need(t TB) {
 	}
 }
 
-// Isolate runs r where nothing can leak and returns the exit code; a test package calls it from TestMain:
+// Isolate runs r where nothing can leak and returns the exit code; a test package calls it from
+// TestMain:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 //
-// programs are those of podnet's that it takes, such as podnetd or cni/bridge: without one of them nothing is run.
-// Under -short, and where there is no right to make namespaces, r runs where it is, and Need skips the tests that call it.
-// The program executes itself anew in namespaces of its own (network, mounts, processes), whose first process is a
-// small init that has r run by a child. When that init ends, for whatever reason, the kernel kills what still runs in
-// there and takes namespaces and mounts away. It dies with this process, even if this one is killed with SIGKILL, so
-// there is no way to leave something behind. /run is a tmpfs of its own and os.TempDir lies in it; arguments,
-// environment, working directory and the rest of the file system are the caller's. Without root it takes a user
-// namespace.
+// programs are those of podnet's that it takes, such as podnetd or cni/bridge: without one of them
+// nothing is run. Under -short, and where there is no right to make namespaces, r runs where it is,
+// and Need skips the tests that call it. The program executes itself anew in namespaces of its own
+// (network, mounts, processes), whose first process is a small init that has r run by a child. When
+// that init ends, for whatever reason, the kernel kills what still runs in there and takes
+// namespaces and mounts away. It dies with this process, even if this one is killed with SIGKILL,
+// so there is no way to leave something behind. /run is a tmpfs of its own and os.TempDir lies in
+// it; arguments, environment, working directory and the rest of the file system are the caller's.
+// Without root it takes a user namespace.
 func Isolate(r Runner, programs ...string) int {
 	switch os.Getenv(stageEnv) {
 	case "":
@@ -99,7 +103,8 @@ func short() bool {
 	return testing.Short()
 }
 
-// inPlace runs r without isolation. Root first gives up what it could change the host's network with, for good.
+// inPlace runs r without isolation. Root first gives up what it could change the host's network
+// with, for good.
 func inPlace(r Runner, why string) int {
 	if err := renounce(); err != nil {
 		fmt.Fprintln(os.Stderr, "lab:", err)
@@ -111,7 +116,8 @@ func inPlace(r Runner, why string) int {
 
 // outside starts the init and stands in for it: signals go in, the exit code comes out.
 func outside(r Runner) int {
-	// The kernel ties the parent death signal to the thread that forked, so this goroutine keeps its thread.
+	// The kernel ties the parent death signal to the thread that forked, so this goroutine keeps
+	// its thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 

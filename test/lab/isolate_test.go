@@ -66,8 +66,8 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// Killing the outermost process with SIGKILL must take all that it started with it. The processes of the lab in a lab
-// hold the write end of a pipe: it reads EOF when the last of them is gone.
+// Killing the outermost process with SIGKILL must take all that it started with it. The processes
+// of the lab in a lab hold the write end of a pipe: it reads EOF when the last of them is gone.
 func TestNothingSurvivesKill9(t *testing.T) {
 	Need(t)
 	if os.Getenv("LAB_TEST_HANG") != "" {

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// The switch doubles as the world outside of the cluster: it has an address of either family, knows no route to the
-// pods, and is the nodes' default gateway.
+// The switch doubles as the world outside of the cluster: it has an address of either family, knows
+// no route to the pods, and is the nodes' default gateway.
 const (
 	Gateway4 = "192.0.2.1"
 	Gateway6 = "2001:db8::1"
@@ -20,7 +20,8 @@ type Lab struct {
 	TB
 	Nodes []*Node // in the order they were made
 
-	// Nodes made from now on get no foreign rules, or no foreign networks beside podnet's: the test makes all there are.
+	// Nodes made from now on get no foreign rules, or no foreign networks beside podnet's: the test
+	// makes all there are.
 	OwnRules, OwnConflists bool
 
 	prefix string // before the name of each namespace, so that labs of one process don't collide
@@ -31,8 +32,8 @@ type Lab struct {
 // count numbers the labs of this process.
 var count atomic.Int32
 
-// New makes a lab without nodes, which ends with the test: daemons killed, namespaces closed. It needs Isolate, without
-// which it would work on the host's own network.
+// New makes a lab without nodes, which ends with the test: daemons killed, namespaces closed. It
+// needs Isolate, without which it would work on the host's own network.
 func New(t TB) *Lab {
 	t.Helper()
 	Need(t)
@@ -56,8 +57,9 @@ func New(t TB) *Lab {
 // Outside is the switch's namespace: a host that knows the nodes and not the pods.
 func (l *Lab) Outside() *Namespace { return l.outer }
 
-// Node adds a host to the switch. It gets the next address of both underlays: 192.0.2.11 and 2001:db8::11 the first,
-// and so on. Nothing runs on it, and it has talked to nobody yet. Others' objects are on it, and have to stay as they are.
+// Node adds a host to the switch. It gets the next address of both underlays: 192.0.2.11 and
+// 2001:db8::11 the first, and so on. Nothing runs on it, and it has talked to nobody yet. Others'
+// objects are on it, and have to stay as they are.
 func (l *Lab) Node(name string) *Node {
 	l.Helper()
 	number := 11 + len(l.Nodes)
@@ -78,8 +80,8 @@ func (l *Lab) Node(name string) *Node {
 		"link set "+port+" addrgenmode none",
 		"link set "+port+" master switch up",
 	))
-	// Addresses without duplicate address detection, and a link-local one of our own choice: a lab is ready at once, and
-	// the same every time.
+	// Addresses without duplicate address detection, and a link-local one of our own choice: a lab
+	// is ready at once, and the same every time.
 	l.must(n.Batch("ip",
 		"link set lo up",
 		"link set eth0 addrgenmode none",
@@ -90,7 +92,8 @@ func (l *Lab) Node(name string) *Node {
 		"route add default via "+Gateway4,
 		"route add default via "+Gateway6,
 	))
-	// A new namespace takes these from the host's, so that they would differ from machine to machine.
+	// A new namespace takes these from the host's, so that they would differ from machine to
+	// machine.
 	for _, path := range []string{"ip_forward", "conf/all/rp_filter", "conf/default/rp_filter", "conf/eth0/rp_filter"} {
 		n.SetSysctl("net/ipv4/"+path, "0")
 	}
@@ -113,7 +116,8 @@ func (l *Lab) namespace(name string) *Namespace {
 	return ns
 }
 
-// Renumber moves a node to other underlay addresses, as an administrator would: new ones first, then the old ones go.
+// Renumber moves a node to other underlay addresses, as an administrator would: new ones first,
+// then the old ones go.
 func (l *Lab) Renumber(n *Node, ip4, ip6 string) {
 	l.Helper()
 	old4, old6 := n.IP4, n.IP6

@@ -15,13 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespace is a network namespace, held by a bind mount under /run/netns so that `ip -n` and `nsenter --net=` find it.
+// Namespace is a network namespace, held by a bind mount under /run/netns so that `ip -n` and
+// `nsenter --net=` find it.
 type Namespace struct {
 	Name string // of the file in /run/netns
 	Path string // what a runtime passes as CNI_NETNS
 }
 
-// newNamespace makes one, its lo down. The bind mount lives in the lab's private mount namespace and goes with it.
+// newNamespace makes one, its lo down. The bind mount lives in the lab's private mount namespace
+// and goes with it.
 func newNamespace(name string) (*Namespace, error) {
 	ns := &Namespace{Name: name, Path: filepath.Join(netnsDir, name)}
 	f, err := os.OpenFile(ns.Path, os.O_CREATE|os.O_EXCL, 0o444)
@@ -46,7 +48,8 @@ func newNamespace(name string) (*Namespace, error) {
 
 func threadNetns() string { return fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()) }
 
-// Close lets go of the namespace; it ends when the last process in it does. Closing one twice is fine.
+// Close lets go of the namespace; it ends when the last process in it does. Closing one twice is
+// fine.
 func (ns *Namespace) Close() error {
 	if err := unix.Unmount(ns.Path, unix.MNT_DETACH); err != nil && err != unix.EINVAL && err != unix.ENOENT {
 		return fmt.Errorf("unmount %s: %w", ns.Path, err)
@@ -57,8 +60,8 @@ func (ns *Namespace) Close() error {
 	return nil
 }
 
-// Do calls f on a thread in the namespace. What f starts or opens is in the namespace too: a process, a socket, a file
-// of /proc/sys/net. f must not start goroutines that rely on it.
+// Do calls f on a thread in the namespace. What f starts or opens is in the namespace too: a
+// process, a socket, a file of /proc/sys/net. f must not start goroutines that rely on it.
 func (ns *Namespace) Do(f func() error) error {
 	there, err := os.Open(ns.Path)
 	if err != nil {
@@ -91,8 +94,8 @@ type Output struct {
 	Took           time.Duration
 }
 
-// Run runs a command in the namespace and waits for it. The error says that it could not run at all; how it ended is
-// in Output.
+// Run runs a command in the namespace and waits for it. The error says that it could not run at
+// all; how it ended is in Output.
 func (ns *Namespace) Run(ctx context.Context, cmd *exec.Cmd) (Output, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -117,8 +120,8 @@ func (ns *Namespace) Run(ctx context.Context, cmd *exec.Cmd) (Output, error) {
 // commandTimeout is generous: it only keeps a hanging command from hanging the tests.
 const commandTimeout = time.Minute
 
-// Exec runs a command in the namespace and returns its standard output; an exit code other than 0 is an error with
-// what it said.
+// Exec runs a command in the namespace and returns its standard output; an exit code other than 0
+// is an error with what it said.
 func (ns *Namespace) Exec(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()

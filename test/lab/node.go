@@ -33,7 +33,8 @@ const (
 	LastGoodPath = "/var/lib/podnet/last-good.yaml"
 )
 
-// Must runs a command on the node and returns its standard output; the test fails if the command does.
+// Must runs a command on the node and returns its standard output; the test fails if the command
+// does.
 func (n *Node) Must(args ...string) string {
 	n.lab.Helper()
 	out, err := n.Exec(args...)
@@ -49,7 +50,8 @@ func (n *Node) Sh(line string) string {
 	return n.Must(strings.Fields(line)...)
 }
 
-// Write puts a topology in place as configuration management does: a temporary file in the same directory, renamed.
+// Write puts a topology in place as configuration management does: a temporary file in the same
+// directory, renamed.
 func (n *Node) Write(topology string) {
 	n.lab.Helper()
 	n.WriteFile(TopologyPath, topology)
@@ -79,7 +81,8 @@ func (n *Node) Podnetctl(args ...string) Output {
 	return n.Execute(args...)
 }
 
-// Execute runs a command on the node whatever its exit code; only that it cannot be run fails the test.
+// Execute runs a command on the node whatever its exit code; only that it cannot be run fails the
+// test.
 func (n *Node) Execute(args ...string) Output {
 	n.lab.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
@@ -91,7 +94,8 @@ func (n *Node) Execute(args ...string) Output {
 	return out
 }
 
-// SetSysctl writes a sysctl of the node's namespace by its path below /proc/sys; names with dots would break on podnet.1.
+// SetSysctl writes a sysctl of the node's namespace by its path below /proc/sys; names with dots
+// would break on podnet.1.
 func (n *Node) SetSysctl(path, value string) {
 	n.lab.Helper()
 	n.lab.must(n.Do(func() error { return os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0o644) }))
@@ -108,7 +112,8 @@ func (n *Node) Sysctl(path string) (string, error) {
 	return value, err
 }
 
-// Program is the path of one of the project's binaries: from $PODNET_BIN, else from bin/ in the source tree.
+// Program is the path of one of the project's binaries: from $PODNET_BIN, else from bin/ in the
+// source tree.
 func Program(name string) string {
 	if dir := os.Getenv("PODNET_BIN"); dir != "" {
 		return filepath.Join(dir, name)

@@ -10,9 +10,9 @@ import (
 	"runtime"
 )
 
-// CopyDebs puts a Debian package that make e2e has fetched, with what it depends on beyond this machine's own packages,
-// into a directory, for dpkg -i. They are for servers of the lab alone: on this machine they would take over the network, or
-// have timers. An error says how to get them.
+// CopyDebs puts a Debian package that make e2e has fetched, with what it depends on beyond this
+// machine's own packages, into a directory, for dpkg -i. They are for servers of the lab alone: on
+// this machine they would take over the network, or have timers. An error says how to get them.
 func CopyDebs(name, dir string) error {
 	from := filepath.Join(SourceTree(), "bin/debs", name)
 	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
@@ -21,8 +21,8 @@ func CopyDebs(name, dir string) error {
 	return os.CopyFS(dir, os.DirFS(from))
 }
 
-// Repackage makes a package (deb or rpm) of the same files as make package has, as another version, and returns its path in
-// dir.
+// Repackage makes a package (deb or rpm) of the same files as make package has, as another version,
+// and returns its path in dir.
 func Repackage(packager, version, dir string) (string, error) {
 	nfpm, err := filepath.Glob(filepath.Join(SourceTree(), "bin/nfpm-*"))
 	if err != nil || len(nfpm) != 1 {

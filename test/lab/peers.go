@@ -8,8 +8,9 @@ import (
 	"github.com/podnet/podnet/test/contract"
 )
 
-// PeerEntries are the node's entries for its peers as the kernel holds them, in the words of contract.Lines: everything
-// of protocol 72, and every permanent neighbour and FDB entry of the vxlan device.
+// PeerEntries are the node's entries for its peers as the kernel holds them, in the words of
+// contract.Lines: everything of protocol 72, and every permanent neighbour and FDB entry of the
+// vxlan device.
 func (n *Node) PeerEntries(vxlan string) ([]string, error) {
 	var lines []string
 	for _, q := range []struct {
@@ -61,8 +62,8 @@ func (t Topology) Peers(self string) []contract.Peer {
 	return peers
 }
 
-// CheckPeers compares the entries in the kernel with what the contract derives from the topology; the error names every
-// difference.
+// CheckPeers compares the entries in the kernel with what the contract derives from the topology;
+// the error names every difference.
 func (n *Node) CheckPeers(t Topology) error {
 	return n.CheckEntries(VXLAN, contract.Lines(t.Name, VXLAN, t.Peers(n.Host)))
 }

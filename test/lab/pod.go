@@ -30,7 +30,8 @@ type PortMapping struct {
 	Protocol      string `json:"protocol"`
 }
 
-// NewPod makes the namespace of a pod and has the loopback plugin set lo up, as runtimes do. It has no address yet.
+// NewPod makes the namespace of a pod and has the loopback plugin set lo up, as runtimes do. It has
+// no address yet.
 func (n *Node) NewPod(name string) *Pod {
 	n.lab.Helper()
 	sum := sha256.Sum256([]byte(n.Host + "/" + name))
@@ -101,7 +102,8 @@ func (p *Pod) Reach(other *Pod) error {
 	return nil
 }
 
-// Talk has two processes talk over TCP: one listens on addr in this namespace, the other connects from another.
+// Talk has two processes talk over TCP: one listens on addr in this namespace, the other connects
+// from another.
 func (ns *Namespace) Talk(from *Namespace, addr netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()

@@ -16,11 +16,12 @@ type TB interface {
 	Context() context.Context
 }
 
-// PollInterval is how often a condition is looked at: often enough to measure milliseconds, seldom enough to leave the
-// two cores to what is measured.
+// PollInterval is how often a condition is looked at: often enough to measure milliseconds, seldom
+// enough to leave the two cores to what is measured.
 const PollInterval = 4 * time.Millisecond
 
-// Poll waits until check returns nil and says how long that took. The error after the timeout is the last of check's.
+// Poll waits until check returns nil and says how long that took. The error after the timeout is
+// the last of check's.
 func Poll(ctx context.Context, timeout time.Duration, check func() error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -50,6 +51,6 @@ func Eventually(t TB, timeout time.Duration, what string, check func() error) ti
 	return took
 }
 
-// Patience is how long a test waits for what should take milliseconds, before it calls it lost. A traced podnetd beside other
-// tests on two busy processors has taken more than 10 seconds.
+// Patience is how long a test waits for what should take milliseconds, before it calls it lost. A
+// traced podnetd beside other tests on two busy processors has taken more than 10 seconds.
 const Patience = 30 * time.Second

@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Main is Isolate for a program that is no test: f's TB prints what it logs, and a fault ends f with exit code 1.
-// Nothing is cleaned up, as the kernel does it when the process ends.
+// Main is Isolate for a program that is no test: f's TB prints what it logs, and a fault ends f
+// with exit code 1. Nothing is cleaned up, as the kernel does it when the process ends.
 func Main(f func(TB)) int {
 	return Isolate(RunnerFunc(func() (code int) {
 		t := &program{}

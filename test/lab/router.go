@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Advertise sends one router advertisement out of a link, when that has a link-local address to send it from: whoever
-// believes it gets a default route over the link that it came in by.
+// Advertise sends one router advertisement out of a link, when that has a link-local address to
+// send it from: whoever believes it gets a default route over the link that it came in by.
 func (ns *Namespace) Advertise(link string) error {
 	return ns.Do(func() error {
 		i, err := net.InterfaceByName(link)
@@ -45,7 +45,8 @@ func advertise(from netip.Addr, link int) error {
 	)
 }
 
-// AdvertiseInTunnel sends a router advertisement wrapped in VXLAN to a node, as if it came from another one's tunnel.
+// AdvertiseInTunnel sends a router advertisement wrapped in VXLAN to a node, as if it came from
+// another one's tunnel.
 func (ns *Namespace) AdvertiseInTunnel(to netip.AddrPort, vni uint32) error {
 	from, ra := netip.MustParseAddr("fe80::66"), advertisement()
 	binary.BigEndian.PutUint16(ra[2:], checksum(from, allNodes(), ra))
@@ -65,7 +66,8 @@ func (ns *Namespace) AdvertiseInTunnel(to netip.AddrPort, vni uint32) error {
 
 func allNodes() netip.Addr { return netip.MustParseAddr("ff02::1") }
 
-// advertisement is an ICMPv6 message without a checksum: a router for half an hour, of high preference.
+// advertisement is an ICMPv6 message without a checksum: a router for half an hour, of high
+// preference.
 func advertisement() []byte {
 	return []byte{134, 0, 0, 0, 64, 0x08, 1800 >> 8, 1800 & 0xff, 0, 0, 0, 0, 0, 0, 0, 0}
 }

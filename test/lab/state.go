@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// State is everything that a node's kernel holds, as text: a heading for every tool asked, then one line for every
-// object. What changes by itself is left out: counters, clocks, interface numbers, and entries that the kernel learned.
-// Two equal texts are two equal networks.
+// State is everything that a node's kernel holds, as text: a heading for every tool asked, then one
+// line for every object. What changes by itself is left out: counters, clocks, interface numbers,
+// and entries that the kernel learned. Two equal texts are two equal networks.
 func (n *Node) State() string {
 	n.lab.Helper()
 	n.settle()
@@ -45,8 +45,8 @@ type query struct {
 	lines []string
 }
 
-// stateQueries ask for all that State shows. A program costs milliseconds to execute, and one for each line was most of what
-// the tests of whole clusters cost.
+// stateQueries ask for all that State shows. A program costs milliseconds to execute, and one for
+// each line was most of what the tests of whole clusters cost.
 var stateQueries = []query{
 	{"ip -d -j", []string{"link show", "addr show", "route show table all", "neigh show nud permanent", "rule show"}},
 	{"ip -6 -d -j", []string{"route show table all", "rule show"}},
@@ -65,8 +65,8 @@ func (n *Node) ask(q query) ([]map[string]any, error) {
 // sysctlHeading begins the last section.
 const sysctlHeading = "# sysctl\n"
 
-// Objects runs a tool that prints a JSON array and returns its objects, sorted by their text where the kernel's order
-// means nothing.
+// Objects runs a tool that prints a JSON array and returns its objects, sorted by their text where
+// the kernel's order means nothing.
 func (n *Node) Objects(query string) []map[string]any {
 	n.lab.Helper()
 	objects, err := n.objects(query)
@@ -86,8 +86,8 @@ func (n *Node) objects(query string) ([]map[string]any, error) {
 	return objects, nil
 }
 
-// decodeObjects reads arrays of objects, one behind the other, and sorts the objects by their text: the kernel's order means
-// nothing. `ip -j` prints no array for nothing at all.
+// decodeObjects reads arrays of objects, one behind the other, and sorts the objects by their text:
+// the kernel's order means nothing. `ip -j` prints no array for nothing at all.
 func decodeObjects(out string) ([]map[string]any, error) {
 	var objects []map[string]any
 	for decoder := json.NewDecoder(strings.NewReader(out)); decoder.More(); {
@@ -110,8 +110,8 @@ func text(o map[string]any) string {
 	return string(data)
 }
 
-// settle waits until the kernel is through with the links and their IPv6 addresses: carriers come up, and addresses get their
-// local routes, some time after the command that asked for them.
+// settle waits until the kernel is through with the links and their IPv6 addresses: carriers come
+// up, and addresses get their local routes, some time after the command that asked for them.
 func (n *Node) settle() {
 	n.lab.Helper()
 	Eventually(n.lab, Patience, n.Host+": eth0 up, and a local route for each IPv6 address", func() error {
@@ -146,9 +146,10 @@ func (n *Node) settle() {
 	})
 }
 
-// learned reports whether the kernel makes, changes or drops an entry by itself: what a bridge learned, the groups that links
-// listen to, the routes that come and go with carriers, link-local addresses and forwarding, and neighbours marked as learned from
-// outside (the plugins' entries for pods), whose state follows the traffic.
+// learned reports whether the kernel makes, changes or drops an entry by itself: what a bridge
+// learned, the groups that links listen to, the routes that come and go with carriers, link-local
+// addresses and forwarding, and neighbours marked as learned from outside (the plugins' entries for
+// pods), whose state follows the traffic.
 func learned(o map[string]any) bool {
 	if _, outside := o["extern_learn"]; outside && o["mac"] == nil {
 		return true
@@ -169,7 +170,8 @@ var volatile = []string{
 	"operstate", "tentative", "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs", "gro_max_size",
 }
 
-// carrier are the flags that say whether the other end is there, not what this end is configured to be.
+// carrier are the flags that say whether the other end is there, not what this end is configured to
+// be.
 var carrier = []any{"LOWER_UP", "NO-CARRIER", "linkdown"}
 
 func strip(v any) {
@@ -201,8 +203,8 @@ func strip(v any) {
 	}
 }
 
-// Firewall is the ruleset as iptables-save or ip6tables-save prints it, less counters, comments and built-in chains
-// without a rule: iptables-nft leaves those behind whenever a table is touched.
+// Firewall is the ruleset as iptables-save or ip6tables-save prints it, less counters, comments and
+// built-in chains without a rule: iptables-nft leaves those behind whenever a table is touched.
 func (n *Node) Firewall(tool string) string {
 	n.lab.Helper()
 	var kept []string
@@ -256,7 +258,8 @@ func (n *Node) sysctls() string {
 	return b.String()
 }
 
-// Files are the files below the node's root with their content, for a comparison of before and after.
+// Files are the files below the node's root with their content, for a comparison of before and
+// after.
 func (n *Node) Files() map[string]string {
 	n.lab.Helper()
 	files := map[string]string{}

@@ -13,8 +13,8 @@ const talkEnv = "PODNET_LAB_TALK"
 // greeting is what the listening process says.
 const greeting = "hello from the other process\n"
 
-// listenMain is a pod's server process: it answers every connection with the greeting, until it is killed. The line
-// on standard output says that it listens.
+// listenMain is a pod's server process: it answers every connection with the greeting, until it is
+// killed. The line on standard output says that it listens.
 func listenMain() int {
 	l, err := net.Listen("tcp", os.Getenv(talkEnv))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Topology is a topology file to be written. It knows just enough to spell one: nothing here checks it, so that a test
-// can write nonsense too.
+// Topology is a topology file to be written. It knows just enough to spell one: nothing here checks
+// it, so that a test can write nonsense too.
 type Topology struct {
 	Name    string   // metadata.name
 	Count   int      // metadata.nodeCount if not 0
@@ -23,8 +23,8 @@ type Entry struct {
 	PodCIDRs []string
 }
 
-// Topology names every node of the lab, dual stack, over the IPv4 underlay; change what it returns at will. The node
-// made first has 10.244.0.0/24 and fd00:10:244::/64.
+// Topology names every node of the lab, dual stack, over the IPv4 underlay; change what it returns
+// at will. The node made first has 10.244.0.0/24 and fd00:10:244::/64.
 func (l *Lab) Topology() Topology {
 	t := Topology{Name: "lab"}
 	for i, n := range l.Nodes {

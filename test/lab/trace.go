@@ -19,7 +19,8 @@ var (
 	openForWrite = regexp.MustCompile(`open(?:at)?\(.*"([^"]*)", [^)]*O_(?:WRONLY|RDWR)`)
 )
 
-// Traced runs a command on the node under strace, which decodes every netlink message that it sends.
+// Traced runs a command on the node under strace, which decodes every netlink message that it
+// sends.
 func (n *Node) Traced(args ...string) Trace {
 	n.lab.Helper()
 	file, err := os.CreateTemp("", "strace")

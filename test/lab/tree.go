@@ -9,12 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineID is that of every tree: without one systemd would take the first boot for an installation and enable units.
+// machineID is that of every tree: without one systemd would take the first boot for an
+// installation and enable units.
 const machineID = "0123456789abcdef0123456789abcdef"
 
-// Tree is a copy-on-write view of this machine's own file system, for what has to be installed or booted: the caller may
-// do with it what he likes, and it vanishes with the test. Of the machine it has the programs and the package database, and
-// nothing that an administrator enabled or configured for systemd, podnet, containerd or CNI. Nothing is mounted in it.
+// Tree is a copy-on-write view of this machine's own file system, for what has to be installed or
+// booted: the caller may do with it what he likes, and it vanishes with the test. Of the machine it
+// has the programs and the package database, and nothing that an administrator enabled or
+// configured for systemd, podnet, containerd or CNI. Nothing is mounted in it.
 func Tree(t TB, hostname string) string {
 	t.Helper()
 	Need(t)
@@ -46,7 +48,8 @@ func Tree(t TB, hostname string) string {
 	return tree
 }
 
-// overlay mounts a view of lower at target. What is written there goes to dir; what is mounted in lower stays out.
+// overlay mounts a view of lower at target. What is written there goes to dir; what is mounted in
+// lower stays out.
 func overlay(lower, dir, target string) error {
 	upper, work := filepath.Join(dir, "upper"), filepath.Join(dir, "work")
 	for _, d := range []string{upper, work, target} {

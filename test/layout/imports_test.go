@@ -17,7 +17,8 @@ const (
 	root   = "../.."
 )
 
-// order is the way imports go: a package knows those of its own directory and of the directories before it.
+// order is the way imports go: a package knows those of its own directory and of the directories
+// before it.
 var order = []string{"schema", "state", "reconcile", "cmd"}
 
 // kernel are the ways into the kernel, open to a few only.
@@ -26,10 +27,12 @@ var kernel = []string{
 	"github.com/coreos/go-iptables", "github.com/google/nftables", "github.com/safchain/ethtool",
 }
 
-// impure are the standard library's ways to the world and the clock, closed to schema: bytes in, a value out.
+// impure are the standard library's ways to the world and the clock, closed to schema: bytes in, a
+// value out.
 var impure = []string{"os", "os/exec", "time", "syscall", "net/http", "golang.org/x/sys"}
 
-// imports are the paths that the files of a directory import, tests left out: those may use the lab.
+// imports are the paths that the files of a directory import, tests left out: those may use the
+// lab.
 func imports(t *testing.T, top string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
@@ -103,13 +106,15 @@ func TestSchemaIsPure(t *testing.T) {
 	}
 }
 
-// pure are the packages that compute values from values: they reach no clock, no file, no socket and no driver.
+// pure are the packages that compute values from values: they reach no clock, no file, no socket
+// and no driver.
 var pure = []string{"schema", "state", "state/device", "state/shell", "state/netfilter/verdict", "reconcile", "reconcile/document"}
 
 // timed are the pure packages whose values hold times, which they get from their callers.
 var timed = []string{"reconcile/document"}
 
-// world are the standard library's and other ways out of a program: the clock, files, sockets, other programs.
+// world are the standard library's and other ways out of a program: the clock, files, sockets,
+// other programs.
 var world = append([]string{"net/http", "os", "os/exec", "syscall", "time"}, kernel...)
 
 func TestPurePackages(t *testing.T) {

@@ -37,7 +37,8 @@ func (p plan) String() string {
 // same says that the files are the same.
 func (p plan) same(q plan) bool { return p.String() == q.String() }
 
-// expect is what state/REFERENCE.md has the kernel hold, a line for each object, and the foreign objects.
+// expect is what state/REFERENCE.md has the kernel hold, a line for each object, and the foreign
+// objects.
 func (p plan) expect(paths state.Paths) []string {
 	own := p.Nodes[0]
 	mtu := p.mtu

@@ -12,13 +12,15 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// oneInReal is how many sequences there are for each that is played with a real podnetd, which takes its time.
+// oneInReal is how many sequences there are for each that is played with a real podnetd, which
+// takes its time.
 const oneInReal = 25
 
 // leastReal is how many of them are played in any case.
 const leastReal = 8
 
-// TestRealSequences plays a share of them with a daemon that is told nothing: it hears of what happens, or it does not.
+// TestRealSequences plays a share of them with a daemon that is told nothing: it hears of what
+// happens, or it does not.
 func TestRealSequences(t *testing.T) {
 	if err := lab.RequirePrograms("podnetd"); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,6 @@
-// Package model plays random sequences of edits, damage, faults, kills and restarts against a model of what the kernel
-// should hold, which knows state/REFERENCE.md and none of the project's code. A sequence is its seed: go test
-// ./test/model -args -seed N plays it again.
+// Package model plays random sequences of edits, damage, faults, kills and restarts against a model
+// of what the kernel should hold, which knows state/REFERENCE.md and none of the project's code. A
+// sequence is its seed: go test ./test/model -args -seed N plays it again.
 package model
 
 import (
@@ -70,8 +70,8 @@ func TestSequences(t *testing.T) {
 // length is the number of events in a sequence.
 const length = 12
 
-// play plays one sequence in a namespace of its own; after each event that ends in a whole pass the kernel is compared
-// with the model.
+// play plays one sequence in a namespace of its own; after each event that ends in a whole pass the
+// kernel is compared with the model.
 func play(t *testing.T, seed uint64, tell bool) error {
 	ns := lab.NewNamespace(t, fmt.Sprintf("seed-%d", seed))
 	defer ns.Close()
@@ -176,8 +176,8 @@ func (w *world) upset() {
 	w.damage()
 }
 
-// bad puts a file in place that nobody follows: one cut off, or one that was rolled back and is pushed again. Then the good
-// one comes back.
+// bad puts a file in place that nobody follows: one cut off, or one that was rolled back and is
+// pushed again. Then the good one comes back.
 func (w *world) bad() error {
 	if n := len(w.undone); n > 0 && w.dice.IntN(2) == 0 {
 		w.wanted = w.undone[w.dice.IntN(n)]

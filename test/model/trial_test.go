@@ -64,8 +64,8 @@ func (w *world) rolledBack() {
 	w.inForce, w.trial = &t.inForce, nil
 }
 
-// try begins a trial, or ends the one under way: by a word, by the clock, by a reboot, or by a process that dies before it
-// has done all.
+// try begins a trial, or ends the one under way: by a word, by the clock, by a reboot, or by a
+// process that dies before it has done all.
 func (w *world) try() error {
 	if w.trial != nil {
 		return w.endTrial()

@@ -20,7 +20,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// world is a node in a namespace of its own, the topology that its operator wants, and the engine that follows it.
+// world is a node in a namespace of its own, the topology that its operator wants, and the engine
+// that follows it.
 type world struct {
 	*testing.T
 	*lab.Namespace
@@ -182,7 +183,8 @@ func foreign(line string) bool {
 	return slices.ContainsFunc([]string{"other", "OTHERS", "100.99.", "2001:db8:99"}, func(mark string) bool { return strings.Contains(line, mark) })
 }
 
-// holds is everything that podnet may have put anywhere, and the foreign objects, in the words of expect.
+// holds is everything that podnet may have put anywhere, and the foreign objects, in the words of
+// expect.
 func (w *world) holds() ([]string, error) {
 	var lines []string
 	tunnel := w.inForce.tunnel()
@@ -238,7 +240,8 @@ func (w *world) holds() ([]string, error) {
 	return append(lines, w.files()...), nil
 }
 
-// files are the conflist, as far as a runtime sees whether a node is ready, and files that do not belong there.
+// files are the conflist, as far as a runtime sees whether a node is ready, and files that do not
+// belong there.
 func (w *world) files() []string {
 	var lines []string
 	entries, err := os.ReadDir(filepath.Dir(w.paths.Conflist))

@@ -1,4 +1,5 @@
-// Package monitoring holds the metrics, the alert rules and the dashboard against a real daemon and Prometheus' own tool.
+// Package monitoring holds the metrics, the alert rules and the dashboard against a real daemon and
+// Prometheus' own tool.
 package monitoring
 
 import (

@@ -157,7 +157,8 @@ func exposed(t *testing.T) map[string]map[string]bool {
 	return names
 }
 
-// The rules and the dashboard ask for nothing that the daemon does not expose, and the dashboard for everything it does.
+// The rules and the dashboard ask for nothing that the daemon does not expose, and the dashboard
+// for everything it does.
 func TestQueriesAskForWhatThereIs(t *testing.T) {
 	have := exposed(t)
 	used := map[string]bool{}

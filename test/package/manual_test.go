@@ -44,7 +44,8 @@ func sameFlags(t *testing.T, page, help, of string) {
 	}
 }
 
-// The page of the topology names every field of the schema, by its path or among those of its parent.
+// The page of the topology names every field of the schema, by its path or among those of its
+// parent.
 func TestManualNamesEveryField(t *testing.T) {
 	text := page(t, "podnet-topology.5")
 	type object struct {

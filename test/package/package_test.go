@@ -1,4 +1,5 @@
-// Package pkg tests the packages that make package has made: what is in them, and their lives on a copy of this machine.
+// Package pkg tests the packages that make package has made: what is in them, and their lives on a
+// copy of this machine.
 package pkg
 
 import (

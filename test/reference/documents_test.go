@@ -30,8 +30,8 @@ type declarations struct {
 	paths  map[string]string   // the directory of an imported package of the module, by its name here
 }
 
-// TestDocuments checks that cmd/podnetctl/DOCUMENTS.md has every JSON document with all of its fields. A document is a
-// struct that has the fields apiVersion and kind.
+// TestDocuments checks that cmd/podnetctl/DOCUMENTS.md has every JSON document with all of its
+// fields. A document is a struct that has the fields apiVersion and kind.
 func TestDocuments(t *testing.T) {
 	s := parse(t, "schema", "state", "reconcile", "cmd/podnetctl")
 	kinds := map[string]string{}
@@ -139,7 +139,8 @@ func (d *declarations) declare(decl *ast.GenDecl) {
 	}
 }
 
-// build notes the kind that code gives to a document: the value of its field Kind, or the second one.
+// build notes the kind that code gives to a document: the value of its field Kind, or the second
+// one.
 func (d *declarations) build(literal *ast.CompositeLit) {
 	name := ""
 	switch t := literal.Type.(type) {

@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the generated pages of the reference")
 
-// Check fails a test whose page is not what the code says now. path is relative to the directory of the test.
+// Check fails a test whose page is not what the code says now. path is relative to the directory of
+// the test.
 func Check(t *testing.T, path, content string) {
 	t.Helper()
 	if *update {

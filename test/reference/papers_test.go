@@ -11,7 +11,8 @@ import (
 // root is the source tree.
 const root = "../.."
 
-// TestPapersNameWhatIsThere checks that every path of the source tree that one of the project's papers names exists.
+// TestPapersNameWhatIsThere checks that every path of the source tree that one of the project's
+// papers names exists.
 func TestPapersNameWhatIsThere(t *testing.T) {
 	path := regexp.MustCompile(`\b(?:schema|state|reconcile|cmd|examples|systemd|test)/[\w./-]*\w`)
 	for _, paper := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md", "GLOSSARY.md", "SECURITY.md"} {

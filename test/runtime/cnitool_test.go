@@ -49,8 +49,8 @@ func TestCnitool(t *testing.T) {
 	}
 }
 
-// Two runtimes on one network: with disableGC the garbage collection of one leaves the other's pods alone, without it
-// they lose what they have. Both get addresses of their own.
+// Two runtimes on one network: with disableGC the garbage collection of one leaves the other's pods
+// alone, without it they lose what they have. Both get addresses of their own.
 func TestTwoRuntimesOnOneNetwork(t *testing.T) {
 	for _, disabled := range []bool{true, false} {
 		t.Run(fmt.Sprintf("disableGC=%v", disabled), func(t *testing.T) {

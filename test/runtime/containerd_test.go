@@ -41,7 +41,8 @@ type containerd struct {
 	command []string // that becomes containerd
 }
 
-// config is for containerd 1.6 and later. A machine without CAP_SYS_RESOURCE cannot lower a process's OOM score.
+// config is for containerd 1.6 and later. A machine without CAP_SYS_RESOURCE cannot lower a
+// process's OOM score.
 const config = `version = 2
 root = "%[1]s/root"
 state = "%[1]s/state"
@@ -66,7 +67,8 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     snapshotter = "native"
 `
 
-// startContainerd starts a containerd on the node that takes its network from the node's conflist. It ends with the test.
+// startContainerd starts a containerd on the node that takes its network from the node's conflist.
+// It ends with the test.
 func startContainerd(t *testing.T, n *lab.Node) *containerd {
 	t.Helper()
 	c := &containerd{t: t, node: n, dir: n.Path("/containerd")}
@@ -104,7 +106,8 @@ func (c *containerd) launch() {
 	c.await("containerd answers", func() error { _, err := c.cri.Version(c.t.Context(), &cri.VersionRequest{}); return err })
 }
 
-// signal sends one and waits for the process to end: SIGTERM as an administrator would, SIGKILL as no one should.
+// signal sends one and waits for the process to end: SIGTERM as an administrator would, SIGKILL as
+// no one should.
 func (c *containerd) signal(s syscall.Signal) {
 	_ = c.cmd.Process.Signal(s) // it may have ended; Wait knows
 	_ = c.cmd.Wait()
@@ -137,7 +140,8 @@ func (c *containerd) removeAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// remove stops and removes a sandbox, as a kubelet does: the plugins get two DELs, the second without a namespace.
+// remove stops and removes a sandbox, as a kubelet does: the plugins get two DELs, the second
+// without a namespace.
 func (c *containerd) remove(ctx context.Context, id string) error {
 	if _, err := c.cri.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil {
 		return err

@@ -23,8 +23,8 @@ const debianConfig = `version = 2
     path = "/var/lib/containerd/opt"
 `
 
-// testSettings are what Debian's configuration lacks for a containerd of a test: directories of its own, an image without a
-// registry, and what a machine without CAP_SYS_RESOURCE needs.
+// testSettings are what Debian's configuration lacks for a containerd of a test: directories of its
+// own, an image without a registry, and what a machine without CAP_SYS_RESOURCE needs.
 func testSettings(dir string) *strings.Replacer {
 	const section = `[plugins."io.containerd.grpc.v1.cri"]` + "\n"
 	return strings.NewReplacer(
@@ -36,8 +36,8 @@ func testSettings(dir string) *strings.Replacer {
 		"/var/lib/containerd/opt", dir+"/opt")
 }
 
-// startDebian starts a containerd with Debian's configuration, which sees the node's /usr/lib/cni and /etc/cni/net.d in their
-// places.
+// startDebian starts a containerd with Debian's configuration, which sees the node's /usr/lib/cni
+// and /etc/cni/net.d in their places.
 func startDebian(t *testing.T, n *lab.Node) *containerd {
 	t.Helper()
 	script := "set -e\n"
@@ -57,8 +57,8 @@ func startDebian(t *testing.T, n *lab.Node) *containerd {
 	return c
 }
 
-// Pods start under a containerd as Debian configures it, which looks for plugins in /usr/lib/cni, once podnetctl install has been
-// there, and doctor says so before.
+// Pods start under a containerd as Debian configures it, which looks for plugins in /usr/lib/cni,
+// once podnetctl install has been there, and doctor says so before.
 func TestDebiansContainerd(t *testing.T) {
 	requirePrograms(t, "containerd", "runc", "ctr", "busybox", "unshare")
 	packaged, err := os.ReadFile("/etc/containerd/config.toml")

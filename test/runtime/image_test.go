@@ -1,5 +1,5 @@
-// Package runtime tests podnet under real container runtimes: a containerd a node, each on the node's own conflist and
-// podnet's plugins, asked through CRI as a kubelet would.
+// Package runtime tests podnet under real container runtimes: a containerd a node, each on the
+// node's own conflist and podnet's plugins, asked through CRI as a kubelet would.
 package runtime
 
 import (

@@ -20,7 +20,8 @@ type podman struct {
 	dir  string
 }
 
-// podmanConfig is for a machine that lacks CAP_SYS_RESOURCE, where the default limits cannot be raised.
+// podmanConfig is for a machine that lacks CAP_SYS_RESOURCE, where the default limits cannot be
+// raised.
 const podmanConfig = `[containers]
 pids_limit = 0
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -94,7 +95,8 @@ func (p *podman) run(name string, args ...string) []string {
 	return ips
 }
 
-// Containers of podman have addresses out of the node's podCIDRs, talk, publish ports, and give everything back.
+// Containers of podman have addresses out of the node's podCIDRs, talk, publish ports, and give
+// everything back.
 func TestPodman(t *testing.T) {
 	l := lab.New(t)
 	l.OwnConflists = true

@@ -15,8 +15,9 @@ func TestMain(m *testing.M) {
 	os.Exit(lab.Isolate(m, "podnetd", "cni/bridge", "cni/host-local", "cni/loopback"))
 }
 
-// Pods that containerd starts have addresses of both families, talk on one node and across nodes, their containers over
-// localhost, and give everything back. The runtime is ready when podnetd says so and not before.
+// Pods that containerd starts have addresses of both families, talk on one node and across nodes,
+// their containers over localhost, and give everything back. The runtime is ready when podnetd says
+// so and not before.
 func TestContainerd(t *testing.T) {
 	requirePrograms(t, "containerd", "runc", "ctr", "busybox")
 	l := lab.New(t)

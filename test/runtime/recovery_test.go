@@ -28,7 +28,8 @@ func newNode(t *testing.T) *containerd {
 	return c
 }
 
-// Whichever of the two daemons is restarted or killed under a pod: it keeps its address, is reached, and can be removed.
+// Whichever of the two daemons is restarted or killed under a pod: it keeps its address, is
+// reached, and can be removed.
 func TestRestartsUnderPods(t *testing.T) {
 	c := newNode(t)
 	p := c.run("p")
@@ -85,8 +86,8 @@ func TestFiftyPodsAtOnce(t *testing.T) {
 	c.wantNothingLeft()
 }
 
-// containerd is killed while pods start. What it knows of afterwards can be removed; of what it has forgotten, gc frees
-// the leases as soon as the namespaces are gone.
+// containerd is killed while pods start. What it knows of afterwards can be removed; of what it has
+// forgotten, gc frees the leases as soon as the namespaces are gone.
 func TestKilledWhilePodsStart(t *testing.T) {
 	c := newNode(t)
 	images := c.snapshots()
@@ -122,8 +123,8 @@ func TestKilledWhilePodsStart(t *testing.T) {
 	c.wantNothingLeft()
 }
 
-// closeForgotten unmounts the namespaces of sandboxes that containerd had not noted down when it was killed: it never
-// does so itself.
+// closeForgotten unmounts the namespaces of sandboxes that containerd had not noted down when it
+// was killed: it never does so itself.
 func (c *containerd) closeForgotten() {
 	c.t.Helper()
 	paths, err := filepath.Glob(filepath.Join(c.dir, "state/io.containerd.grpc.v1.cri/netns/*"))
@@ -144,8 +145,8 @@ func (c *containerd) snapshots() []string {
 	return paths
 }
 
-// dropSnapshotsBut removes those that containerd had made and not noted down when it was killed: it would use their numbers
-// again, and fail for ever.
+// dropSnapshotsBut removes those that containerd had made and not noted down when it was killed: it
+// would use their numbers again, and fail for ever.
 func (c *containerd) dropSnapshotsBut(keep []string) {
 	c.t.Helper()
 	for _, path := range c.snapshots() {
@@ -155,8 +156,8 @@ func (c *containerd) dropSnapshotsBut(keep []string) {
 	}
 }
 
-// After a reboot last boot's conflist is still there. The runtime must not take the node for ready before podnetd has
-// converged, and the leases of that boot are free.
+// After a reboot last boot's conflist is still there. The runtime must not take the node for ready
+// before podnetd has converged, and the leases of that boot are free.
 func TestReboot(t *testing.T) {
 	c := newNode(t)
 	before := c.run("before")
@@ -201,7 +202,8 @@ func TestReboot(t *testing.T) {
 	c.wantNothingLeft()
 }
 
-// reboot leaves of the node what a reboot leaves: the disk. Links, rules, processes, /run and the boot id are gone.
+// reboot leaves of the node what a reboot leaves: the disk. Links, rules, processes, /run and the
+// boot id are gone.
 func (c *containerd) reboot() {
 	c.t.Helper()
 	c.endShims()
@@ -223,7 +225,8 @@ func (c *containerd) reboot() {
 	c.t.Cleanup(func() { _ = unix.Unmount(id, unix.MNT_DETACH) }) // the mount namespace ends with the tests
 }
 
-// endShims ends what runs in the sandboxes, unmounts what they had, and empties containerd's directory of volatile state.
+// endShims ends what runs in the sandboxes, unmounts what they had, and empties containerd's
+// directory of volatile state.
 func (c *containerd) endShims() {
 	c.t.Helper()
 	for _, stat := range glob(c.t, "/proc/[0-9]*/cmdline") {

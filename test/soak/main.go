@@ -1,6 +1,7 @@
-// Command soak runs a node for a long time under everything that happens to one: pods come and go, the topology is edited,
-// and somebody damages what podnet owns. It watches what podnetd holds meanwhile (memory, descriptors, goroutines) and
-// says whether that is flat, and whether the node ends as it began.
+// Command soak runs a node for a long time under everything that happens to one: pods come and go,
+// the topology is edited, and somebody damages what podnet owns. It watches what podnetd holds
+// meanwhile (memory, descriptors, goroutines) and says whether that is flat, and whether the node
+// ends as it began.
 package main
 
 import (

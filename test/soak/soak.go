@@ -10,7 +10,8 @@ import (
 // pace is the time from one event on the node to the next.
 const pace = 100 * time.Millisecond
 
-// soak runs a node for so long and fails t if what its daemon holds grows, or if the node does not end as it began.
+// soak runs a node for so long and fails t if what its daemon holds grows, or if the node does not
+// end as it began.
 func soak(t lab.TB, lasts time.Duration, peers int) {
 	n := lab.New(t).Node("soaks")
 	topology := site(n, peers)

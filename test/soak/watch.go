@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// samples are taken in the course of a run; the first quarter of them is the daemon finding its size.
+// samples are taken in the course of a run; the first quarter of them is the daemon finding its
+// size.
 const samples = 80
 
 // watch holds what podnetd held at times.

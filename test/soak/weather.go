@@ -74,7 +74,8 @@ func (w *weather) edit() {
 	w.node.Write(t.String())
 }
 
-// damage does something to the node that podnet has to put right. What is just missing cannot be deleted.
+// damage does something to the node that podnet has to put right. What is just missing cannot be
+// deleted.
 func (w *weather) damage() {
 	w.damages++
 	peer := w.topology.Nodes[1+rand.IntN(len(w.topology.Nodes)-1)]

@@ -58,7 +58,8 @@ func (b *booted) show(property string) string {
 	return strings.TrimSpace(b.must("systemctl", "show", "--value", "-p", property, "podnetd.service"))
 }
 
-// journal waits until the journal of podnetd.service has all of these texts: systemd writes there after the fact.
+// journal waits until the journal of podnetd.service has all of these texts: systemd writes there
+// after the fact.
 func (b *booted) journal(texts ...string) {
 	b.t.Helper()
 	lab.Eventually(b.t, lab.Patience, "journal", func() error {

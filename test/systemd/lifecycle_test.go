@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Pods ping through an upgrade, a removal and a purge without losing a packet; a teardown is what ends the network.
+// Pods ping through an upgrade, a removal and a purge without losing a packet; a teardown is what
+// ends the network.
 func TestPackageLifeUnderPings(t *testing.T) {
 	lengthy(t)
 	a, b, topology := two(t)
@@ -55,7 +56,8 @@ func TestPackageLifeUnderPings(t *testing.T) {
 	a.AwaitInForce()
 }
 
-// systemd-networkd and udev leave podnet's devices, addresses and routes alone, whatever else they are told.
+// systemd-networkd and udev leave podnet's devices, addresses and routes alone, whatever else they
+// are told.
 func TestNetworkdLeavesItAlone(t *testing.T) {
 	lengthy(t)
 	a, _, topology := two(t)
@@ -85,8 +87,9 @@ func TestNetworkdLeavesItAlone(t *testing.T) {
 		t.Errorf("something had to be healed: %+v, %v", status, err)
 	}
 
-	// What our .network is for: without it the file above holds, and the pod is off its bridge. (The drop-in for networkd
-	// itself stays: without that the routes and rules of others go too, as the lab would find.)
+	// What our .network is for: without it the file above holds, and the pod is off its bridge.
+	// (The drop-in for networkd itself stays: without that the routes and rules of others go too,
+	// as the lab would find.)
 	a.must("rm", "/usr/lib/systemd/network/10-podnet.network")
 	a.must("systemctl", "restart", "systemd-networkd")
 	lab.Eventually(t, 2*lab.Patience, "networkd interferes without our .network", func() error {

@@ -26,7 +26,8 @@ func (b *booted) networkManager() {
 	b.WriteFile("/etc/NetworkManager/conf.d/lab.conf", "[keyfile]\nunmanaged-devices=interface-name:eth0,interface-name:other*\n")
 }
 
-// knows is how NetworkManager calls the state of a link: unmanaged, connected (externally), and so on.
+// knows is how NetworkManager calls the state of a link: unmanaged, connected (externally), and so
+// on.
 func (b *booted) knows() map[string]string {
 	b.t.Helper()
 	states := map[string]string{}
@@ -48,7 +49,8 @@ func (b *booted) ours() []string {
 	return links
 }
 
-// managed fails until NetworkManager knows all of podnet's links, and all of them as managed or as not.
+// managed fails until NetworkManager knows all of podnet's links, and all of them as managed or as
+// not.
 func (b *booted) managed(want bool) error {
 	states := b.knows()
 	for _, link := range b.ours() {
@@ -59,7 +61,8 @@ func (b *booted) managed(want bool) error {
 	return nil
 }
 
-// NetworkManager leaves podnet's devices and the host ends of its pods alone: those it finds, and those that come later.
+// NetworkManager leaves podnet's devices and the host ends of its pods alone: those it finds, and
+// those that come later.
 func TestNetworkManagerLeavesItAlone(t *testing.T) {
 	lengthy(t)
 	a, b, topology := two(t)

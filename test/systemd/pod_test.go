@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// pod is a network namespace on a booted node, connected by the packaged plugin as a runtime there would.
+// pod is a network namespace on a booted node, connected by the packaged plugin as a runtime there
+// would.
 type pod struct {
 	b    *booted
 	name string

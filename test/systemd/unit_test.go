@@ -1,4 +1,5 @@
-// Package systemd tests podnetd as its unit starts it: under a real systemd, with the restrictions of the unit.
+// Package systemd tests podnetd as its unit starts it: under a real systemd, with the restrictions
+// of the unit.
 package systemd
 
 import (
@@ -46,7 +47,8 @@ func TestExposure(t *testing.T) {
 	}
 }
 
-// two is a node under systemd, not started, and one that is a plain peer of it, with the topology of both.
+// two is a node under systemd, not started, and one that is a plain peer of it, with the topology
+// of both.
 func two(t *testing.T) (*booted, *lab.Node, lab.Topology) {
 	t.Helper()
 	l := lab.New(t)
@@ -103,7 +105,8 @@ func TestNodeUnderItsUnit(t *testing.T) {
 		"the chains gone":   "iptables -t nat -F PODNET-MASQUERADE",
 		"forwarding off":    "echo 0 >/proc/sys/net/ipv4/ip_forward",
 		"the conflist gone": "rm " + lab.ConflistPath,
-		// A rename takes the directory away at once: podnetd puts the conflist back into one that rm is still emptying.
+		// A rename takes the directory away at once: podnetd puts the conflist back into one that
+		// rm is still emptying.
 		"its directory made anew":    "mv /etc/cni/net.d /etc/cni/gone && mkdir -p /etc/cni/net.d && rm -rf /etc/cni/gone",
 		"its parent made anew":       "mv /etc/cni /etc/gone && mkdir -p /etc/cni/net.d && rm -rf /etc/gone",
 		"its parent gone":            "mv /etc/cni /etc/gone && rm -rf /etc/gone",

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Refuser has the kernel refuse netlink messages: it is told something that it does not know in their place, answers so,
-// and the program reads another errno in the answer. Put Send into Enter and Answer into Leave.
+// Refuser has the kernel refuse netlink messages: it is told something that it does not know in
+// their place, answers so, and the program reads another errno in the answer. Put Send into Enter
+// and Answer into Leave.
 type Refuser struct {
 	// Refuse says with which errno; 0: the message goes its way.
 	Refuse func(*Call, Message) syscall.Errno

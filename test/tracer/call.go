@@ -21,7 +21,8 @@ type Call struct {
 	verdict Verdict
 }
 
-// syscallInfo is struct ptrace_syscall_info: of an entry number and arguments, of an exit the result in nr's place.
+// syscallInfo is struct ptrace_syscall_info: of an entry number and arguments, of an exit the
+// result in nr's place.
 type syscallInfo struct {
 	op   uint8
 	_    [23]byte // architecture, instruction and stack pointer
@@ -89,8 +90,8 @@ func (c *Call) File(fd uint64) string {
 	return target
 }
 
-// Path is the file that a call with a path is about, and that a rename puts in place; for others the file behind the
-// descriptor.
+// Path is the file that a call with a path is about, and that a rename puts in place; for others
+// the file behind the descriptor.
 func (c *Call) Path() string {
 	at := func(dir, name int) string {
 		path := c.String(c.Args[name])
@@ -112,7 +113,8 @@ func (c *Call) Path() string {
 	return c.File(c.Args[0])
 }
 
-// Changes says whether the call may change something outside of its process. Questions over netlink do not; see Netlink.
+// Changes says whether the call may change something outside of its process. Questions over netlink
+// do not; see Netlink.
 func (c *Call) Changes() bool {
 	switch c.Nr {
 	case unix.SYS_OPENAT:

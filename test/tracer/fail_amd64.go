@@ -26,8 +26,9 @@ func (c *Call) change(edit func(*unix.PtraceRegs)) {
 	}
 }
 
-// hideVDSO takes the kernel's page of functions, by which programs read the clocks without a call, out of what a program is
-// told of at its start: it lies on the stack, behind the arguments and the environment.
+// hideVDSO takes the kernel's page of functions, by which programs read the clocks without a call,
+// out of what a program is told of at its start: it lies on the stack, behind the arguments and the
+// environment.
 func hideVDSO(pid int) error {
 	const (
 		word        = 8

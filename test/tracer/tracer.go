@@ -1,5 +1,5 @@
-// Package tracer runs programs under ptrace, so that a test can end them at any of their system calls, or have a call
-// fail, without the program's knowledge or help.
+// Package tracer runs programs under ptrace, so that a test can end them at any of their system
+// calls, or have a call fail, without the program's knowledge or help.
 package tracer
 
 import (
@@ -24,15 +24,18 @@ type Verdict struct {
 	Errno syscall.Errno // the call is not carried out and fails with this; 0: it goes on
 }
 
-// Tracer watches one program with all its threads and children. Its functions are called from one goroutine.
+// Tracer watches one program with all its threads and children. Its functions are called from one
+// goroutine.
 type Tracer struct {
-	// Enter is asked when a call is about to be carried out: a call that is killed or failed here never is.
+	// Enter is asked when a call is about to be carried out: a call that is killed or failed here
+	// never is.
 	Enter func(*Call) Verdict
-	// Leave is asked when a call has been carried out and its result is about to be seen; nil: nobody wants to know. Its
-	// Errno, if there is one, takes the result's place.
+	// Leave is asked when a call has been carried out and its result is about to be seen; nil:
+	// nobody wants to know. Its Errno, if there is one, takes the result's place.
 	Leave func(*Call) Verdict
 
-	// Clocks has the program ask the kernel for the time, with calls that can be watched like any others.
+	// Clocks has the program ask the kernel for the time, with calls that can be watched like any
+	// others.
 	Clocks bool
 
 	killed  bool
@@ -48,8 +51,9 @@ type Outcome struct {
 	Output string // on standard output and error
 }
 
-// Run runs a command in the namespace, under the tracer, until it ends; what it leaves running is killed. Its standard input
-// is read to the end first. A command that writes more than a pipe holds has to be given a file for that.
+// Run runs a command in the namespace, under the tracer, until it ends; what it leaves running is
+// killed. Its standard input is read to the end first. A command that writes more than a pipe holds
+// has to be given a file for that.
 func (t *Tracer) Run(ns *lab.Namespace, cmd *exec.Cmd) (Outcome, error) {
 	stdin, err := piped(cmd.Stdin)
 	if err != nil {
@@ -159,8 +163,8 @@ func (t *Tracer) wait() (int, unix.WaitStatus, error) {
 	}
 }
 
-// next is the thread of which there is something to know. Not to be taken away from whoever waits for them are processes
-// that were started without the tracer, on the same thread of this one.
+// next is the thread of which there is something to know. Not to be taken away from whoever waits
+// for them are processes that were started without the tracer, on the same thread of this one.
 func (t *Tracer) next() (int, error) {
 	for ; len(t.threads) > 0; time.Sleep(time.Millisecond) {
 		var info unix.Siginfo
@@ -177,7 +181,8 @@ func (t *Tracer) next() (int, error) {
 	return 0, unix.ECHILD
 }
 
-// isTraced tells a thread that was killed before it was ever seen from somebody else's process, both of which have ended.
+// isTraced tells a thread that was killed before it was ever seen from somebody else's process,
+// both of which have ended.
 func isTraced(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !strings.Contains(string(status), "\nTracerPid:\t0\n")

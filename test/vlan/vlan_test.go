@@ -1,4 +1,5 @@
-// Package vlan tests the bridge plugin's VLANs on a kernel that has them: Debian's, in QEMU, wherever the tests run.
+// Package vlan tests the bridge plugin's VLANs on a kernel that has them: Debian's, in QEMU,
+// wherever the tests run.
 package vlan
 
 import (

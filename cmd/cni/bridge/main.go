@@ -1,5 +1,5 @@
-// A process of a few milliseconds has no use for the processor quota of its cgroup, nor for names of its memory: what the
-// runtime does for these is a tenth of its start.
+// A process of a few milliseconds has no use for the processor quota of its cgroup, nor for names
+// of its memory: what the runtime does for these is a tenth of its start.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0

@@ -1,4 +1,5 @@
-// Package collect frees what pods that are gone have left behind on a node, for the daemon and the command line alike.
+// Package collect frees what pods that are gone have left behind on a node, for the daemon and the
+// command line alike.
 package collect
 
 import (
@@ -20,8 +21,8 @@ type Garbage struct {
 // Len is the number of things that were freed.
 func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
-// Run frees the leases, host veths and port mappings of a network whose pod is gone, where the node's ip is: a
-// *pods.AwayError. What cannot be freed does not keep the rest from it.
+// Run frees the leases, host veths and port mappings of a network whose pod is gone, where the
+// node's ip is: a *pods.AwayError. What cannot be freed does not keep the rest from it.
 func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garbage, error) {
 	var g Garbage
 	if err := pods.AtHome(node, network); err != nil {

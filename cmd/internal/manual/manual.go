@@ -15,8 +15,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Write puts a program's page into a directory, and one for each of its verbs. sections is Markdown for the end of the
-// program's own page, each section beginning with "# ". The date is SOURCE_DATE_EPOCH, or today.
+// Write puts a program's page into a directory, and one for each of its verbs. sections is Markdown
+// for the end of the program's own page, each section beginning with "# ". The date is
+// SOURCE_DATE_EPOCH, or today.
 func Write(dir string, program *cobra.Command, sections string) error {
 	date, err := date()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Address adds a flag for a TCP address to listen at, set to otherwise; "" is none, and says so wherever it is written. It
-// refuses what is no address, not one that cannot be had.
+// Address adds a flag for a TCP address to listen at, set to otherwise; "" is none, and says so
+// wherever it is written. It refuses what is no address, not one that cannot be had.
 func Address(flags *pflag.FlagSet, value *string, name, otherwise, usage string) error {
 	*value = otherwise
 	flags.Var((*address)(value), name, usage)
@@ -28,7 +28,8 @@ func (a *address) Set(s string) error {
 	return nil
 }
 
-// listenable: a port by its number or its name in /etc/services, a host by its address or its name, or none.
+// listenable: a port by its number or its name in /etc/services, a host by its address or its name,
+// or none.
 func listenable(s string) bool {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || port == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Duration adds a flag for a duration, set to otherwise. It refuses what is shorter than least, on the command line as
-// anywhere else that flags are read from.
+// Duration adds a flag for a duration, set to otherwise. It refuses what is shorter than least, on
+// the command line as anywhere else that flags are read from.
 func Duration(flags *pflag.FlagSet, value *time.Duration, name string, otherwise, least time.Duration, usage string) {
 	*value = otherwise
 	flags.Var(&duration{value, least}, name, usage)

@@ -1,5 +1,6 @@
-// Package options are the flags that podnetd and podnetctl share. A flag comes before the environment (PODNET_ and the
-// flag's name in upper case, dashes as underscores), and that before /etc/default/podnetd.
+// Package options are the flags that podnetd and podnetctl share. A flag comes before the
+// environment (PODNET_ and the flag's name in upper case, dashes as underscores), and that before
+// /etc/default/podnetd.
 package options
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// MayBeEmpty annotates a flag to which an empty value says something: elsewhere it counts as not given.
+// MayBeEmpty annotates a flag to which an empty value says something: elsewhere it counts as not
+// given.
 const MayBeEmpty = "may-be-empty"
 
 // Options are the shared flags as given.
@@ -41,7 +43,8 @@ func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 	return o
 }
 
-// Given are the options as another process of the same program needs them, wherever it runs; after Resolve.
+// Given are the options as another process of the same program needs them, wherever it runs; after
+// Resolve.
 func (o *Options) Given() []string {
 	var args []string
 	o.flags.VisitAll(func(f *pflag.Flag) {
@@ -55,8 +58,9 @@ func (o *Options) Given() []string {
 // Topology is the topology file as whoever said which called it; ok: somebody has.
 func (o *Options) Topology() (name string, ok bool) { return o.named, o.flags.Changed("topology") }
 
-// Resolve fills in from the environment and the defaults file every flag of the set that was not given, and returns what
-// they come to. A value that its flag cannot hold, a defaults file that cannot be read: an error that names it.
+// Resolve fills in from the environment and the defaults file every flag of the set that was not
+// given, and returns what they come to. A value that its flag cannot hold, a defaults file that
+// cannot be read: an error that names it.
 func (o *Options) Resolve(env func(string) (string, bool)) (agent.Settings, error) {
 	if err := o.fill("the environment", env); err != nil {
 		return agent.Settings{}, err
@@ -105,7 +109,8 @@ func (o *Options) fill(where string, lookup func(string) (string, bool)) error {
 	return errs
 }
 
-// FlagError says what a flag can hold if it cannot hold a value: the flag package's own words are for Go programmers.
+// FlagError says what a flag can hold if it cannot hold a value: the flag package's own words are
+// for Go programmers.
 func FlagError(err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) && slices.Contains([]string{"duration", "address"}, invalid.GetFlag().Value.Type()) {
@@ -132,8 +137,8 @@ func (o *Options) paths() state.Paths {
 // mostDefaults is how long a defaults file may be, bytes.
 const mostDefaults = 64 << 10
 
-// readDefaults reads NAME=value lines, as systemd's EnvironmentFile does: blank lines and comments are skipped, a value
-// may be quoted.
+// readDefaults reads NAME=value lines, as systemd's EnvironmentFile does: blank lines and comments
+// are skipped, a value may be quoted.
 func readDefaults(path string) (map[string]string, error) {
 	b, err := files.ReadFile(path, mostDefaults)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// resolve gives the flags and the environment to the options of a program; defaults is what /etc/default/podnetd says
-// under root.
+// resolve gives the flags and the environment to the options of a program; defaults is what
+// /etc/default/podnetd says under root.
 func resolve(t *testing.T, root, defaults string, env map[string]string, args ...string) (agent.Settings, error) {
 	t.Helper()
 	if defaults != "" {
@@ -35,8 +35,8 @@ func resolve(t *testing.T, root, defaults string, env map[string]string, args ..
 	return o.Resolve(func(name string) (string, bool) { value, is := env[name]; return value, is })
 }
 
-// A flag comes before the environment, that before the defaults file, and that before the default, which alone is under
-// the root.
+// A flag comes before the environment, that before the defaults file, and that before the default,
+// which alone is under the root.
 func TestPrecedence(t *testing.T) {
 	const defaults = "# by hand\n; or by a tool\n\nPODNET_NODE='from-file'\nPODNET_TOPOLOGY = \"/file.yaml\"\nPODNET_CNI_CONF_NAME=20-file.conflist\n"
 	env := map[string]string{"PODNET_NODE": "from-env", "PODNET_TOPOLOGY": "/env.yaml", "PODNET_CNI_CONF_DIR": "/env.d"}
@@ -78,8 +78,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// What the defaults file says of other programs' options is none of podnet's business; what it cannot mean is an error
-// that says where.
+// What the defaults file says of other programs' options is none of podnet's business; what it
+// cannot mean is an error that says where.
 func TestDefaultsFile(t *testing.T) {
 	if _, err := resolve(t, t.TempDir(), "PODNETD_OPTIONS=--resync 5s\n", nil); err != nil {
 		t.Errorf("an option of something else: %v", err)
@@ -132,7 +132,8 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// An address that can be none is refused wherever it was written; whether it can be had is seen by whoever listens.
+// An address that can be none is refused wherever it was written; whether it can be had is seen by
+// whoever listens.
 func TestAddress(t *testing.T) {
 	const write = "write HOST:PORT, such as 127.0.0.1:9472, [::1]:9472 or :9472"
 	for value, valid := range map[string]bool{
@@ -160,7 +161,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// A relative path is one of the directory in which the program was started, whatever it does with it later.
+// A relative path is one of the directory in which the program was started, whatever it does with
+// it later.
 func TestRelativePaths(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

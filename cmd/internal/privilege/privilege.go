@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check is nil for root with CAP_NET_ADMIN and CAP_NET_RAW: without, neither iptables nor the bridge's table can even be read.
-// Otherwise it names what is missing.
+// Check is nil for root with CAP_NET_ADMIN and CAP_NET_RAW: without, neither iptables nor the
+// bridge's table can even be read. Otherwise it names what is missing.
 func Check() error {
 	if os.Geteuid() != 0 {
 		return errors.New("must run as root with CAP_NET_ADMIN and CAP_NET_RAW")

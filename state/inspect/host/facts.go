@@ -1,5 +1,5 @@
-// Package host reads what surrounds podnet on a host: other programs' configuration, and settings of the kernel that podnet
-// neither sets nor owns. It changes nothing.
+// Package host reads what surrounds podnet on a host: other programs' configuration, and settings
+// of the kernel that podnet neither sets nor owns. It changes nothing.
 package host
 
 import (
@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Facts are everything that this package can see. What could not be seen is in Unseen, as sentences.
+// Facts are everything that this package can see. What could not be seen is in Unseen, as
+// sentences.
 type Facts struct {
 	Kernel     string // release
 	Networkd   Networkd
@@ -48,7 +49,8 @@ func (f *Facts) readConflists(dir string) {
 	}
 }
 
-// readNeighbours: the thresholds are the machine's, and only its first network namespace shows them.
+// readNeighbours: the thresholds are the machine's, and only its first network namespace shows
+// them.
 func (f *Facts) readNeighbours(family string) {
 	path := "/proc/sys/net/" + family + "/neigh/default/gc_thresh3"
 	b, err := os.ReadFile(path)

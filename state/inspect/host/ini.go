@@ -46,7 +46,8 @@ func readSettings(path string) []setting {
 	return parse(string(b))
 }
 
-// layers are systemd's directories, the most important first: a file hides those of its name in the others.
+// layers are systemd's directories, the most important first: a file hides those of its name in the
+// others.
 func layers(root string) []string {
 	var out []string
 	for _, dir := range []string{"/etc", "/run", "/usr/local/lib", "/usr/lib"} {
@@ -55,7 +56,8 @@ func layers(root string) []string {
 	return out
 }
 
-// layered lists the files of a directory with a suffix over all layers, in the order of their names.
+// layered lists the files of a directory with a suffix over all layers, in the order of their
+// names.
 func layered(root, dir, suffix string) []string {
 	byName := map[string]string{}
 	for _, layer := range layers(root) {

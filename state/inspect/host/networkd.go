@@ -73,7 +73,8 @@ func First(files []MatchFile, d Device) *MatchFile {
 	return nil
 }
 
-// matches: every condition has to hold. One that a software device of podnet's cannot meet, such as a bus path, does not.
+// matches: every condition has to hold. One that a software device of podnet's cannot meet, such as
+// a bus path, does not.
 func (m *MatchFile) matches(d Device) bool {
 	for _, s := range m.match {
 		have := ""

@@ -27,9 +27,10 @@ const (
 	claimProbes = 3
 )
 
-// Claims asks on a link, by ARP, who has an IPv4 address, and returns the MACs that answer within the time. The requests are
-// probes in the sense of RFC 5227: their sender's address is 0.0.0.0, so that nobody remembers anything of them. The kernel of
-// the calling thread's network namespace, which may have the address too, does not see them, and is not among the answers.
+// Claims asks on a link, by ARP, who has an IPv4 address, and returns the MACs that answer within
+// the time. The requests are probes in the sense of RFC 5227: their sender's address is 0.0.0.0, so
+// that nobody remembers anything of them. The kernel of the calling thread's network namespace,
+// which may have the address too, does not see them, and is not among the answers.
 func Claims(link *net.Interface, addr netip.Addr, patience time.Duration) ([]net.HardwareAddr, error) {
 	arp := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ARP >> 8, unix.ETH_P_ARP & 0xff}) // in network order
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pinger sends echo requests that nobody may fragment, from one address of the network namespace in which it was opened. It is
-// for one goroutine at a time.
+// Pinger sends echo requests that nobody may fragment, from one address of the network namespace in
+// which it was opened. It is for one goroutine at a time.
 type Pinger struct {
 	conn net.PacketConn
 	id   int
@@ -75,7 +75,8 @@ const Small = 84
 // atOnce is how many requests go out before answers are read: an interface's queue is not long.
 const atOnce = 200
 
-// Round sends the shots and waits for answers until all are there, or for so long after the last one was sent.
+// Round sends the shots and waits for answers until all are there, or for so long after the last
+// one was sent.
 func (p *Pinger) Round(shots []Shot, patience time.Duration) []Result {
 	out := make([]Result, len(shots))
 	first := p.seq
@@ -145,7 +146,8 @@ func (p *Pinger) answer(b []byte, from net.Addr, first int, shots []Shot) (int, 
 	return i, i < len(shots) && a.Unmap() == shots[i].To
 }
 
-// Fits is the largest packet that comes back from an address, above one size that does and up to another that does not; bytes.
+// Fits is the largest packet that comes back from an address, above one size that does and up to
+// another that does not; bytes.
 func (p *Pinger) Fits(to netip.Addr, good, bad int, patience time.Duration) int {
 	const sizes = 16 // in a round, so that three rounds do
 	for bad-good > 1 {

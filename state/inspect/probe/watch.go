@@ -26,7 +26,8 @@ type Watch struct {
 	seen Sighting
 }
 
-// Look watches a device of the calling thread's network namespace for echo requests with this id; port is the tunnel's.
+// Look watches a device of the calling thread's network namespace for echo requests with this id;
+// port is the tunnel's.
 func Look(index int, id, port uint16) (*Watch, error) {
 	all := binary.NativeEndian.Uint16([]byte{unix.ETH_P_ALL >> 8, unix.ETH_P_ALL & 0xff}) // in network order
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)

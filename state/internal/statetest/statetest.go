@@ -1,5 +1,5 @@
-// Package statetest has what the tests of several packages of state begin with: a topology, what it asks for, and a node to
-// have it in.
+// Package statetest has what the tests of several packages of state begin with: a topology, what it
+// asks for, and a node to have it in.
 package statetest
 
 import (
@@ -46,7 +46,8 @@ func Desired(t *testing.T, topology *schema.Topology, node string, facts state.F
 	return set
 }
 
-// Host makes a network namespace with an underlay link for the calling test alone, and opens the node in it.
+// Host makes a network namespace with an underlay link for the calling test alone, and opens the
+// node in it.
 func Host(t *testing.T) (*kernel.Node, state.Paths) {
 	t.Helper()
 	node, paths := apart(t)
@@ -75,7 +76,8 @@ func Run(t *testing.T, command string) string {
 	return string(out)
 }
 
-// Apart opens a node in a network namespace for the calling test alone, which has nothing but a loopback link that is down.
+// Apart opens a node in a network namespace for the calling test alone, which has nothing but a
+// loopback link that is down.
 func Apart(t *testing.T) *kernel.Node {
 	t.Helper()
 	node, _ := apart(t)

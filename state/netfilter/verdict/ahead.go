@@ -13,8 +13,9 @@ type End struct {
 	Remedy  string // the command that takes it away
 }
 
-// Ahead is the rule that surely ends a packet's way through a table's built-in chain before that jumps to another; jump "":
-// before its end. What hangs on a match that nobody knows, or may have been accepted before, does not end surely.
+// Ahead is the rule that surely ends a packet's way through a table's built-in chain before that
+// jumps to another; jump "": before its end. What hangs on a match that nobody knows, or may have
+// been accepted before, does not end surely.
 func (r *Rules) Ahead(table, builtin, jump string, p Packet) (End, bool) {
 	base := r.chains[table+" "+builtin]
 	if base == nil {
@@ -27,8 +28,8 @@ func (r *Rules) Ahead(table, builtin, jump string, p Packet) (End, bool) {
 	return *w.end, true
 }
 
-// Barrier is the first rule of a built-in chain that no packet gets past, if it comes before the jump. One that leaves it to
-// a program what becomes of a packet is none.
+// Barrier is the first rule of a built-in chain that no packet gets past, if it comes before the
+// jump. One that leaves it to a program what becomes of a packet is none.
 func (r *Rules) Barrier(table, builtin, jump string) (End, bool) {
 	base := r.chains[table+" "+builtin]
 	if base == nil {
@@ -56,8 +57,8 @@ func (r *Rules) Translates(table, chain string, p Packet) bool {
 	return w.end != nil && w.end.Verdict == "nat"
 }
 
-// Mentions are the sources and destinations that rules compare with: those of a built-in chain before its jump to another, and
-// of all that it leads to.
+// Mentions are the sources and destinations that rules compare with: those of a built-in chain
+// before its jump to another, and of all that it leads to.
 func (r *Rules) Mentions(table, builtin, jump string) iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		r.mentions(r.chains[table+" "+builtin], jump, map[*chain]bool{}, yield)
@@ -95,7 +96,8 @@ func (r rule) jumpsTo(chain string) bool {
 	return chain != "" && r.verdict == "jump" && r.target == chain && r.matches == 0
 }
 
-// decide notes a rule that a packet surely does not get past. A built-in chain that is left this way does what its policy says.
+// decide notes a rule that a packet surely does not get past. A built-in chain that is left this
+// way does what its policy says.
 func (w *walk) decide(c *chain, i int, fits answer, depth int) {
 	r := c.rules[i]
 	verdict := r.verdict

@@ -1,7 +1,9 @@
-// Package verdict judges what the rules of a packet filter do with a packet. It reads rules from the text of iptables-save,
-// from the JSON of nft, and from the kernel's own form of nftables rules. It is pure: it opens nothing and knows no clock.
+// Package verdict judges what the rules of a packet filter do with a packet. It reads rules from
+// the text of iptables-save, from the JSON of nft, and from the kernel's own form of nftables
+// rules. It is pure: it opens nothing and knows no clock.
 //
-// A match that it does not know may fit or not. A verdict that depends on such a match is called unsure.
+// A match that it does not know may fit or not. A verdict that depends on such a match is called
+// unsure.
 package verdict
 
 import (
@@ -27,8 +29,8 @@ type Verdict struct {
 	chain *chain
 }
 
-// Allow is the command that puts a rule ahead of the one that drops: packets that come in or leave by a device, or go to a UDP
-// port, pass.
+// Allow is the command that puts a rule ahead of the one that drops: packets that come in or leave
+// by a device, or go to a UDP port, pass.
 func (v Verdict) Allow(in, out string, port uint16) string {
 	words, verdict := []string{v.chain.command, "-t", v.chain.table, "-I", v.chain.name}, []string{"-j", "ACCEPT"}
 	if v.chain.nft {
@@ -78,8 +80,9 @@ type chain struct {
 	rules       []rule
 }
 
-// Doubt marks a rule, by its place in its chain from 0, that its source shows only in part: it is about fewer packets than its
-// text says, and remedy is the command that takes away it alone. A map of verdicts decides either way.
+// Doubt marks a rule, by its place in its chain from 0, that its source shows only in part: it is
+// about fewer packets than its text says, and remedy is the command that takes away it alone. A map
+// of verdicts decides either way.
 func (r *Rules) Doubt(table, chain string, place int, byMap bool, remedy string) {
 	c := r.chains[table+" "+chain]
 	if c == nil || place >= len(c.rules) {
@@ -109,8 +112,8 @@ func (r *Rules) Closed(hook string) bool {
 	return slices.ContainsFunc(r.base, func(c *chain) bool { return c.hook == hook && c.drops })
 }
 
-// HasChain reports whether a table has a chain of this name. A table of nftables goes by its family and name, one of iptables
-// by its name.
+// HasChain reports whether a table has a chain of this name. A table of nftables goes by its family
+// and name, one of iptables by its name.
 func (r *Rules) HasChain(table, name string) bool { return r.chains[table+" "+name] != nil }
 
 // Hooks, in lower case whatever the source calls them.
@@ -172,14 +175,15 @@ type walk struct {
 	end    *End   // what surely decided over it
 }
 
-// visit is a packet's coming to a chain. Another one of the same certainty finds nothing that the first did not, and chains
-// that jump on to chains, several times each, would take for ever.
+// visit is a packet's coming to a chain. Another one of the same certainty finds nothing that the
+// first did not, and chains that jump on to chains, several times each, would take for ever.
 type visit struct {
 	chain *chain
 	sure  answer
 }
 
-// through walks a chain's rules; sure says whether the packet comes to it. True: its way in the base chain is decided.
+// through walks a chain's rules; sure says whether the packet comes to it. True: its way in the
+// base chain is decided.
 func (w *walk) through(c *chain, sure answer, depth int) bool {
 	for i, r := range c.rules {
 		if depth == 0 && r.jumpsTo(w.before) {

@@ -66,7 +66,8 @@ func TestIPTables(t *testing.T) {
 	}
 }
 
-// Chains that lead on to others, several times each, are gone through once: else this would not end.
+// Chains that lead on to others, several times each, are gone through once: else this would not
+// end.
 func TestManyWays(t *testing.T) {
 	const deep = 40
 	var rules strings.Builder
@@ -94,7 +95,8 @@ func TestRemedies(t *testing.T) {
 	}
 }
 
-// What nft prints for a table of nftables' own; iptables-nft's tables beside it are left to iptables-save.
+// What nft prints for a table of nftables' own; iptables-nft's tables beside it are left to
+// iptables-save.
 const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
  {"table": {"family": "inet", "name": "fw", "handle": 1}},
  {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}},
@@ -115,7 +117,8 @@ const nft = `{"nftables": [{"metainfo": {"json_schema_version": 1}},
  {"rule": {"family": "inet", "table": "fw", "chain": "out", "handle": 9, "expr": [
   {"match": {"op": "!=", "left": {"payload": {"protocol": "ip6", "field": "daddr"}}, "right": {"prefix": {"addr": "fd00::", "len": 8}}}}, {"drop": null}]}}]}`
 
-// A limit is a match that nobody can judge, and a map of verdicts decides over what is among its keys alone.
+// A limit is a match that nobody can judge, and a map of verdicts decides over what is among its
+// keys alone.
 func TestNFTablesUnsure(t *testing.T) {
 	limit := `{"limit": {"rate": 10, "per": "second"}}`
 	states := `{"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["established", {"accept": null}], ["invalid", {"drop": null}]]}}}`
@@ -174,7 +177,8 @@ func TestNFTables(t *testing.T) {
 	}
 }
 
-// What surely ends a packet's way before a jump is told with its verdict and place, whatever chain it is in.
+// What surely ends a packet's way before a jump is told with its verdict and place, whatever chain
+// it is in.
 func TestAhead(t *testing.T) {
 	const jump = "-A FORWARD -j FW\n"
 	for _, c := range []struct {

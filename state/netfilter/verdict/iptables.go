@@ -12,7 +12,8 @@ import (
 // iptablesTables are in the order in which a hook has them.
 func iptablesTables() []string { return []string{"raw", "mangle", "nat", "filter", "security"} }
 
-// Parse reads what iptables-save prints. command is the program to name in remedies: iptables or ip6tables.
+// Parse reads what iptables-save prints. command is the program to name in remedies: iptables or
+// ip6tables.
 func Parse(save, command string) *Rules {
 	r := newRules()
 	table := ""
@@ -95,12 +96,14 @@ func parseRule(text string) rule {
 	return out
 }
 
-// plainMatches are the extensions that match nothing by themselves, but by the options behind them; "-m socket" is one that does.
+// plainMatches are the extensions that match nothing by themselves, but by the options behind them;
+// "-m socket" is one that does.
 func plainMatches() []string {
 	return []string{"comment", "tcp", "udp", "multiport", "conntrack", "state", "addrtype"}
 }
 
-// every holds if all matches do. service: they are about one service, and so not about packets in general.
+// every holds if all matches do. service: they are about one service, and so not about packets in
+// general.
 func every(matches []func(Packet) answer, service bool) func(Packet) answer {
 	return func(p Packet) answer {
 		if service && p.Protocol == "" {

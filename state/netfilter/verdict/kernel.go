@@ -13,8 +13,8 @@ type Table struct {
 	Sets   map[string][][]byte     // those with single elements
 }
 
-// LooksInto names the sets whose elements Judge goes by in a rule. What is looked up in the others, an address most of all, it
-// does not know, and they can have elements by the hundred thousand.
+// LooksInto names the sets whose elements Judge goes by in a rule. What is looked up in the others,
+// an address most of all, it does not know, and they can have elements by the hundred thousand.
 func LooksInto(rule []expr.Any) []string {
 	var sets []string
 	known := map[uint32]bool{}
@@ -37,7 +37,8 @@ func LooksInto(rule []expr.Any) []string {
 	return sets
 }
 
-// Judge is what a base chain, whose policy may be to drop, does to a packet. It says neither where nor what to do about it.
+// Judge is what a base chain, whose policy may be to drop, does to a packet. It says neither where
+// nor what to do about it.
 func (t Table) Judge(base string, drops bool, p Packet) Verdict {
 	r, first := newRules(), &chain{name: base, nft: true, drops: drops}
 	for name, rules := range t.Chains {
@@ -123,7 +124,7 @@ func (t Table) lookup(p Packet, r register, e *expr.Lookup) answer {
 	several := slices.ContainsFunc(elements, func(b []byte) bool { return len(b) != len(r.value) }) // fields, of which r is one
 	holds := maybe
 	switch {
-	case r.source && p.Stranger:
+	case r.source && p.Untrusted:
 		holds = no
 	case known && len(r.value) > 0 && !several:
 		holds = is(slices.ContainsFunc(elements, func(b []byte) bool { return bytes.Equal(b, r.value) }))

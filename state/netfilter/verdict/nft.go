@@ -25,8 +25,9 @@ type document struct {
 	}
 }
 
-// ParseNFT reads what nft prints with -j list ruleset for one family: ip or ip6. Chains of the tables that iptables-nft keeps are
-// read, but no packet goes through them, as Parse tells more of them; see Rules.Refine.
+// ParseNFT reads what nft prints with -j list ruleset for one family: ip or ip6. Chains of the
+// tables that iptables-nft keeps are read, but no packet goes through them, as Parse tells more of
+// them; see Rules.Refine.
 func ParseNFT(text []byte, family string) (*Rules, error) {
 	var d document
 	if err := json.Unmarshal(text, &d); err != nil {

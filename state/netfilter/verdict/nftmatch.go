@@ -71,7 +71,8 @@ func nftCompare(with any, op string, values []string, plain bool) (m func(Packet
 	return func(p Packet) answer { return p.carries(protocol).and(compared(p)) }, text, left == "dport"
 }
 
-// carries says whether the packet has a header of a protocol: a comparison with a field of one is silently about that too.
+// carries says whether the packet has a header of a protocol: a comparison with a field of one is
+// silently about that too.
 func (p Packet) carries(protocol string) answer {
 	switch protocol {
 	case "", "th", "ether":
@@ -100,7 +101,8 @@ func nftLeft(v any) (name, protocol string) {
 	return "?", ""
 }
 
-// nftValues are the alternatives that a comparison is with; false: some of them are beyond this reader.
+// nftValues are the alternatives that a comparison is with; false: some of them are beyond this
+// reader.
 func nftValues(v any) ([]string, bool) {
 	switch v := v.(type) {
 	case string:

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Packet is the first packet of a connection, or one of its answers. Its sender is Src, or one of Sources, or a stranger, or
-// not known; its destination Dst, or a stranger, or not known.
+// Packet is the first packet of a connection, or one of its answers. Its sender is Src, or one of
+// Sources, or an untrusted one, or not known; its destination Dst, or one that no rule names, or not known.
 type Packet struct {
 	Src, Dst    netip.Addr   // invalid: not known
 	Sources     []netip.Addr // of which any may be the sender
-	Stranger    bool         // the sender is somebody whom no rule names
+	Untrusted   bool         // the sender is somebody whom no rule names
 	Abroad      bool         // the destination is
 	IPv6        bool         // by itself if Dst is known
 	In, Out     string       // devices; "": none
@@ -55,7 +55,7 @@ func (p Packet) from(prefix netip.Prefix) answer {
 	}
 	other := func(a netip.Addr) bool { return !prefix.Contains(a) }
 	switch {
-	case p.Stranger, prefix.Bits() == 0 && len(sources) == 0:
+	case p.Untrusted, prefix.Bits() == 0 && len(sources) == 0:
 		return is(prefix.Bits() == 0)
 	case len(sources) == 0:
 		return maybe

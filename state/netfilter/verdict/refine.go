@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Refine completes what iptables-save tells of one family, ip or ip6, by what nft tells of the same tables. iptables-save leaves out
-// that a rule compares with a set, so that a rule about a few addresses looks like one about all packets, and it leaves out tables
-// and chains that iptables itself could not have made.
+// Refine completes what iptables-save tells of one family, ip or ip6, by what nft tells of the same
+// tables. iptables-save leaves out that a rule compares with a set, so that a rule about a few
+// addresses looks like one about all packets, and it leaves out tables and chains that iptables
+// itself could not have made.
 func (r *Rules) Refine(nft *Rules, family string) {
 	for _, c := range nft.ordered() {
 		name, own := strings.CutPrefix(c.table, family+" ")

@@ -2,7 +2,8 @@ package verdict
 
 import "testing"
 
-// TestRefine has nft tell what iptables-save leaves out: that a rule compares with a set, a table that is not its own any more, a chain of another name.
+// TestRefine has nft tell what iptables-save leaves out: that a rule compares with a set, a table
+// that is not its own any more, a chain of another name.
 func TestRefine(t *testing.T) {
 	const tables = `{"nftables": [
 		{"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "handle": 1, "type": "filter", "hook": "forward", "prio": 0, "policy": "accept"}},

@@ -12,8 +12,8 @@ type Translation struct {
 	Where string         // the rule, with its place
 }
 
-// Translate finds the first rule of a hook that gives a packet another destination, as far as anybody can tell: of rules among
-// which chance decides it is the first.
+// Translate finds the first rule of a hook that gives a packet another destination, as far as
+// anybody can tell: of rules among which chance decides it is the first.
 func (r *Rules) Translate(hook string, p Packet) (Translation, bool) {
 	for _, c := range r.base {
 		if c.hook == hook {
@@ -60,7 +60,8 @@ func destination(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, 0), err == nil
 }
 
-// nftDestination is what a dnat statement leads to, as iptables-save writes it; "": it depends on the packet.
+// nftDestination is what a dnat statement leads to, as iptables-save writes it; "": it depends on
+// the packet.
 func nftDestination(body json.RawMessage) string {
 	var to struct{ Addr, Port any }
 	if json.Unmarshal(body, &to) != nil {

@@ -26,7 +26,8 @@ type rollback struct {
 
 func (r *rollback) push(f func() error) { r.steps = append(r.steps, f) }
 
-// run leaves everything to an ADD that has taken over: what this one made is replaced, or is that one's too.
+// run leaves everything to an ADD that has taken over: what this one made is replaced, or is that
+// one's too.
 func (r *rollback) run() {
 	if r.superseded != nil && r.superseded() {
 		return

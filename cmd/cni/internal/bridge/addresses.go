@@ -26,7 +26,8 @@ type address struct {
 	gateway netip.Addr // invalid: none
 }
 
-// allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is taken back by undo.
+// allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is
+// taken back by undo.
 func allocate(req *protocol.Request, c *config, undo *rollback) (*addressing, error) {
 	switch c.IPAM.Type {
 	case "":

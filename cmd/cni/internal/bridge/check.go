@@ -100,8 +100,8 @@ func checkHost(f *findings, c *config, h *netlink.Conn, br *netlink.Link, a *add
 	return nil
 }
 
-// checkMasquerade looks for the rules without which the pod reaches nobody outside. A pod that another plugin connected has
-// others.
+// checkMasquerade looks for the rules without which the pod reaches nobody outside. A pod that
+// another plugin connected has others.
 func checkMasquerade(f *findings, req *protocol.Request, c *config, prev *current.Result, a *addressing) error {
 	if !c.masquerades() {
 		return nil

@@ -11,8 +11,9 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// ownPart is what a result says of this attachment's interface. The result is the one of all plugins of the network: others may have
-// added interfaces, with addresses and routes, which are for them to judge.
+// ownPart is what a result says of this attachment's interface. The result is the one of all
+// plugins of the network: others may have added interfaces, with addresses and routes, which are
+// for them to judge.
 func ownPart(req *protocol.Request, prev *current.Result) *addressing {
 	a := &addressing{}
 	others := false
@@ -39,13 +40,14 @@ func ownPart(req *protocol.Request, prev *current.Result) *addressing {
 	return a
 }
 
-// hasGateway reports whether a route leads to a gateway in one of the networks; one without a gateway may be anybody's.
+// hasGateway reports whether a route leads to a gateway in one of the networks; one without a
+// gateway may be anybody's.
 func (a *addressing) hasGateway(r *types.Route) bool {
 	return slices.ContainsFunc(a.addrs, func(addr address) bool { return ipNet(addr.prefix).Contains(r.GW) })
 }
 
-// checkIPAM asks whoever gave the addresses. One that is neither leased nor in a range of the network's is another plugin's, which
-// put it on the interface too, unless nothing is leased.
+// checkIPAM asks whoever gave the addresses. One that is neither leased nor in a range of the
+// network's is another plugin's, which put it on the interface too, unless nothing is leased.
 func checkIPAM(req *protocol.Request, c *config, a *addressing) error {
 	if c.delegates() {
 		return delegate.Check(req, c.IPAM.Type)

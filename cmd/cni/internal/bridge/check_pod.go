@@ -44,8 +44,8 @@ func checkPod(f *findings, req *protocol.Request, c *config, h *netlink.Conn, br
 	return checkLayer3(f, p, inside, a)
 }
 
-// checkNeighbours looks for entries that have the host send the pod's packets to another MAC for good. Any other entry gives way
-// to what the pod says of itself.
+// checkNeighbours looks for entries that have the host send the pod's packets to another MAC for
+// good. Any other entry gives way to what the pod says of itself.
 func checkNeighbours(f *findings, c *config, h *netlink.Conn, br, inside *netlink.Link, a *addressing) error {
 	if !c.IsGateway || len(a.addrs) == 0 {
 		return nil
@@ -134,7 +134,8 @@ func checkLayer3(f *findings, p *netlink.Conn, inside *netlink.Link, a *addressi
 	return checkRoutes(f, p, inside, wanted)
 }
 
-// checkRoutes looks for routes in all tables: a plugin for policy routing moves them to one of its own.
+// checkRoutes looks for routes in all tables: a plugin for policy routing moves them to one of its
+// own.
 func checkRoutes(f *findings, p *netlink.Conn, inside *netlink.Link, wanted []netlink.Route) error {
 	if len(wanted) == 0 {
 		return nil

@@ -1,5 +1,6 @@
-// Package bridge is the plugin that connects a pod to a bridge: a veth pair, its addresses and routes, the bridge's own
-// address. It does everything in one process, over one netlink socket in the host's namespace and one in the pod's.
+// Package bridge is the plugin that connects a pod to a bridge: a veth pair, its addresses and
+// routes, the bridge's own address. It does everything in one process, over one netlink socket in
+// the host's namespace and one in the pod's.
 package bridge
 
 import (
@@ -37,10 +38,12 @@ type config struct {
 	started bool // this ADD has set the bridge up
 }
 
-// own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and host veths are marked.
+// own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and
+// host veths are marked.
 type own struct{ BridgeMAC string }
 
-// decode reads what every verb needs. It is lenient: a DEL must work with a configuration that an ADD would refuse.
+// decode reads what every verb needs. It is lenient: a DEL must work with a configuration that an
+// ADD would refuse.
 func decode(req *protocol.Request) (*config, error) {
 	c := &config{Bridge: defaultBridge}
 	o := protocol.ReadObject("bridge configuration", req.Config)
@@ -97,8 +100,8 @@ func (c *config) validate() error {
 	return c.validateVLANs()
 }
 
-// podMAC is the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in this order; a random one
-// if none is.
+// podMAC is the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in
+// this order; a random one if none is.
 func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
 	args, err := protocol.ParseArgs(req.Args, "MAC", "IP")
 	if err != nil {
@@ -112,7 +115,8 @@ func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
 	return randomMAC(), nil
 }
 
-// bridgeMAC is that of a bridge which is about to be made. It is always set: the kernel would let it follow the ports'.
+// bridgeMAC is that of a bridge which is about to be made. It is always set: the kernel would let
+// it follow the ports'.
 func (c *config) bridgeMAC() (net.HardwareAddr, error) {
 	if c.Podnet == nil || c.Podnet.BridgeMAC == "" {
 		return randomMAC(), nil

@@ -7,7 +7,8 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// FuzzConfig reads any configuration and CNI_ARGS: one that an ADD could use, or an error with a code.
+// FuzzConfig reads any configuration and CNI_ARGS: one that an ADD could use, or an error with a
+// code.
 func FuzzConfig(f *testing.F) {
 	for _, conf := range []string{
 		`{"bridge":"br0","isDefaultGateway":true,"mtu":1400,"ipam":{"type":"host-local"},"podnet":{"bridgeMAC":"02:00:00:00:00:01"}}`,

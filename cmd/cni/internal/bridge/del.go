@@ -13,8 +13,9 @@ import (
 	"github.com/podnet/podnet/state/netns"
 )
 
-// del disconnects the pod. Everything it removes is found by the attachment's names, so that it works without the
-// namespace, and again. Another IPAM plugin is called first: dhcp gives a lease back through the pod's interface.
+// del disconnects the pod. Everything it removes is found by the attachment's names, so that it
+// works without the namespace, and again. Another IPAM plugin is called first: dhcp gives a lease
+// back through the pod's interface.
 func del(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {
@@ -31,8 +32,9 @@ func del(req *protocol.Request) error {
 	return errors.Join(err, takeAway(req, c, h))
 }
 
-// takeAway removes what the attachment has. Its leases are freed last: as long as the pod can use them nobody else may
-// have them. They are held first, so that an ADD of the same attachment that is at work ends before, and none begins.
+// takeAway removes what the attachment has. Its leases are freed last: as long as the pod can use
+// them nobody else may have them. They are held first, so that an ADD of the same attachment that
+// is at work ends before, and none begins.
 func takeAway(req *protocol.Request, c *config, h *netlink.Conn) error {
 	leases, err := hold(req, c)
 	if err != nil {
@@ -65,8 +67,8 @@ func hold(req *protocol.Request, c *config) (*hostlocal.Holding, error) {
 	return hostlocal.Hold(req)
 }
 
-// forgetGuard lets go of the port's MAC address, once the port has gone. The configuration may have asked for macspoofchk when
-// the pod was added; podnet's own never does.
+// forgetGuard lets go of the port's MAC address, once the port has gone. The configuration may have
+// asked for macspoofchk when the pod was added; podnet's own never does.
 func forgetGuard(req *protocol.Request, c *config) error {
 	if !c.MACSpoofChk && c.Podnet != nil {
 		return nil
@@ -74,8 +76,9 @@ func forgetGuard(req *protocol.Request, c *config) error {
 	return spoof.Release(req.ContainerID, req.IfName)
 }
 
-// forgetNeighbours removes the entries that neighbours made: those of the addresses that are leased, and those of the result's that
-// still lead to the pod, as the leases may be in another place by now.
+// forgetNeighbours removes the entries that neighbours made: those of the addresses that are
+// leased, and those of the result's that still lead to the pod, as the leases may be in another
+// place by now.
 func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Conn, br *netlink.Link, addrs []netip.Addr) error {
 	if br == nil || c.IPAM.Type != hostlocal.Type {
 		return nil
@@ -92,7 +95,8 @@ func forgetNeighbours(req *protocol.Request, c *config, h *netlink.Conn, br *net
 	return dropNeighbours(h, link, addrs)
 }
 
-// known are the addresses of the ADD's result, if there is one, that the host knows by the MAC of this attachment's interface.
+// known are the addresses of the ADD's result, if there is one, that the host knows by the MAC of
+// this attachment's interface.
 func (c *config) known(req *protocol.Request, h *netlink.Conn, link *netlink.Link) ([]netip.Addr, error) {
 	prev, err := req.PrevResult(c.PrevResult)
 	if err != nil || prev == nil {
@@ -116,8 +120,8 @@ func (c *config) known(req *protocol.Request, h *netlink.Conn, link *netlink.Lin
 	return leading, nil
 }
 
-// disconnect deletes the veth: the one that the attachment's names lead to, or the one that another plugin made for it,
-// which is known by the pod's interface being a port of this bridge.
+// disconnect deletes the veth: the one that the attachment's names lead to, or the one that another
+// plugin made for it, which is known by the pod's interface being a port of this bridge.
 func disconnect(req *protocol.Request, h *netlink.Conn, br *netlink.Link) error {
 	host, err := findVeth(req, h, vethName(req))
 	if err != nil {
@@ -131,8 +135,8 @@ func disconnect(req *protocol.Request, h *netlink.Conn, br *netlink.Link) error 
 	return deleteVeth(h, host)
 }
 
-// findPort returns the port of the bridge that the pod's interface leads to, nil if that leads anywhere else or the
-// namespace has gone.
+// findPort returns the port of the bridge that the pod's interface leads to, nil if that leads
+// anywhere else or the namespace has gone.
 func findPort(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	pod, err := netns.Open(req.Netns)
 	if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrHost) {
@@ -160,8 +164,9 @@ func findPort(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlin
 	return portOf(req, h, br, pod, inside)
 }
 
-// portOf returns the other end of a pod's link if it is a port of the bridge, else nil. One that is named for another
-// attachment is that one's, as after an ADD that was refused because the interface was there.
+// portOf returns the other end of a pod's link if it is a port of the bridge, else nil. One that is
+// named for another attachment is that one's, as after an ADD that was refused because the
+// interface was there.
 func portOf(req *protocol.Request, h *netlink.Conn, br *netlink.Link, pod *netns.Namespace, inside *netlink.Link) (*netlink.Link, error) {
 	if inside.Parent == 0 {
 		return nil, nil

@@ -15,7 +15,8 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// findBridge returns the bridge of that name; netlink.ErrNoLink if there is no link of the name at all.
+// findBridge returns the bridge of that name; netlink.ErrNoLink if there is no link of the name at
+// all.
 func findBridge(h *netlink.Conn, name string) (*netlink.Link, error) {
 	link, err := h.LinkByName(name)
 	if err != nil {
@@ -28,7 +29,8 @@ func findBridge(h *netlink.Conn, name string) (*netlink.Link, error) {
 	return link, nil
 }
 
-// ensureBridge makes the bridge if it is missing and has it be as pods need it. Any number of ADDs may do so at once.
+// ensureBridge makes the bridge if it is missing and has it be as pods need it. Any number of ADDs
+// may do so at once.
 func ensureBridge(req *protocol.Request, h *netlink.Conn, c *config) (*netlink.Link, error) {
 	br, err := findBridge(h, c.Bridge)
 	if errors.Is(err, netlink.ErrNoLink) {
@@ -51,9 +53,10 @@ func ensureBridge(req *protocol.Request, h *netlink.Conn, c *config) (*netlink.L
 	return br, nil
 }
 
-// prepareBridge sets the bridge up if it is down, which one is that was just made, and has it take no pod for a router. A bridge
-// that the plugin finds in use by others gets its MAC set to the one that it has: with it unset, the MAC would move with the
-// ports, and pods would lose their gateway. Setting it again each time would have the kernel forget the neighbours each time.
+// prepareBridge sets the bridge up if it is down, which one is that was just made, and has it take
+// no pod for a router. A bridge that the plugin finds in use by others gets its MAC set to the one
+// that it has: with it unset, the MAC would move with the ports, and pods would lose their gateway.
+// Setting it again each time would have the kernel forget the neighbours each time.
 func (c *config) prepareBridge(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	var messages []*netlink.Message
 	if !c.owns(br) && (br.ListensToRouters() || !br.OperUp()) {
@@ -107,8 +110,8 @@ func (c *config) makeBridge(h *netlink.Conn) (*netlink.Link, error) {
 	return findBridge(h, c.Bridge)
 }
 
-// addBridge makes a bridge as podnetd does, but over the socket that is open anyway: a library would take every pod's ADD its start.
-// A name that is taken: EEXIST.
+// addBridge makes a bridge as podnetd does, but over the socket that is open anyway: a library
+// would take every pod's ADD its start. A name that is taken: EEXIST.
 func addBridge(h *netlink.Conn, name string, mac net.HardwareAddr, mtu int, group uint32) error {
 	attrs := netlink.NewBridge(name, mac).Uint32(unix.IFLA_GROUP, group)
 	if mtu == 0 {
@@ -127,8 +130,9 @@ func addBridge(h *netlink.Conn, name string, mac net.HardwareAddr, mtu int, grou
 	return err
 }
 
-// writeFirst writes the settings that must be there before the bridge goes up: podnet's own as podnetd has them, any
-// other's so that no pod can pose as the host's router, and so that it can have the gateways' addresses.
+// writeFirst writes the settings that must be there before the bridge goes up: podnet's own as
+// podnetd has them, any other's so that no pod can pose as the host's router, and so that it can
+// have the gateways' addresses.
 func (c *config) writeFirst(req *protocol.Request) error {
 	ipv4, ipv6, err := c.families(req)
 	if err != nil {
@@ -144,7 +148,8 @@ func (c *config) writeFirst(req *protocol.Request) error {
 	return writeSettings(settings...)
 }
 
-// families tells which addresses pods are going to have. Another IPAM plugin's may be of either family.
+// families tells which addresses pods are going to have. Another IPAM plugin's may be of either
+// family.
 func (c *config) families(req *protocol.Request) (ipv4, ipv6 bool, err error) {
 	if c.IPAM.Type != hostlocal.Type {
 		return c.layer3(), c.layer3(), nil

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// completeGateways fills in the gateways that IPAM left out and, for isDefaultGateway, a default route for each family
-// that has none, or the gateway of one that names none.
+// completeGateways fills in the gateways that IPAM left out and, for isDefaultGateway, a default
+// route for each family that has none, or the gateway of one that names none.
 func (a *addressing) completeGateways(c *config) {
 	if !c.IsGateway {
 		return
@@ -42,7 +42,8 @@ func (a *addressing) completeDefaultRoute(gateway netip.Addr) {
 	a.routes = append(a.routes, &types.Route{Dst: *ipNet(everything), GW: gateway.AsSlice()})
 }
 
-// gatewayFor is the address that a route without one goes over: the first gateway of its family, if there is one.
+// gatewayFor is the address that a route without one goes over: the first gateway of its family, if
+// there is one.
 func (a *addressing) gatewayFor(is4 bool) netip.Addr {
 	for _, addr := range a.addrs {
 		if addr.gateway.IsValid() && addr.gateway.Is4() == is4 {

@@ -14,8 +14,8 @@ import (
 	"github.com/podnet/podnet/state/netlink"
 )
 
-// ensureGateway gives the link that is the pods' gateway its addresses and has the host forward. It writes nothing that is
-// right already.
+// ensureGateway gives the link that is the pods' gateway its addresses and has the host forward. It
+// writes nothing that is right already.
 func ensureGateway(req *protocol.Request, h *netlink.Conn, link *netlink.Link, c *config, wanted []netip.Prefix) error {
 	have, err := addrsOf(h, link)
 	if err != nil {
@@ -39,8 +39,8 @@ func ensureGateway(req *protocol.Request, h *netlink.Conn, link *netlink.Link, c
 	return ensureForwarding(h, wanted)
 }
 
-// makeRoom deals with the addresses that one which is wanted cannot stand beside. Those of this network's own gateways can: pods
-// of its other ranges have them for their gateway.
+// makeRoom deals with the addresses that one which is wanted cannot stand beside. Those of this
+// network's own gateways can: pods of its other ranges have them for their gateway.
 func (c *config) makeRoom(req *protocol.Request, h *netlink.Conn, link *netlink.Link, have, wanted []netip.Prefix, w netip.Prefix) error {
 	for _, old := range have {
 		if slices.Contains(wanted, old) || !conflicts(old, w) {
@@ -77,8 +77,8 @@ func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
 	return all, err
 }
 
-// addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it; prepareBridge has seen to that of one
-// without ports that are up.
+// addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it;
+// prepareBridge has seen to that of one without ports that are up.
 func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip.Prefix, messages []*netlink.Message) error {
 	if slices.ContainsFunc(wanted, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		if err := c.allowIPv6(link); err != nil {
@@ -100,7 +100,8 @@ func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip
 	return nil
 }
 
-// allowIPv6 switches IPv6 on for a link that the plugin has made. Of one that somebody else made it names the setting.
+// allowIPv6 switches IPv6 on for a link that the plugin has made. Of one that somebody else made it
+// names the setting.
 func (c *config) allowIPv6(link *netlink.Link) error {
 	switch {
 	case !link.HasIPv6():
@@ -122,7 +123,8 @@ func ipv6Off(link string) *protocol.Error {
 	return protocol.Errorf(protocol.CodeConfig, "IPv6 is off on %s, so that it can have no gateway's address: sysctl -w %s=%s, or leave the IPv6 ranges out", link, off.Path, off.Value)
 }
 
-// conflicts: a bridge has one IPv4 address but for those that are wanted, and no two IPv6 networks that overlap.
+// conflicts: a bridge has one IPv4 address but for those that are wanted, and no two IPv6 networks
+// that overlap.
 func conflicts(a, b netip.Prefix) bool {
 	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
 }

@@ -17,10 +17,11 @@ import (
 	"github.com/podnet/podnet/state/netlink"
 )
 
-// gc removes what attachments of this network left that the runtime does not know any more: veths, neighbours, the
-// leases, as nobody may have an address that a pod still has, and the rules that either backend has for them. Another
-// network's are never touched, whatever they share: a veth is known by the name that network, container and interface give,
-// together with an alias that says the same, or a lease that does so while no alias says otherwise.
+// gc removes what attachments of this network left that the runtime does not know any more: veths,
+// neighbours, the leases, as nobody may have an address that a pod still has, and the rules that
+// either backend has for them. Another network's are never touched, whatever they share: a veth is
+// known by the name that network, container and interface give, together with an alias that says
+// the same, or a lease that does so while no alias says otherwise.
 func gc(req *protocol.Request) error {
 	valid, told, err := req.ValidAttachments()
 	if err != nil || !told {
@@ -61,8 +62,8 @@ func gc(req *protocol.Request) error {
 	return masquerade.Collect(req.Network, valid)
 }
 
-// collectGuards removes the rules of macspoofchk that are there for ports which have gone, or for pods that have a lease of this network
-// and are not valid: the rules do not name the network.
+// collectGuards removes the rules of macspoofchk that are there for ports which have gone, or for
+// pods that have a lease of this network and are not valid: the rules do not name the network.
 func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
 	invalid := map[string]bool{}
 	for _, l := range leases {
@@ -82,8 +83,9 @@ func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, 
 	return errors.Join(err, failed)
 }
 
-// withThoseInFlight adds the attachments to the valid ones that are being added or deleted at this moment: half of what they
-// have is not to be taken from under another process. The next GC sees what has become of them.
+// withThoseInFlight adds the attachments to the valid ones that are being added or deleted at this
+// moment: half of what they have is not to be taken from under another process. The next GC sees
+// what has become of them.
 func withThoseInFlight(req *protocol.Request, c *config, valid protocol.Attachments) (protocol.Attachments, error) {
 	if c.IPAM.Type != hostlocal.Type {
 		return valid, nil
@@ -156,7 +158,8 @@ func collectVeths(req *protocol.Request, h *netlink.Conn, links []*netlink.Link,
 	return err
 }
 
-// aliasInvalid says whether a veth's alias and name are those of an attachment to the network that is not valid.
+// aliasInvalid says whether a veth's alias and name are those of an attachment to the network that
+// is not valid.
 func aliasInvalid(network string, l *netlink.Link, valid protocol.Attachments) bool {
 	name, id, ifname, ok := device.ParsePodAlias(l.Alias)
 	return ok && name == network && l.Name == device.VethName(network, id, ifname) && !valid.Has(id, ifname)

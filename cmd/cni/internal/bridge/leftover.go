@@ -12,8 +12,8 @@ import (
 	"github.com/podnet/podnet/state/netns"
 )
 
-// addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed first; anything else in
-// its place stays, and is an error.
+// addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed
+// first; anything else in its place stays, and is an error.
 func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error) {
 	link, err := v.add(h, pod)
 	if !errors.Is(err, unix.EEXIST) {
@@ -25,8 +25,9 @@ func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Conn, pod *netns.N
 	return v.add(h, pod)
 }
 
-// removeLeftover deletes the host's end that the attachment's names lead to. The pod's interface of that name must be the
-// other end of it, or not be there: an interrupted ADD may have meant another namespace.
+// removeLeftover deletes the host's end that the attachment's names lead to. The pod's interface of
+// that name must be the other end of it, or not be there: an interrupted ADD may have meant another
+// namespace.
 func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) error {
 	host, err := findVeth(req, h, v.name)
 	if err != nil {
@@ -54,8 +55,8 @@ func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Conn, pod *netns
 	return deleteVeth(h, host)
 }
 
-// pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the other by an index, which
-// other namespaces have too: the host's end has to lead into this one.
+// pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the
+// other by an index, which other namespaces have too: the host's end has to lead into this one.
 func pairs(h *netlink.Conn, pod *netns.Namespace, host, inside *netlink.Link) (bool, error) {
 	if host.Kind != "veth" || inside.Kind != "veth" || inside.Parent != host.Index || host.Parent != inside.Index {
 		return false, nil
@@ -64,9 +65,10 @@ func pairs(h *netlink.Conn, pod *netns.Namespace, host, inside *netlink.Link) (b
 	return id >= 0 && id == host.ParentIn, err
 }
 
-// findVeth returns the host's end of the attachment, nil if there is none. The name is a hash of the attachment, and nobody
-// else's by chance; an alias that names no pod was put there by an operator, for whom a pod must not fail to end. A link that is
-// no veth, or whose alias says that it is another pod's, got the name by somebody's hand, and is an error.
+// findVeth returns the host's end of the attachment, nil if there is none. The name is a hash of
+// the attachment, and nobody else's by chance; an alias that names no pod was put there by an
+// operator, for whom a pod must not fail to end. A link that is no veth, or whose alias says that
+// it is another pod's, got the name by somebody's hand, and is an error.
 func findVeth(req *protocol.Request, h *netlink.Conn, name string) (*netlink.Link, error) {
 	link, err := h.LinkByName(name)
 	if errors.Is(err, netlink.ErrNoLink) {
@@ -81,8 +83,8 @@ func findVeth(req *protocol.Request, h *netlink.Conn, name string) (*netlink.Lin
 	return link, nil
 }
 
-// replaced reports whether another veth has the name of this one: two ADDs of the attachment run at once, and the other is
-// the later one.
+// replaced reports whether another veth has the name of this one: two ADDs of the attachment run at
+// once, and the other is the later one.
 func replaced(h *netlink.Conn, host *netlink.Link) bool {
 	link, err := h.LinkByName(host.Name)
 	return err == nil && link.Index != host.Index

@@ -16,16 +16,17 @@ func parseMAC(text string) (net.HardwareAddr, error) {
 	return mac, nil
 }
 
-// portMAC is for the host's end of a pair. No MAC of another maker is higher: a bridge whose MAC nobody has set takes the lowest of
-// its ports', and pods that remember the former one lose their gateway.
+// portMAC is for the host's end of a pair. No MAC of another maker is higher: a bridge whose MAC
+// nobody has set takes the lowest of its ports', and pods that remember the former one lose their
+// gateway.
 func portMAC() net.HardwareAddr {
 	mac := randomMAC()
 	mac[0] = 0xfe
 	return mac
 }
 
-// randomMAC is locally administered and not multicast. The kernel would make one too, but tools take one that it made for
-// one that they may change.
+// randomMAC is locally administered and not multicast. The kernel would make one too, but tools
+// take one that it made for one that they may change.
 func randomMAC() net.HardwareAddr {
 	b := binary.BigEndian.AppendUint64(nil, rand.Uint64())[:6]
 	b[0] = b[0]&^1 | 2

@@ -11,7 +11,8 @@ import (
 
 func (c *config) masquerades() bool { return c.IPMasq && c.layer3() }
 
-// ensureMasquerade makes the rules of ipMasq be there, one for each of the pod's addresses. Made reports that they were not.
+// ensureMasquerade makes the rules of ipMasq be there, one for each of the pod's addresses. Made
+// reports that they were not.
 func ensureMasquerade(req *protocol.Request, c *config, a *addressing) (made bool, err error) {
 	if !c.masquerades() {
 		return false, nil
@@ -31,7 +32,8 @@ func (a *addressing) prefixes() []netip.Prefix {
 	return prefixes
 }
 
-// forgetMasquerade removes the pod's rules. The configuration may have asked for ipMasq when the pod was added; podnet's own never does.
+// forgetMasquerade removes the pod's rules. The configuration may have asked for ipMasq when the
+// pod was added; podnet's own never does.
 func forgetMasquerade(req *protocol.Request, c *config) error {
 	if c.Podnet != nil && !c.masquerades() {
 		return nil
@@ -39,7 +41,8 @@ func forgetMasquerade(req *protocol.Request, c *config) error {
 	return masquerade.Remove(maskedPod(req), func(a netip.Addr) (bool, error) { return anotherInterface(req, c, a) })
 }
 
-// anotherInterface reports whether an address is one of another interface that the container has on the network.
+// anotherInterface reports whether an address is one of another interface that the container has on
+// the network.
 func anotherInterface(req *protocol.Request, c *config, a netip.Addr) (bool, error) {
 	if c.IPAM.Type != hostlocal.Type {
 		return otherResult(req, c, a), nil
@@ -57,7 +60,8 @@ func anotherInterface(req *protocol.Request, c *config, a netip.Addr) (bool, err
 	return false, err
 }
 
-// otherResult reports whether the result of this interface's ADD is at hand, and names other addresses.
+// otherResult reports whether the result of this interface's ADD is at hand, and names other
+// addresses.
 func otherResult(req *protocol.Request, c *config, a netip.Addr) bool {
 	prev, err := req.PrevResult(c.PrevResult)
 	if err != nil || prev == nil || len(prev.IPs) == 0 {

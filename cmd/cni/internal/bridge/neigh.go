@@ -12,10 +12,11 @@ import (
 	"github.com/podnet/podnet/state/netlink"
 )
 
-// neighbours tell the host the pod's MAC address, so that it neither asks nor believes what it knew of the address's
-// previous owner. What the pod says of itself later counts for more: its MAC may change. With leases of this node the entry is
-// one that the kernel neither counts against its limits nor collects, as a DEL finds the addresses again whatever it is given. With
-// another IPAM it is one that goes by itself.
+// neighbours tell the host the pod's MAC address, so that it neither asks nor believes what it knew
+// of the address's previous owner. What the pod says of itself later counts for more: its MAC may
+// change. With leases of this node the entry is one that the kernel neither counts against its
+// limits nor collects, as a DEL finds the addresses again whatever it is given. With another IPAM
+// it is one that goes by itself.
 func neighbours(link *netlink.Link, c *config, a *addressing, mac net.HardwareAddr) []*netlink.Message {
 	var flags uint8
 	if c.IPAM.Type == hostlocal.Type {

@@ -24,7 +24,8 @@ func dialPod(pod *netns.Namespace) (h *netlink.Conn, err error) {
 	return h, err
 }
 
-// podEnd is the pod's end of the veth, and the socket in the pod's namespace that it is configured over.
+// podEnd is the pod's end of the veth, and the socket in the pod's namespace that it is configured
+// over.
 type podEnd struct {
 	*netlink.Conn
 	name  string
@@ -55,8 +56,8 @@ type step struct {
 	explain func(error) error
 }
 
-// configure gives the pod's end its addresses, sets it up and adds the routes: all at once, unless duplicate address
-// detection has to be waited for in between.
+// configure gives the pod's end its addresses, sets it up and adds the routes: all at once, unless
+// duplicate address detection has to be waited for in between.
 func (e *podEnd) configure(a *addressing, c *config) error {
 	var steps []step
 	for _, addr := range a.addrs {
@@ -107,8 +108,8 @@ const (
 	arpNotify = 22 // IPV4_DEVCONF_ARP_NOTIFY
 )
 
-// start sets the pod's end up and has the kernel announce changes of its IPv4 addresses, which it lets be set without a
-// visit to /proc.
+// start sets the pod's end up and has the kernel announce changes of its IPv4 addresses, which it
+// lets be set without a visit to /proc.
 func (e *podEnd) start() *netlink.Message {
 	return netlink.SetUp(e.index).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
 		m.Nest(unix.AF_INET, func(m *netlink.Message) {
@@ -117,9 +118,10 @@ func (e *podEnd) start() *netlink.Message {
 	})
 }
 
-// announce tells the neighbours whose the addresses are now: they may remember a pod that had them before. The kernel does
-// that, as start and podSettings asked it to, whenever the MAC address is set. It must wait for the bridge's port; and a
-// packet socket of our own would take an RCU grace period to close, more than all the rest of an ADD.
+// announce tells the neighbours whose the addresses are now: they may remember a pod that had them
+// before. The kernel does that, as start and podSettings asked it to, whenever the MAC address is
+// set. It must wait for the bridge's port; and a packet socket of our own would take an RCU grace
+// period to close, more than all the rest of an ADD.
 func (e *podEnd) announce(mac net.HardwareAddr) error {
 	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(e.index)}).Bytes(unix.IFLA_ADDRESS, mac)
 	if err := e.Do(m); err != nil {
@@ -128,9 +130,9 @@ func (e *podEnd) announce(mac net.HardwareAddr) error {
 	return nil
 }
 
-// podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, IPv6 addresses that outlive the
-// interface's being set down, and that changes of them are announced. Only what the pod needs IPv6 for must succeed: /proc/sys may
-// be read-only.
+// podSettings writes what netlink cannot: IPv6 for a pod whose runtime switched it off, IPv6
+// addresses that outlive the interface's being set down, and that changes of them are announced.
+// Only what the pod needs IPv6 for must succeed: /proc/sys may be read-only.
 func (c *config) podSettings(ifname string, a *addressing) error {
 	c.duplicateSettings(ifname)
 	if !slices.ContainsFunc(a.addrs, func(addr address) bool { return addr.prefix.Addr().Is6() }) {
@@ -153,9 +155,10 @@ func (c *config) podSettings(ifname string, a *addressing) error {
 	return nil
 }
 
-// duplicateSettings has the kernel take the pod's link-local address up at once, instead of looking for duplicates of an address
-// that is made of the MAC for a second or two. Where duplicates are to be looked for, the pod's own question that a port in hairpin mode
-// sends back must not count as one.
+// duplicateSettings has the kernel take the pod's link-local address up at once, instead of looking
+// for duplicates of an address that is made of the MAC for a second or two. Where duplicates are to
+// be looked for, the pod's own question that a port in hairpin mode sends back must not count as
+// one.
 func (c *config) duplicateSettings(ifname string) {
 	conf := "net/ipv6/conf/" + ifname + "/"
 	if !c.EnableDAD {
@@ -180,7 +183,8 @@ func explainRoute(r netlink.Route, err error) error {
 // onLink says whether a route names a scope that no gateway is in.
 func onLink(r *types.Route) bool { return r.Scope != nil && *r.Scope >= unix.RT_SCOPE_LINK }
 
-// routeOf is one of IPAM's routes, over the family's gateway if it names none and is not to be on the link.
+// routeOf is one of IPAM's routes, over the family's gateway if it names none and is not to be on
+// the link.
 func routeOf(r *types.Route, a *addressing, index int) netlink.Route {
 	gateway, _ := netip.AddrFromSlice(r.GW)
 	route := netlink.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}

@@ -12,8 +12,9 @@ import (
 // mostPorts is how many ports the kernel gives a bridge.
 const mostPorts = 1023
 
-// status fails only where an ADD would. A bridge that is not there is no fault: an ADD would make it, and a runtime that
-// waits for a STATUS without a fault before the first ADD would wait for ever.
+// status fails only where an ADD would. A bridge that is not there is no fault: an ADD would make
+// it, and a runtime that waits for a STATUS without a fault before the first ADD would wait for
+// ever.
 func status(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {

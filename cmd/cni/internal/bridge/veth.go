@@ -39,9 +39,9 @@ func newVeth(req *protocol.Request, c *config, br *netlink.Link, mac net.Hardwar
 	return v
 }
 
-// add makes the pair: the host's end up and a port of the bridge, the pod's end down in its namespace. One message does it
-// all, so that there is no moment at which half of it could be left; the kernel takes alias and port options only
-// afterwards. If it refuses those the pair goes again.
+// add makes the pair: the host's end up and a port of the bridge, the pod's end down in its
+// namespace. One message does it all, so that there is no moment at which half of it could be left;
+// the kernel takes alias and port options only afterwards. If it refuses those the pair goes again.
 func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error) {
 	if err := h.Do(v.request(pod.FD())); err != nil {
 		return nil, v.explain(err)
@@ -68,9 +68,9 @@ func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error)
 	return link, nil
 }
 
-// request asks for one queue in each direction, which is what a veth uses anyway: the kernel would make one for each
-// processor, with its files in /sys and its announcements, only to take the others down again. podFD -1: the
-// peer stays in the host's namespace.
+// request asks for one queue in each direction, which is what a veth uses anyway: the kernel would
+// make one for each processor, with its files in /sys and its announcements, only to take the
+// others down again. podFD -1: the peer stays in the host's namespace.
 func (v *veth) request(podFD int) *netlink.Message {
 	m := netlink.NewMessage(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL).
 		LinkHeader(unix.IfInfomsg{Flags: unix.IFF_UP, Change: unix.IFF_UP})
@@ -105,8 +105,9 @@ const (
 	addrGenModeNone = 1  // IN6_ADDR_GEN_MODE_NONE
 )
 
-// options are what the kernel ignores when the veth is made. The host's end gets no link-local address: it is a port. The
-// group comes with them, for to podnetd it says that the port is a pod's, and a port without its options is one to heal.
+// options are what the kernel ignores when the veth is made. The host's end gets no link-local
+// address: it is a port. The group comes with them, for to podnetd it says that the port is a
+// pod's, and a port without its options is one to heal.
 func (v *veth) options(ipv6 bool) *netlink.Message {
 	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.name)
 	if v.group != 0 {

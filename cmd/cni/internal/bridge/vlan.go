@@ -56,7 +56,8 @@ func (t trunkFile) ids() (first, last int, err error) {
 	return 0, 0, protocol.Errorf(protocol.CodeConfig, "vlanTrunk: an entry has either id, or minID and maxID")
 }
 
-// vlanGateway is the interface that has the gateway's address within the VLAN; "" if that is the bridge itself.
+// vlanGateway is the interface that has the gateway's address within the VLAN; "" if that is the
+// bridge itself.
 func (c *config) vlanGateway() string {
 	if c.VLAN == 0 || !c.IsGateway || !c.layer3() {
 		return ""
@@ -78,7 +79,8 @@ const (
 	rangeEnds           = 16 // BRIDGE_VLAN_INFO_RANGE_END
 )
 
-// filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default VLAN.
+// filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default
+// VLAN.
 func (c *config) filterVLANs(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
@@ -101,7 +103,8 @@ func (c *config) filterVLANs(h *netlink.Conn, br *netlink.Link) (*netlink.Link, 
 
 func isSet(b []byte) bool { return len(b) > 0 && b[0] != 0 }
 
-// setVLANs gives a port its VLANs: the trunk's tagged, vlan itself as the one of packets without a tag.
+// setVLANs gives a port its VLANs: the trunk's tagged, vlan itself as the one of packets without a
+// tag.
 func (c *config) setVLANs(h *netlink.Conn, br *netlink.Link, port int, trunk []trunkFile) error {
 	if c.VLAN == 0 && len(trunk) == 0 {
 		return nil
@@ -131,7 +134,8 @@ func (c *config) setVLANs(h *netlink.Conn, br *netlink.Link, port int, trunk []t
 	return nil
 }
 
-// mergeTrunk is the trunk as ranges in order that neither touch nor have the native VLAN, which is another entry's.
+// mergeTrunk is the trunk as ranges in order that neither touch nor have the native VLAN, which is
+// another entry's.
 func mergeTrunk(trunk []trunkFile, native int) [][2]int {
 	var in [highestVLAN + 2]bool
 	for _, t := range trunk {

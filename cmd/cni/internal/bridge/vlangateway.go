@@ -12,7 +12,8 @@ import (
 	"github.com/podnet/podnet/state/netlink"
 )
 
-// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface. netlink.ErrNoLink.
+// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface.
+// netlink.ErrNoLink.
 func (c *config) gatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	name := c.vlanGateway()
 	if name == "" {
@@ -30,14 +31,16 @@ func (c *config) gatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, 
 
 const linkVLAN = 1 // IFLA_VLAN_ID
 
-// prepared reports whether a link is a VLAN interface that somebody has made on the bridge for this VLAN.
+// prepared reports whether a link is a VLAN interface that somebody has made on the bridge for this
+// VLAN.
 func (c *config) prepared(link, br *netlink.Link) bool {
 	id := link.Info(linkVLAN)
 	return link.Kind == "vlan" && link.Parent == br.Index && len(id) == 2 && int(binary.NativeEndian.Uint16(id)) == c.VLAN
 }
 
-// ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port in that VLAN only. Like the
-// bridge it belongs to all of the network's pods and stays when they go.
+// ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port
+// in that VLAN only. Like the bridge it belongs to all of the network's pods and stays when they
+// go.
 func (c *config) ensureGatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
 	link, err := c.gatewayLink(h, br)
 	if link == br || err != nil && !errors.Is(err, netlink.ErrNoLink) {

@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// patience is how long an ADD waits for the kernel, which takes its time on a busy machine. Runtimes give up after two minutes,
-	// and are to get an answer before that.
+	// patience is how long an ADD waits for the kernel, which takes its time on a busy machine.
+	// Runtimes give up after two minutes, and are to get an answer before that.
 	patience = 90 * time.Second
 
-	// silence is how long it waits without a word on stderr, which is what a runtime shows of an ADD that it gives up.
+	// silence is how long it waits without a word on stderr, which is what a runtime shows of an
+	// ADD that it gives up.
 	silence = 3 * time.Second
 )
 
@@ -47,10 +48,11 @@ func duplicate(a netip.Addr) error {
 	return protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s, as duplicate address detection found", a)
 }
 
-// awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going a moment after its peer is
-// up, and a bridge without other ports a moment after that; what comes before is dropped. Since Linux 6.8 asking for a link
-// is what sets it going, so that the first answer is yes: the port's must be asked for before the bridge's. messages go
-// along with the first question. It returns the bridge as it is with the port.
+// awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going
+// a moment after its peer is up, and a bridge without other ports a moment after that; what comes
+// before is dropped. Since Linux 6.8 asking for a link is what sets it going, so that the first
+// answer is yes: the port's must be asked for before the bridge's. messages go along with the first
+// question. It returns the bridge as it is with the port.
 func awaitLinks(h *netlink.Conn, port, bridge string, messages ...*netlink.Message) (br *netlink.Link, err error) {
 	err = poll(port+" and "+bridge+" to come up", func() (bool, error) {
 		answers, err := h.Exchange(append(messages, netlink.GetLink(port), netlink.GetLink(bridge))...)
@@ -78,7 +80,8 @@ func awaitLinks(h *netlink.Conn, port, bridge string, messages ...*netlink.Messa
 	return br, err
 }
 
-// offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network for them.
+// offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network
+// for them.
 func (c *config) offerLink(h *netlink.Conn, v *veth, pod *netns.Namespace, index int) error {
 	p, err := enterPod(pod, v.peer, index, func() error { c.duplicateSettings(v.peer); return nil })
 	if err != nil {
@@ -92,10 +95,11 @@ func (c *config) offerLink(h *netlink.Conn, v *veth, pod *netns.Namespace, index
 	return err
 }
 
-// awaitAddresses waits until packets to the link's IPv6 addresses are taken: the kernel gets to that a while after it has
-// answered, as a job that it queues when the link has its carrier, and only a route in the table local tells. Asking for
-// the link is what has its carrier noticed. IPv4 addresses are there at once. linkLocal is an address that the kernel makes by
-// itself, waited for as long as it may come.
+// awaitAddresses waits until packets to the link's IPv6 addresses are taken: the kernel gets to
+// that a while after it has answered, as a job that it queues when the link has its carrier, and
+// only a route in the table local tells. Asking for the link is what has its carrier noticed. IPv4
+// addresses are there at once. linkLocal is an address that the kernel makes by itself, waited for
+// as long as it may come.
 func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, linkLocal netip.Addr) error {
 	missing := slices.DeleteFunc(append(slices.Clone(addrs), linkLocal), func(a netip.Addr) bool { return !a.Is6() })
 	if len(missing) == 0 {
@@ -117,8 +121,8 @@ func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, lin
 	})
 }
 
-// stillToCome tells which of these addresses the link may yet have: one that another host has is an error, but for the link-local
-// one, which nobody has asked for.
+// stillToCome tells which of these addresses the link may yet have: one that another host has is an
+// error, but for the link-local one, which nobody has asked for.
 func stillToCome(h *netlink.Conn, link *netlink.Link, missing []netip.Addr, linkLocal netip.Addr) ([]netip.Addr, error) {
 	now, err := h.LinkByName(link.Name)
 	if err != nil {
@@ -146,7 +150,8 @@ func linkLocalOf(mac net.HardwareAddr) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
 }
 
-// poll asks until the answer is yes, less and less often. what is what is waited for, to be read after "waiting for".
+// poll asks until the answer is yes, less and less often. what is what is waited for, to be read
+// after "waiting for".
 func poll(what string, done func() (bool, error)) error {
 	start, told := time.Now(), false
 	for pause := 20 * time.Microsecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -165,7 +170,8 @@ func poll(what string, done func() (bool, error)) error {
 	}
 }
 
-// sleep is time.Sleep for microseconds: the runtime's timers would set up its poller, which counts in milliseconds.
+// sleep is time.Sleep for microseconds: the runtime's timers would set up its poller, which counts
+// in milliseconds.
 func sleep(d time.Duration) {
 	t := unix.NsecToTimespec(d.Nanoseconds())
 	_ = unix.Nanosleep(&t, nil) // interrupted by a signal: poll asks that much earlier

@@ -1,5 +1,6 @@
-// Package delegate executes another plugin for this one, as the CNI specification says. The library's own invoke package
-// brings a tracing framework along that every start of a plugin would pay for.
+// Package delegate executes another plugin for this one, as the CNI specification says. The
+// library's own invoke package brings a tracing framework along that every start of a plugin would
+// pay for.
 package delegate
 
 import (

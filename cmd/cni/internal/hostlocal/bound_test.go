@@ -7,8 +7,8 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// The bridge plugin's leases are bound to its process; those of the stand-alone plugin, which ends before there is a veth, are
-// not.
+// The bridge plugin's leases are bound to its process; those of the stand-alone plugin, which ends
+// before there is a veth, are not.
 func TestBound(t *testing.T) {
 	conf := fmt.Sprintf(`{"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"10.1.0.0/24"}]]}}`, t.TempDir())
 	req := protocol.Request{Config: []byte(conf), Network: "net", ContainerID: "within", IfName: "eth0"}

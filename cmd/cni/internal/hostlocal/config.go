@@ -1,5 +1,5 @@
-// Package hostlocal is the host-local IPAM plugin: addresses out of ranges in its configuration, kept in a lease store on
-// this node. The bridge plugin calls it in its own process.
+// Package hostlocal is the host-local IPAM plugin: addresses out of ranges in its configuration,
+// kept in a lease store on this node. The bridge plugin calls it in its own process.
 package hostlocal
 
 import (
@@ -102,7 +102,8 @@ func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
 	return s, nil
 }
 
-// sets are all range sets in their order: the runtime's, the one of the older top-level fields, those of ranges.
+// sets are all range sets in their order: the runtime's, the one of the older top-level fields,
+// those of ranges.
 func (f *file) sets() ([]ipam.Set, error) {
 	written := slices.Clone(f.ipRanges)
 	if f.old.Subnet.IsValid() {

@@ -7,7 +7,8 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// FuzzConfig reads any configuration and CNI_ARGS: ranges that give addresses of their subnets, or an error with a code.
+// FuzzConfig reads any configuration and CNI_ARGS: ranges that give addresses of their subnets, or
+// an error with a code.
 func FuzzConfig(f *testing.F) {
 	for _, conf := range []string{
 		`{"ipam":{"type":"host-local","ranges":[[{"subnet":"10.1.0.0/24","gateway":"10.1.0.254"}],[{"subnet":"fd00::/64"}]]}}`,

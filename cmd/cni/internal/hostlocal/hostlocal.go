@@ -22,15 +22,17 @@ type Allocation struct {
 	store *ipam.Store // the one that holds the leases
 }
 
-// Reclaimed returns the addresses of pods that have gone, which were freed because there were no others.
+// Reclaimed returns the addresses of pods that have gone, which were freed because there were no
+// others.
 func (a *Allocation) Reclaimed() []netip.Addr { return a.store.Reclaimed() }
 
 func owner(req *protocol.Request) ipam.Owner {
 	return ipam.Owner{ContainerID: req.ContainerID, IfName: req.IfName}
 }
 
-// Allocate gives the attachment an address of each range set, the same again if it has them, to a plugin that makes the pod's
-// veth in this process: the leases are bound to it. args are the CNI_ARGS that the calling plugin knows besides IP.
+// Allocate gives the attachment an address of each range set, the same again if it has them, to a
+// plugin that makes the pod's veth in this process: the leases are bound to it. args are the
+// CNI_ARGS that the calling plugin knows besides IP.
 func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
 	return allocate(req, (*ipam.Store).Bound, args...)
 }
@@ -75,8 +77,8 @@ func allocate(req *protocol.Request, binding func(*ipam.Store) *ipam.Store, args
 	return a, storeError(err)
 }
 
-// podName is what the runtime calls the pod, if it says so in CNI_ARGS: Kubernetes by namespace and name, Nomad by namespace,
-// job and group.
+// podName is what the runtime calls the pod, if it says so in CNI_ARGS: Kubernetes by namespace and
+// name, Nomad by namespace, job and group.
 func podName(args map[string]string) string {
 	if name := args["K8S_POD_NAME"]; name != "" {
 		return args["K8S_POD_NAMESPACE"] + "/" + name
@@ -102,7 +104,8 @@ func (a *Allocation) Undo(req *protocol.Request) error {
 	return storeError(err)
 }
 
-// Holding is what a DEL is about to take away: no ADD of the attachment goes on until its process has ended.
+// Holding is what a DEL is about to take away: no ADD of the attachment goes on until its process
+// has ended.
 type Holding struct {
 	Addrs []netip.Addr
 
@@ -155,8 +158,8 @@ func (f *file) looking(req *protocol.Request, s *ipam.Store) *ipam.Store {
 // hasVeths reports whether the plugin that the configuration is for connects each pod by a veth.
 func (f *file) hasVeths() bool { return f.kind == "bridge" || f.kind == "ptp" }
 
-// moreRoom says what may be done where all addresses of a set have a lease: those of pods that are known to have gone are
-// taken already.
+// moreRoom says what may be done where all addresses of a set have a lease: those of pods that are
+// known to have gone are taken already.
 func (f *file) moreRoom(req *protocol.Request, s *ipam.Store, e *ipam.ExhaustedError) string {
 	unjudged, example := 0, ""
 	for l, err := range s.Leases() {

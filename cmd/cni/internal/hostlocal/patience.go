@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// lockTimeout is how long a call waits for others before it answers "try again later": far longer than thousands of calls
-// take, and shorter than a runtime's patience.
+// lockTimeout is how long a call waits for others before it answers "try again later": far longer
+// than thousands of calls take, and shorter than a runtime's patience.
 const lockTimeout = 10 * time.Second
 
-// patience is a context that ends lockTimeout after somebody has begun to wait for its end. A timer from the beginning
-// would cost every call a thread, and hardly any call has to wait.
+// patience is a context that ends lockTimeout after somebody has begun to wait for its end. A timer
+// from the beginning would cost every call a thread, and hardly any call has to wait.
 type patience struct {
 	context.Context
 	begin sync.Once

@@ -66,7 +66,8 @@ func Retain(req *protocol.Request, valid protocol.Attachments) error {
 	return storeError(err)
 }
 
-// InFlight returns the attachments without a place among the valid ones that another process is adding or deleting now.
+// InFlight returns the attachments without a place among the valid ones that another process is
+// adding or deleting now.
 func InFlight(req *protocol.Request, valid protocol.Attachments) (protocol.Attachments, error) {
 	s, err := openStore(req)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// iptables has a chain for each container on a network, and in POSTROUTING a jump to it for each address.
+// iptables has a chain for each container on a network, and in POSTROUTING a jump to it for each
+// address.
 type iptables struct{ conn *netfilter.Conn }
 
 const postrouting = "POSTROUTING"
@@ -56,7 +57,8 @@ func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	return all(changes), nil
 }
 
-// missing are the rules of a family that are not there. A chain is written anew that has not all of its rules.
+// missing are the rules of a family that are not there. A chain is written anew that has not all of
+// its rules.
 func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix, f netfilter.Family) (chains []string, rules []netfilter.NATRule, err error) {
 	name, comment := chainOf(p), commentOf(p)
 	inside, err := current(table, name)
@@ -122,7 +124,8 @@ func (i iptables) garbage(network string, valid protocol.Attachments) (change, e
 	})
 }
 
-// remove deletes the jumps that match, and then the chains that no jump leads to any more, also those named, which may have lost theirs.
+// remove deletes the jumps that match, and then the chains that no jump leads to any more, also
+// those named, which may have lost theirs.
 func (i iptables) remove(match func(netfilter.Rule) (bool, error), chains ...string) (change, error) {
 	var changes []change
 	for _, table := range i.tables() {
@@ -154,7 +157,8 @@ func (i iptables) remove(match func(netfilter.Rule) (bool, error), chains ...str
 	return all(changes), nil
 }
 
-// unusedChains are those that the dead rules led to, or that are named and there, less the used ones.
+// unusedChains are those that the dead rules led to, or that are named and there, less the used
+// ones.
 func unusedChains(table *netfilter.IPTables, dead []netfilter.Rule, used map[string]bool, named []string) ([]string, error) {
 	var chains []string
 	for _, d := range dead {

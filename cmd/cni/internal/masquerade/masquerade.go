@@ -1,6 +1,7 @@
-// Package masquerade keeps the rules that give packets of pods the node's address when they leave their network. They are the reference
-// plugin's, one for each address of a pod, so that either plugin removes what the other has made. They are looked at, and written, over
-// netlink; a program is executed only where the tables are not there, or where iptables is of its older kind.
+// Package masquerade keeps the rules that give packets of pods the node's address when they leave
+// their network. They are the reference plugin's, one for each address of a pod, so that either
+// plugin removes what the other has made. They are looked at, and written, over netlink; a program
+// is executed only where the tables are not there, or where iptables is of its older kind.
 package masquerade
 
 import (
@@ -28,11 +29,14 @@ const lockTimeout = 10 * time.Second
 
 // backend keeps rules in one of the kernel's ways.
 type backend interface {
-	// repair is what adds the rules that are missing for a pod's addresses, each with its network; nil: none are.
+	// repair is what adds the rules that are missing for a pod's addresses, each with its network;
+	// nil: none are.
 	repair(p Pod, addrs []netip.Prefix) (change, error)
-	// removal is what removes a pod's rules but those of the addresses that keep says are another interface's; nil: there are none.
+	// removal is what removes a pod's rules but those of the addresses that keep says are another
+	// interface's; nil: there are none.
 	removal(p Pod, keep func(netip.Addr) (bool, error)) (change, error)
-	// garbage is what removes the rules of a network's pods that are not valid; nil: there are none.
+	// garbage is what removes the rules of a network's pods that are not valid; nil: there are
+	// none.
 	garbage(network string, valid protocol.Attachments) (change, error)
 }
 
@@ -47,7 +51,8 @@ func choose(name string, c *netfilter.Conn) backend {
 	return nftables{c}
 }
 
-// Ensure makes a pod's rules be there, for its addresses with their networks. Made reports that they were not all there.
+// Ensure makes a pod's rules be there, for its addresses with their networks. Made reports that
+// they were not all there.
 func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err error) {
 	err = locked(func(c *netfilter.Conn) error {
 		repair, err := choose(backendName, c).repair(p, addrs)
@@ -71,8 +76,9 @@ func There(backendName string, p Pod, addrs []netip.Prefix) (there bool, err err
 	return repair == nil, err
 }
 
-// Remove removes a pod's rules, whichever backend they are in. Keep tells of an address whether another interface of the container has it,
-// which iptables' rules do not say; it is asked only if there are rules.
+// Remove removes a pod's rules, whichever backend they are in. Keep tells of an address whether
+// another interface of the container has it, which iptables' rules do not say; it is asked only if
+// there are rules.
 func Remove(p Pod, keep func(netip.Addr) (bool, error)) error {
 	return remove(func(b backend) (change, error) { return b.removal(p, keep) })
 }
@@ -82,7 +88,8 @@ func Collect(network string, valid protocol.Attachments) error {
 	return remove(func(b backend) (change, error) { return b.garbage(network, valid) })
 }
 
-// remove makes changes in both backends. Where there are none it waits for nobody, and a kernel without nfnetlink has none.
+// remove makes changes in both backends. Where there are none it waits for nobody, and a kernel
+// without nfnetlink has none.
 func remove(changes func(backend) (change, error)) error {
 	all := func(c *netfilter.Conn) (list []change, err error) {
 		for _, b := range []backend{iptables{c}, nftables{c}} {

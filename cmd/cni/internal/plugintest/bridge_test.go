@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/state/device"
 )
 
-// A pod's whole life, in each family and in both: what it sees, what the host has, and nothing but the bridge afterwards.
+// A pod's whole life, in each family and in both: what it sees, what the host has, and nothing but
+// the bridge afterwards.
 func TestLife(t *testing.T) {
 	for name, c := range map[string]struct{ ranges, first, second, inside string }{
 		"IPv4": {ranges4, "10.1.0.2", "10.1.0.3", `lo UNKNOWN MAC <LOOPBACK,UP,LOWER_UP>
@@ -70,7 +71,8 @@ default via fd00:1::1 dev eth0 metric 1024 pref medium
 	}
 }
 
-// The host takes no pod for an IPv6 router, also while the bridge is gone and the host's end of its veth is a link by itself.
+// The host takes no pod for an IPv6 router, also while the bridge is gone and the host's end of its
+// veth is a link by itself.
 func TestPodIsNoRouter(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
@@ -141,7 +143,8 @@ fe80::/64 dev eth0 proto kernel metric 256 pref medium
 	}
 }
 
-// podnet's own configuration makes the bridge as podnetd does and marks what it makes; any other marks nothing.
+// podnet's own configuration makes the bridge as podnetd does and marks what it makes; any other
+// marks nothing.
 func TestMarks(t *testing.T) {
 	const mac = "52:54:00:12:34:56"
 	for _, key := range []bool{true, false} {
@@ -181,7 +184,8 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// An attachment that is too long for an alias has none, and is a pod like any other by its name, group and lease.
+// An attachment that is too long for an alias has none, and is a pod like any other by its name,
+// group and lease.
 func TestLongID(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
@@ -237,7 +241,8 @@ func TestOwnBridgeForwards(t *testing.T) {
 	}
 }
 
-// An ADD that was killed, or repeated: the second builds the same attachment again, with the same address.
+// An ADD that was killed, or repeated: the second builds the same attachment again, with the same
+// address.
 func TestRepeatedAdd(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
@@ -332,7 +337,8 @@ func TestDisabledIPv6(t *testing.T) {
 	}
 }
 
-// Switching forwarding on must not cost the host the routes that a router announced to it, nor have links to come believe any.
+// Switching forwarding on must not cost the host the routes that a router announced to it, nor have
+// links to come believe any.
 func TestForwardingKeepsRouterRoutes(t *testing.T) {
 	h := newHost(t)
 	h.SetSysctl("net/ipv6/conf/eth0/accept_ra", "1")
@@ -370,7 +376,8 @@ func TestReusedAddress(t *testing.T) {
 	}
 }
 
-// A default route that the configuration has already, with or without a gateway, is not added again.
+// A default route that the configuration has already, with or without a gateway, is not added
+// again.
 func TestDefaultRouteOnce(t *testing.T) {
 	for _, c := range []struct{ gw, via string }{{"", "10.1.0.1"}, {`,"gw":"10.1.0.9"`, "10.1.0.9"}} {
 		h := newHost(t)

@@ -7,7 +7,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// vpn has a result tell of one more interface, with an address and a route, as a plugin behind or before bridge does.
+// vpn has a result tell of one more interface, with an address and a route, as a plugin behind or
+// before bridge does.
 func vpn(result, sandbox string, first bool) string {
 	lines := func(old, added string) string {
 		if first {
@@ -78,7 +79,8 @@ func TestCheckLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-// The pod's link-local address can be used when the ADD returns, whatever the pod's namespace says of duplicates.
+// The pod's link-local address can be used when the ADD returns, whatever the pod's namespace says
+// of duplicates.
 func TestLinkLocalAtOnce(t *testing.T) {
 	const loops = "echo 0 >/proc/sys/net/ipv6/conf/all/enhanced_dad; echo 0 >/proc/sys/net/ipv6/conf/default/enhanced_dad"
 	for name, c := range map[string]struct{ fields, ranges, inPod string }{

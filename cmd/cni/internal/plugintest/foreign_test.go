@@ -15,7 +15,8 @@ func macOf(h *host, link string) string {
 	return h.Objects("ip -j link show dev " + link)[0]["address"].(string)
 }
 
-// A bridge that somebody else has made keeps the MAC that it has, whichever ports come and go, and results tell it.
+// A bridge that somebody else has made keeps the MAC that it has, whichever ports come and go, and
+// results tell it.
 func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 	for name, prepare := range map[string]string{
 		"down":                 "true",
@@ -65,8 +66,8 @@ func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 	}
 }
 
-// Setting the MAC has the kernel forget the neighbours of a bridge, so that it is done once: the entries of pods that are there
-// stay when others come.
+// Setting the MAC has the kernel forget the neighbours of a bridge, so that it is done once: the
+// entries of pods that are there stay when others come.
 func TestForeignBridgeKeepsItsNeighbours(t *testing.T) {
 	h := newHost(t)
 	h.Must("sh", "-ec", "ip link add br0 type bridge; ip link set br0 up")
@@ -79,8 +80,8 @@ func TestForeignBridgeKeepsItsNeighbours(t *testing.T) {
 	}
 }
 
-// A bridge that is up already takes no pod for the host's router, and neither does any other link that guests hang on because
-// an ADD switches forwarding on.
+// A bridge that is up already takes no pod for the host's router, and neither does any other link
+// that guests hang on because an ADD switches forwarding on.
 func TestNobodyPosesAsRouter(t *testing.T) {
 	for name, c := range map[string]struct{ ranges, eth0 string }{
 		"IPv4": {ranges4, "1"}, "both": {ranges46, "2"},
@@ -111,8 +112,8 @@ func TestNobodyPosesAsRouter(t *testing.T) {
 	}
 }
 
-// Every gateway of the network's own ranges has its place on the bridge, with forceAddress too; one that is nobody's goes or is
-// refused as before.
+// Every gateway of the network's own ranges has its place on the bridge, with forceAddress too; one
+// that is nobody's goes or is refused as before.
 func TestSecondGateway(t *testing.T) {
 	for _, force := range []bool{false, true} {
 		h := newHost(t)
@@ -141,8 +142,8 @@ func TestSecondGateway(t *testing.T) {
 	}
 }
 
-// A bridge that the plugin makes has IPv6 where pods need it, whatever new links begin with. Of somebody else's bridge the setting
-// is named, and what the message says helps.
+// A bridge that the plugin makes has IPv6 where pods need it, whatever new links begin with. Of
+// somebody else's bridge the setting is named, and what the message says helps.
 func TestIPv6OffByDefault(t *testing.T) {
 	for _, c := range []struct{ conf, prepare string }{
 		{"default", ""}, {"default", "ip link add br0 type bridge; ip link set br0 up"}, {"br0", "ip link add br0 type bridge; ip link set br0 up"},
@@ -173,7 +174,8 @@ func TestIPv6OffByDefault(t *testing.T) {
 	}
 }
 
-// promiscMode is set on a bridge that somebody only listens to: when that ends, the pods still need it.
+// promiscMode is set on a bridge that somebody only listens to: when that ends, the pods still need
+// it.
 func TestPromiscBesideListener(t *testing.T) {
 	h := newHost(t)
 	h.Must("sh", "-ec", "ip link add br0 type bridge; ip link set br0 up; ip link add link br0 name tap0 type macvlan mode passthru; ip link set tap0 up")

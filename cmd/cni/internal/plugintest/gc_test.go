@@ -39,7 +39,8 @@ func (h *host) gc(conf, keys string) {
 	h.must(call{verb: "GC", conf: withKeys(conf, keys)})
 }
 
-// GC takes away what is not valid, of this network only, and nothing at all where it is not told what is valid.
+// GC takes away what is not valid, of this network only, and nothing at all where it is not told
+// what is valid.
 func TestGC(t *testing.T) {
 	for _, own := range []string{"", `,"podnet":{}`} {
 		t.Run("own"+own, func(t *testing.T) {
@@ -155,7 +156,8 @@ func TestStatusFull(t *testing.T) {
 	h.must(status)
 }
 
-// Whoever cannot get the store's lock in time tells the runtime to try again later, and changes nothing.
+// Whoever cannot get the store's lock in time tells the runtime to try again later, and changes
+// nothing.
 func TestBusyStore(t *testing.T) {
 	h := newHost(t)
 	h.must(h.ipam("one", "1.0.0", "", ranges4).with("ADD"))
@@ -199,8 +201,8 @@ func TestNoBootID(t *testing.T) {
 	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2 10.1.0.3 10.1.0.4")
 }
 
-// A veth whose name is an invalid attachment's but whose alias says that it is another pod's is left alone; one with an
-// operator's alias goes, before its address is somebody else's.
+// A veth whose name is an invalid attachment's but whose alias says that it is another pod's is
+// left alone; one with an operator's alias goes, before its address is somebody else's.
 func TestGCForeignAlias(t *testing.T) {
 	for alias, stays := range map[string]bool{"other/pod/eth0": true, "uplink of web": false} {
 		h := newHost(t)

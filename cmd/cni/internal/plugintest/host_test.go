@@ -25,8 +25,9 @@ type host struct {
 	t *testing.T
 }
 
-// newHost makes a host on which bridges get the routes of their link-local address with their carrier. With duplicate address
-// detection they would come a second or more later, in the middle of what a test compares.
+// newHost makes a host on which bridges get the routes of their link-local address with their
+// carrier. With duplicate address detection they would come a second or more later, in the middle
+// of what a test compares.
 func newHost(t *testing.T) *host {
 	t.Helper()
 	l := lab.New(t)
@@ -146,7 +147,8 @@ func wantFault(t *testing.T, err error, code int, words ...string) {
 	}
 }
 
-// state is all that the plugins could have changed on the host, as text that is the same as long as nothing is changed.
+// state is all that the plugins could have changed on the host, as text that is the same as long as
+// nothing is changed.
 func (h *host) state() string {
 	h.t.Helper()
 	h.settle()
@@ -171,8 +173,8 @@ func (h *host) podNeighbours() string {
 	return b.String()
 }
 
-// settle waits until the bridges, the plugins' and the foreign one, have noticed that they have a port, which they do a while
-// after the port.
+// settle waits until the bridges, the plugins' and the foreign one, have noticed that they have a
+// port, which they do a while after the port.
 func (h *host) settle() {
 	h.t.Helper()
 	for _, bridge := range []string{"br0", "other0"} {

@@ -7,8 +7,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Either plugin goes on where the other stopped: pods that one made the other finds, checks, and removes, and no address
-// is given twice.
+// Either plugin goes on where the other stopped: pods that one made the other finds, checks, and
+// removes, and no address is given twice.
 func TestReferenceInterop(t *testing.T) {
 	theirs, ours := reference(t), lab.Program("cni")
 	for name, path := range map[string][2]string{"theirs first": {theirs, ours}, "ours first": {ours, theirs}} {
@@ -52,7 +52,8 @@ func TestReferenceInterop(t *testing.T) {
 	}
 }
 
-// The reference plugin's leases look as they do without podnet's index beside them: its host-local finds one owner once.
+// The reference plugin's leases look as they do without podnet's index beside them: its host-local
+// finds one owner once.
 func TestReferenceHostLocal(t *testing.T) {
 	theirs := reference(t)
 	h := newHost(t)

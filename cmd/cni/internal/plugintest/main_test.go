@@ -13,7 +13,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The plugins' code is linked into this program too: go test must not answer from its cache when only that changed.
+	// The plugins' code is linked into this program too: go test must not answer from its cache
+	// when only that changed.
 	fmt.Fprint(io.Discard, bridge.Verbs(), hostlocal.Verbs(), loopback.Verbs())
 	os.Exit(lab.Isolate(lab.WithPlugins(m, "bridge", "host-local", "loopback")))
 }

@@ -26,8 +26,8 @@ func (h *host) masqRules() string {
 	return strings.Join(lines, "\n")
 }
 
-// Each pod has rules of its own, whichever backend: made again if somebody deleted them, and gone with the pod or by GC, whatever the
-// configuration says by then.
+// Each pod has rules of its own, whichever backend: made again if somebody deleted them, and gone
+// with the pod or by GC, whatever the configuration says by then.
 func TestMasquerade(t *testing.T) {
 	for _, backend := range []string{"iptables", "nftables", "auto"} {
 		t.Run(backend, func(t *testing.T) {
@@ -160,7 +160,8 @@ echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
 	same(t, "rules", h.masqRules(), empty)
 }
 
-// The two interfaces of a container on one network share a chain of iptables: the DEL of one leaves the other its rules.
+// The two interfaces of a container on one network share a chain of iptables: the DEL of one leaves
+// the other its rules.
 func TestMasqueradeTwoInterfaces(t *testing.T) {
 	h := newHost(t)
 	conf := h.conf(`"isGateway":true,"ipMasq":true,"ipMasqBackend":"iptables"`, ranges46)
@@ -182,7 +183,8 @@ func TestMasqueradeTwoInterfaces(t *testing.T) {
 	}
 }
 
-// Either plugin removes the rules that the other has made, in either backend, and passes its pods in CHECK.
+// Either plugin removes the rules that the other has made, in either backend, and passes its pods
+// in CHECK.
 func TestMasqueradeOfTheReference(t *testing.T) {
 	theirs, ours := reference(t), lab.Program("cni")
 	for _, backend := range []string{"iptables", "nftables"} {

@@ -10,15 +10,15 @@ import (
 
 const otherMAC = "02:11:22:33:44:66"
 
-// unanswered is more than the kernel takes for its questions about an entry that nobody answers for any more: 8 seconds, on a machine
-// that has nothing else to do.
+// unanswered is more than the kernel takes for its questions about an entry that nobody answers for
+// any more: 8 seconds, on a machine that has nothing else to do.
 const unanswered = 4 * lab.Patience
 
 // inPodMAC is the MAC of the pod's end in a result.
 var inPodMAC = regexp.MustCompile(`("name": *"eth0",\s*"mac": *)"[^"]*"`)
 
-// A pod whose MAC changes after the ADD, as a plugin behind bridge has it, is reached by the host: at once where it says so
-// itself, and after the kernel's questions where it does not.
+// A pod whose MAC changes after the ADD, as a plugin behind bridge has it, is reached by the host:
+// at once where it says so itself, and after the kernel's questions where it does not.
 func TestPodWithAnotherMAC(t *testing.T) {
 	for name, change := range map[string]string{
 		"while up":           "ip link set eth0 address " + otherMAC,
@@ -55,8 +55,8 @@ func TestPodWithAnotherMAC(t *testing.T) {
 	}
 }
 
-// No entry outlives its pod, also when the leases are in another place by the time of the DEL. One that another program has in the
-// meantime, for another pod of that address, stays.
+// No entry outlives its pod, also when the leases are in another place by the time of the DEL. One
+// that another program has in the meantime, for another pod of that address, stays.
 func TestNeighboursOfMovedLeases(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
@@ -71,7 +71,8 @@ func TestNeighboursOfMovedLeases(t *testing.T) {
 	}
 }
 
-// What podnet's ADD leaves when the reference plugin deletes the pod gives way to the address's next pod.
+// What podnet's ADD leaves when the reference plugin deletes the pod gives way to the address's
+// next pod.
 func TestReferenceReusesAddress(t *testing.T) {
 	theirs := reference(t)
 	h := newHost(t)

@@ -25,8 +25,9 @@ func age(t *testing.T, h *host) {
 	}
 }
 
-// Pods that were killed without a DEL keep no address from others, in any network, whichever bridge plugin connected them:
-// theirs has random names for veths. Live pods keep theirs, though their bridge was deleted.
+// Pods that were killed without a DEL keep no address from others, in any network, whichever bridge
+// plugin connected them: theirs has random names for veths. Live pods keep theirs, though their
+// bridge was deleted.
 func TestKilledPods(t *testing.T) {
 	ours := lab.Program("cni")
 	mixed := t.TempDir() // the reference's bridge plugin with podnet's host-local
@@ -79,7 +80,8 @@ func kill(t *testing.T, h *host, pods ...*lab.Pod) {
 	}
 }
 
-// Leases that nobody can judge stay, and the message says which files: another plugin's, and those of pods that need no veth.
+// Leases that nobody can judge stay, and the message says which files: another plugin's, and those
+// of pods that need no veth.
 func TestUnjudgedLeases(t *testing.T) {
 	h := newHost(t)
 	ipam := func(id, kind string) call {
@@ -104,8 +106,8 @@ func TestUnjudgedLeases(t *testing.T) {
 // named asks for an address.
 func (c call) named(addr string) call { c.args = "IP=" + addr; return c }
 
-// A container with a boot id of its own, which sees the host's links, frees nothing of live pods by any verb, and the host
-// does not afterwards; what has no pod is free in either.
+// A container with a boot id of its own, which sees the host's links, frees nothing of live pods by
+// any verb, and the host does not afterwards; what has no pod is free in either.
 func TestAnotherBootID(t *testing.T) {
 	h := newHost(t)
 	conf := h.conf(`"isGateway":true`, ranges4)

@@ -80,8 +80,8 @@ func TestDelIsLenient(t *testing.T) {
 	}
 }
 
-// A DEL leaves alone what is not this network's, even an interface of the right name, and a veth of the derived name that
-// says that it is another's.
+// A DEL leaves alone what is not this network's, even an interface of the right name, and a veth of
+// the derived name that says that it is another's.
 func TestDelLeavesForeign(t *testing.T) {
 	h := newHost(t)
 	p, q := h.NewPod("a"), h.NewPod("b")
@@ -102,7 +102,8 @@ func TestDelLeavesForeign(t *testing.T) {
 	same(t, "host", h.state(), before)
 }
 
-// An alias that an operator has given a pod's veth keeps it neither from being added again nor from ending.
+// An alias that an operator has given a pod's veth keeps it neither from being added again nor from
+// ending.
 func TestChangedAlias(t *testing.T) {
 	for _, fields := range []string{`"isGateway":true`, `"isGateway":true,"podnet":{}`} {
 		h := newHost(t)
@@ -120,8 +121,9 @@ func TestChangedAlias(t *testing.T) {
 	}
 }
 
-// A DEL knows a port of the bridge for its pod's by more than indices, which each namespace gives anew: here those of the
-// pod's interface, whose other end is in a third namespace, and of another pod's port name each other.
+// A DEL knows a port of the bridge for its pod's by more than indices, which each namespace gives
+// anew: here those of the pod's interface, whose other end is in a third namespace, and of another
+// pod's port name each other.
 func TestDelLeavesAnothersPort(t *testing.T) {
 	h := newHost(t)
 	p, q, third := h.NewPod("a"), h.NewPod("b"), h.NewPod("c")
@@ -151,8 +153,8 @@ func TestDelLeavesAnothersPort(t *testing.T) {
 	}
 }
 
-// The DEL that follows an ADD which was refused because the interface is there takes nothing from the pod that has it,
-// whatever the network is named.
+// The DEL that follows an ADD which was refused because the interface is there takes nothing from
+// the pod that has it, whatever the network is named.
 func TestDelAfterRefusedAdd(t *testing.T) {
 	for name, extra := range map[string]string{"marked": `"isGateway":true,"podnet":{}`, "unmarked": `"isGateway":true`} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +180,8 @@ func TestDelAfterRefusedAdd(t *testing.T) {
 	}
 }
 
-// An ADD for another namespace of the same container does not take the old one away if it cannot succeed itself.
+// An ADD for another namespace of the same container does not take the old one away if it cannot
+// succeed itself.
 func TestRefusalKeepsOldAttachment(t *testing.T) {
 	h := newHost(t)
 	p, q := h.NewPod("a"), h.NewPod("b")

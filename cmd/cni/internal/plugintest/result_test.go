@@ -9,7 +9,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The result of an ADD has the fields of the configuration's version and no others, and the CNI library reads it.
+// The result of an ADD has the fields of the configuration's version and no others, and the CNI
+// library reads it.
 func TestResultVersions(t *testing.T) {
 	const (
 		interfaces = `"interfaces":[{"name":"br0","mac":"MAC"},{"name":"VETH","mac":"MAC"},{"name":"eth0","mac":"MAC","sandbox":"NETNS"}]`
@@ -49,7 +50,8 @@ func TestResultVersions(t *testing.T) {
 	}
 }
 
-// A configuration without a version is one of 0.1.0. Layer 2 has no address to tell there, which is no error.
+// A configuration without a version is one of 0.1.0. Layer 2 has no address to tell there, which is
+// no error.
 func TestUnversioned(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")

@@ -7,7 +7,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// With macspoofchk a pod can send from its own MAC address only, and nothing is left of that after it.
+// With macspoofchk a pod can send from its own MAC address only, and nothing is left of that after
+// it.
 func TestMACSpoofCheck(t *testing.T) {
 	h := newHost(t)
 	if out, err := h.Exec("nft", "add table bridge probe"); err != nil {
@@ -69,7 +70,8 @@ func TestMACSpoofCheck(t *testing.T) {
 	same(t, "rules after a DEL without its chain", h.Sh("nft list ruleset"), "")
 }
 
-// Either plugin removes the rules that the other has made, and passes its pods in CHECK. What somebody else has in the table stays.
+// Either plugin removes the rules that the other has made, and passes its pods in CHECK. What
+// somebody else has in the table stays.
 func TestMACSpoofCheckOfTheReference(t *testing.T) {
 	theirs, ours := reference(t), lab.Program("cni")
 	h := newHost(t)

@@ -13,8 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Two ADDs of one attachment at once, by a runtime that did not wait for the first: whatever becomes of them, a pod that has
-// an address has its lease.
+// Two ADDs of one attachment at once, by a runtime that did not wait for the first: whatever
+// becomes of them, a pod that has an address has its lease.
 func TestAddTwice(t *testing.T) {
 	other := t.TempDir() // host-local by a name that the bridge plugin has to execute
 	if err := os.Symlink(lab.Program("cni/host-local"), filepath.Join(other, "other")); err != nil {
@@ -83,7 +83,8 @@ func TestDelDuringAdd(t *testing.T) {
 	same(t, "ports", h.Sh("ip -o link show master br0"), "")
 }
 
-// A GC takes nothing from under an ADD that is at work, and the next one takes what the runtime still does not know.
+// A GC takes nothing from under an ADD that is at work, and the next one takes what the runtime
+// still does not know.
 func TestGCDuringAdd(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")

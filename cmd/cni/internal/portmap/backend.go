@@ -20,7 +20,8 @@ type backend interface {
 	removal(whose) (*removal, error)
 }
 
-// backends are both: a configuration may have said another one when a pod was added, and a port is taken whichever has it.
+// backends are both: a configuration may have said another one when a pod was added, and a port is
+// taken whichever has it.
 type backends struct {
 	conn     *netfilter.Conn
 	iptables backend
@@ -57,7 +58,8 @@ func (b *backends) removal(w whose) (*removal, error) {
 	return first, nil
 }
 
-// remove removes what there is of somebody, and what the kernel remembers of the ports. It returns the mappings that were in force.
+// remove removes what there is of somebody, and what the kernel remembers of the ports. It returns
+// the mappings that were in force.
 func (b *backends) remove(w whose) ([]mapping, error) {
 	r, err := b.removal(w)
 	if err != nil || r.empty() {
@@ -69,7 +71,8 @@ func (b *backends) remove(w whose) ([]mapping, error) {
 	return r.gone, forget(b.conn, r.gone)
 }
 
-// backend is what the configuration says; if it does not say, what its conditions are written for; empty if it has none.
+// backend is what the configuration says; if it does not say, what its conditions are written for;
+// empty if it has none.
 func (c *config) backend() (string, error) {
 	name := c.Backend
 	for i, conditions := range [][]string{c.ConditionsV4, c.ConditionsV6} {
@@ -90,8 +93,8 @@ func (c *config) backend() (string, error) {
 	return name, nil
 }
 
-// installed is the backend by its name, or for none iptables, or nftables where only that is installed. What this host lacks is
-// an error.
+// installed is the backend by its name, or for none iptables, or nftables where only that is
+// installed. What this host lacks is an error.
 func installed(name string) (string, error) {
 	lacks := map[string]error{nameIPTables: netfilter.HasIPTables(), nameNFTables: netfilter.HasNFTables()}
 	if name == "" {
@@ -106,8 +109,8 @@ func installed(name string) (string, error) {
 	return name, nil
 }
 
-// languageOf tells for which backend conditions are written: those of iptables begin with an option, and no expression of
-// nftables does. Empty if there are none.
+// languageOf tells for which backend conditions are written: those of iptables begin with an
+// option, and no expression of nftables does. Empty if there are none.
 func languageOf(conditions []string) string {
 	switch {
 	case len(conditions) == 0:

@@ -22,8 +22,9 @@ type chain struct {
 	mappings []mapping        // that its rules name
 }
 
-// referenceChainOf is the chain of a container on a network, as the reference plugin names it. A second interface of the
-// container there has one of its own, chainOf, which was every attachment's in earlier versions.
+// referenceChainOf is the chain of a container on a network, as the reference plugin names it. A
+// second interface of the container there has one of its own, chainOf, which was every attachment's
+// in earlier versions.
 func referenceChainOf(o owner) string {
 	sum := sha512.Sum512([]byte(o.network + o.container))
 	return podChain + hex.EncodeToString(sum[:])[:21]
@@ -110,7 +111,8 @@ func (t *iptables) mine(ipv6 bool, o owner, entries map[string][]netfilter.Rule)
 	return nil, nil
 }
 
-// freeChain is the chain for an attachment that has none: the reference plugin's, unless another interface of the container has it.
+// freeChain is the chain for an attachment that has none: the reference plugin's, unless another
+// interface of the container has it.
 func (t *iptables) freeChain(ipv6 bool, o owner) (string, error) {
 	c, err := t.chain(ipv6, referenceChainOf(o), nil)
 	if err == nil && c.owner.container != "" {
@@ -133,8 +135,8 @@ func (c *chain) leadHere(a *attachment) bool {
 	return true
 }
 
-// holds reports whether these are the rules of the chain, by what can be read of them: comments, and chains that they lead to. Of
-// nftables a target that is no chain cannot.
+// holds reports whether these are the rules of the chain, by what can be read of them: comments,
+// and chains that they lead to. Of nftables a target that is no chain cannot.
 func (c *chain) holds(want []podRule) bool {
 	return slices.EqualFunc(c.rules, want, func(r netfilter.Rule, w podRule) bool {
 		target, _, _ := strings.Cut(w.target, " ")
@@ -162,7 +164,8 @@ func (t *iptables) listTheirs(c *chain) error {
 	return nil
 }
 
-// lacks names what an attachment needs and a chain of the reference plugin's does not have, if anything.
+// lacks names what an attachment needs and a chain of the reference plugin's does not have, if
+// anything.
 func (c *chain) lacks(a *attachment) string {
 	led := map[uint16]bool{}
 	for _, r := range c.entries {
@@ -190,8 +193,8 @@ func (c *chain) lacks(a *attachment) string {
 	return ""
 }
 
-// marks reports whether a rule of the reference plugin's has a mapping's packets from a source masqueraded. Of the loopback
-// addresses it marks only the first.
+// marks reports whether a rule of the reference plugin's has a mapping's packets from a source
+// masqueraded. Of the loopback addresses it marks only the first.
 func marks(r netfilter.Rule, f forward, source netip.Prefix) bool {
 	from := r.Source
 	if !from.IsValid() {

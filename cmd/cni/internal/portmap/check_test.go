@@ -71,7 +71,8 @@ func TestConditions(t *testing.T) {
 	})
 }
 
-// A condition that no rule can have is a fault of the configuration, which is named: another try would end the same.
+// A condition that no rule can have is a fault of the configuration, which is named: another try
+// would end the same.
 func TestRefusedConditions(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		refused := []string{`["-s","10.0.0.0/99"]`, `["-m","nosuchmatch"]`, `["-m","owner","--uid-owner","0"]`, `["-j","ACCEPT"]`}

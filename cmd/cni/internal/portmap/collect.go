@@ -2,8 +2,9 @@ package portmap
 
 import "errors"
 
-// Collect removes the port mappings of a network whose attachment gone says is gone, and returns how many there were. gone
-// is asked when the mappings have been read: a pod has its veth before its mappings.
+// Collect removes the port mappings of a network whose attachment gone says is gone, and returns
+// how many there were. gone is asked when the mappings have been read: a pod has its veth before
+// its mappings.
 func Collect(network string, gone func(containerID, ifname string) (bool, error)) (int, error) {
 	var failed error
 	name := owner{network: network}.short().network

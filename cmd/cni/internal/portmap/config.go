@@ -75,7 +75,8 @@ func configError(format string, args ...any) error {
 	return protocol.Errorf(protocol.CodeConfig, format, args...)
 }
 
-// isChainName is as strict as iptables: what starts with a dash or an exclamation mark would be an option.
+// isChainName is as strict as iptables: what starts with a dash or an exclamation mark would be an
+// option.
 func isChainName(s string) bool {
 	return s != "" && len(s) < 29 && !strings.ContainsAny(s, " \t\n\r\"'\\") && s[0] != '-' && s[0] != '!'
 }
@@ -111,8 +112,9 @@ type service struct {
 	ipv6     bool
 }
 
-// mappings are the runtime's entries for the addresses that a pod has; of two that say the same the wider. An entry may name an
-// address of the host of a family that the pod lacks, but one that leaves its port without any mapping is refused.
+// mappings are the runtime's entries for the addresses that a pod has; of two that say the same the
+// wider. An entry may name an address of the host of a family that the pod lacks, but one that
+// leaves its port without any mapping is refused.
 func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	var order []service
 	found := map[service][]mapping{}
@@ -150,7 +152,8 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	return all, nil
 }
 
-// workable says why connections to an address of the host cannot reach a pod with these addresses; nil if they can.
+// workable says why connections to an address of the host cannot reach a pod with these addresses;
+// nil if they can.
 func (c *config) workable(host netip.Addr, pod map[bool]netip.Prefix) error {
 	family := "IPv4"
 	if host.Is6() {
@@ -192,7 +195,8 @@ func (e entry) protocol() string {
 	return strings.ToLower(e.Protocol)
 }
 
-// hosts are the addresses of the host that an entry is about, the unspecified one for all of a family.
+// hosts are the addresses of the host that an entry is about, the unspecified one for all of a
+// family.
 func (e entry) hosts() ([]netip.Addr, error) {
 	switch {
 	case e.HostPort < 1 || e.HostPort > 65535:
@@ -211,8 +215,9 @@ func (e entry) hosts() ([]netip.Addr, error) {
 	return []netip.Addr{addr.Unmap()}, nil
 }
 
-// sources are where connections to a pod come from that have to be masqueraded: its own network, from which it would be
-// answered directly, and the host itself by a loopback address, which nobody could answer. IPv6 does not route those at all.
+// sources are where connections to a pod come from that have to be masqueraded: its own network,
+// from which it would be answered directly, and the host itself by a loopback address, which nobody
+// could answer. IPv6 does not route those at all.
 func (c *config) sources(pod netip.Prefix) []netip.Prefix {
 	switch {
 	case !c.snat():

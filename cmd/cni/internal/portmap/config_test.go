@@ -138,8 +138,8 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// Whatever a runtime or an administrator writes is refused with a reason, or means mappings that do not overlap, whose rules
-// say what they are and are one line each.
+// Whatever a runtime or an administrator writes is refused with a reason, or means mappings that do
+// not overlap, whose rules say what they are and are one line each.
 func FuzzRules(f *testing.F) {
 	for _, fields := range []string{
 		prevBoth,
@@ -185,7 +185,8 @@ func FuzzRules(f *testing.F) {
 	})
 }
 
-// Each mapping costs the same, however many there are: a file of thousands must not hold a runtime up until it gives up.
+// Each mapping costs the same, however many there are: a file of thousands must not hold a runtime
+// up until it gives up.
 func TestManyMappings(t *testing.T) {
 	cost := func(n int) uint64 {
 		var list []string

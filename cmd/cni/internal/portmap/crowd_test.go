@@ -16,8 +16,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// attempt executes the plugin for one of many attachments, without a pod behind it, and has it killed after a while unless that
-// is 0. It returns what it printed if it failed.
+// attempt executes the plugin for one of many attachments, without a pod behind it, and has it
+// killed after a while unless that is 0. It returns what it printed if it failed.
 func (h *host) attempt(verb string, n int, killAfter time.Duration) string {
 	backend, _, _ := strings.Cut(h.kind, "-")
 	conf, err := json.Marshal(map[string]any{
@@ -85,8 +85,8 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-// Whenever an ADD is killed a second one makes it whole, and a DEL takes it all away; whenever a DEL is killed a second one
-// finishes it. What other pods have stays.
+// Whenever an ADD is killed a second one makes it whole, and a DEL takes it all away; whenever a
+// DEL is killed a second one finishes it. What other pods have stays.
 func TestKilled(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		if fault := h.attempt("ADD", 100, 0); fault != "" {

@@ -4,8 +4,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// formerTable is where earlier versions had their mappings in nftables, as elements of maps and sets whose comments are the owners. Pods
-// of theirs may outlive an upgrade.
+// formerTable is where earlier versions had their mappings in nftables, as elements of maps and
+// sets whose comments are the owners. Pods of theirs may outlive an upgrade.
 const formerTable = "podnet_portmap"
 
 // former adds elements to what a batch deletes, and the table with the last one.

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What earlier versions made in nftables goes by DEL and GC, each pod's by itself, and the table with the last one.
+// What earlier versions made in nftables goes by DEL and GC, each pod's by itself, and the table
+// with the last one.
 func TestFormerTable(t *testing.T) {
 	h := newHost(t, nameNFTables)
 	a, b, c := h.pod("a"), h.pod("b"), h.pod("c")

@@ -10,7 +10,8 @@ import (
 	"github.com/podnet/podnet/state/device"
 )
 
-// by is a call of the reference plugin. Where it does not find iptables, the test of that kind is skipped.
+// by is a call of the reference plugin. Where it does not find iptables, the test of that kind is
+// skipped.
 func (h *host) by(path string, c call) call {
 	c.path = path
 	return c.with(`"cniVersion":"1.0.0"`)
@@ -37,14 +38,15 @@ func (p *pod) process(t *testing.T) (stop func()) {
 	return stop
 }
 
-// vanish takes a pod's namespace and veth away, as a reboot or a crash of the runtime does: nobody calls DEL.
+// vanish takes a pod's namespace and veth away, as a reboot or a crash of the runtime does: nobody
+// calls DEL.
 func (h *host) vanish(p *pod) {
 	h.t.Helper()
 	h.Must("ip", "link", "del", p.veth)
 }
 
-// A pod that has gone holds no port: whoever needs it has it at once, whichever plugins made the pod and its rules. One that is there
-// keeps it, also if nothing is known of it but its address.
+// A pod that has gone holds no port: whoever needs it has it at once, whichever plugins made the
+// pod and its rules. One that is there keeps it, also if nothing is known of it but its address.
 func TestHolderGone(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		plugins := map[string]string{"podnet's": ""}
@@ -79,8 +81,8 @@ func TestHolderGone(t *testing.T) {
 	})
 }
 
-// A pod whose namespace is there keeps its port, whatever it is behind: a veth of any name, a bridge on which it shows no address, or no
-// veth at all.
+// A pod whose namespace is there keeps its port, whatever it is behind: a veth of any name, a
+// bridge on which it shows no address, or no veth at all.
 func TestHolderHidden(t *testing.T) {
 	h := newHost(t, "iptables-nft")
 	a, b := h.pod("a"), h.pod("b")

@@ -13,8 +13,9 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// allowLocalnet lets packets from loopback addresses out to the pod of these forwards, if they are to be masqueraded: without
-// it the kernel drops them before that. It stays, as it is the interface's, which other pods have too.
+// allowLocalnet lets packets from loopback addresses out to the pod of these forwards, if they are
+// to be masqueraded: without it the kernel drops them before that. It stays, as it is the
+// interface's, which other pods have too.
 func allowLocalnet(forwards []forward) error {
 	setting, err := localnetOf(forwards)
 	if err != nil || setting == nil {
@@ -36,7 +37,8 @@ func checkLocalnet(forwards []forward) (string, error) {
 	return "sysctl " + setting.Path, nil
 }
 
-// localnetOf is the setting of the interface that leads to the pod; nil if none is needed, or nothing leads there.
+// localnetOf is the setting of the interface that leads to the pod; nil if none is needed, or
+// nothing leads there.
 func localnetOf(forwards []forward) (*device.Setting, error) {
 	if !masquerades(forwards) {
 		return nil, nil
@@ -58,8 +60,9 @@ func localnetOf(forwards []forward) (*device.Setting, error) {
 	return &device.Setting{Path: "net/ipv4/conf/" + link.Name + "/route_localnet", Value: "1"}, nil
 }
 
-// forget has the kernel forget the UDP connections to these ports of the host, which otherwise go on where they went before,
-// for ever if the peer keeps sending. Connections to other hosts' ports of the same numbers stay.
+// forget has the kernel forget the UDP connections to these ports of the host, which otherwise go
+// on where they went before, for ever if the peer keeps sending. Connections to other hosts' ports
+// of the same numbers stay.
 func forget(conn *netfilter.Conn, mappings []mapping) error {
 	hosts := map[netip.AddrPort]bool{}
 	ports := map[uint16]bool{}

@@ -18,10 +18,12 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// kinds are the ways to put mappings in force: iptables is either of its two kinds, by what its programs' names lead to.
+// kinds are the ways to put mappings in force: iptables is either of its two kinds, by what its
+// programs' names lead to.
 var kinds = []string{"iptables-nft", "iptables-legacy", "nftables"}
 
-// host is a node with a bridge for pods, in the world of a lab: others reach it by its addresses, and the pods through it.
+// host is a node with a bridge for pods, in the world of a lab: others reach it by its addresses,
+// and the pods through it.
 type host struct {
 	*lab.Node
 	lab  *lab.Lab
@@ -153,7 +155,8 @@ func (h *host) on(p *pod, ports ...string) call {
 	return c.with(`"prevResult":` + prev)
 }
 
-// run executes the plugin and returns what it printed; an exit code other than 0 is a *lab.CNIError.
+// run executes the plugin and returns what it printed; an exit code other than 0 is a
+// *lab.CNIError.
 func (h *host) run(c call) (string, error) {
 	h.t.Helper()
 	conf, err := json.Marshal(c.conf)
@@ -223,7 +226,8 @@ func (h *host) rules() string {
 	return text
 }
 
-// same compares texts line by line, in whatever order: tables and chains come in the order in which they were made.
+// same compares texts line by line, in whatever order: tables and chains come in the order in which
+// they were made.
 func same(t *testing.T, what, got, want string) {
 	t.Helper()
 	lines := func(text string) []string {

@@ -12,8 +12,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// Chains of the nat table, by the names that the reference plugin has for them, so that either plugin goes on where the other
-// stopped.
+// Chains of the nat table, by the names that the reference plugin has for them, so that either
+// plugin goes on where the other stopped.
 const (
 	topChain      = "CNI-HOSTPORT-DNAT"
 	markChainName = "CNI-HOSTPORT-SETMARK"
@@ -21,9 +21,10 @@ const (
 	podChain      = "CNI-DN-"
 )
 
-// iptables is the backend that reads over netlink and executes one iptables-restore a family. It writes the rules of the
-// reference plugin: in topChain entries for up to 15 ports each, which lead to a chain of the pod's. Beside them that chain has,
-// for each mapping, a rule without effect whose comment says what the mapping is and whose.
+// iptables is the backend that reads over netlink and executes one iptables-restore a family. It
+// writes the rules of the reference plugin: in topChain entries for up to 15 ports each, which lead
+// to a chain of the pod's. Beside them that chain has, for each mapping, a rule without effect
+// whose comment says what the mapping is and whose.
 type iptables struct {
 	conn *netfilter.Conn
 	nat  map[bool]*netfilter.IPTables // by whether it is for IPv6
@@ -36,7 +37,8 @@ func newIPTables(conn *netfilter.Conn) *iptables {
 // families are both, as keys of nat.
 var families = []bool{false, true}
 
-// holdings reads only the chains that an entry with one of the ports leads to, or one that does not tell its ports.
+// holdings reads only the chains that an entry with one of the ports leads to, or one that does not
+// tell its ports.
 func (t *iptables) holdings(ports map[uint16]bool) ([]holding, error) {
 	var held []holding
 	for _, ipv6 := range families {
@@ -117,7 +119,8 @@ func (t *iptables) hasMarkChain(ipv6 bool, a *attachment, masquerade bool) error
 		"or leave the field out, for a chain of the plugin's own", a.markChain, program)
 }
 
-// podLines are what is in a pod's chain. Its line empties what an earlier attempt may have left in it.
+// podLines are what is in a pod's chain. Its line empties what an earlier attempt may have left in
+// it.
 func podLines(a *attachment, ipv6 bool, chain string) []string {
 	lines := []string{":" + chain + " - [0:0]"}
 	for _, r := range podRules(a, ipv6) {
@@ -175,7 +178,8 @@ func (f forward) matches() string {
 // entryPorts is how many ports an entry has at most.
 const entryPorts = 15
 
-// entryLines lead to the pod's chain. They list what the runtime asked for, whichever family it is for, by protocol.
+// entryLines lead to the pod's chain. They list what the runtime asked for, whichever family it is
+// for, by protocol.
 func entryLines(a *attachment, ipv6 bool, chain string) []string {
 	var lines []string
 	for _, e := range entriesOf(a) {
@@ -209,7 +213,8 @@ func entriesOf(a *attachment) []portEntry {
 	return entries
 }
 
-// check compares what is in force with what an ADD would write; of the reference plugin's rules, with what these would have to do.
+// check compares what is in force with what an ADD would write; of the reference plugin's rules,
+// with what these would have to do.
 func (t *iptables) check(a *attachment) (string, error) {
 	for _, ipv6 := range families {
 		forwards := a.family(ipv6)

@@ -9,8 +9,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// mapping is a port of the host that leads to one of a pod. The unspecified address of a family stands for all that the host
-// has of it.
+// mapping is a port of the host that leads to one of a pod. The unspecified address of a family
+// stands for all that the host has of it.
 type mapping struct {
 	protocol string
 	host     netip.AddrPort
@@ -43,8 +43,8 @@ func (m mapping) overlaps(o mapping) bool {
 		(m.wild() || o.wild() || m.host.Addr() == o.host.Addr())
 }
 
-// forward is a mapping and where connections come from that have to come from the host instead, or the answers would not
-// come back through it.
+// forward is a mapping and where connections come from that have to come from the host instead, or
+// the answers would not come back through it.
 type forward struct {
 	mapping
 	sources []netip.Prefix
@@ -68,8 +68,9 @@ type settings struct {
 // conditionFields are the names of the configuration's fields, by whether they are for IPv6.
 var conditionFields = map[bool]string{false: "conditionsV4", true: "conditionsV6"}
 
-// blame returns the error of a program that was told to make rules for some families. If it has refused them, and there are
-// conditions, these are at fault: nothing else in such a rule is the operator's.
+// blame returns the error of a program that was told to make rules for some families. If it has
+// refused them, and there are conditions, these are at fault: nothing else in such a rule is the
+// operator's.
 func (s *settings) blame(err error, families ...bool) error {
 	var fields []string
 	for _, ipv6 := range families {

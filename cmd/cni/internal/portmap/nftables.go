@@ -9,9 +9,9 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed only for conditions,
-// which are in its language. Each rule says, in a tag that nft does not show, whose it is besides
-// the container's.
+// nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed
+// only for conditions, which are in its language. Each rule says, in a tag that nft does not show,
+// whose it is besides the container's.
 type nftables struct {
 	conn *netfilter.Conn
 	read map[netfilter.Family][]netfilter.Rule // until something is written
@@ -54,7 +54,8 @@ func pods(rules []netfilter.Rule) []netfilter.Rule {
 // maxComment is what nft takes.
 const maxComment = 127
 
-// commentOf is the container. The reference plugin cannot have made rules for one whose name nft does not take.
+// commentOf is the container. The reference plugin cannot have made rules for one whose name nft
+// does not take.
 func commentOf(o owner) string {
 	if len(o.container) > maxComment {
 		return o.short().container
@@ -122,8 +123,8 @@ func (n *nftables) add(a *attachment) error {
 	return n.commit(&batch)
 }
 
-// addRules adds the rules of one family: last those that lead to the pod, unless conditions are in front of these. A connection to the
-// pod is masqueraded only if it came by the mapping.
+// addRules adds the rules of one family: last those that lead to the pod, unless conditions are in
+// front of these. A connection to the pod is masqueraded only if it came by the mapping.
 func addRules(b *netfilter.Batch, a *attachment, forwards []forward, lead bool) {
 	comment, tag := commentOf(a.owner), tagOf(a.owner)
 	for _, f := range forwards {
@@ -150,7 +151,8 @@ func addRules(b *netfilter.Batch, a *attachment, forwards []forward, lead bool) 
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// conditional are the lines of rules that lead to the pod under conditions; empty if there are none. nft cannot write a tag.
+// conditional are the lines of rules that lead to the pod under conditions; empty if there are
+// none. nft cannot write a tag.
 func conditional(a *attachment, forwards []forward, conditions []string) string {
 	var b strings.Builder
 	for _, f := range forwards {
@@ -192,8 +194,8 @@ func (n *nftables) check(a *attachment) (string, error) {
 	return "", nil
 }
 
-// lacksOf names what forwards need and an attachment's rules do not have, if anything. The reference plugin masquerades by the pod's
-// address alone.
+// lacksOf names what forwards need and an attachment's rules do not have, if anything. The
+// reference plugin masquerades by the pod's address alone.
 func lacksOf(mine []netfilter.Rule, forwards []forward, ipv6 bool) string {
 	leads := map[mapping]int{}
 	masqueraded := map[netip.AddrPort]int{}
@@ -225,8 +227,8 @@ func lacksOf(mine []netfilter.Rule, forwards []forward, ipv6 bool) string {
 	return ""
 }
 
-// removal deletes rules, and the table of a family with the last one, whatever else is left in it: an ADD may have been killed, or
-// rules flushed.
+// removal deletes rules, and the table of a family with the last one, whatever else is left in it:
+// an ADD may have been killed, or rules flushed.
 func (n *nftables) removal(w whose) (*removal, error) {
 	r := &removal{}
 	var batch netfilter.Batch // of both families, as each takes the kernel's time
@@ -256,7 +258,8 @@ func (n *nftables) removal(w whose) (*removal, error) {
 	return r, nil
 }
 
-// delete adds rules of a family to those that a batch deletes; if they are the last ones, the table.
+// delete adds rules of a family to those that a batch deletes; if they are the last ones, the
+// table.
 func (n *nftables) delete(b *netfilter.Batch, f netfilter.Family, rules []netfilter.Rule, last bool) error {
 	if !last {
 		for _, r := range rules {

@@ -8,12 +8,13 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// owner is the attachment that a rule is there for. Every rule leads to its owner, so that it is found without anything but names.
-// What the reference plugin made names no interface, and in nftables no network.
+// owner is the attachment that a rule is there for. Every rule leads to its owner, so that it is
+// found without anything but names. What the reference plugin made names no interface, and in
+// nftables no network.
 type owner struct{ network, container, ifname string }
 
-// Rules hold comments of a limited length, and nft fewer than the kernel: 127 characters. Names that are longer than any
-// runtime's are told by a digest.
+// Rules hold comments of a limited length, and nft fewer than the kernel: 127 characters. Names
+// that are longer than any runtime's are told by a digest.
 const (
 	maxNetwork   = 40
 	maxContainer = 66

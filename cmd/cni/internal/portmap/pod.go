@@ -8,7 +8,8 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// attachment is what a call asks for, and the result of the plugins before, which is this one's too.
+// attachment is what a call asks for, and the result of the plugins before, which is this one's
+// too.
 func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result, error) {
 	prev, err := req.PrevResult(c.PrevResult)
 	if err != nil {
@@ -29,8 +30,8 @@ func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result
 	return a, prev, nil
 }
 
-// addresses are the pod's first of either family, by whether it is IPv6, with their networks. An address of an interface that
-// is not the pod's is none; one without interface is the pod's.
+// addresses are the pod's first of either family, by whether it is IPv6, with their networks. An
+// address of an interface that is not the pod's is none; one without interface is the pod's.
 func addresses(r *current.Result, ifname string) map[bool]netip.Prefix {
 	found := map[bool]netip.Prefix{}
 	for _, ip := range r.IPs {

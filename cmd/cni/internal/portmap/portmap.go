@@ -1,9 +1,10 @@
-// Package portmap is the plugin that forwards ports of the host to a pod, IPv4 and IPv6 alike, with iptables or nftables. It
-// reads the rules in force without executing anything, and writes all that a pod needs in one transaction, for iptables one a
-// family.
+// Package portmap is the plugin that forwards ports of the host to a pod, IPv4 and IPv6 alike, with
+// iptables or nftables. It reads the rules in force without executing anything, and writes all that
+// a pod needs in one transaction, for iptables one a family.
 //
-// Every rule names its attachment. So a host port that another one has is refused with that one's name, and DEL and GC need
-// neither the namespace nor the addresses nor the configuration that the ADD had.
+// Every rule names its attachment. So a host port that another one has is refused with that one's
+// name, and DEL and GC need neither the namespace nor the addresses nor the configuration that the
+// ADD had.
 package portmap
 
 import (
@@ -50,7 +51,8 @@ func look(f func(*backends) error) error {
 	return f(newBackends(conn))
 }
 
-// add puts the mappings in force and hands the result on. What an interrupted ADD of the same attachment left is replaced.
+// add puts the mappings in force and hands the result on. What an interrupted ADD of the same
+// attachment left is replaced.
 func add(req *protocol.Request) (*current.Result, error) {
 	c, err := decode(req)
 	if err != nil {
@@ -84,8 +86,9 @@ func add(req *protocol.Request) (*current.Result, error) {
 	return result, err
 }
 
-// makeWay refuses host ports that others have, and removes what pods have left that are gone, and what is this attachment's own. What
-// else the same container has is not in the way: another network leads to it too, by the first of the rules that are there.
+// makeWay refuses host ports that others have, and removes what pods have left that are gone, and
+// what is this attachment's own. What else the same container has is not in the way: another
+// network leads to it too, by the first of the rules that are there.
 func (b *backends) makeWay(a *attachment) error {
 	held, err := b.holdings(a.ports())
 	if err != nil {
@@ -126,8 +129,8 @@ func (a *attachment) conflict(h holding) *forward {
 	return nil
 }
 
-// settle does what rules alone do not: connections from the host's loopback addresses are let out, and what the kernel
-// remembers of the ports is forgotten.
+// settle does what rules alone do not: connections from the host's loopback addresses are let out,
+// and what the kernel remembers of the ports is forgotten.
 func (b *backends) settle(a *attachment) error {
 	if err := allowLocalnet(a.family(false)); err != nil {
 		return err
@@ -141,7 +144,8 @@ func del(req *protocol.Request) error {
 	return err
 }
 
-// clean removes what there is of somebody, and returns which mappings there were. Whoever has nothing waits for nobody.
+// clean removes what there is of somebody, and returns which mappings there were. Whoever has
+// nothing waits for nobody.
 func clean(w whose) (gone []mapping, err error) {
 	there := false
 	err = look(func(b *backends) error {
@@ -188,8 +192,8 @@ func check(req *protocol.Request) error {
 	})
 }
 
-// status is whether the configuration is one to ADD by. That no backend is installed fails it only if one is asked for: pods
-// without mappings need none, and they are most.
+// status is whether the configuration is one to ADD by. That no backend is installed fails it only
+// if one is asked for: pods without mappings need none, and they are most.
 func status(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {

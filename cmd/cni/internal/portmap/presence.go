@@ -36,8 +36,8 @@ func (l *living) has(o owner, maps []mapping) (bool, error) {
 	return l.view.Has(p)
 }
 
-// inherits reports whether the attachment has been given an address that the mappings of another container lead to: that one's pod has
-// gone.
+// inherits reports whether the attachment has been given an address that the mappings of another
+// container lead to: that one's pod has gone.
 func (a *attachment) inherits(o owner, maps []mapping) bool {
 	return o.short().container != a.owner.short().container && slices.ContainsFunc(a.forwards, func(f forward) bool {
 		return slices.ContainsFunc(maps, func(m mapping) bool { return m.pod.Addr() == f.pod.Addr() })

@@ -65,7 +65,8 @@ func (t *iptables) removal(w whose) (*removal, error) {
 	return r, nil
 }
 
-// dead are the chains that are to be removed, those of one attachment although nothing leads there any more.
+// dead are the chains that are to be removed, those of one attachment although nothing leads there
+// any more.
 func (t *iptables) dead(ipv6 bool, w whose, entries map[string][]netfilter.Rule) ([]*chain, error) {
 	names := slices.Collect(maps.Keys(entries))
 	if w.match == nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// The root of a user namespace has no larger socket buffer than net.core.wmem_max allows: what is more than that comes true in parts.
+// The root of a user namespace has no larger socket buffer than net.core.wmem_max allows: what is
+// more than that comes true in parts.
 func TestRootless(t *testing.T) {
 	const ports = 600
 	var maps []map[string]any
@@ -46,7 +47,8 @@ func TestRootless(t *testing.T) {
 	}
 }
 
-// A kernel without nfnetlink has no rules: a pod without ports is added and deleted there, and one with ports is told what is missing.
+// A kernel without nfnetlink has no rules: a pod without ports is added and deleted there, and one
+// with ports is told what is missing.
 func TestWithoutNetlink(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {

@@ -47,7 +47,8 @@ func TestDelByName(t *testing.T) {
 	})
 }
 
-// Somebody's own table of nftables may have the name that iptables gives its own, and hold what iptables cannot read.
+// Somebody's own table of nftables may have the name that iptables gives its own, and hold what
+// iptables cannot read.
 func TestForeignNATTable(t *testing.T) {
 	for _, kind := range []string{kinds[0], nameNFTables} {
 		for _, theirs := range []string{
@@ -100,7 +101,8 @@ func TestOthersRules(t *testing.T) {
 	})
 }
 
-// A second ADD of the same attachment, as after one that was killed, leaves the same as the first, with its own ports.
+// A second ADD of the same attachment, as after one that was killed, leaves the same as the first,
+// with its own ports.
 func TestRetry(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		a := h.pod("a")
@@ -119,8 +121,8 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// Whatever somebody has taken out of the tables, DEL and GC leave nothing of a pod and its port is free, even if a pod that is
-// still there has lost its own rules too.
+// Whatever somebody has taken out of the tables, DEL and GC leave nothing of a pod and its port is
+// free, even if a pod that is still there has lost its own rules too.
 func TestRemoveWhatIsLeft(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		a, b := h.pod("a"), h.pod("b")
@@ -183,7 +185,8 @@ func TestConflict(t *testing.T) {
 		h.must(h.on(b, free...).as("CHECK"))
 		h.must(h.on(a, "8080:80/tcp", h.IP4+"=8081:81/tcp").as("CHECK"))
 
-		// Another interface of the same container is another owner, and another backend has the same ports.
+		// Another interface of the same container is another owner, and another backend has the
+		// same ports.
 		second := h.on(a, "8082:80/tcp")
 		second.ifname = "eth1"
 		h.fails(second.with(`"prevResult":{"ips":[{"address":"10.1.0.77/24"}]}`), 102, "net/"+b.ID+"/eth0")

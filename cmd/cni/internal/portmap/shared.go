@@ -8,8 +8,9 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// chains are those that mark what to masquerade and that masquerade it. The default mark has the reference plugin's; another
-// has its own, or the mark of one network would be put on the packets of all.
+// chains are those that mark what to masquerade and that masquerade it. The default mark has the
+// reference plugin's; another has its own, or the mark of one network would be put on the packets
+// of all.
 func (s settings) chains() (mark, masq string) {
 	suffix := ""
 	if s.markBit != defaultMarkBit {
@@ -31,7 +32,8 @@ func (t *iptables) shared(ipv6 bool, a *attachment, masquerade bool) ([]string, 
 		bit := fmt.Sprintf("%#x/%#[1]x", uint32(1)<<a.markBit)
 		parts = append(parts,
 			part{chain: mark, rule: `-m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark ` + bit},
-			// It goes first: rules that masquerade, or accept, what comes out of the pods' network would have the last word.
+			// It goes first: rules that masquerade, or accept, what comes out of the pods' network
+			// would have the last word.
 			part{chain: masq, rule: "-m mark --mark " + bit + " -j MASQUERADE", hooks: []string{"POSTROUTING"},
 				jump: `-I %s 1 -m comment --comment "CNI portfwd requiring masquerade" -j ` + masq})
 	}
@@ -85,8 +87,8 @@ func currentRules(nat *netfilter.IPTables, chain string) ([]netfilter.Rule, erro
 	return nat.Current(rules)
 }
 
-// deleteWithShared deletes rules and chains of pods and, with the last ones, what they shared. Where somebody else's rule
-// leads to a shared chain all of those stay.
+// deleteWithShared deletes rules and chains of pods and, with the last ones, what they shared.
+// Where somebody else's rule leads to a shared chain all of those stay.
 func deleteWithShared(nat *netfilter.IPTables, rules []netfilter.Rule, pods []string, last bool) error {
 	if last {
 		jumps, shared, err := sharedOf(nat)

@@ -6,8 +6,8 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// Names in nftables are the reference plugin's, so that either plugin removes what the other has made. The table is there in both
-// families as long as a mapping is.
+// Names in nftables are the reference plugin's, so that either plugin removes what the other has
+// made. The table is there in both families as long as a mapping is.
 const (
 	table       = "cni_hostport"
 	allChain    = "hostports_all"
@@ -22,7 +22,8 @@ var podChains = []string{portsChain, formerChain, snatChain}
 // jumps are those of the skeleton, by chain.
 var jumps = []struct{ from, to string }{{"prerouting", allChain}, {"output", allChain}, {allChain, formerChain}, {allChain, portsChain}}
 
-// skeleton makes what all pods share. Only the first packet of a connection to an address of the host comes to the pods' rules.
+// skeleton makes what all pods share. Only the first packet of a connection to an address of the
+// host comes to the pods' rules.
 func skeleton(b *netfilter.Batch, f netfilter.Family) {
 	chain := func(name string) netfilter.Chain { return netfilter.Chain{Family: f, Table: table, Name: name} }
 	b.AddTable(f, table)
@@ -49,7 +50,8 @@ func nftFamily(f netfilter.Family) string {
 	return "ip"
 }
 
-// lacks names the first part of the skeleton that is not in force, and whatever keeps packets from pods' rules; empty if all is well.
+// lacks names the first part of the skeleton that is not in force, and whatever keeps packets from
+// pods' rules; empty if all is well.
 func (n *nftables) lacks(f netfilter.Family, rules []netfilter.Rule) (string, error) {
 	for _, j := range jumps {
 		if !slices.ContainsFunc(rules, func(r netfilter.Rule) bool { return r.Chain == j.from && r.Jump == j.to }) {

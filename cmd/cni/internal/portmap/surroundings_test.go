@@ -13,7 +13,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// Pods that the reference plugin made are removed by DEL, and those of a network by GC, next to pods of podnet's.
+// Pods that the reference plugin made are removed by DEL, and those of a network by GC, next to
+// pods of podnet's.
 func TestReference(t *testing.T) {
 	theirs := reference(t)
 	forKinds(t, func(t *testing.T, h *host) {
@@ -45,8 +46,8 @@ func TestReference(t *testing.T) {
 	})
 }
 
-// Either plugin's CHECK passes for the other's rules, and misses them when they have gone, and either's DEL removes them, while other
-// pods of either stay as they are.
+// Either plugin's CHECK passes for the other's rules, and misses them when they have gone, and
+// either's DEL removes them, while other pods of either stay as they are.
 func TestExchange(t *testing.T) {
 	theirs := reference(t)
 	forKinds(t, func(t *testing.T, h *host) {
@@ -77,7 +78,8 @@ func TestExchange(t *testing.T) {
 	})
 }
 
-// Programs that read the rules of the reference plugin find the ports in podnet's: nerdctl in the entries, Lima in the pods' chains.
+// Programs that read the rules of the reference plugin find the ports in podnet's: nerdctl in the
+// entries, Lima in the pods' chains.
 func TestReaders(t *testing.T) {
 	for _, kind := range kinds[:2] {
 		h := newHost(t, kind)
@@ -147,7 +149,8 @@ func TestResult(t *testing.T) {
 	same(t, "rules", h.rules(), "")
 }
 
-// A host without programs connects pods without mappings, and says what is missing to others; with one it takes that.
+// A host without programs connects pods without mappings, and says what is missing to others; with
+// one it takes that.
 func TestMissingPrograms(t *testing.T) {
 	h := newHost(t, nameNFTables)
 	a := h.pod("a")

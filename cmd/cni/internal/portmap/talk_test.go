@@ -11,8 +11,8 @@ import (
 	"github.com/podnet/podnet/test/lab"
 )
 
-// serve answers TCP connections and UDP packets to a port of a namespace, of either family, with a name and the address that
-// they seem to come from.
+// serve answers TCP connections and UDP packets to a port of a namespace, of either family, with a
+// name and the address that they seem to come from.
 func serve(t *testing.T, ns *lab.Namespace, name string, port int) {
 	t.Helper()
 	var l net.Listener
@@ -54,7 +54,8 @@ func answer(name string, from net.Addr) string {
 	return name + " " + netip.MustParseAddrPort(from.String()).Addr().Unmap().String()
 }
 
-// An answer comes at once, or after what a busy machine needs; that there is none takes less patience.
+// An answer comes at once, or after what a busy machine needs; that there is none takes less
+// patience.
 const (
 	patient   = 2 * time.Second
 	impatient = 250 * time.Millisecond

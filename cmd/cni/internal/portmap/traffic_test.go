@@ -126,8 +126,9 @@ func TestSCTP(t *testing.T) {
 	})
 }
 
-// UDP has no beginning that the kernel could tell: it sends on what it remembers. Once the mapping is there, or has gone to
-// another pod, a sender that never stops is answered by the right one; other senders are not disturbed.
+// UDP has no beginning that the kernel could tell: it sends on what it remembers. Once the mapping
+// is there, or has gone to another pod, a sender that never stops is answered by the right one;
+// other senders are not disturbed.
 func TestStaleUDP(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		a, b := h.pod("a"), h.pod("b")

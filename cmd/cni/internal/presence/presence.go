@@ -1,6 +1,7 @@
-// Package presence tells whether a pod is still there that nobody has deleted, by what the kernel has of it: the host veth that
-// podnet's bridge plugin names after the attachment, or, for pods of any other plugin, the pod's address in a network namespace. It
-// rather takes a pod that has gone for one that is there than the other way round.
+// Package presence tells whether a pod is still there that nobody has deleted, by what the kernel
+// has of it: the host veth that podnet's bridge plugin names after the attachment, or, for pods of
+// any other plugin, the pod's address in a network namespace. It rather takes a pod that has gone
+// for one that is there than the other way round.
 package presence
 
 import (
@@ -22,8 +23,8 @@ func (p Pod) complete() bool { return p.Network != "" && p.ContainerID != "" && 
 
 func (p Pod) veth() string { return device.VethName(p.Network, p.ContainerID, p.IfName) }
 
-// View is a look at all network namespaces of the host. It costs a dump for each that a veth leads to, so it is for when something is
-// in the way.
+// View is a look at all network namespaces of the host. It costs a dump for each that a veth leads
+// to, so it is for when something is in the way.
 type View struct {
 	conn *netlink.Conn
 	ends []end
@@ -103,8 +104,8 @@ func (v *View) Has(p Pod) (bool, error) {
 	return false, nil
 }
 
-// may reports whether the pod can be the one behind the veth. A veth that podnet's bridge plugin has named is another pod's where its
-// name is not the pod's.
+// may reports whether the pod can be the one behind the veth. A veth that podnet's bridge plugin
+// has named is another pod's where its name is not the pod's.
 func (e end) may(p Pod, a netip.Addr) bool {
 	named := p.complete() && device.IsVethName(e.name)
 	for index, addrs := range e.addrs {
@@ -125,8 +126,9 @@ func (e end) has(a netip.Addr) bool {
 	return false
 }
 
-// hides reports whether a pod could have the address without its namespace saying so: one of the bridge that the address is behind, such
-// as a virtual machine's, whose interface has no address that the kernel knows of.
+// hides reports whether a pod could have the address without its namespace saying so: one of the
+// bridge that the address is behind, such as a virtual machine's, whose interface has no address
+// that the kernel knows of.
 func (v *View) hides(a netip.Addr) (bool, error) {
 	index, direct, err := v.conn.RouteTo(a)
 	if err != nil || !direct {

@@ -10,9 +10,10 @@ import (
 	"github.com/podnet/podnet/state/netns"
 )
 
-// onceProcessAddrs reads, when it is asked first, the addresses that the network namespaces of processes have on links which are no
-// veths: those of pods that no veth of this host leads to, such as macvlan's. An address on a veth that does not lead here is one of
-// another host's, as of a lab on the same machine.
+// onceProcessAddrs reads, when it is asked first, the addresses that the network namespaces of
+// processes have on links which are no veths: those of pods that no veth of this host leads to,
+// such as macvlan's. An address on a veth that does not lead here is one of another host's, as of a
+// lab on the same machine.
 func onceProcessAddrs() func() (map[netip.Addr]bool, error) {
 	return sync.OnceValues(func() (map[netip.Addr]bool, error) {
 		processes, err := os.ReadDir("/proc")
@@ -35,8 +36,8 @@ func onceProcessAddrs() func() (map[netip.Addr]bool, error) {
 	})
 }
 
-// readNamespace takes in the addresses of a namespace. One that has gone meanwhile, that may not be entered, or that is the host's own
-// has none of a pod's.
+// readNamespace takes in the addresses of a namespace. One that has gone meanwhile, that may not be
+// entered, or that is the host's own has none of a pod's.
 func readNamespace(path string, found map[netip.Addr]bool) {
 	ns, err := netns.Open(path)
 	if err != nil {

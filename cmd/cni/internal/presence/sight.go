@@ -12,16 +12,17 @@ import (
 	"github.com/podnet/podnet/state/netns"
 )
 
-// Sight is what can be seen of pods that nobody has named: an ipam.Sight. It reads addresses when they are asked for, as a name
-// says enough of most pods.
+// Sight is what can be seen of pods that nobody has named: an ipam.Sight. It reads addresses when
+// they are asked for, as a name says enough of most pods.
 type Sight struct {
 	links  map[string]bool
 	asking string // the namespace of the pod that an address is wanted for
 	view   *View
 }
 
-// Look sees the links of the host as they are now. asking is the namespace of the pod that an address is wanted for, "" if there
-// is none: it has no address yet, as other bridge plugins connect a pod before they ask for one.
+// Look sees the links of the host as they are now. asking is the namespace of the pod that an
+// address is wanted for, "" if there is none: it has no address yet, as other bridge plugins
+// connect a pod before they ask for one.
 func Look(asking string) (*Sight, error) {
 	conn, err := netlink.Dial()
 	if err != nil {
@@ -61,7 +62,8 @@ func (s *Sight) Behind(addrs []netip.Addr) (is, sure bool, err error) {
 	return false, !slices.ContainsFunc(s.view.ends, end.unknown), nil
 }
 
-// unknown reports whether the veth leads to a pod that may be any: neither its addresses nor the veth's name say which.
+// unknown reports whether the veth leads to a pod that may be any: neither its addresses nor the
+// veth's name say which.
 func (e end) unknown() bool {
 	return e.empty() && !e.uplink && !device.IsVethName(e.name)
 }
@@ -92,8 +94,9 @@ func readWithout(asking string) (*View, error) {
 	return v, v.findUplinks()
 }
 
-// findUplinks marks the veths that are the host's own way into a subnet, as where the host is a container itself. The host's
-// end of a pod's veth has no address but, from some plugins, the gateway's alone.
+// findUplinks marks the veths that are the host's own way into a subnet, as where the host is a
+// container itself. The host's end of a pod's veth has no address but, from some plugins, the
+// gateway's alone.
 func (v *View) findUplinks() error {
 	for i, e := range v.ends {
 		if e.master != 0 || !e.empty() {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ParseArgs reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`. A key that is not among the known ones is an error, unless the runtime
-// says IgnoreUnknown=1.
+// ParseArgs reads CNI_ARGS, `KEY=VALUE;KEY=VALUE`. A key that is not among the known ones is an
+// error, unless the runtime says IgnoreUnknown=1.
 func ParseArgs(args string, known ...string) (map[string]string, error) {
 	values := map[string]string{}
 	var unknown []string

@@ -11,7 +11,8 @@ type Attachment struct {
 // Attachments are those that a GC must keep.
 type Attachments map[Attachment]bool
 
-// Has says whether the attachment is valid. Very old leases name no interface: then the container will do.
+// Has says whether the attachment is valid. Very old leases name no interface: then the container
+// will do.
 func (a Attachments) Has(containerID, ifname string) bool {
 	if ifname != "" {
 		return a[Attachment{containerID, ifname}]
@@ -24,9 +25,10 @@ func (a Attachments) Has(containerID, ifname string) bool {
 	return false
 }
 
-// ValidAttachments is what the runtime of a GC says is in use. Only a list says so, the empty one that nothing is. A runtime
-// that leaves the key out, or says null, has not told what is in use: false, and a GC does nothing, as the other reading
-// would cut off every pod. The specification asks runtimes for the key; libcni writes null for a list that was not given.
+// ValidAttachments is what the runtime of a GC says is in use. Only a list says so, the empty one
+// that nothing is. A runtime that leaves the key out, or says null, has not told what is in use:
+// false, and a GC does nothing, as the other reading would cut off every pod. The specification
+// asks runtimes for the key; libcni writes null for a list that was not given.
 func (r *Request) ValidAttachments() (Attachments, bool, error) {
 	var conf struct {
 		Valid json.RawMessage `json:"cni.dev/valid-attachments"`

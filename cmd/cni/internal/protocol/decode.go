@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Object reads a JSON object field by field. Package json would look at every field of a type by reflection before it reads
-// the first, which takes a plugin as long as all of its files do. Like package json it takes names without regard to case
-// where none fits exactly, the last of several, and null for absent. The first fault is kept for Err.
+// Object reads a JSON object field by field. Package json would look at every field of a type by
+// reflection before it reads the first, which takes a plugin as long as all of its files do. Like
+// package json it takes names without regard to case where none fits exactly, the last of several,
+// and null for absent. The first fault is kept for Err.
 type Object struct {
 	path   string
 	fields []field
@@ -80,7 +81,8 @@ func elements(raw []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// value is the length of the value, or of the one byte between values, that a piece of valid JSON begins with.
+// value is the length of the value, or of the one byte between values, that a piece of valid JSON
+// begins with.
 func value(b []byte) int {
 	depth := 0
 	for i := 0; i < len(b); i++ {

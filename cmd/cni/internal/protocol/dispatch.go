@@ -22,8 +22,8 @@ type Verbs struct {
 	GC     func(*Request) error
 }
 
-// Main answers the one call that this process was started for and ends it. version is as the linker wrote it: podnet-plugin[V],
-// so that V can be read from the file without executing it.
+// Main answers the one call that this process was started for and ends it. version is as the linker
+// wrote it: podnet-plugin[V], so that V can be read from the file without executing it.
 func Main(plugin, version string, verbs Verbs) {
 	if os.Getenv("CNI_COMMAND") == "" {
 		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, marked(version), strings.Join(versions, ", "))
@@ -45,7 +45,8 @@ func marked(version string) string {
 	return strings.TrimSuffix(inner, "]")
 }
 
-// input is standard input; nothing if that is a terminal, where somebody asks for the version and waits for the answer.
+// input is standard input; nothing if that is a terminal, where somebody asks for the version and
+// waits for the answer.
 func input() io.Reader {
 	if _, err := unix.IoctlGetTermios(unix.Stdin, unix.TCGETS); err == nil {
 		return strings.NewReader("")
@@ -53,8 +54,9 @@ func input() io.Reader {
 	return os.Stdin
 }
 
-// onWideStack calls f on a stack that is as large as any plugin's gets. The runtime would double it again and again, each
-// time with a walk over all frames and through the tables that describe them: more than the addresses of a pod take.
+// onWideStack calls f on a stack that is as large as any plugin's gets. The runtime would double it
+// again and again, each time with a walk over all frames and through the tables that describe them:
+// more than the addresses of a pod take.
 //
 //go:noinline
 func onWideStack(f func()) {

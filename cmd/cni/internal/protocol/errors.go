@@ -25,7 +25,8 @@ const (
 	CodeKernel      uint = 104 // the kernel refused
 )
 
-// Error is what a runtime gets to read. Msg says what is wrong and, where that is known, what to do.
+// Error is what a runtime gets to read. Msg says what is wrong and, where that is known, what to
+// do.
 type Error struct {
 	Code    uint
 	Msg     string
@@ -48,7 +49,8 @@ func Errorf(code uint, format string, args ...any) *Error {
 	return &Error{Code: code, Msg: err.Error(), cause: errors.Unwrap(err)}
 }
 
-// asError finds the Error in a chain and keeps what was said around it. What has no code came out of the kernel.
+// asError finds the Error in a chain and keeps what was said around it. What has no code came out
+// of the kernel.
 func asError(err error) *Error {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -11,9 +11,10 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 )
 
-// formatResult is the result as JSON of a version: without what came with a later one, with what went with it. It is
-// written by hand because package json takes a plugin longer to get ready for these types than the kernel takes for a pod's
-// addresses, and because the library's own conversion leaves fields of 1.1 in results of 1.0.
+// formatResult is the result as JSON of a version: without what came with a later one, with what
+// went with it. It is written by hand because package json takes a plugin longer to get ready for
+// these types than the kernel takes for a pod's addresses, and because the library's own conversion
+// leaves fields of 1.1 in results of 1.0.
 func formatResult(r *current.Result, version string) []byte {
 	if order(version, "0.3.0") < 0 {
 		return formatByFamily(r, version)
@@ -54,8 +55,8 @@ func formatResult(r *current.Result, version string) []byte {
 	return append(b, '}')
 }
 
-// formatByFamily is the result as versions before 0.3.0 have it: no interfaces, and one address of each family, with the
-// routes of that family.
+// formatByFamily is the result as versions before 0.3.0 have it: no interfaces, and one address of
+// each family, with the routes of that family.
 func formatByFamily(r *current.Result, version string) []byte {
 	b := append(jsonText(nil), `{"cniVersion": `...).quote(version)
 	for _, family := range []string{"4", "6"} {

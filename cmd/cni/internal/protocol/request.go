@@ -1,6 +1,7 @@
-// Package protocol is a plugin's side of the CNI specification: what the runtime says in the environment and on standard
-// input, and what it is answered. It is podnet's own because the library's answers lack the cniVersion that the
-// specification asks for, give one code for all that goes wrong, and keep fields of 1.1 in results of 1.0.
+// Package protocol is a plugin's side of the CNI specification: what the runtime says in the
+// environment and on standard input, and what it is answered. It is podnet's own because the
+// library's answers lack the cniVersion that the specification asks for, give one code for all that
+// goes wrong, and keep fields of 1.1 in results of 1.0.
 package protocol
 
 import (
@@ -36,8 +37,8 @@ var variables = []struct {
 	{"CNI_ARGS", func(r *Request) *string { return &r.Args }, ""},
 }
 
-// readRequest is not more than one look at the environment and at the configuration. That is read whatever the environment
-// lacks, as errors carry its cniVersion.
+// readRequest is not more than one look at the environment and at the configuration. That is read
+// whatever the environment lacks, as errors carry its cniVersion.
 func readRequest(getenv func(string) string, stdin io.Reader) (*Request, error) {
 	r := &Request{}
 	unreadable := r.readConfig(stdin)
@@ -107,7 +108,8 @@ func (r *Request) checkConfig() error {
 	return nil
 }
 
-// validID says whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$. A regular expression would cost each call its compilation.
+// validID says whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$. A regular expression would cost each
+// call its compilation.
 func validID(s string) bool {
 	for i := range len(s) {
 		c := s[i]

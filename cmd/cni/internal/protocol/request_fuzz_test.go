@@ -9,7 +9,8 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 )
 
-// FuzzRequest gives the plugin any configuration and environment: it answers, and a failure is an error object.
+// FuzzRequest gives the plugin any configuration and environment: it answers, and a failure is an
+// error object.
 func FuzzRequest(f *testing.F) {
 	f.Add("ADD", "id", "eth0", "IgnoreUnknown=1", `{"cniVersion":"1.1.0","name":"net"}`)
 	f.Add("GC", "", "", "", `{"cniVersion":"1.1.0","name":"net","cni.dev/valid-attachments":[{"containerID":"a","ifname":"b"}]}`)
@@ -56,8 +57,8 @@ func FuzzArgs(f *testing.F) {
 	})
 }
 
-// FuzzPrevResult reads any previous result in any version: a result that can be printed in it, or an error that says
-// which field is wrong.
+// FuzzPrevResult reads any previous result in any version: a result that can be printed in it, or
+// an error that says which field is wrong.
 func FuzzPrevResult(f *testing.F) {
 	for _, raw := range []string{
 		`{"interfaces":[{"name":"br0"},{"name":"eth0","sandbox":"/ns"}],"ips":[{"address":"10.1.0.2/24","interface":1,"gateway":"10.1.0.1"}]}`,

@@ -19,7 +19,8 @@ func printResult(w io.Writer, r *current.Result, version string) error {
 	return nil
 }
 
-// PrevResult reads a prevResult, which is in the configuration's version whether it says so or not; nil if there is none.
+// PrevResult reads a prevResult, which is in the configuration's version whether it says so or not;
+// nil if there is none.
 func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
 	if len(raw) == 0 {
 		return nil, nil
@@ -74,8 +75,8 @@ func readLists(raw []byte) (map[string]json.RawMessage, error) {
 	return fields, checkLists(fields)
 }
 
-// checkLists refuses a null among the objects of a result, which the library would follow. Names of fields are read without
-// regard to case, as the library does.
+// checkLists refuses a null among the objects of a result, which the library would follow. Names of
+// fields are read without regard to case, as the library does.
 func checkLists(fields map[string]json.RawMessage) error {
 	for name, raw := range fields {
 		if !strings.EqualFold(name, "interfaces") && !strings.EqualFold(name, "ips") && !strings.EqualFold(name, "routes") {

@@ -7,8 +7,9 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// CheckRoutes refuses routes that cannot be, which the library's types let pass: null, without a destination, over a gateway
-// of the other family, or with a number that its field in the kernel cannot hold.
+// CheckRoutes refuses routes that cannot be, which the library's types let pass: null, without a
+// destination, over a gateway of the other family, or with a number that its field in the kernel
+// cannot hold.
 func CheckRoutes(routes []*types.Route) error {
 	for i, r := range routes {
 		if fault := routeFault(r); fault != "" {

@@ -25,11 +25,13 @@ func since(verb string) string {
 // AtLeast reports whether the configuration's version is v or later; v is one that podnet knows.
 func (r *Request) AtLeast(v string) bool { return order(r.Version, v) >= 0 }
 
-// order compares two versions, as strings.Compare does; one that podnet does not know precedes all others.
+// order compares two versions, as strings.Compare does; one that podnet does not know precedes all
+// others.
 func order(a, b string) int { return slices.Index(versions, a) - slices.Index(versions, b) }
 
-// checkVersion refuses what the configuration's version does not have. A DEL has no answer that a version could shape, and a
-// pod must end whatever configuration it was added with: it takes any version.
+// checkVersion refuses what the configuration's version does not have. A DEL has no answer that a
+// version could shape, and a pod must end whatever configuration it was added with: it takes any
+// version.
 func (r *Request) checkVersion() error {
 	if r.Verb == "DEL" {
 		return nil

@@ -1,6 +1,6 @@
-// Package spoof keeps pods from sending with another MAC address than their own. The rules are the reference plugin's, so that either
-// plugin removes what the other has made: a chain for each pod's port, and one for its address. They are written over netlink, all of a
-// pod's at once.
+// Package spoof keeps pods from sending with another MAC address than their own. The rules are the
+// reference plugin's, so that either plugin removes what the other has made: a chain for each pod's
+// port, and one for its address. They are written over netlink, all of a pod's at once.
 package spoof
 
 import (
@@ -120,7 +120,8 @@ func Release(containerID, ifname string) error {
 	})
 }
 
-// Collect removes what ports have that gone says are gone. The rest of a chain's name is the container and its interface.
+// Collect removes what ports have that gone says are gone. The rest of a chain's name is the
+// container and its interface.
 func Collect(gone func(port, name string) bool) error {
 	return remove(func(c *netfilter.Conn) (dead []guard, err error) {
 		jumps, err := c.Rules(prerouting)
@@ -133,7 +134,8 @@ func Collect(gone func(port, name string) bool) error {
 	})
 }
 
-// nameOf is the rest of the name of the chain that a rule of ours or the reference plugin's leads to.
+// nameOf is the rest of the name of the chain that a rule of ours or the reference plugin's leads
+// to.
 func nameOf(r netfilter.Rule) (name string, ok bool) {
 	if len(r.Jump) <= len(chainPrefix) || r.Jump[:len(chainPrefix)] != chainPrefix || r.Interface == "" {
 		return "", false
@@ -149,7 +151,8 @@ func unsupported(err error) error {
 	return err
 }
 
-// remove removes guards, and the table with the last rule in it. Where there are none it waits for nobody.
+// remove removes guards, and the table with the last rule in it. Where there are none it waits for
+// nobody.
 func remove(find func(*netfilter.Conn) ([]guard, error)) error {
 	c, err := netfilter.Dial()
 	if netfilter.Absent(err) {

@@ -26,8 +26,8 @@ type looks struct {
 	Colours     map[string]string // by state, of the boxes as they were drawn
 }
 
-// TestInBrowser has a real browser, which has no network here, draw the page: few nodes and many, light and dark, on a
-// desk and on a telephone.
+// TestInBrowser has a real browser, which has no network here, draw the page: few nodes and many,
+// light and dark, on a desk and on a telephone.
 func TestInBrowser(t *testing.T) {
 	lab.Need(t) // the browser is killed with the namespace, and finds no network in it
 	browser, err := exec.LookPath("chromium")
@@ -99,7 +99,8 @@ func (b browserRun) measure(page string) looks {
 	return got
 }
 
-// screenshot finds every state's colour in what the page looks like. FLEET_PICTURES names a directory to keep it in.
+// screenshot finds every state's colour in what the page looks like. FLEET_PICTURES names a
+// directory to keep it in.
 func (b browserRun) screenshot(page string, colours map[string]string) {
 	b.t.Helper()
 	file := filepath.Join(b.t.TempDir(), "fleet.png")

@@ -1,5 +1,5 @@
-// Package fleetpage writes the state of a fleet as one HTML page with a picture. The page needs nothing but itself: no
-// script, no font, no file, and its policy forbids a browser to fetch any.
+// Package fleetpage writes the state of a fleet as one HTML page with a picture. The page needs
+// nothing but itself: no script, no font, no file, and its policy forbids a browser to fetch any.
 package fleetpage
 
 import (

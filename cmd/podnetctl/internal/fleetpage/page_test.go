@@ -39,7 +39,8 @@ func topology(t *testing.T, n int) *schema.Topology {
 	return parsed
 }
 
-// status is that of n nodes: one is out of sync, one is on another file if there are more than three, the last is missing.
+// status is that of n nodes: one is out of sync, one is on another file if there are more than
+// three, the last is missing.
 func status(t *testing.T, n int) *fleet.Status {
 	t.Helper()
 	want := topology(t, n)

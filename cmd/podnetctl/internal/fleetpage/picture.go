@@ -8,7 +8,8 @@ import (
 	"github.com/podnet/podnet/reconcile/fleet"
 )
 
-// picture is the cluster: rows of nodes, each row on a line, the lines on one trunk. Everything is in units of the drawing.
+// picture is the cluster: rows of nodes, each row on a line, the lines on one trunk. Everything is
+// in units of the drawing.
 type picture struct {
 	Width, Height, Trunk int
 	Detail               string // large, medium or small
@@ -43,7 +44,8 @@ type bar struct {
 	Text             string // "": there is no room for it
 }
 
-// size is how large tiles are, by how many there are: few nodes with all there is to say, many so that one sees them all.
+// size is how large tiles are, by how many there are: few nodes with all there is to say, many so
+// that one sees them all.
 type size struct {
 	detail        string
 	most          int // nodes; 0: any number

@@ -74,7 +74,8 @@ const (
 	self    = "node-01"
 )
 
-// plan is that of node-01 when the file goes from one to the other and the kernel is as the first asks, apart from harm.
+// plan is that of node-01 when the file goes from one to the other and the kernel is as the first
+// asks, apart from harm.
 func plan(t *testing.T, from, to *cluster, harm func(*state.Live)) *reconcile.Plan {
 	t.Helper()
 	live := &state.Live{}

@@ -69,8 +69,8 @@ const (
 	hopNote   = 24 // how wide the note is at least
 )
 
-// hops writes stations in columns; what is too long for its column goes on below itself. A narrow terminal gets no notes, and
-// what is wanted on a line of its own.
+// hops writes stations in columns; what is too long for its column goes on below itself. A narrow
+// terminal gets no notes, and what is wanted on a line of its own.
 func (p *page) hops(hops []explain.Hop) {
 	most := p.width - hopDetail - 2 - hopState
 	if p.width == FullWidth {
@@ -142,8 +142,9 @@ func (p *page) advice(label, said string) {
 	}
 }
 
-// pasted breaks a command for a person who pastes it into a shell, where it begins in the given column: a line that is broken ends
-// in a backslash. One with quotes stays whole, as what is quoted must not be broken.
+// pasted breaks a command for a person who pastes it into a shell, where it begins in the given
+// column: a line that is broken ends in a backslash. One with quotes stays whole, as what is quoted
+// must not be broken.
 func (p *page) pasted(command string, column int) []string {
 	if strings.ContainsAny(command, `'"`) {
 		return []string{command}

@@ -13,7 +13,8 @@ type Findings struct {
 	Unseen   []string // what could not be looked at
 }
 
-// WriteFindings writes the screen of doctor. A remedy is on a line of its own, however long, because it is to be pasted.
+// WriteFindings writes the screen of doctor. A remedy is on a line of its own, however long,
+// because it is to be pasted.
 func WriteFindings(w io.Writer, style Style, f Findings) error {
 	p := newPage(w, style)
 	errors := 0

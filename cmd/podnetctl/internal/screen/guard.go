@@ -6,7 +6,8 @@ import (
 	"github.com/podnet/podnet/reconcile"
 )
 
-// WriteGuard writes the guard's verdict: in one line if it lets the topology pass, else with the cause and the ways on.
+// WriteGuard writes the guard's verdict: in one line if it lets the topology pass, else with the
+// cause and the ways on.
 func WriteGuard(w io.Writer, style Style, g reconcile.Guard) error {
 	p := newPage(w, style)
 	p.guard(g)

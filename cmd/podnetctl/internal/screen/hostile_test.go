@@ -10,11 +10,12 @@ import (
 	"github.com/podnet/podnet/reconcile/explain"
 )
 
-// hostile is what a pod may call its interface, and a process itself: it sets a terminal's title, turns the direction of writing
-// and begins another line.
+// hostile is what a pod may call its interface, and a process itself: it sets a terminal's title,
+// turns the direction of writing and begins another line.
 const hostile = "\x1b]0;owned\a\x1b[5m\u009b2J\u202e\x9b31m\nok"
 
-// TestNamesReachNoTerminal writes every screen that shows names which pods and other programs chose.
+// TestNamesReachNoTerminal writes every screen that shows names which pods and other programs
+// chose.
 func TestNamesReachNoTerminal(t *testing.T) {
 	way := explain.Explanation{
 		From: "10.244.17.5", Pod: hostile, To: "10.244.42.9", Node: "node-42", Broken: 1,

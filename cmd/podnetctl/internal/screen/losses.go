@@ -69,7 +69,8 @@ func (v *planView) loseRemoved(l *losses) {
 	}
 }
 
-// loseOwn says what goes with the node's own objects. Nobody loses anything by what only pods use where there are none.
+// loseOwn says what goes with the node's own objects. Nobody loses anything by what only pods use
+// where there are none.
 func (v *planView) loseOwn(l *losses, s *reconcile.Step) {
 	switch have := s.Have.(type) {
 	case state.Link:

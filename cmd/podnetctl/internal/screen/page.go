@@ -1,4 +1,5 @@
-// Package screen is what podnetctl shows a person: values in, text out. It knows no files, no kernel and no clock.
+// Package screen is what podnetctl shows a person: values in, text out. It knows no files, no
+// kernel and no clock.
 package screen
 
 import (
@@ -62,8 +63,9 @@ func (s span) width() int { return utf8.RuneCountInString(s.text) }
 
 func (p *page) blank() { p.out.WriteByte('\n') }
 
-// write writes a part of a line. Whatever a terminal does not show as a character is escaped, since texts hold names that pods and
-// other programs chose. It ignores errors: a bufio.Writer keeps the first and Flush returns it.
+// write writes a part of a line. Whatever a terminal does not show as a character is escaped, since
+// texts hold names that pods and other programs chose. It ignores errors: a bufio.Writer keeps the
+// first and Flush returns it.
 func (p *page) write(spans ...span) {
 	for _, s := range spans {
 		shown := shell.Printable(s.text)
@@ -75,11 +77,12 @@ func (p *page) write(spans ...span) {
 	}
 }
 
-// digits is how much room the line number of a FILE:LINE gets, its colon and the gap before it included.
+// digits is how much room the line number of a FILE:LINE gets, its colon and the gap before it
+// included.
 const digits = 8
 
-// line writes spans and, on a terminal of full width, the FILE:LINE that they come from in a column of its own. Of a line
-// with such a place, the last span goes on below if it is too long.
+// line writes spans and, on a terminal of full width, the FILE:LINE that they come from in a column
+// of its own. Of a line with such a place, the last span goes on below if it is too long.
 func (p *page) line(place string, spans ...span) {
 	const hanging = 10
 	if place == "" {
@@ -138,8 +141,8 @@ func (p *page) labelled(label span, hue hue, format string, args ...any) {
 	}
 }
 
-// wrap breaks a text at blanks so that it ends before the last column when it begins in the given one. Runs of blanks
-// inside a line stay, and so do the lines of a text that has several.
+// wrap breaks a text at blanks so that it ends before the last column when it begins in the given
+// one. Runs of blanks inside a line stay, and so do the lines of a text that has several.
 func (p *page) wrap(s string, column int) (lines []string) {
 	for line := range strings.SplitSeq(s, "\n") {
 		lines = append(lines, p.wrapLine(shell.Printable(line), column)...)

@@ -138,7 +138,8 @@ func TestPlanScreens(t *testing.T) {
 	}
 }
 
-// Full lists the objects of every peer; a narrow terminal gets no column of places; colours add nothing but colour.
+// Full lists the objects of every peer; a narrow terminal gets no column of places; colours add
+// nothing but colour.
 func TestPlanStyles(t *testing.T) {
 	full := changed(bigChange(t))
 	full.Full = true

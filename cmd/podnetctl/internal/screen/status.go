@@ -192,7 +192,8 @@ func (v *statusView) daemon() Row {
 		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), v.did())}
 }
 
-// did is what the last pass has done. One that could not look has not found that there is nothing to do.
+// did is what the last pass has done. One that could not look has not found that there is nothing
+// to do.
 func (v *statusView) did() string {
 	p := v.LastPass
 	if v.Condition(document.Degraded).Reason == document.ReasonPassFailed && p.Created+p.Updated+p.Deleted+p.Failed == 0 {

@@ -91,8 +91,8 @@ func (v *planView) results() string {
 	return said
 }
 
-// impact says who loses what: those that lose something first, as many on a line as fit, then everybody else. Healing
-// costs nobody anything and needs no such line.
+// impact says who loses what: those that lose something first, as many on a line as fit, then
+// everybody else. Healing costs nobody anything and needs no such line.
 func (v *planView) impact(peers reconcile.PeerCounts) []string {
 	if v.given.Applied || v.onlyHeals() {
 		return nil

@@ -14,8 +14,8 @@ const (
 	watchedHeals  = 8
 )
 
-// WriteWatch writes the live screen of status --watch: the status, then conditions, objects that were healed, and passes, the
-// newest first.
+// WriteWatch writes the live screen of status --watch: the status, then conditions, objects that
+// were healed, and passes, the newest first.
 func WriteWatch(w io.Writer, style Style, s Status, passes []document.PassStatus) error {
 	v := &statusView{s, newPage(w, style)}
 	v.headline()

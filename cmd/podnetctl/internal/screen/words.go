@@ -49,8 +49,8 @@ func difference(s *reconcile.Step) string {
 	return wordDifference(s.Have.Attrs(), s.Want.Attrs())
 }
 
-// wordDifference compares "dst 192.0.2.52" with "dst 192.0.2.99": dst 192.0.2.52 -> 192.0.2.99. Texts that are not made
-// alike are set against each other as a whole.
+// wordDifference compares "dst 192.0.2.52" with "dst 192.0.2.99": dst 192.0.2.52 -> 192.0.2.99.
+// Texts that are not made alike are set against each other as a whole.
 func wordDifference(before, after string) string {
 	a, b := strings.Fields(before), strings.Fields(after)
 	if len(a) != len(b) {
