@@ -15,7 +15,7 @@ import (
 func TestOneCallAtATime(t *testing.T) {
 	s := open(t, t.TempDir())
 	sets := []Set{set(t, "10.0.0.0/22"), set(t, "fd00::/64")}
-	end := adding(t, s.dir, "c1")
+	endAdd := adding(t, s.dir, "c1")
 	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	c1 := Owner{"c1", "eth0"}
@@ -35,17 +35,31 @@ func TestOneCallAtATime(t *testing.T) {
 	}
 	check(t, reserve(s, owner(2), sets), "10.0.0.3/22 fd00::3/64")
 
-	done := make(chan string)
-	go func() { done <- reserve(s.Bound(), c1, sets) }()
-	go func() { freed, err := s.Release(t.Context(), c1); done <- fmt.Sprint(freed, err) }()
-	end()
+	bound := s.Bound()
+	reserved, released := make(chan string, 1), make(chan string, 1)
+	go func() { reserved <- reserve(bound, c1, sets) }()
+	go func() { freed, err := s.Release(t.Context(), c1); released <- fmt.Sprint(freed, err) }()
+	endAdd()
 	ctx, cancel := context.WithTimeout(t.Context(), lab.Patience)
 	defer cancel()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		t.Fatal("nobody went on after the ADD had ended")
+	await := func(one, other <-chan string) (first bool) {
+		select {
+		case <-one:
+			return true
+		case <-other:
+			return false
+		case <-ctx.Done():
+			t.Fatal("nobody went on after the ADD had ended")
+			return false
+		}
 	}
+	if await(reserved, released) { // the release waits for it in turn
+		end(bound)
+		await(released, nil)
+		return
+	}
+	await(reserved, nil)
+	end(bound)
 }
 
 // What a call holds is its own: it takes back what it gave, and what it does not give back stays
