@@ -185,11 +185,13 @@ func TestFindings(t *testing.T) {
 	must(t, err)
 	files, err := filepath.Glob(filepath.Join(lab.SourceTree(), "reconcile/doctor/*.go"))
 	must(t, err)
+	finding := regexp.MustCompile(
+		`"([a-z]+(?:-[a-z]+)+)", (?:Severity: )?(?:document\.Severity(?:Error|Warning)|severity)`)
 	seen := 0
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		must(t, err)
-		for _, id := range regexp.MustCompile(`"([a-z]+(?:-[a-z]+)+)", (?:Error|Warning|severity)`).FindAllStringSubmatch(string(source), -1) {
+		for _, id := range finding.FindAllStringSubmatch(string(source), -1) {
 			seen++
 			if !strings.Contains(string(page), "`"+id[1]+"`") {
 				t.Errorf("%s: the page does not know %s", file, id[1])
