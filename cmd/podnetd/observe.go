@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/document"

@@ -98,7 +98,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 // reasons are all that makes the daemon take a pass, and what else it does now and then.
 type reasons struct {
 	now                    <-chan os.Signal
-	kernel, tree           <-chan struct{}
+	kernel, files          <-chan struct{}
 	resync, alive, garbage *time.Ticker
 }
 
@@ -108,7 +108,7 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
 		return nil, err
 	}
-	r.tree = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())
+	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())
 	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.beat(beat)), time.NewTicker(collect)
 	return r, nil
 }
@@ -143,7 +143,7 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 		case <-r.garbage.C:
 			d.collect(ctx)
 		case <-rested:
-			kernel, files = r.kernel, r.tree
+			kernel, files = r.kernel, r.files
 			if wait, is := d.fights.next(time.Now()); is {
 				held = time.After(wait)
 			}

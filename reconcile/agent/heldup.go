@@ -3,8 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
-	"github.com/podnet/podnet/reconcile/document"
 	"time"
+
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // lock takes the node's lock for a pass. However long that takes, the loop shows that it is alive;

@@ -33,7 +33,7 @@ func (s *Source) Keep(v *Verdict) error {
 
 // isLastGood reports whether the last good topology has the digest.
 func (s *Source) isLastGood(digest string) bool {
-	kept, err := s.tree.read(s.paths.LastGood)
+	kept, err := s.files.read(s.paths.LastGood)
 	return err == nil && kept.digest == digest
 }
 

@@ -82,16 +82,16 @@ func (s *Source) tidy() error {
 // restore puts the file before in place again, unless it is there or somebody has put a third one
 // there.
 func (s *Source) restore(t *Trial) error {
-	disk, err := s.tree.read(s.paths.Topology)
+	disk, err := s.files.read(s.paths.Topology)
 	if err != nil || disk.digest != t.Digest || t.Previous == t.Digest {
 		return nil
 	}
 	if t.Previous == "" && !t.broken {
 		return os.Remove(s.paths.Topology)
 	}
-	previous, err := s.tree.read(s.trialPrevious())
+	previous, err := s.files.read(s.trialPrevious())
 	if errors.Is(err, fs.ErrNotExist) {
-		previous, err = s.tree.read(s.paths.LastGood)
+		previous, err = s.files.read(s.paths.LastGood)
 	}
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 type Source struct {
 	paths   state.Paths
 	witness reconcile.Witness
-	tree    contents
+	files   contents
 	parsed  map[string]parsed // by digest; those of the last verdict, and the one that was given
 	given   parsed
 	clock   func() Instant
@@ -28,13 +28,13 @@ type parsed struct {
 
 // NewSource reads the files of a node.
 func NewSource(paths state.Paths, witness reconcile.Witness) *Source {
-	return &Source{paths: paths, witness: witness, tree: contents{}, parsed: map[string]parsed{}, clock: now}
+	return &Source{paths: paths, witness: witness, files: contents{}, parsed: map[string]parsed{}, clock: now}
 }
 
 // read parses a file, unless its content is known. Where the file in place and another hold the
 // same, it is the one in place that messages name: it is there that people look.
 func (s *Source) read(path string) (parsed, content, error) {
-	c, err := s.tree.read(path)
+	c, err := s.files.read(path)
 	if err != nil {
 		return parsed{}, content{}, err
 	}

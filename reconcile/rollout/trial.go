@@ -70,7 +70,7 @@ func (s *Source) Trial() *Trial {
 	t := new(Trial)
 	if err != nil || json.Unmarshal(data, t) != nil {
 		t = &Trial{broken: true}
-		if tried, err := s.tree.read(s.TrialTopology()); err == nil {
+		if tried, err := s.files.read(s.TrialTopology()); err == nil {
 			t.Digest = tried.digest
 		}
 	}
@@ -149,12 +149,12 @@ func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error)
 // previous is the file that comes back if the one of this digest does not stay: the one in place,
 // or if that is the one to be tried, the last good one; nil: there is no file.
 func (s *Source) previous(digest string) ([]byte, error) {
-	disk, err := s.tree.read(s.paths.Topology)
+	disk, err := s.files.read(s.paths.Topology)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err == nil && disk.digest == digest {
-		if kept, err := s.tree.read(s.paths.LastGood); err == nil {
+		if kept, err := s.files.read(s.paths.LastGood); err == nil {
 			return kept.data, nil
 		}
 	}
@@ -183,7 +183,7 @@ func (s *Source) record(t *Trial, data, previous []byte) error {
 
 // Confirm makes the topology on trial the last good one. The caller holds the node's lock.
 func (s *Source) Confirm() error {
-	tried, err := s.tree.read(s.TrialTopology())
+	tried, err := s.files.read(s.TrialTopology())
 	if err == nil {
 		err = s.replaceLastGood(tried.data)
 	}

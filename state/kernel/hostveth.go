@@ -3,10 +3,10 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"github.com/podnet/podnet/state/netlink"
 	"net/netip"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )

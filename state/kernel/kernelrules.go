@@ -2,9 +2,9 @@ package kernel
 
 import (
 	"encoding/binary"
-	"github.com/podnet/podnet/state/netlink"
 	"slices"
 
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 

@@ -3,10 +3,10 @@ package kernel
 import (
 	"context"
 	"errors"
-	"github.com/podnet/podnet/state/netlink"
 	"os"
 	"time"
 
+	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
 

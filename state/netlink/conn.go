@@ -32,9 +32,8 @@ func Dial() (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All of them only make answers better: filtered dumps, and the kernel's own words about what
-	// it refuses. All of them only make answers better: filtered dumps, and the kernel's own words
-	// about what it refuses.
+	// The options only make answers better: filtered dumps, and the kernel's own words about what it
+	// refuses.
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)

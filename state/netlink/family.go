@@ -30,11 +30,3 @@ func FamilyOfVersion(version uint8) Family {
 	}
 	return IPv4
 }
-
-// Version returns 4 or 6.
-func (f Family) Version() uint8 {
-	if f == IPv6 {
-		return 6
-	}
-	return 4
-}
