@@ -19,10 +19,12 @@ const (
 	poll   = 10 * time.Second      // file systems that announce nothing: NFS, FUSE, a directory that comes back
 )
 
-// WatchFiles pokes the returned channel until ctx ends when any of the paths may have changed: the
-// file, a link or a directory on the way to it. What an event says is not looked at further. As
-// long as the host has no inotify instance to spare, as one with many containers may not, the files
-// are polled, and the log says so.
+// WatchFiles sends on the returned channel whenever one of the files may have changed, until ctx
+// ends. A change of a symbolic link or a directory on the way to a file counts as well. The value
+// says nothing about what has changed: the receiver reads the files again.
+//
+// A host with many containers may have no inotify instance left. Then WatchFiles polls the files
+// and logs that it does, until it gets an instance.
 func WatchFiles(ctx context.Context, log *slog.Logger, paths ...string) <-chan struct{} {
 	f := &fileWatch{log: log, paths: paths, stamps: map[string]string{}, complained: map[string]bool{}}
 	pokes := make(chan struct{}, 1)

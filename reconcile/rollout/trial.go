@@ -60,8 +60,9 @@ func (s *Source) trialPrevious() string { return filepath.Join(s.paths.Pending, 
 // mostRecord is how long the record of a trial can be, and the list of what was rolled back, bytes.
 const mostRecord = 1 << 16
 
-// Trial is the one under way, or over and not ended yet; nil: there is none. A record that cannot
-// be read is that of a trial that is over.
+// Trial returns the trial that is on record, or nil if there is none. Its time may be over: a trial
+// stays on record until Undo or Confirm ends it. If the record cannot be read, Trial returns one
+// whose time is over.
 func (s *Source) Trial() *Trial {
 	data, err := files.ReadFile(s.TrialRecord(), mostRecord)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -54,7 +54,7 @@ func listConflist(n *Node, want *state.Set, live *state.Live) error {
 	return nil
 }
 
-// configFile says whether runtimes read a file of this name.
+// configFile reports whether container runtimes read a file of this name as a CNI configuration.
 func configFile(name string) bool {
 	switch filepath.Ext(name) {
 	case ".conflist", ".conf", ".json":

@@ -1,6 +1,6 @@
-// Package netfilter reads and writes the kernel's packet filter. It reads over one nfnetlink
-// socket, without executing anything, and it writes all of a change in one transaction. A plugin
-// lives for milliseconds, and a program that it executes would take most of them.
+// Package netfilter reads and writes the rules of the kernel's packet filter. It reads them over an
+// nfnetlink socket and executes no program for that, because executing one takes longer than all
+// the rest of a plugin's work. It writes a change in one transaction: all of it or nothing.
 //
 // A plugin sees first whether its rules are there, by the comment that it gave them, and writes
 // only what is missing:

@@ -15,9 +15,10 @@ import (
 
 // LeaseCount is how much of a node's podCIDRs is in use.
 type LeaseCount struct {
-	Used map[netip.Prefix]int // by podCIDR
-	// leases that are in none of them: of pods that were there before the ranges changed, or of
-	// none
+	// Used counts the leased addresses of each podCIDR.
+	Used map[netip.Prefix]int
+	// Outside has the leased addresses that are in none of the podCIDRs. Their pods were started
+	// before the podCIDRs changed, or are gone.
 	Outside []netip.Addr
 }
 

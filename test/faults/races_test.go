@@ -62,8 +62,8 @@ func (h *holders) give(r cnihost.Result) {
 	}
 }
 
-// Pods come and go in any order, more than the pool has addresses, 32 calls at a time: every
-// address is one pod's, and nothing is left.
+// TestRaces makes 32 calls at a time, in random order, for more pods than the pool has addresses.
+// At every moment an address belongs to one pod only, and in the end nothing is left.
 func TestRaces(t *testing.T) {
 	for _, family := range []struct {
 		name    string
