@@ -46,7 +46,6 @@ type Daemon struct {
 	network pods.PodNetwork      // of the topology in force, whose pods are here; without a name: none
 	name    string               // of the node, as far as it is known
 	undone  map[string]bool      // what the last pass has not done, and why
-	spent   time.Duration        // processor time of the last pass that counts, from when it had the node's lock
 
 	collecting atomic.Bool
 	fights     contention
@@ -79,12 +78,12 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 		d.Log.Warn("a conflist without its bridge may have stayed", "error", err)
 	}
 	for collected := false; ; {
-		d.pass(ctx)
+		cost := d.pass(ctx)
 		if !collected && d.network.Name != "" {
 			collected = true
 			d.collect(ctx)
 		}
-		rest := spent.spend(time.Now(), d.spent)
+		rest := spent.spend(time.Now(), cost)
 		if rest > 0 {
 			d.fights.rest(time.Now(), rest)
 		}
@@ -190,14 +189,16 @@ func (d *Daemon) end() {
 	d.writeStatus(&s)
 }
 
-func (d *Daemon) pass(ctx context.Context) {
+// pass looks, decides and puts right once, and reports. It returns the processor time that this took
+// since it had the node's lock, or 0 for work that does not count as a storm: see rebuilt.
+func (d *Daemon) pass(ctx context.Context) (spent time.Duration) {
 	if d.Presence != nil {
 		d.Presence.TakeSocket()
 	}
 	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Actor(kernel.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
-		return
+		return 0
 	}
 	began := processorTime()
 	if p.Err = err; err == nil {
@@ -212,9 +213,10 @@ func (d *Daemon) pass(ctx context.Context) {
 	d.log(&p, before)
 	d.writeStatus(d.status)
 	d.Passed(d.status, &p)
-	if d.spent = processorTime() - began; p.rebuilt() && d.fights.worst() == nil {
-		d.spent = 0
+	if p.rebuilt() && d.fights.worst() == nil {
+		return 0
 	}
+	return processorTime() - began
 }
 
 // rebuilt says that the pass has followed a change of the file, or put a part of the node itself
