@@ -125,19 +125,19 @@ func (d *desired) speaks(ipv4 bool) bool {
 }
 
 func (d *desired) tunnel() string { return d.t.Network.VXLAN.Name }
-func (d *desired) Bridge() string { return d.t.Network.Bridge.Name }
+func (d *desired) bridge() string { return d.t.Network.Bridge.Name }
 
 func (d *desired) links() {
 	d.set.Links.Add(Link{
-		Device: d.Bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
+		Device: d.bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
 	}, OwnNode)
 	d.set.Links.Add(Link{
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
 		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
 	}, OwnNode)
-	d.linkSettings(d.Bridge(), device.BridgeSettings(d.Bridge(), d.speaks(true), d.speaks(false)))
+	d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(true), d.speaks(false)))
 	d.linkSettings(d.tunnel(), d.tunnelSettings())
-	d.set.LinksUp.Add(LinkUp{d.Bridge()}, OwnNode)
+	d.set.LinksUp.Add(LinkUp{d.bridge()}, OwnNode)
 	d.set.LinksUp.Add(LinkUp{d.tunnel()}, OwnNode)
 }
 
@@ -167,7 +167,7 @@ func (d *desired) linkSettings(name string, settings []device.Setting) {
 
 // family adds what one podCIDR of the node itself asks for.
 func (d *desired) family(p netip.Prefix) {
-	d.set.Addrs.Add(Addr{Device: d.Bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
+	d.set.Addrs.Add(Addr{Device: d.bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
 	number := uint8(6)
 	if p.Addr().Is6() {
 		d.source = p.Addr().Next()
@@ -178,7 +178,7 @@ func (d *desired) family(p netip.Prefix) {
 	if d.t.Network.Masquerade.Enabled {
 		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p), Hook: "POSTROUTING", Jumps: 1}, OwnNode)
 	}
-	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.Bridge(), p, d.Bridge())
+	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
 	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD", Jumps: 1}, OwnNode)
 }
 

@@ -35,6 +35,7 @@ type Link struct {
 	TTL      uint8      // of the outer packets, which may have routers to pass; 0, as podnet has it: the host's default
 }
 
+// LinkKey returns the key of the device of that name.
 func LinkKey(device string) Key { return Key{Kind: KindLink, Name: device} }
 
 func (l Link) Key() Key     { return LinkKey(l.Device) }

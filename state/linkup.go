@@ -6,6 +6,7 @@ type LinkUp struct {
 	Device string
 }
 
+// LinkUpKey returns the key of the being up of the device of that name.
 func LinkUpKey(device string) Key { return Key{Kind: KindLinkUp, Name: device} }
 
 func (l LinkUp) Key() Key      { return LinkUpKey(l.Device) }

@@ -13,6 +13,7 @@ type Neigh struct {
 	Permanent bool
 }
 
+// NeighKey returns the key of the neighbour entry for an address on a device.
 func NeighKey(device string, ip netip.Addr) Key {
 	return Key{Kind: KindNeigh, Name: device, Addr: ip}
 }

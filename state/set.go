@@ -152,9 +152,11 @@ func (t *Table[R]) expect(r R, at *int) int {
 	return t.lookup(r.Key())
 }
 
-// Mark and rewind take back what an interrupted dump has added.
+// Mark returns a place in the table that Rewind takes it back to.
 func (t *Table[R]) Mark() int { return len(t.rows) }
 
+// Rewind takes out what was added since Mark returned the place, by a dump that was interrupted for
+// instance.
 func (t *Table[R]) Rewind(mark int) { t.rows, t.from, t.index = t.rows[:mark], t.from[:mark], nil }
 
 // rows is a Table whose type does not matter.

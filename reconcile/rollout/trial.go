@@ -51,6 +51,7 @@ func (t *Trial) Left(at Instant) time.Duration {
 	return t.Deadline - at.Since
 }
 
+// TrialRecord returns the path of the record of a trial.
 func (s *Source) TrialRecord() string { return filepath.Join(s.paths.Pending, "trial.json") }
 
 // TrialTopology is where the topology on trial is kept.

@@ -27,4 +27,6 @@ func ForwardIPv6(listeners []string) []Setting {
 	return append(settings, Setting{IPv6Forwarding, "1"})
 }
 
+// AcceptRA returns the path of the setting that says whether a link listens to router
+// advertisements.
 func AcceptRA(link string) string { return "net/ipv6/conf/" + link + "/accept_ra" }

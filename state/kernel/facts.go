@@ -17,8 +17,8 @@ import (
 
 // Facts looks the host over for a node's entry: after LocalAddrs, at what that has seen.
 func (n *Node) Facts(node *schema.Node) (state.Facts, error) {
-	if !n.Begun {
-		if err := n.Look(); err != nil {
+	if !n.begun {
+		if err := n.look(); err != nil {
 			return state.Facts{}, err
 		}
 	}
@@ -61,11 +61,10 @@ func (n *Node) deviceMTU() (mtu int) {
 // it are about the host as it is seen here, so that they agree with each other, and links and
 // addresses are listed once.
 func (n *Node) LocalAddrs() ([]netip.Addr, error) {
-	n.Begun = false
-	if err := n.Look(); err != nil {
+	if err := n.Refresh(); err != nil {
 		return nil, err
 	}
-	n.Begun = true
+	n.begun = true
 	out := make([]netip.Addr, len(n.Addrs))
 	for i, a := range n.Addrs {
 		out[i] = addrOf(a.IP)

@@ -65,7 +65,7 @@ func (in *interest) foreign(typ uint16, body []byte) int {
 			dst = netlink.IP(v)
 		}
 	})
-	if !dst.IsValid() || in.cover.Holds(dst) {
+	if !dst.IsValid() || in.cover.holds(dst) {
 		return 1
 	}
 	return sampled

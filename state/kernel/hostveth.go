@@ -52,6 +52,8 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 	return out, nil
 }
 
+// DecodeVeth reads a link message of the kernel. It is the zero HostVeth, less the namespace, if the
+// message is cut off.
 func (n *Node) DecodeVeth(body []byte) HostVeth {
 	v := HostVeth{Namespace: -1}
 	if len(body) < ifInfoLen {
@@ -133,7 +135,8 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 	return end, nil
 }
 
-// Vanished: neither the link nor the number of its namespace means anything to the kernel any more.
+// Vanished reports whether an error means that a link, or the namespace that a number stood for, is
+// gone.
 func Vanished(err error) bool { return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) }
 
 // AddrsIn are the addresses of the pod's end, or of all links of its namespace if the end is not

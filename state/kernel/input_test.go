@@ -64,7 +64,7 @@ func TestUnderlay(t *testing.T) {
 		{"192.0.2.9/24", "eth0", verdict.Unknown},
 	} {
 		Sh(t, "ip addr add "+c.prefix+" dev "+c.device)
-		if err := node.Look(); err != nil {
+		if err := node.look(); err != nil {
 			t.Fatal(err)
 		}
 		if got := node.traffic(want).underlay; got != c.underlay {

@@ -103,7 +103,7 @@ func (n *Node) applyChains(changes []*state.Change) {
 			c.Err = lacksModule(err)
 		}
 		if err == nil && t.name == "nat" {
-			forgetStaleOf(group)
+			n.forgetStaleOf(group)
 		}
 	}
 }

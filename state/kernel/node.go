@@ -25,7 +25,7 @@ type Node struct {
 	names    map[int]string
 	Addrs    []vishvananda.Addr
 	underlay string // as of the last Facts
-	Begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
+	begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
 
 	live  state.Live          // its tables are filled anew by each Live
 	rules map[uint8]ruleCache // by family
@@ -87,7 +87,7 @@ func (n *Node) Live(want *state.Set) (*state.Live, error) { return n.LiveAgain(w
 func (n *Node) LiveAgain(want *state.Set, these state.Kinds) (*state.Live, error) {
 	these = these.Disturbed()
 	if these.Has(state.KindLink) {
-		if err := n.Look(); err != nil {
+		if err := n.look(); err != nil {
 			return nil, err
 		}
 	}
@@ -109,8 +109,7 @@ func (n *Node) LiveAgain(want *state.Set, these state.Kinds) (*state.Live, error
 
 // Owned reads what podnet owns of some kinds only, which are in the order of the constants.
 func (n *Node) Owned(some ...state.Kind) (*state.Live, error) {
-	n.Begun = false
-	if err := n.Look(); err != nil {
+	if err := n.Refresh(); err != nil {
 		return nil, err
 	}
 	live := &state.Live{}
@@ -125,15 +124,15 @@ func (n *Node) Owned(some ...state.Kind) (*state.Live, error) {
 // Apply carries out changes of one kind, all of them deletions or none, and leaves the outcome in
 // each.
 func (n *Node) Apply(k state.Kind, changes []*state.Change) {
-	n.Begun = false
+	n.begun = false
 	kinds()[k].apply(n, changes)
 }
 
-// Look is the one look at all devices and addresses that a pass takes before everything else: the
+// look is the one look at all devices and addresses that a pass takes before everything else: the
 // first Live after a LocalAddrs goes by what that has seen.
-func (n *Node) Look() error {
-	if n.Begun {
-		n.Begun = false
+func (n *Node) look() error {
+	if n.begun {
+		n.begun = false
 		return nil
 	}
 	if err := n.ReadLinks(); err != nil {
@@ -144,8 +143,15 @@ func (n *Node) Look() error {
 	return err
 }
 
+// Refresh lists all links and addresses anew, whatever has begun.
+func (n *Node) Refresh() error {
+	n.begun = false
+	return n.look()
+}
+
+// ReadLinks lists all links anew, and no addresses.
 func (n *Node) ReadLinks() error {
-	n.Begun = false
+	n.begun = false
 	links, err := whole(n.Handle.LinkList)
 	if err != nil {
 		return fmt.Errorf("list links: %w", err)

@@ -74,12 +74,12 @@ type endpoints struct{ src, dst netip.Addr }
 
 // forgetStaleOf has connections that began without the rules begin again, where the rules were not
 // in force before a change.
-func forgetStaleOf(changes []*state.Change) {
+func (n *Node) forgetStaleOf(changes []*state.Change) {
 	for _, c := range changes {
 		have, _ := c.Have.(state.Chain)
 		want, _ := c.Want.(state.Chain)
 		if c.Op == state.Create || c.Op == state.Update && (have.Rules != want.Rules || have.Jumps == 0) {
-			forgetStale(want)
+			n.forgetStale(want)
 		}
 	}
 }
@@ -89,19 +89,15 @@ func forgetStaleOf(changes []*state.Change) {
 // UDP port would keep its own source, which nobody outside answers, for as long as it sends. A
 // connection that has been answered works, and stays. A kernel that tracks nothing, or tells
 // nothing of it, has nothing to delete: the rules are in place all the same.
-func forgetStale(c state.Chain) {
+func (n *Node) forgetStale(c state.Chain) {
 	m, ok := masqueradingOf(c)
-	if !ok {
+	if !ok || n.nft == nil {
 		return
 	}
-	conn, err := netlink.DialBulk(unix.NETLINK_NETFILTER)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
 	family := uint8(netlink.FamilyOfVersion(c.Family))
 	var stale [][]byte
-	err = conn.Dump(netlink.NewMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, 0).Raw(family, 0, 0, 0), func() { stale = nil }, func(body []byte) {
+	all := netlink.NewMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, 0).Raw(family, 0, 0, 0)
+	err := n.nft.Dump(all, func() { stale = nil }, func(body []byte) {
 		if len(body) < nfgenLen {
 			return
 		}
@@ -112,7 +108,7 @@ func forgetStale(c state.Chain) {
 	if err != nil {
 		return
 	}
-	_ = conn.Apply(len(stale), func(i int) netlink.Request {
+	_ = n.nft.Apply(len(stale), func(i int) netlink.Request {
 		return netlink.Request{Encode: func(b *netlink.Batch) {
 			b.Message(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageDelete, 0).Raw(family, 0, 0, 0).Raw(stale[i]...)
 		}}

@@ -80,8 +80,8 @@ func join(a, b netip.Prefix) netip.Prefix {
 	return a
 }
 
-// Holds says whether an address is of the cover.
-func (c cover) Holds(a netip.Addr) bool { return c[0].Contains(a) || c[1].Contains(a) }
+// holds says whether an address is of the cover.
+func (c cover) holds(a netip.Addr) bool { return c[0].Contains(a) || c[1].Contains(a) }
 
 // What a program returns is how many bytes of the datagram are kept.
 const (

@@ -77,8 +77,7 @@ func addrsBehind(n *kernel.Node) (addressView, error) {
 
 // vethsToElsewhere are the veths whose other end is in another namespace.
 func vethsToElsewhere(n *kernel.Node) (veths []kernel.HostVeth, err error) {
-	n.Begun = false
-	if err := n.Look(); err != nil {
+	if err := n.Refresh(); err != nil {
 		return nil, err
 	}
 	err = n.DumpLinks(func() { veths = nil }, func(body []byte) {
