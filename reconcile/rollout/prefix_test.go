@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
+	"github.com/podnet/podnet/test/lab"
 )
 
 // cutFile is a valid topology of so many nodes, to be cut off.
@@ -57,7 +57,7 @@ func cutFile(nodes int, counted, asJSON bool) []byte {
 // A file that is cut off at any byte: none that has nodeCount passes the loader, and of those
 // without it only the ones pass the guard that lost no more peers than it allows.
 func TestCutAtEveryByte(t *testing.T) {
-	full := os.Getenv("PODNET_FAULTS") == "full"
+	full := lab.Full()
 	table := fmt.Sprintf("%-44s %10s %14s %14s\n", "every byte-prefix of a valid file", "prefixes", "pass loader", "pass guard")
 	for _, nodes := range []int{3, 10, 100} {
 		for _, counted := range []bool{true, false} {

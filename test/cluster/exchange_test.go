@@ -86,12 +86,16 @@ func TestEveryExchangeInOneApply(t *testing.T) {
 		}
 	}
 	all := arrangements()
+	pairs, tried := 0, 0
 	for i, a := range all {
 		become(a, "the one before")
 		for _, b := range all[i+1:] {
-			become(b, a.what)
-			become(a, b.what)
+			if pairs++; lab.InShare(pairs, 5) {
+				tried++
+				become(b, a.what)
+				become(a, b.what)
+			}
 		}
 	}
-	fmt.Fprintln(t.Output(), len(all), "arrangements, each into each other")
+	fmt.Fprintf(t.Output(), "%d arrangements, %d of %d pairs into each other\n", len(all), tried, pairs)
 }

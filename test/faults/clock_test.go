@@ -69,7 +69,7 @@ func TestClockSteps(t *testing.T) {
 	end := w.follow(n)
 	next := map[bool]string{true: n.next, false: n.before}
 	steps := []int64{10, -20}
-	if full() {
+	if lab.Full() {
 		steps = []int64{0, 10, -20, -9, 0}
 	}
 	for i, years := range steps {

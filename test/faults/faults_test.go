@@ -15,15 +15,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 
-// full says that PODNET_FAULTS=full asks for every kill point with every way to go on, and for the
-// race with all pods.
-func full() bool { return os.Getenv("PODNET_FAULTS") == "full" }
-
 // report prints a line or table of figures: with all others if a full run was asked for, else in
 // the test's log.
 func report(t *testing.T, text string) {
 	t.Helper()
-	if full() {
+	if lab.Full() {
 		fmt.Println(text)
 	} else {
 		t.Log("\n" + text)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/podnet/podnet/test/lab"
 )
 
 // tally is a line of the table.
@@ -44,7 +46,7 @@ func (b *board) text() string {
 }
 
 // sample is how many kill points lie between those that a short run tries.
-const sample = 7
+const sample = 19
 
 // Whatever call a plugin is killed at, a retry succeeds with one address, a DEL or a GC cleans up,
 // with the namespace or without it, and the pool is whole.
@@ -69,14 +71,14 @@ const enough = 4
 
 func killEverywhere(t *testing.T, network network, verb string) tally {
 	var sum tally
-	step := 1
-	if !full() {
-		step = sample
+	begin, step := 1+lab.Share()%sample, sample
+	if lab.Full() {
+		begin, step = 1, 1
 	}
-	for n := 1; ; n += step {
+	for n := begin; ; n += step {
 		reached := false
 		for way := range ways {
-			if !full() && way != n/step%len(ways) {
+			if !lab.InShare(way+n/step, len(ways)) {
 				continue
 			}
 			ok := t.Run(pointName(n, way), func(t *testing.T) {

@@ -27,7 +27,7 @@ func racers(t *testing.T) int {
 		}
 		return n
 	}
-	if full() {
+	if lab.Full() {
 		return 1000
 	}
 	return 150
@@ -125,7 +125,7 @@ func race(t *testing.T, h *cnihost.Host, conf cnihost.Object) {
 	group.Wait()
 	line := fmt.Sprintf("race: %-44s %5d pods, %d at a time, at most %d addresses held: %v", strings.TrimPrefix(t.Name(), "TestRaces/"),
 		total, atOnce, addresses.most, time.Since(begin).Round(time.Millisecond))
-	if full() {
+	if lab.Full() {
 		fmt.Println(line) // below the other tables
 		return
 	}

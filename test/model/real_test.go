@@ -17,7 +17,7 @@ import (
 const oneInReal = 25
 
 // leastReal is how many of them are played in any case.
-const leastReal = 8
+const leastReal = 5
 
 // TestRealSequences plays a share of them with a daemon that is told nothing: it hears of what
 // happens, or it does not.

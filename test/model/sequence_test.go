@@ -26,8 +26,8 @@ import (
 )
 
 var (
-	sequences = flag.Int("sequences", 80, "how many sequences to play")
-	first     = flag.Uint64("first", 1, "seed of the first one")
+	sequences = flag.Int("sequences", 40, "how many sequences to play")
+	first     = flag.Uint64("first", 1+1000*uint64(lab.Share()), "seed of the first one")
 	seed      = flag.Uint64("seed", 0, "play this one alone, and tell its story")
 	real      = flag.Bool("real", false, "with -seed: with a real podnetd")
 )
