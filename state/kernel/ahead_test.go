@@ -232,7 +232,7 @@ func TestBothKindsOfIPTables(t *testing.T) {
 // Rules are judged when they, or what is wanted of them, are others, and only then.
 func TestRulesAreJudgedOnce(t *testing.T) {
 	node := Apart(t)
-	if err := hasIPTables(4); err != nil {
+	if err := node.hasIPTables(4); err != nil {
 		t.Skip(err)
 	}
 	for _, line := range []string{"iptables -N PODNET-FORWARD", "iptables -A FORWARD -j PODNET-FORWARD", "iptables -I FORWARD -i cni0 -j DROP"} {

@@ -21,7 +21,7 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 	if ipv6 {
 		family, name = 6, "ip6"
 	}
-	if err := hasIPTables(family); err != nil {
+	if err := n.hasIPTables(family); err != nil {
 		return nil, err
 	}
 	save, err := n.readSave(family, true)

@@ -26,8 +26,13 @@ func command(family uint8, name string) string {
 }
 
 // hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before
-// 1.6.2 iptables-restore cannot wait for others, nor masquerade with random ports.
-func hasIPTables(family uint8) error {
+// 1.6.2 iptables-restore cannot wait for others, nor masquerade with random ports. A file that was
+// new enough is not asked again; one file mostly is the programs of both families.
+func (n *Node) hasIPTables(family uint8) error {
+	program, err := findProgram(command(family, "iptables"))
+	if err == nil && n.usable[program] {
+		return nil
+	}
 	protocol := iptables.ProtocolIPv4
 	if family == 6 {
 		protocol = iptables.ProtocolIPv6
@@ -40,6 +45,7 @@ func hasIPTables(family uint8) error {
 	if slices.Compare([]int{major, minor, patch}, []int{1, 6, 2}) < 0 {
 		return fmt.Errorf("iptables %d.%d.%d is too old: install 1.8 or newer", major, minor, patch)
 	}
+	n.usable[program] = true
 	return nil
 }
 

@@ -166,7 +166,7 @@ func TestLostAfterOverrun(t *testing.T) {
 // Rules are read when nftables has a new generation of them, and only then.
 func TestRulesAreReadOnce(t *testing.T) {
 	node := Apart(t)
-	if err := hasIPTables(4); err != nil {
+	if err := node.hasIPTables(4); err != nil {
 		t.Skip(err)
 	}
 	Sh(t, "iptables -N PODNET-FORWARD")

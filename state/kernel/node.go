@@ -27,9 +27,10 @@ type Node struct {
 	underlay string // as of the last Facts
 	begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
 
-	live  state.Live          // its tables are filled anew by each Live
-	rules map[uint8]ruleCache // by family
-	bases baseChains
+	live   state.Live          // its tables are filled anew by each Live
+	rules  map[uint8]ruleCache // by family
+	usable map[string]bool     // the files of iptables programs that are new enough
+	bases  baseChains
 
 	lookups lookupCache
 
@@ -62,7 +63,7 @@ func Open(paths state.Paths) (*Node, error) {
 	if err != nil {
 		nft = nil
 	}
-	n := &Node{Paths: paths, Handle: handle, Conn: conn, nft: nft, rules: map[uint8]ruleCache{}, filter: watchFilter{sample: sampled}}
+	n := &Node{Paths: paths, Handle: handle, Conn: conn, nft: nft, rules: map[uint8]ruleCache{}, usable: map[string]bool{}, filter: watchFilter{sample: sampled}}
 	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{id: true}
 	return n, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
@@ -55,12 +56,12 @@ type OtherRules struct {
 func (n *Node) OtherIPTables(want *state.Set) ([]OtherRules, error) {
 	var out []OtherRules
 	for _, family := range []uint8{4, 6} {
-		version, err := runIPTables(family, "iptables", "", "--version")
+		legacy, err := netfilter.IsLegacy(command(family, "iptables"))
 		if err != nil {
 			return out, err
 		}
 		other, uses := "legacy", "nf_tables"
-		if strings.Contains(version, "(legacy)") {
+		if legacy {
 			other, uses = "nft", "legacy"
 		}
 		name := command(family, "iptables-"+other)

@@ -6,10 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
@@ -49,14 +49,14 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 	}
 	if err != nil || c.program != program {
 		c = ruleCache{program: program}
-		if err := hasIPTables(family); err != nil {
+		if err := n.hasIPTables(family); err != nil {
 			return c, err
 		}
-		version, err := runIPTables(family, "iptables-save", "", "--version")
+		legacy, err := netfilter.IsLegacy(command(family, "iptables-save"))
 		if err != nil {
 			return c, err
 		}
-		c.nftables = strings.Contains(version, "nf_tables")
+		c.nftables = !legacy
 	}
 	save, err := n.readSave(family, c.nftables && known)
 	if err != nil {

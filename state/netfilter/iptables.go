@@ -24,7 +24,7 @@ type IPTables struct {
 // IPTables is the table of a family. Nothing is read or executed yet.
 func (c *Conn) IPTables(family Family, table string) *IPTables {
 	t := &IPTables{conn: c, family: family, table: table}
-	t.legacy = sync.OnceValues(t.lookupLegacy)
+	t.legacy = sync.OnceValues(func() (bool, error) { return IsLegacy(t.program("iptables-restore")) })
 	t.forget()
 	return t
 }
@@ -55,10 +55,11 @@ func (t *IPTables) program(name string) string {
 	return name
 }
 
-// lookupLegacy goes by the names of the files that the programs of either kind are; only where they
-// do not tell is one asked.
-func (t *IPTables) lookupLegacy() (bool, error) {
-	path, err := lookup(t.program("iptables-restore"))
+// IsLegacy says whether what a program of iptables writes goes into the older filter. It goes by the
+// names of the files that the programs of either kind are; only where they do not tell is the
+// program asked.
+func IsLegacy(program string) (bool, error) {
+	path, err := lookup(program)
 	if err != nil {
 		return false, err
 	}
@@ -72,7 +73,7 @@ func (t *IPTables) lookupLegacy() (bool, error) {
 	case strings.Contains(base, "legacy"):
 		return true, nil
 	}
-	version, err := run(t.program("iptables-restore"), "", "--version")
+	version, err := run(program, "", "--version")
 	return !strings.Contains(version, "nf_tables"), err
 }
 
