@@ -39,9 +39,7 @@ func (r *rollback) run() {
 
 // attachment is an ADD at work: what it was asked for, and what it has made so far.
 type attachment struct {
-	*config
-	req  *protocol.Request
-	host *netlink.Conn // in the host's namespace
+	*call
 	pod  *netns.Namespace
 	undo rollback
 
@@ -54,10 +52,11 @@ type attachment struct {
 
 // add connects the pod. It leaves nothing behind if it fails.
 func add(req *protocol.Request) (result *current.Result, err error) {
-	c, err := decode(req)
+	c, err := open(req)
 	if err != nil {
 		return nil, err
 	}
+	defer c.host.Close()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -66,12 +65,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 		return nil, err
 	}
 	defer pod.Close()
-	host, err := netlink.Dial()
-	if err != nil {
-		return nil, err
-	}
-	defer host.Close()
-	a := &attachment{config: c, req: req, host: host, pod: pod}
+	a := &attachment{call: c, pod: pod}
 	if err := a.connect(); err != nil {
 		a.undo.run()
 		return nil, err
@@ -83,32 +77,32 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 // plugin is called when the pod has its interface, which it may ask the network through, as dhcp
 // does.
 func (a *attachment) connect() error {
-	mac, err := a.podMAC(a.req)
+	mac, err := a.podMAC()
 	if err != nil {
 		return err
 	}
-	if a.bridge, err = ensureBridge(a.req, a.host, a.config); err != nil {
+	if a.bridge, err = a.ensureBridge(); err != nil {
 		return err
 	}
-	a.veth = newVeth(a.req, a.config, a.bridge, mac)
+	a.veth = a.newVeth(a.bridge, mac)
 	if a.delegates() {
 		if err := a.plug(); err != nil {
 			return err
 		}
-		if err := a.offerLink(a.host, a.veth, a.pod, a.port.Parent); err != nil {
+		if err := a.offerLink(); err != nil {
 			return err
 		}
 	}
-	if a.addrs, err = allocate(a.req, a.config, &a.undo); err != nil {
+	if a.addrs, err = a.allocate(&a.undo); err != nil {
 		return err
 	}
 	a.addrs.completeGateways(a.config)
 	if err := a.ensureGateways(); err != nil {
 		return err
 	}
-	masqueraded, err := ensureMasquerade(a.req, a.config, a.addrs)
+	masqueraded, err := a.ensureMasquerade(a.addrs)
 	if masqueraded { // and not by another ADD of this attachment
-		a.undo.push(func() error { return forgetMasquerade(a.req, a.config) })
+		a.undo.push(a.forgetMasquerade)
 	}
 	if err != nil {
 		return err
@@ -130,35 +124,35 @@ func (a *attachment) ensureGateways() (err error) {
 	if !a.IsGateway || !a.layer3() {
 		return nil
 	}
-	if a.gateway, err = a.ensureGatewayLink(a.host, a.bridge); err != nil {
+	if a.gateway, err = a.ensureGatewayLink(a.bridge); err != nil {
 		return err
 	}
-	return ensureGateway(a.req, a.host, a.gateway, a.config, a.addrs.gateways())
+	return a.ensureGateway(a.gateway, a.addrs.gateways())
 }
 
 // plug makes the veth, and its host end a port of the bridge with all that the configuration asks
 // of a port.
 func (a *attachment) plug() (err error) {
-	if a.port, err = a.veth.addOrReplace(a.req, a.host, a.pod); err != nil {
+	if a.port, err = a.addOrReplace(a.veth, a.pod); err != nil {
 		return err
 	}
 	a.undo.superseded = func() bool { return replaced(a.host, a.port) }
 	a.undo.push(func() error { return deleteVeth(a.host, a.port) })
-	if err := a.setVLANs(a.host, a.veth.bridge, a.port.Index, a.VLANTrunk); err != nil {
+	if err := a.setVLANs(a.bridge, a.port.Index, a.VLANTrunk); err != nil {
 		return err
 	}
 	if !a.MACSpoofChk {
 		return nil
 	}
-	a.undo.push(func() error { return forgetGuard(a.req, a.config) })
-	return spoof.Guard(a.req.ContainerID, a.req.IfName, a.veth.name, a.veth.peerMAC)
+	a.undo.push(a.forgetGuard)
+	return spoof.Guard(a.ContainerID, a.IfName, a.veth.name, a.veth.peerMAC)
 }
 
 // startPod configures the pod's end, waits until the bridge and its port work, and has the pod
 // announce itself.
 func (a *attachment) startPod() error {
-	settings := func() error { return a.podSettings(a.req.IfName, a.addrs) }
-	end, err := enterPod(a.pod, a.req.IfName, a.port.Parent, settings)
+	settings := func() error { return a.podSettings(a.IfName, a.addrs) }
+	end, err := enterPod(a.pod, a.IfName, a.port.Parent, settings)
 	if err != nil {
 		return err
 	}
@@ -235,7 +229,7 @@ func (a *attachment) result() *current.Result {
 	r := &current.Result{Routes: a.addrs.routes, DNS: a.addrs.dns, Interfaces: []*current.Interface{
 		{Name: a.bridge.Name, Mac: a.bridge.MAC.String(), Mtu: a.bridge.MTU},
 		{Name: a.veth.name, Mac: a.veth.mac.String(), Mtu: mtu},
-		{Name: a.veth.peer, Mac: a.veth.peerMAC.String(), Mtu: mtu, Sandbox: a.req.Netns},
+		{Name: a.veth.peer, Mac: a.veth.peerMAC.String(), Mtu: mtu, Sandbox: a.Netns},
 	}}
 	for _, addr := range a.addrs.addrs {
 		r.IPs = append(r.IPs, &current.IPConfig{

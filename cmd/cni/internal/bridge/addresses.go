@@ -8,7 +8,6 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
@@ -28,22 +27,22 @@ type address struct {
 
 // allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is
 // taken back by undo.
-func allocate(req *protocol.Request, c *config, undo *rollback) (*addressing, error) {
-	switch c.IPAM.Type {
-	case "":
+func (c *call) allocate(undo *rollback) (*addressing, error) {
+	switch {
+	case !c.layer3():
 		return &addressing{}, nil
-	case hostlocal.Type:
-		return allocateHere(req, undo)
+	case c.delegates():
+		return c.allocateElsewhere(undo)
 	}
-	return allocateElsewhere(req, c.IPAM.Type, undo)
+	return c.allocateHere(undo)
 }
 
-func allocateHere(req *protocol.Request, undo *rollback) (*addressing, error) {
-	got, err := hostlocal.Allocate(req, "MAC")
+func (c *call) allocateHere(undo *rollback) (*addressing, error) {
+	got, err := c.local.Allocate("MAC")
 	if err != nil {
 		return nil, err
 	}
-	undo.push(func() error { return got.Undo(req) })
+	undo.push(got.Undo)
 	a := &addressing{routes: got.Routes, dns: got.DNS, reclaimed: got.Reclaimed()}
 	for _, g := range got.Grants {
 		a.addrs = append(a.addrs, address{g.Addr, g.Gateway})
@@ -52,11 +51,11 @@ func allocateHere(req *protocol.Request, undo *rollback) (*addressing, error) {
 }
 
 // allocateElsewhere has another plugin allocate. If its ADD fails, its DEL is called.
-func allocateElsewhere(req *protocol.Request, plugin string, undo *rollback) (*addressing, error) {
-	undo.push(func() error { return delegate.Del(req, plugin) })
-	r, err := delegate.Add(req, plugin)
+func (c *call) allocateElsewhere(undo *rollback) (*addressing, error) {
+	undo.push(func() error { return delegate.Del(c.Request, c.ipam) })
+	r, err := delegate.Add(c.Request, c.ipam)
 	if err == nil && len(r.IPs) == 0 {
-		err = protocol.Errorf(protocol.CodeConfig, "plugin %s gave no address", plugin)
+		err = protocol.Errorf(protocol.CodeConfig, "plugin %s gave no address", c.ipam)
 	}
 	if err != nil {
 		return nil, err

@@ -15,86 +15,88 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// findings are the sentences about what is not as ADD left it.
-type findings []string
+// inspection is a CHECK at work: what the ADD left, and the sentences about what is not so any more.
+type inspection struct {
+	*call
+	prev   *current.Result // of all the network's plugins
+	addrs  *addressing     // what that says of this attachment
+	bridge *netlink.Link
 
-func (f *findings) addf(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+	findings []string
+}
+
+// addf adds a finding.
+func (i *inspection) addf(format string, args ...any) {
+	i.findings = append(i.findings, fmt.Sprintf(format, args...))
+}
 
 // check looks at what matters to the pod, all of it, and says everything that is wrong.
 func check(req *protocol.Request) error {
-	c, err := decode(req)
+	c, err := open(req)
 	if err != nil {
 		return err
 	}
-	prev, err := req.PrevResult(c.PrevResult)
+	defer c.host.Close()
+	prev, err := c.PrevResult()
 	if err != nil {
 		return err
 	}
 	if prev == nil {
 		return protocol.Errorf(protocol.CodeConfig, "CHECK needs the prevResult of the ADD")
 	}
-	a := ownPart(req, prev)
-	if err := checkIPAM(req, c, a); err != nil {
+	i := &inspection{call: c, prev: prev, addrs: c.ownPart(prev)}
+	if err := c.checkIPAM(i.addrs); err != nil {
 		return err
 	}
-	h, err := netlink.Dial()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	br, err := findBridge(h, c.Bridge)
+	i.bridge, err = c.findBridge()
 	if errors.Is(err, netlink.ErrNoLink) {
 		return protocol.Errorf(protocol.CodeChanged, "the bridge %s is gone, and the pods on it are cut off", c.Bridge)
 	}
 	if err != nil {
 		return err
 	}
-	var f findings
-	if err := checkHost(&f, c, h, br, a); err != nil {
-		return err
+	for _, look := range []func() error{i.checkHost, i.checkMasquerade, i.checkPod} {
+		if err := look(); err != nil {
+			return err
+		}
 	}
-	if err := checkMasquerade(&f, req, c, prev, a); err != nil {
-		return err
-	}
-	if err := checkPod(&f, req, c, h, br, prev, a); err != nil {
-		return err
-	}
-	if len(f) > 0 {
-		return protocol.Errorf(protocol.CodeChanged, "container %s, %s: %s", req.ContainerID, req.IfName, strings.Join(f, "; "))
+	if len(i.findings) > 0 {
+		return protocol.Errorf(protocol.CodeChanged, "container %s, %s: %s",
+			c.ContainerID, c.IfName, strings.Join(i.findings, "; "))
 	}
 	return nil
 }
 
 // checkHost looks at the bridge and at the host's forwarding.
-func checkHost(f *findings, c *config, h *netlink.Conn, br *netlink.Link, a *addressing) error {
-	if !br.Up() {
-		f.addf("the bridge %s is down (ip link set %s up)", br.Name, br.Name)
+func (i *inspection) checkHost() error {
+	if !i.bridge.Up() {
+		i.addf("the bridge %s is down (ip link set %s up)", i.bridge.Name, i.bridge.Name)
 	}
-	if !c.IsGateway || !c.layer3() {
+	if !i.IsGateway || !i.layer3() {
 		return nil
 	}
-	link, err := c.gatewayLink(h, br)
+	link, err := i.gatewayLink(i.bridge)
 	if errors.Is(err, netlink.ErrNoLink) {
-		f.addf("%s, which has the gateway's address, is gone", c.vlanGateway())
+		i.addf("%s, which has the gateway's address, is gone", i.vlanGateway())
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	have, err := addrsOf(h, link)
+	have, err := addrsOf(i.host, link)
 	if err != nil {
 		return err
 	}
-	for _, g := range a.gateways() {
+	for _, g := range i.addrs.gateways() {
 		if !slices.Contains(have, g) {
-			f.addf("%s lacks the gateway address %s", link.Name, g)
+			i.addf("%s lacks the gateway address %s", link.Name, g)
 		}
 		setting := device.IPv4Forwarding
 		if g.Addr().Is6() {
 			setting = device.IPv6Forwarding
 		}
 		if value, err := sysctl.Read(setting); err != nil || value != "1" {
-			f.addf("%s is off (sysctl -w %s=1)", setting, setting)
+			i.addf("%s is off (sysctl -w %s=1)", setting, setting)
 		}
 	}
 	return nil
@@ -102,13 +104,13 @@ func checkHost(f *findings, c *config, h *netlink.Conn, br *netlink.Link, a *add
 
 // checkMasquerade looks for the rules without which the pod reaches nobody outside. A pod that
 // another plugin connected has others.
-func checkMasquerade(f *findings, req *protocol.Request, c *config, prev *current.Result, a *addressing) error {
-	if !c.masquerades() {
+func (i *inspection) checkMasquerade() error {
+	if !i.masquerades() {
 		return nil
 	}
-	there, err := masquerade.There(c.IPMasqBackend, maskedPod(req), a.prefixes())
+	there, err := masquerade.There(i.IPMasqBackend, i.maskedPod(), i.addrs.prefixes())
 	if err == nil && !there {
-		f.addf("the rules of ipMasq are gone")
+		i.addf("the rules of ipMasq are gone")
 	}
 	return err
 }

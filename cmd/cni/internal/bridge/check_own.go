@@ -7,14 +7,13 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// ownPart is what a result says of this attachment's interface. The result is the one of all
+// ownPart returns what a result says of this attachment's interface. The result is the one of all
 // plugins of the network: others may have added interfaces, with addresses and routes, which are
 // for them to judge.
-func ownPart(req *protocol.Request, prev *current.Result) *addressing {
+func (c *call) ownPart(prev *current.Result) *addressing {
 	a := &addressing{}
 	others := false
 	own := func(i *int) bool {
@@ -22,7 +21,7 @@ func ownPart(req *protocol.Request, prev *current.Result) *addressing {
 			return true // older results do not tell
 		}
 		in := prev.Interfaces[*i]
-		return in.Name == req.IfName && in.Sandbox != ""
+		return in.Name == c.IfName && in.Sandbox != ""
 	}
 	for i, in := range prev.Interfaces {
 		others = others || in.Sandbox != "" && !own(&i)
@@ -48,18 +47,18 @@ func (a *addressing) hasGateway(r *types.Route) bool {
 
 // checkIPAM asks whoever gave the addresses. One that is neither leased nor in a range of the
 // network's is another plugin's, which put it on the interface too, unless nothing is leased.
-func checkIPAM(req *protocol.Request, c *config, a *addressing) error {
+func (c *call) checkIPAM(a *addressing) error {
 	if c.delegates() {
-		return delegate.Check(req, c.IPAM.Type)
+		return delegate.Check(c.Request, c.ipam)
 	}
 	if !c.layer3() {
 		return nil
 	}
-	held, err := hostlocal.Held(req)
+	held, err := c.local.Held()
 	if err != nil {
 		return err
 	}
-	sets, err := hostlocal.Sets(req)
+	sets, err := c.local.Sets()
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func checkIPAM(req *protocol.Request, c *config, a *addressing) error {
 			ranged = ranged || r.Subnet.Contains(addr)
 		}
 		if !slices.Contains(held, addr) && (ranged || len(held) == 0) {
-			return protocol.Errorf(protocol.CodeChanged, "container %s has no lease for %s: another pod may get the address; DEL and ADD it again", req.ContainerID, addr)
+			return protocol.Errorf(protocol.CodeChanged, "container %s has no lease for %s: another pod may get the address; DEL and ADD it again", c.ContainerID, addr)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"net"
 	"slices"
 	"strings"
@@ -29,24 +28,23 @@ type config struct {
 	MTU, VLAN                            int
 	VLANTrunk                            []trunkFile
 	PreserveDefaultVLAN                  bool
-	IPAM                                 types.IPAM
 	DNS                                  types.DNS
-	PrevResult                           json.RawMessage
 	Podnet                               *own
 	runtimeMAC, argsMAC                  string
 
-	started bool // this ADD has set the bridge up
+	ipam  string          // the type of the plugin that gives the addresses; "" if pods have none
+	local *hostlocal.Call // what that is called for if it is host-local, else nil
 }
 
 // own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and
 // host veths are marked.
 type own struct{ BridgeMAC string }
 
-// decode reads what every verb needs. It is lenient: a DEL must work with a configuration that an
+// decode returns what every verb needs. It is lenient: a DEL must work with a configuration that an
 // ADD would refuse.
 func decode(req *protocol.Request) (*config, error) {
 	c := &config{Bridge: defaultBridge}
-	o := protocol.ReadObject("bridge configuration", req.Config)
+	o := req.Config
 	o.String("bridge", &c.Bridge)
 	o.String("ipMasqBackend", &c.IPMasqBackend)
 	o.Bool("isGateway", &c.IsGateway)
@@ -64,24 +62,29 @@ func decode(req *protocol.Request) (*config, error) {
 	o.Int("vlan", &c.VLAN)
 	o.Any("vlanTrunk", &c.VLANTrunk)
 	o.Any("dns", &c.DNS)
-	o.Object("ipam").String("type", &c.IPAM.Type)
+	o.Object("ipam").String("type", &c.ipam)
 	o.Object("runtimeConfig").String("mac", &c.runtimeMAC)
 	o.Object("args").Object("cni").String("mac", &c.argsMAC)
-	c.PrevResult = o.Raw("prevResult")
 	if o.Raw("podnet") != nil {
 		c.Podnet = &own{}
 		o.Object("podnet").String("bridgeMAC", &c.Podnet.BridgeMAC)
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
-	return c, o.Err()
+	if err := o.Err(); err != nil || c.ipam != hostlocal.Type {
+		return c, err
+	}
+	var err error
+	c.local, err = hostlocal.Read(req)
+	return c, err
 }
 
-func (c *config) layer3() bool { return c.IPAM.Type != "" }
+// layer3 reports whether pods get addresses.
+func (c *config) layer3() bool { return c.ipam != "" }
 
-// delegates says whether another plugin gives the addresses.
-func (c *config) delegates() bool { return c.layer3() && c.IPAM.Type != hostlocal.Type }
+// delegates reports whether a plugin that has to be executed gives the addresses.
+func (c *config) delegates() bool { return c.layer3() && c.local == nil }
 
-// validate says what an ADD cannot do.
+// validate returns what an ADD cannot do.
 func (c *config) validate() error {
 	switch {
 	case c.HairpinMode && c.PromiscMode:
@@ -100,10 +103,10 @@ func (c *config) validate() error {
 	return c.validateVLANs()
 }
 
-// podMAC is the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in
+// podMAC returns the address asked for, by the runtime's configuration, its arguments, or CNI_ARGS, in
 // this order; a random one if none is.
-func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
-	args, err := protocol.ParseArgs(req.Args, "MAC", "IP")
+func (c *call) podMAC() (net.HardwareAddr, error) {
+	args, err := protocol.ParseArgs(c.Args, "MAC", "IP")
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func (c *config) podMAC(req *protocol.Request) (net.HardwareAddr, error) {
 	return randomMAC(), nil
 }
 
-// bridgeMAC is that of a bridge which is about to be made. It is always set: the kernel would let
+// bridgeMAC returns the address of a bridge which is about to be made. It is always set: the kernel would let
 // it follow the ports'.
 func (c *config) bridgeMAC() (net.HardwareAddr, error) {
 	if c.Podnet == nil || c.Podnet.BridgeMAC == "" {

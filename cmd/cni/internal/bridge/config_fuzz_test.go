@@ -20,21 +20,23 @@ func FuzzConfig(f *testing.F) {
 		f.Add(conf, "MAC=02:00:00:00:00:02")
 	}
 	f.Fuzz(func(t *testing.T, conf, args string) {
-		req := &protocol.Request{Config: []byte(conf), Args: args, Version: "1.1.0"}
+		req := &protocol.Request{
+			Config: protocol.ReadObject("the network configuration", []byte(conf)), Args: args, Version: "1.1.0",
+		}
 		c, err := decode(req)
 		coded(t, err)
 		if err != nil {
 			return
 		}
 		coded(t, c.validate())
-		mac, err := c.podMAC(req)
+		mac, err := (&call{Request: req, config: c}).podMAC()
 		coded(t, err)
 		if err == nil && (len(mac) != 6 || mac[0]&1 == 1) {
 			t.Errorf("MAC %v", mac)
 		}
 		_, err = c.bridgeMAC()
 		coded(t, err)
-		_, err = req.PrevResult(c.PrevResult)
+		_, err = req.PrevResult()
 		coded(t, err)
 	})
 }

@@ -8,17 +8,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// findBridge returns the bridge of that name; netlink.ErrNoLink if there is no link of the name at
-// all.
-func findBridge(h *netlink.Conn, name string) (*netlink.Link, error) {
-	link, err := h.LinkByName(name)
+// findBridge returns the configuration's bridge. The error is netlink.ErrNoLink if there is no link
+// of the name at all.
+func (c *call) findBridge() (*netlink.Link, error) {
+	name := c.Bridge
+	link, err := c.host.LinkByName(name)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", name, err)
 	}
@@ -31,22 +31,22 @@ func findBridge(h *netlink.Conn, name string) (*netlink.Link, error) {
 
 // ensureBridge makes the bridge if it is missing and has it be as pods need it. Any number of ADDs
 // may do so at once.
-func ensureBridge(req *protocol.Request, h *netlink.Conn, c *config) (*netlink.Link, error) {
-	br, err := findBridge(h, c.Bridge)
+func (c *call) ensureBridge() (*netlink.Link, error) {
+	br, err := c.findBridge()
 	if errors.Is(err, netlink.ErrNoLink) {
-		br, err = c.makeBridge(h)
+		br, err = c.makeBridge()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if br, err = c.prepareBridge(req, h, br); err != nil {
+	if br, err = c.prepareBridge(br); err != nil {
 		return nil, err
 	}
-	if br, err = c.filterVLANs(h, br); err != nil {
+	if br, err = c.filterVLANs(br); err != nil {
 		return nil, err
 	}
 	if c.PromiscMode && !br.Promiscuous() {
-		if err := h.Do(netlink.SetPromiscuous(br.Index)); err != nil {
+		if err := c.host.Do(netlink.SetPromiscuous(br.Index)); err != nil {
 			return nil, fmt.Errorf("set promiscuous mode of bridge %s: %w", c.Bridge, err)
 		}
 	}
@@ -57,7 +57,7 @@ func ensureBridge(req *protocol.Request, h *netlink.Conn, c *config) (*netlink.L
 // no pod for a router. A bridge that the plugin finds in use by others gets its MAC set to the one
 // that it has: with it unset, the MAC would move with the ports, and pods would lose their gateway.
 // Setting it again each time would have the kernel forget the neighbours each time.
-func (c *config) prepareBridge(req *protocol.Request, h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
+func (c *call) prepareBridge(br *netlink.Link) (*netlink.Link, error) {
 	var messages []*netlink.Message
 	if !c.owns(br) && (br.ListensToRouters() || !br.OperUp()) {
 		messages = append(messages, netlink.SetMAC(br.Index, br.MAC))
@@ -67,7 +67,7 @@ func (c *config) prepareBridge(req *protocol.Request, h *netlink.Conn, br *netli
 			return nil, err
 		}
 	} else {
-		if err := c.writeFirst(req); err != nil {
+		if err := c.writeFirst(); err != nil {
 			return nil, err
 		}
 		c.started = true
@@ -76,10 +76,10 @@ func (c *config) prepareBridge(req *protocol.Request, h *netlink.Conn, br *netli
 	if len(messages) == 0 {
 		return br, nil
 	}
-	if err := h.Do(messages...); err != nil {
+	if err := c.host.Do(messages...); err != nil {
 		return nil, fmt.Errorf("set bridge %s up with the MAC %s: %w", c.Bridge, br.MAC, err)
 	}
-	return findBridge(h, c.Bridge)
+	return c.findBridge()
 }
 
 // owns reports whether podnet made the bridge, with a MAC of its own.
@@ -95,37 +95,37 @@ func ignoreRouters(link *netlink.Link) error {
 	return writeSettings(device.IgnoreRouters(link.Name))
 }
 
-func (c *config) makeBridge(h *netlink.Conn) (*netlink.Link, error) {
+func (c *call) makeBridge() (*netlink.Link, error) {
 	mac, err := c.bridgeMAC()
 	if err != nil {
 		return nil, err
 	}
-	var group uint32
-	if c.Podnet != nil {
-		group = device.GroupDevice
-	}
-	if err := addBridge(h, c.Bridge, mac, c.MTU, group); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := c.addBridge(mac); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("make bridge %s: %w", c.Bridge, err)
 	}
-	return findBridge(h, c.Bridge)
+	return c.findBridge()
 }
 
 // addBridge makes a bridge as podnetd does, but over the socket that is open anyway: a library
 // would take every pod's ADD its start. A name that is taken: EEXIST.
-func addBridge(h *netlink.Conn, name string, mac net.HardwareAddr, mtu int, group uint32) error {
-	attrs := netlink.NewBridge(name, mac).Uint32(unix.IFLA_GROUP, group)
-	if mtu == 0 {
-		return h.Do(attrs)
+func (c *call) addBridge(mac net.HardwareAddr) error {
+	var group uint32
+	if c.Podnet != nil {
+		group = device.GroupDevice
 	}
-	if err := h.Do(attrs.Uint32(unix.IFLA_MTU, uint32(device.FirstMTU(mtu)))); err != nil {
+	attrs := netlink.NewBridge(c.Bridge, mac).Uint32(unix.IFLA_GROUP, group)
+	if c.MTU == 0 {
+		return c.host.Do(attrs)
+	}
+	if err := c.host.Do(attrs.Uint32(unix.IFLA_MTU, uint32(device.FirstMTU(c.MTU)))); err != nil {
 		return err
 	}
-	br, err := findBridge(h, name)
+	br, err := c.findBridge()
 	if err == nil {
-		err = h.Do(netlink.SetMTU(br.Index, mtu))
+		err = c.host.Do(netlink.SetMTU(br.Index, c.MTU))
 	}
 	if err != nil && br != nil {
-		err = errors.Join(err, h.Do(netlink.DelLink(br.Index)))
+		err = errors.Join(err, c.host.Do(netlink.DelLink(br.Index)))
 	}
 	return err
 }
@@ -133,8 +133,8 @@ func addBridge(h *netlink.Conn, name string, mac net.HardwareAddr, mtu int, grou
 // writeFirst writes the settings that must be there before the bridge goes up: podnet's own as
 // podnetd has them, any other's so that no pod can pose as the host's router, and so that it can
 // have the gateways' addresses.
-func (c *config) writeFirst(req *protocol.Request) error {
-	ipv4, ipv6, err := c.families(req)
+func (c *config) writeFirst() error {
+	ipv4, ipv6, err := c.families()
 	if err != nil {
 		return err
 	}
@@ -150,11 +150,11 @@ func (c *config) writeFirst(req *protocol.Request) error {
 
 // families tells which addresses pods are going to have. Another IPAM plugin's may be of either
 // family.
-func (c *config) families(req *protocol.Request) (ipv4, ipv6 bool, err error) {
-	if c.IPAM.Type != hostlocal.Type {
+func (c *config) families() (ipv4, ipv6 bool, err error) {
+	if c.local == nil {
 		return c.layer3(), c.layer3(), nil
 	}
-	sets, err := hostlocal.Sets(req)
+	sets, err := c.local.Sets()
 	for _, s := range sets {
 		is4 := s[0].Subnet.Addr().Is4()
 		ipv4, ipv6 = ipv4 || is4, ipv6 || !is4

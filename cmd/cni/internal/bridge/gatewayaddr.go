@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
@@ -16,37 +15,38 @@ import (
 
 // ensureGateway gives the link that is the pods' gateway its addresses and has the host forward. It
 // writes nothing that is right already.
-func ensureGateway(req *protocol.Request, h *netlink.Conn, link *netlink.Link, c *config, wanted []netip.Prefix) error {
-	have, err := addrsOf(h, link)
+func (c *call) ensureGateway(link *netlink.Link, wanted []netip.Prefix) error {
+	have, err := addrsOf(c.host, link)
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", link.Name, err)
 	}
+	others := slices.DeleteFunc(slices.Clone(have), func(p netip.Prefix) bool { return slices.Contains(wanted, p) })
 	var messages []*netlink.Message
 	for _, w := range wanted {
 		if slices.Contains(have, w) {
 			continue
 		}
-		if err := c.makeRoom(req, h, link, have, wanted, w); err != nil {
+		if err := c.makeRoom(link, others, w); err != nil {
 			return err
 		}
 		messages = append(messages, addAddr(link.Index, w, c.EnableDAD))
 	}
 	if len(messages) > 0 {
-		if err := c.addGateways(h, link, wanted, messages); err != nil {
+		if err := c.addGateways(link, wanted, messages); err != nil {
 			return err
 		}
 	}
-	return ensureForwarding(h, wanted)
+	return ensureForwarding(c.host, wanted)
 }
 
-// makeRoom deals with the addresses that one which is wanted cannot stand beside. Those of this
+// makeRoom deals with those of the link's other addresses that a wanted one cannot stand beside. Those of this
 // network's own gateways can: pods of its other ranges have them for their gateway.
-func (c *config) makeRoom(req *protocol.Request, h *netlink.Conn, link *netlink.Link, have, wanted []netip.Prefix, w netip.Prefix) error {
-	for _, old := range have {
-		if slices.Contains(wanted, old) || !conflicts(old, w) {
+func (c *call) makeRoom(link *netlink.Link, others []netip.Prefix, w netip.Prefix) error {
+	for _, old := range others {
+		if !conflicts(old, w) {
 			continue
 		}
-		own, err := c.ownGateways(req)
+		own, err := c.ownGateways()
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (c *config) makeRoom(req *protocol.Request, h *netlink.Conn, link *netlink.
 			return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s nor another gateway of this network: give the network a bridge of its own, or leave %s in ipam.ranges while pods have it for their gateway; if nothing uses it any more: ip addr del %s dev %s (forceAddress does that too, and cuts off whoever uses it)",
 				link.Name, old, w, old.Masked(), old, link.Name)
 		}
-		if err := h.Do(netlink.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		if err := c.host.Do(netlink.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s from %s: %w", old, link.Name, err)
 		}
 	}
@@ -65,11 +65,11 @@ func (c *config) makeRoom(req *protocol.Request, h *netlink.Conn, link *netlink.
 }
 
 // ownGateways are the gateways of all of the network's ranges.
-func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
-	if c.IPAM.Type != hostlocal.Type {
+func (c *config) ownGateways() ([]netip.Prefix, error) {
+	if c.local == nil {
 		return nil, nil
 	}
-	sets, err := hostlocal.Sets(req)
+	sets, err := c.local.Sets()
 	var all []netip.Prefix
 	for _, r := range slices.Concat(sets...) {
 		all = append(all, netip.PrefixFrom(r.Gateway, r.Subnet.Bits()))
@@ -79,7 +79,7 @@ func (c *config) ownGateways(req *protocol.Request) ([]netip.Prefix, error) {
 
 // addGateways adds addresses. A bridge keeps its MAC from now on, as pods remember it;
 // prepareBridge has seen to that of one without ports that are up.
-func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip.Prefix, messages []*netlink.Message) error {
+func (c *call) addGateways(link *netlink.Link, wanted []netip.Prefix, messages []*netlink.Message) error {
 	if slices.ContainsFunc(wanted, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		if err := c.allowIPv6(link); err != nil {
 			return err
@@ -88,7 +88,7 @@ func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip
 	if link.Kind == "bridge" && link.OperUp() && !c.owns(link) {
 		messages = append([]*netlink.Message{netlink.SetMAC(link.Index, link.MAC)}, messages...)
 	}
-	answers, err := h.Exchange(messages...)
+	answers, err := c.host.Exchange(messages...)
 	for _, a := range answers {
 		if err == nil && !errors.Is(a.Err, unix.EEXIST) {
 			err = a.Err
@@ -102,7 +102,7 @@ func (c *config) addGateways(h *netlink.Conn, link *netlink.Link, wanted []netip
 
 // allowIPv6 switches IPv6 on for a link that the plugin has made. Of one that somebody else made it
 // names the setting.
-func (c *config) allowIPv6(link *netlink.Link) error {
+func (c *call) allowIPv6(link *netlink.Link) error {
 	switch {
 	case !link.HasIPv6():
 		return noIPv6(link.Name)

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/masquerade"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
@@ -27,36 +26,32 @@ func gc(req *protocol.Request) error {
 	if err != nil || !told {
 		return err
 	}
-	c, err := decode(req)
+	c, err := open(req)
 	if err != nil {
 		return err
 	}
-	h, err := netlink.Dial()
+	defer c.host.Close()
+	links, err := c.host.Links(0) // before the leases: whoever has a veth has held its lease by then
 	if err != nil {
 		return err
 	}
-	defer h.Close()
-	links, err := h.Links(0) // before the leases: whoever has a veth has held its lease by then
+	if valid, err = c.withThoseInFlight(valid); err != nil {
+		return err
+	}
+	leases, err := c.leases()
 	if err != nil {
 		return err
 	}
-	if valid, err = withThoseInFlight(req, c, valid); err != nil {
+	if err := c.collectNeighbours(leases, valid); err != nil {
 		return err
 	}
-	leases, err := leasesOf(req, c)
-	if err != nil {
+	if err := c.collectVeths(links, leases, valid); err != nil {
 		return err
 	}
-	if err := collectNeighbours(h, c, leases, valid); err != nil {
+	if err := c.collectGuards(leases, valid); err != nil {
 		return err
 	}
-	if err := collectVeths(req, h, links, leases, valid); err != nil {
-		return err
-	}
-	if err := collectGuards(req, h, leases, valid); err != nil {
-		return err
-	}
-	if err := collectAddresses(req, c, valid); err != nil {
+	if err := c.collectAddresses(valid); err != nil {
 		return err
 	}
 	return masquerade.Collect(req.Network, valid)
@@ -64,7 +59,7 @@ func gc(req *protocol.Request) error {
 
 // collectGuards removes the rules of macspoofchk that are there for ports which have gone, or for
 // pods that have a lease of this network and are not valid: the rules do not name the network.
-func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, valid protocol.Attachments) error {
+func (c *call) collectGuards(leases []ipam.Lease, valid protocol.Attachments) error {
 	invalid := map[string]bool{}
 	for _, l := range leases {
 		invalid[l.Owner.ContainerID+"-"+l.Owner.IfName] = !valid.Has(l.Owner.ContainerID, l.Owner.IfName)
@@ -74,7 +69,7 @@ func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, 
 		if invalid[name] {
 			return true
 		}
-		_, err := h.LinkByName(port)
+		_, err := c.host.LinkByName(port)
 		if err != nil && !errors.Is(err, netlink.ErrNoLink) {
 			failed = errors.Join(failed, err)
 		}
@@ -86,11 +81,11 @@ func collectGuards(req *protocol.Request, h *netlink.Conn, leases []ipam.Lease, 
 // withThoseInFlight adds the attachments to the valid ones that are being added or deleted at this
 // moment: half of what they have is not to be taken from under another process. The next GC sees
 // what has become of them.
-func withThoseInFlight(req *protocol.Request, c *config, valid protocol.Attachments) (protocol.Attachments, error) {
-	if c.IPAM.Type != hostlocal.Type {
+func (c *call) withThoseInFlight(valid protocol.Attachments) (protocol.Attachments, error) {
+	if c.local == nil {
 		return valid, nil
 	}
-	all, err := hostlocal.InFlight(req, valid)
+	all, err := c.local.InFlight(valid)
 	if err != nil {
 		return nil, err
 	}
@@ -98,28 +93,30 @@ func withThoseInFlight(req *protocol.Request, c *config, valid protocol.Attachme
 	return all, nil
 }
 
-// leasesOf are the leases of the network, if they are kept by host-local.
-func leasesOf(req *protocol.Request, c *config) ([]ipam.Lease, error) {
-	if c.IPAM.Type != hostlocal.Type {
+// leases returns the leases of the network, if they are kept by host-local.
+func (c *call) leases() ([]ipam.Lease, error) {
+	if c.local == nil {
 		return nil, nil
 	}
-	return hostlocal.Leases(req)
+	return c.local.Leases()
 }
 
-func collectAddresses(req *protocol.Request, c *config, valid protocol.Attachments) error {
-	switch c.IPAM.Type {
-	case "":
+// collectAddresses has whoever gave the addresses free those of attachments that are not valid.
+func (c *call) collectAddresses(valid protocol.Attachments) error {
+	switch {
+	case !c.layer3():
 		return nil
-	case hostlocal.Type:
-		return hostlocal.Retain(req, valid)
+	case c.delegates():
+		return delegate.GC(c.Request, c.ipam)
 	}
-	return delegate.GC(req, c.IPAM.Type)
+	return c.local.Retain(valid)
 }
 
-func collectNeighbours(h *netlink.Conn, c *config, leases []ipam.Lease, valid protocol.Attachments) error {
-	br, err := findBridge(h, c.Bridge)
+// collectNeighbours removes the entries of addresses that attachments have which are not valid.
+func (c *call) collectNeighbours(leases []ipam.Lease, valid protocol.Attachments) error {
+	br, err := c.findBridge()
 	if err == nil {
-		br, err = c.gatewayLink(h, br)
+		br, err = c.gatewayLink(br)
 	}
 	if err != nil {
 		return nil // its neighbours went with it
@@ -130,26 +127,26 @@ func collectNeighbours(h *netlink.Conn, c *config, leases []ipam.Lease, valid pr
 			addrs = append(addrs, l.Addr)
 		}
 	}
-	return dropNeighbours(h, br, addrs)
+	return dropNeighbours(c.host, br, addrs)
 }
 
 // collectVeths deletes the host's ends of invalid attachments, all in one request.
-func collectVeths(req *protocol.Request, h *netlink.Conn, links []*netlink.Link, leases []ipam.Lease, valid protocol.Attachments) error {
+func (c *call) collectVeths(links []*netlink.Link, leases []ipam.Lease, valid protocol.Attachments) error {
 	leased := map[string]bool{} // names of veths
 	for _, l := range leases {
 		o := l.Owner
-		leased[device.VethName(req.Network, o.ContainerID, o.IfName)] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
+		leased[device.VethName(c.Network, o.ContainerID, o.IfName)] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
 	}
 	var dead []*netlink.Message
 	for _, l := range links {
-		if l.Kind == "veth" && (!namesPod(l) && leased[l.Name] || aliasInvalid(req.Network, l, valid)) {
+		if l.Kind == "veth" && (!namesPod(l) && leased[l.Name] || aliasInvalid(c.Network, l, valid)) {
 			dead = append(dead, netlink.SetGroup(l.Index, device.GroupDeleting))
 		}
 	}
 	if len(dead) == 0 {
 		return nil
 	}
-	answers, err := h.Exchange(append(dead, netlink.DelGroup(device.GroupDeleting))...)
+	answers, err := c.host.Exchange(append(dead, netlink.DelGroup(device.GroupDeleting))...)
 	for _, a := range answers {
 		if err == nil && !errors.Is(a.Err, unix.ENODEV) {
 			err = a.Err

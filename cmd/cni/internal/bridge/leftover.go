@@ -14,22 +14,22 @@ import (
 
 // addOrReplace makes the pair. One that an interrupted ADD of the same attachment left is removed
 // first; anything else in its place stays, and is an error.
-func (v *veth) addOrReplace(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error) {
-	link, err := v.add(h, pod)
+func (c *call) addOrReplace(v *veth, pod *netns.Namespace) (*netlink.Link, error) {
+	link, err := v.add(c.host, pod)
 	if !errors.Is(err, unix.EEXIST) {
 		return link, err
 	}
-	if err := v.removeLeftover(req, h, pod); err != nil {
+	if err := c.removeLeftover(pod); err != nil {
 		return nil, err
 	}
-	return v.add(h, pod)
+	return v.add(c.host, pod)
 }
 
 // removeLeftover deletes the host's end that the attachment's names lead to. The pod's interface of
 // that name must be the other end of it, or not be there: an interrupted ADD may have meant another
 // namespace.
-func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Conn, pod *netns.Namespace) error {
-	host, err := findVeth(req, h, v.name)
+func (c *call) removeLeftover(pod *netns.Namespace) error {
+	host, err := c.findVeth()
 	if err != nil {
 		return err
 	}
@@ -38,21 +38,21 @@ func (v *veth) removeLeftover(req *protocol.Request, h *netlink.Conn, pod *netns
 		return err
 	}
 	defer p.Close()
-	inside, err := p.LinkByName(v.peer)
+	inside, err := p.LinkByName(c.IfName)
 	if err != nil && !errors.Is(err, netlink.ErrNoLink) {
 		return err
 	}
 	paired := false
 	if inside != nil && host != nil {
-		if paired, err = pairs(h, pod, host, inside); err != nil {
+		if paired, err = pairs(c.host, pod, host, inside); err != nil {
 			return err
 		}
 	}
 	if inside != nil && !paired {
 		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that is not this attachment's): use another CNI_IFNAME, or remove it first",
-			v.peer, pod.Path, inside.Kind)
+			c.IfName, pod.Path, inside.Kind)
 	}
-	return deleteVeth(h, host)
+	return deleteVeth(c.host, host)
 }
 
 // pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the
@@ -69,15 +69,16 @@ func pairs(h *netlink.Conn, pod *netns.Namespace, host, inside *netlink.Link) (b
 // the attachment, and nobody else's by chance; an alias that names no pod was put there by an
 // operator, for whom a pod must not fail to end. A link that is no veth, or whose alias says that
 // it is another pod's, got the name by somebody's hand, and is an error.
-func findVeth(req *protocol.Request, h *netlink.Conn, name string) (*netlink.Link, error) {
-	link, err := h.LinkByName(name)
+func (c *call) findVeth() (*netlink.Link, error) {
+	name := c.vethName()
+	link, err := c.host.LinkByName(name)
 	if errors.Is(err, netlink.ErrNoLink) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if link.Kind != "veth" || namesPod(link) && link.Alias != podAlias(req) {
+	if link.Kind != "veth" || namesPod(link) && link.Alias != c.podAlias() {
 		return nil, protocol.Errorf(protocol.CodeConflict, "%s is not the veth of this container (a %s, alias %q): rename or remove it", name, link.Kind, link.Alias)
 	}
 	return link, nil

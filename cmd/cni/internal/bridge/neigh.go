@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/state/netlink"
 )
 
@@ -19,7 +18,7 @@ import (
 // it is one that goes by itself.
 func neighbours(link *netlink.Link, c *config, a *addressing, mac net.HardwareAddr) []*netlink.Message {
 	var flags uint8
-	if c.IPAM.Type == hostlocal.Type {
+	if c.local != nil {
 		flags = unix.NTF_EXT_LEARNED
 	}
 	var messages []*netlink.Message

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/podnet/podnet/cmd/cni/internal/delegate"
-	"github.com/podnet/podnet/cmd/cni/internal/hostlocal"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netlink"
 )
@@ -16,32 +15,26 @@ const mostPorts = 1023
 // it, and a runtime that waits for a STATUS without a fault before the first ADD would wait for
 // ever.
 func status(req *protocol.Request) error {
-	c, err := decode(req)
+	c, err := open(req)
 	if err != nil {
 		return err
 	}
+	defer c.host.Close()
 	if err := c.validate(); err != nil {
 		return err
 	}
-	h, err := netlink.Dial()
-	if err != nil {
+	if err := c.statusOfBridge(); err != nil || !c.layer3() {
 		return err
 	}
-	defer h.Close()
-	if err := c.statusOfBridge(req, h); err != nil {
-		return err
+	if c.delegates() {
+		return delegate.Status(req, c.ipam)
 	}
-	switch c.IPAM.Type {
-	case "":
-		return nil
-	case hostlocal.Type:
-		return hostlocal.Status(req)
-	}
-	return delegate.Status(req, c.IPAM.Type)
+	return c.local.Status()
 }
 
-func (c *config) statusOfBridge(req *protocol.Request, h *netlink.Conn) error {
-	br, err := findBridge(h, c.Bridge)
+// statusOfBridge returns why the bridge could not take a pod; nil if it could.
+func (c *call) statusOfBridge() error {
+	br, err := c.findBridge()
 	var conflict *protocol.Error
 	switch {
 	case errors.Is(err, netlink.ErrNoLink):
@@ -51,17 +44,17 @@ func (c *config) statusOfBridge(req *protocol.Request, h *netlink.Conn) error {
 	case err != nil:
 		return err
 	}
-	ports, err := h.Links(br.Index)
+	ports, err := c.host.Links(br.Index)
 	if err != nil {
 		return err
 	}
 	if len(ports) >= mostPorts {
 		return protocol.Errorf(protocol.CodeNotReady, "the bridge %s has %d of %d ports: fewer pods on this node", c.Bridge, len(ports), mostPorts)
 	}
-	if !br.Up() || !br.IPv6Off() || !c.IsGateway || c.IPAM.Type != hostlocal.Type || c.VLAN != 0 {
+	if !br.Up() || !br.IPv6Off() || !c.IsGateway || c.local == nil || c.VLAN != 0 {
 		return nil
 	}
-	if _, ipv6, err := c.families(req); err == nil && ipv6 { // a configuration that is wrong is for host-local to report
+	if _, ipv6, err := c.families(); err == nil && ipv6 { // a configuration that is wrong is for host-local to report
 		return protocol.Errorf(protocol.CodeNotReady, "%w", ipv6Off(br.Name))
 	}
 	return nil

@@ -28,13 +28,14 @@ type veth struct {
 
 type portOptions struct{ hairpin, isolated bool }
 
-func newVeth(req *protocol.Request, c *config, br *netlink.Link, mac net.HardwareAddr) *veth {
+// newVeth returns the pair that the configuration asks for.
+func (c *call) newVeth(br *netlink.Link, mac net.HardwareAddr) *veth {
 	v := &veth{
-		name: vethName(req), mac: portMAC(), mtu: c.MTU, bridge: br,
-		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: req.IfName, peerMAC: mac,
+		name: c.vethName(), mac: portMAC(), mtu: c.MTU, bridge: br,
+		port: portOptions{c.HairpinMode, c.PortIsolation}, peer: c.IfName, peerMAC: mac,
 	}
 	if c.Podnet != nil {
-		v.group, v.alias = device.GroupPod, podAlias(req)
+		v.group, v.alias = device.GroupPod, c.podAlias()
 	}
 	return v
 }

@@ -81,16 +81,16 @@ const (
 
 // filterVLANs has the bridge tell VLANs apart. Ports that are there stay in the bridge's default
 // VLAN.
-func (c *config) filterVLANs(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
+func (c *call) filterVLANs(br *netlink.Link) (*netlink.Link, error) {
 	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
 	}
 	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(br.Index)}).Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
 		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) { m.Uint8(bridgeVLANFiltering, 1) })
 	})
-	err := h.Do(m)
+	err := c.host.Do(m)
 	if err == nil {
-		br, err = findBridge(h, c.Bridge)
+		br, err = c.findBridge()
 	}
 	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info(bridgeVLANFiltering)) { // a kernel without it says nothing
 		return nil, protocol.Errorf(protocol.CodeUnsupported, "unsupported field \"vlan\" or \"vlanTrunk\": this kernel's bridge has no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
@@ -105,12 +105,12 @@ func isSet(b []byte) bool { return len(b) > 0 && b[0] != 0 }
 
 // setVLANs gives a port its VLANs: the trunk's tagged, vlan itself as the one of packets without a
 // tag.
-func (c *config) setVLANs(h *netlink.Conn, br *netlink.Link, port int, trunk []trunkFile) error {
+func (c *call) setVLANs(br *netlink.Link, port int, trunk []trunkFile) error {
 	if c.VLAN == 0 && len(trunk) == 0 {
 		return nil
 	}
 	if pvid := br.Info(bridgeDefaultPVID); !c.PreserveDefaultVLAN && len(pvid) == 2 {
-		err := h.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, int(binary.NativeEndian.Uint16(pvid)))))
+		err := c.host.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, int(binary.NativeEndian.Uint16(pvid)))))
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove the default VLAN of a port of %s: %w", br.Name, err)
 		}
@@ -128,7 +128,7 @@ func (c *config) setVLANs(h *netlink.Conn, br *netlink.Link, port int, trunk []t
 		}
 	}
 	infos = append(infos, vlanInfo(asPVID|untagged, native))
-	if err := h.Do(vlanMessage(unix.RTM_SETLINK, port, infos...)); err != nil {
+	if err := c.host.Do(vlanMessage(unix.RTM_SETLINK, port, infos...)); err != nil {
 		return fmt.Errorf("set the VLANs of a port of %s: %w", br.Name, err)
 	}
 	return nil

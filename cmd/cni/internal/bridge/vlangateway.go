@@ -14,12 +14,12 @@ import (
 
 // gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface.
 // netlink.ErrNoLink.
-func (c *config) gatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
+func (c *call) gatewayLink(br *netlink.Link) (*netlink.Link, error) {
 	name := c.vlanGateway()
 	if name == "" {
 		return br, nil
 	}
-	link, err := h.LinkByName(name)
+	link, err := c.host.LinkByName(name)
 	if err != nil {
 		return nil, fmt.Errorf("link %s: %w", name, err)
 	}
@@ -41,24 +41,24 @@ func (c *config) prepared(link, br *netlink.Link) bool {
 // ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port
 // in that VLAN only. Like the bridge it belongs to all of the network's pods and stays when they
 // go.
-func (c *config) ensureGatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.Link, error) {
-	link, err := c.gatewayLink(h, br)
+func (c *call) ensureGatewayLink(br *netlink.Link) (*netlink.Link, error) {
+	link, err := c.gatewayLink(br)
 	if link == br || err != nil && !errors.Is(err, netlink.ErrNoLink) {
 		return link, err
 	}
 	if errors.Is(err, netlink.ErrNoLink) {
 		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: portMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
-		if err := h.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := c.host.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, v.explain(err)
 		}
-		if link, err = c.gatewayLink(h, br); err != nil {
+		if link, err = c.gatewayLink(br); err != nil {
 			return nil, err
 		}
 	}
 	if c.prepared(link, br) { // packets come up to it if the bridge itself is in the VLAN
-		err = h.Do(vlanMessageTo(ofItself, unix.RTM_SETLINK, br.Index, vlanInfo(0, c.VLAN)))
+		err = c.host.Do(vlanMessageTo(ofItself, unix.RTM_SETLINK, br.Index, vlanInfo(0, c.VLAN)))
 	} else {
-		err = c.setVLANs(h, br, link.Parent, nil) // again: an ADD may have been killed in between
+		err = c.setVLANs(br, link.Parent, nil) // again: an ADD may have been killed in between
 	}
 	if err != nil {
 		return nil, fmt.Errorf("put %s into VLAN %d of %s: %w", link.Name, c.VLAN, br.Name, err)
@@ -69,7 +69,7 @@ func (c *config) ensureGatewayLink(h *netlink.Conn, br *netlink.Link) (*netlink.
 	if err := writeSettings(device.IgnoreRouters(link.Name)); err != nil {
 		return nil, err
 	}
-	if err := h.Do(netlink.SetUp(link.Index)); err != nil {
+	if err := c.host.Do(netlink.SetUp(link.Index)); err != nil {
 		return nil, fmt.Errorf("set %s up: %w", link.Name, err)
 	}
 	return link, nil

@@ -12,7 +12,6 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netlink"
-	"github.com/podnet/podnet/state/netns"
 )
 
 const (
@@ -82,16 +81,17 @@ func awaitLinks(h *netlink.Conn, port, bridge string, messages ...*netlink.Messa
 
 // offerLink sets the pod's end up before it has addresses, for an IPAM plugin that asks the network
 // for them.
-func (c *config) offerLink(h *netlink.Conn, v *veth, pod *netns.Namespace, index int) error {
-	p, err := enterPod(pod, v.peer, index, func() error { c.duplicateSettings(v.peer); return nil })
+func (a *attachment) offerLink() error {
+	name, index := a.veth.peer, a.port.Parent
+	p, err := enterPod(a.pod, name, index, func() error { a.duplicateSettings(name); return nil })
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	if err := p.Do(netlink.SetUp(index)); err != nil {
-		return fmt.Errorf("set %s in the pod up: %w", v.peer, err)
+		return fmt.Errorf("set %s in the pod up: %w", name, err)
 	}
-	_, err = awaitLinks(h, v.name, v.bridge.Name)
+	_, err = awaitLinks(a.host, a.veth.name, a.bridge.Name)
 	return err
 }
 

@@ -67,7 +67,7 @@ func run(req *protocol.Request, plugin, verb string) ([]byte, error) {
 	var stdout bytes.Buffer
 	cmd := exec.Command(path)
 	cmd.Env = append(os.Environ(), "CNI_COMMAND="+verb)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(req.Config), &stdout, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(req.Stdin), &stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, failure(plugin, stdout.Bytes(), err)
 	}

@@ -11,15 +11,22 @@ import (
 // before there is a veth, are not.
 func TestBound(t *testing.T) {
 	conf := fmt.Sprintf(`{"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"10.1.0.0/24"}]]}}`, t.TempDir())
-	req := protocol.Request{Config: []byte(conf), Network: "net", ContainerID: "within", IfName: "eth0"}
-	if _, err := Allocate(&req); err != nil {
+	req := protocol.Request{
+		Config:  protocol.ReadObject("the network configuration", []byte(conf)),
+		Network: "net", ContainerID: "within", IfName: "eth0",
+	}
+	c, err := Read(&req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Allocate(); err != nil {
 		t.Fatal(err)
 	}
 	req.ContainerID = "alone"
 	if _, err := add(&req); err != nil {
 		t.Fatal(err)
 	}
-	leases, err := Leases(&req)
+	leases, err := c.Leases()
 	if err != nil || len(leases) != 2 {
 		t.Fatal(leases, err)
 	}

@@ -21,8 +21,11 @@ const Type = "host-local"
 
 const defaultDataDir = "/var/lib/cni/networks"
 
-// file is the configuration as it is written.
-type file struct {
+// Call is a call of the plugin, or of one that has it give the addresses: who is asked for, and what
+// the configuration says.
+type Call struct {
+	*protocol.Request
+
 	kind       string        // the type of the plugin that the addresses are for
 	old        rangeFile     // the older top-level fields
 	ranges     [][]rangeFile // those of ranges
@@ -33,32 +36,35 @@ type file struct {
 	ips        []string // asked for by name, in args.cni and by the runtime
 }
 
+// rangeFile is a range as it is written.
 type rangeFile struct {
 	Subnet                        netip.Prefix
 	RangeStart, RangeEnd, Gateway netip.Addr
 }
 
-func parse(req *protocol.Request) (*file, error) {
-	f := &file{dataDir: defaultDataDir}
-	o := protocol.ReadObject("ipam configuration", req.Config)
-	o.String("type", &f.kind)
+// Read returns the call that a request is for. It reads any ranges; those that cannot be are for
+// the verbs that need them to refuse.
+func Read(req *protocol.Request) (*Call, error) {
+	c := &Call{Request: req, dataDir: defaultDataDir}
+	o := req.Config
+	o.String("type", &c.kind)
 	ipam, runtime := o.Object("ipam"), o.Object("runtimeConfig")
-	f.old = readRange(ipam)
-	f.ranges, f.ipRanges = readRanges(ipam.Lists("ranges")), readRanges(runtime.Lists("ipRanges"))
-	ipam.Any("routes", &f.routes)
-	ipam.String("resolvConf", &f.resolvConf)
-	ipam.String("dataDir", &f.dataDir)
+	c.old = readRange(ipam)
+	c.ranges, c.ipRanges = readRanges(ipam.Lists("ranges")), readRanges(runtime.Lists("ipRanges"))
+	ipam.Any("routes", &c.routes)
+	ipam.String("resolvConf", &c.resolvConf)
+	ipam.String("dataDir", &c.dataDir)
 	var ips []string
-	o.Object("args").Object("cni").Any("ips", &f.ips)
+	o.Object("args").Object("cni").Any("ips", &c.ips)
 	runtime.Any("ips", &ips)
-	f.ips = append(f.ips, ips...)
+	c.ips = append(c.ips, ips...)
 	if err := o.Err(); err != nil {
 		return nil, err
 	}
 	if o.Raw("ipam") == nil {
 		return nil, protocol.Errorf(protocol.CodeConfig, "IPAM config missing 'ipam' key")
 	}
-	return f, nil
+	return c, nil
 }
 
 func readRanges(lists [][]protocol.Object) [][]rangeFile {
@@ -81,18 +87,18 @@ func readRange(o protocol.Object) (r rangeFile) {
 	return r
 }
 
-// dir is where the leases of the request's network are.
-func (f *file) dir(req *protocol.Request) string {
-	dir := f.dataDir
+// dir returns where the leases of the network are.
+func (c *Call) dir() string {
+	dir := c.dataDir
 	if dir == "" {
 		dir = defaultDataDir
 	}
-	return filepath.Join(dir, req.Network)
+	return filepath.Join(dir, c.Network)
 }
 
-// store is the one of the request's network.
-func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
-	s, err := ipam.Open(f.dir(req))
+// store opens the lease store of the network.
+func (c *Call) store() (*ipam.Store, error) {
+	s, err := ipam.Open(c.dir())
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeIO, "lease store: %w", err)
 	}
@@ -102,14 +108,14 @@ func (f *file) store(req *protocol.Request) (*ipam.Store, error) {
 	return s, nil
 }
 
-// sets are all range sets in their order: the runtime's, the one of the older top-level fields,
-// those of ranges.
-func (f *file) sets() ([]ipam.Set, error) {
-	written := slices.Clone(f.ipRanges)
-	if f.old.Subnet.IsValid() {
-		written = append(written, []rangeFile{f.old})
+// Sets returns the range sets that an ADD takes an address of each from, in their order: the
+// runtime's, the one of the older top-level fields, those of ranges.
+func (c *Call) Sets() ([]ipam.Set, error) {
+	written := slices.Clone(c.ipRanges)
+	if c.old.Subnet.IsValid() {
+		written = append(written, []rangeFile{c.old})
 	}
-	written = append(written, f.ranges...)
+	written = append(written, c.ranges...)
 	if len(written) == 0 {
 		return nil, protocol.Errorf(protocol.CodeConfig, "no IP ranges specified: set ipam.ranges")
 	}
@@ -126,13 +132,13 @@ func (f *file) sets() ([]ipam.Set, error) {
 	return sets, nil
 }
 
-// requested are the addresses asked for by name, wherever the runtime says so.
-func (f *file) requested(args map[string]string) ([]netip.Addr, error) {
+// requested returns the addresses asked for by name, wherever the runtime says so.
+func (c *Call) requested(args map[string]string) ([]netip.Addr, error) {
 	var texts []string
 	if ip := args["IP"]; ip != "" {
 		texts = append(texts, ip)
 	}
-	texts = append(texts, f.ips...)
+	texts = append(texts, c.ips...)
 	var addrs []netip.Addr
 	for _, text := range texts {
 		bare, _, _ := strings.Cut(text, "/")

@@ -21,17 +21,19 @@ func FuzzConfig(f *testing.F) {
 		f.Add(conf, "IP=10.1.0.9")
 	}
 	f.Fuzz(func(t *testing.T, conf, args string) {
-		req := &protocol.Request{Config: []byte(conf), Args: args, Network: "net", ContainerID: "id", IfName: "eth0"}
-		file, err := parse(req)
+		c, err := Read(&protocol.Request{
+			Config: protocol.ReadObject("the network configuration", []byte(conf)),
+			Args:   args, Network: "net", ContainerID: "id", IfName: "eth0",
+		})
 		if err != nil {
 			coded(t, err)
 			return
 		}
 		values, err := protocol.ParseArgs(args, "IP")
 		coded(t, err)
-		_, err = file.requested(values)
+		_, err = c.requested(values)
 		coded(t, err)
-		sets, err := file.sets()
+		sets, err := c.Sets()
 		coded(t, err)
 		for _, set := range sets {
 			for _, r := range set {

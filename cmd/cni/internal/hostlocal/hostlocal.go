@@ -20,59 +20,57 @@ type Allocation struct {
 	DNS    types.DNS
 
 	store *ipam.Store // the one that holds the leases
+	owner ipam.Owner
 }
 
 // Reclaimed returns the addresses of pods that have gone, which were freed because there were no
 // others.
 func (a *Allocation) Reclaimed() []netip.Addr { return a.store.Reclaimed() }
 
-func owner(req *protocol.Request) ipam.Owner {
-	return ipam.Owner{ContainerID: req.ContainerID, IfName: req.IfName}
+// owner returns the attachment as its leases name it.
+func (c *Call) owner() ipam.Owner {
+	return ipam.Owner{ContainerID: c.ContainerID, IfName: c.IfName}
 }
 
 // Allocate gives the attachment an address of each range set, the same again if it has them, to a
 // plugin that makes the pod's veth in this process: the leases are bound to it. args are the
 // CNI_ARGS that the calling plugin knows besides IP.
-func Allocate(req *protocol.Request, args ...string) (*Allocation, error) {
-	return allocate(req, (*ipam.Store).Bound, args...)
+func (c *Call) Allocate(args ...string) (*Allocation, error) {
+	return c.allocate((*ipam.Store).Bound, args...)
 }
 
 // unbound is for a plugin that ends when it has answered.
 func unbound(s *ipam.Store) *ipam.Store { return s }
 
-func allocate(req *protocol.Request, binding func(*ipam.Store) *ipam.Store, args ...string) (*Allocation, error) {
-	f, err := parse(req)
+func (c *Call) allocate(binding func(*ipam.Store) *ipam.Store, args ...string) (*Allocation, error) {
+	values, err := protocol.ParseArgs(c.Args, append(args, "IP")...)
 	if err != nil {
 		return nil, err
 	}
-	values, err := protocol.ParseArgs(req.Args, append(args, "IP")...)
+	wanted, err := c.requested(values)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := f.requested(values)
+	sets, err := c.Sets()
 	if err != nil {
 		return nil, err
 	}
-	sets, err := f.sets()
+	if err := protocol.CheckRoutes(c.routes); err != nil {
+		return nil, err
+	}
+	a := &Allocation{Routes: c.routes, owner: c.owner()}
+	if a.DNS, err = readResolvConf(c.resolvConf); err != nil {
+		return nil, err
+	}
+	s, err := c.store()
 	if err != nil {
 		return nil, err
 	}
-	if err := protocol.CheckRoutes(f.routes); err != nil {
-		return nil, err
-	}
-	a := &Allocation{Routes: f.routes}
-	if a.DNS, err = readResolvConf(f.resolvConf); err != nil {
-		return nil, err
-	}
-	s, err := f.store(req)
-	if err != nil {
-		return nil, err
-	}
-	a.store = f.looking(req, binding(s.Named(podName(values))))
-	a.Grants, err = a.store.Reserve(newPatience(), owner(req), sets, wanted...)
+	a.store = c.looking(binding(s.Named(podName(values))))
+	a.Grants, err = a.store.Reserve(newPatience(), a.owner, sets, wanted...)
 	var exhausted *ipam.ExhaustedError
 	if errors.As(err, &exhausted) {
-		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err, exhausted.Leased, f.moreRoom(req, s, exhausted))
+		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err, exhausted.Leased, c.moreRoom(s, exhausted))
 	}
 	return a, storeError(err)
 }
@@ -90,7 +88,7 @@ func podName(args map[string]string) string {
 }
 
 // Undo frees what this Allocate gave, and not what the attachment had before.
-func (a *Allocation) Undo(req *protocol.Request) error {
+func (a *Allocation) Undo() error {
 	var fresh []netip.Addr
 	for _, g := range a.Grants {
 		if g.Fresh {
@@ -100,7 +98,7 @@ func (a *Allocation) Undo(req *protocol.Request) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	_, err := a.store.Release(newPatience(), owner(req), fresh...)
+	_, err := a.store.Release(newPatience(), a.owner, fresh...)
 	return storeError(err)
 }
 
@@ -110,64 +108,57 @@ type Holding struct {
 	Addrs []netip.Addr
 
 	store *ipam.Store
+	owner ipam.Owner
 }
 
 // Hold takes hold of the attachment's addresses. It needs no valid ranges.
-func Hold(req *protocol.Request) (*Holding, error) {
-	s, err := openStore(req)
+func (c *Call) Hold() (*Holding, error) {
+	s, err := c.store()
 	if err != nil {
 		return nil, err
 	}
-	h := &Holding{store: s.Bound()}
-	h.Addrs, err = h.store.Claim(newPatience(), owner(req))
+	h := &Holding{store: s.Bound(), owner: c.owner()}
+	h.Addrs, err = h.store.Claim(newPatience(), h.owner)
 	return h, storeError(err)
 }
 
 // Release frees the addresses.
-func (h *Holding) Release(req *protocol.Request) error {
+func (h *Holding) Release() error {
 	if len(h.Addrs) == 0 {
 		return nil
 	}
-	_, err := h.store.Release(newPatience(), owner(req), h.Addrs...)
+	_, err := h.store.Release(newPatience(), h.owner, h.Addrs...)
 	return storeError(err)
 }
 
-// Held are the addresses that the attachment has.
-func Held(req *protocol.Request) ([]netip.Addr, error) {
-	s, err := openStore(req)
+// Held returns the addresses that the attachment has.
+func (c *Call) Held() ([]netip.Addr, error) {
+	s, err := c.store()
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := s.Lookup(newPatience(), owner(req))
+	addrs, err := s.Lookup(newPatience(), c.owner())
 	return addrs, storeError(err)
 }
 
-func openStore(req *protocol.Request) (*ipam.Store, error) {
-	f, err := parse(req)
-	if err != nil {
-		return nil, err
-	}
-	return f.store(req)
-}
-
-// looking is a store that gives away what pods that have gone have left.
-func (f *file) looking(req *protocol.Request, s *ipam.Store) *ipam.Store {
-	return s.Looking(func() (ipam.Sight, error) { return presence.Look(req.Netns) }, f.hasVeths())
+// looking returns a store that gives away what pods that have gone have left.
+func (c *Call) looking(s *ipam.Store) *ipam.Store {
+	return s.Looking(func() (ipam.Sight, error) { return presence.Look(c.Netns) }, c.hasVeths())
 }
 
 // hasVeths reports whether the plugin that the configuration is for connects each pod by a veth.
-func (f *file) hasVeths() bool { return f.kind == "bridge" || f.kind == "ptp" }
+func (c *Call) hasVeths() bool { return c.kind == "bridge" || c.kind == "ptp" }
 
 // moreRoom says what may be done where all addresses of a set have a lease: those of pods that are
 // known to have gone are taken already.
-func (f *file) moreRoom(req *protocol.Request, s *ipam.Store, e *ipam.ExhaustedError) string {
+func (c *Call) moreRoom(s *ipam.Store, e *ipam.ExhaustedError) string {
 	unjudged, example := 0, ""
 	for l, err := range s.Leases() {
-		if err != nil || l.Ours && (l.Bound || f.hasVeths()) {
+		if err != nil || l.Ours && (l.Bound || c.hasVeths()) {
 			continue
 		}
 		if _, in := e.Set.Find(l.Addr); in {
-			unjudged, example = unjudged+1, filepath.Join(f.dir(req), l.Addr.String())
+			unjudged, example = unjudged+1, filepath.Join(c.dir(), l.Addr.String())
 		}
 	}
 	const remedy = "a larger range, or fewer pods on this node"

@@ -13,37 +13,33 @@ import (
 	"github.com/podnet/podnet/state/ipam"
 )
 
-// Status says whether an ADD would get an address: from each range set, as it gets one of each.
-func Status(req *protocol.Request) error {
-	f, err := parse(req)
+// Status returns why an ADD would not get an address of each range set; nil if it would.
+func (c *Call) Status() error {
+	sets, err := c.Sets()
 	if err != nil {
 		return err
 	}
-	sets, err := f.sets()
-	if err != nil {
-		return err
-	}
-	if _, err := readResolvConf(f.resolvConf); err != nil {
+	if _, err := readResolvConf(c.resolvConf); err != nil {
 		return protocol.Errorf(protocol.CodeNotReady, "%w", err)
 	}
-	if err := writable(f.dir(req)); err != nil {
+	if err := writable(c.dir()); err != nil {
 		return protocol.Errorf(protocol.CodeNotReady, "no lease can be kept: %w", err)
 	}
-	s, err := f.store(req)
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
-	return f.notReady(req, s, f.looking(req, s).Room(newPatience(), sets))
+	return c.notReady(s, c.looking(s).Room(newPatience(), sets))
 }
 
-func (f *file) notReady(req *protocol.Request, s *ipam.Store, err error) error {
+func (c *Call) notReady(s *ipam.Store, err error) error {
 	var exhausted *ipam.ExhaustedError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &exhausted):
 		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: %s",
-			exhausted.Index, exhausted.Set, req.Network, exhausted.Leased, exhausted.Leased, f.moreRoom(req, s, exhausted))
+			exhausted.Index, exhausted.Set, c.Network, exhausted.Leased, exhausted.Leased, c.moreRoom(s, exhausted))
 	case errors.Is(err, ipam.ErrBusy):
 		return storeError(err)
 	}

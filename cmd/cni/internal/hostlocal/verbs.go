@@ -12,11 +12,15 @@ import (
 
 // Verbs is the stand-alone plugin.
 func Verbs() protocol.Verbs {
-	return protocol.Verbs{Add: add, Del: del, Check: check, Status: Status, GC: gc}
+	return protocol.Verbs{Add: add, Del: del, Check: check, Status: status, GC: gc}
 }
 
 func add(req *protocol.Request) (*current.Result, error) {
-	a, err := allocate(req, unbound)
+	c, err := Read(req)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.allocate(unbound)
 	if err != nil {
 		return nil, err
 	}
@@ -32,20 +36,36 @@ func ipNet(p netip.Prefix) net.IPNet {
 }
 
 func del(req *protocol.Request) error {
-	h, err := Hold(req)
+	c, err := Read(req)
 	if err != nil {
 		return err
 	}
-	return h.Release(req)
+	h, err := c.Hold()
+	if err != nil {
+		return err
+	}
+	return h.Release()
 }
 
 func check(req *protocol.Request) error {
-	held, err := Held(req)
+	c, err := Read(req)
+	if err != nil {
+		return err
+	}
+	held, err := c.Held()
 	if err == nil && len(held) == 0 {
 		return protocol.Errorf(protocol.CodeChanged, "host-local: container %s has no lease for %s in network %s: DEL and ADD it again",
-			req.ContainerID, req.IfName, req.Network)
+			c.ContainerID, c.IfName, c.Network)
 	}
 	return err
+}
+
+func status(req *protocol.Request) error {
+	c, err := Read(req)
+	if err != nil {
+		return err
+	}
+	return c.Status()
 }
 
 func gc(req *protocol.Request) error {
@@ -53,12 +73,16 @@ func gc(req *protocol.Request) error {
 	if err != nil || !told {
 		return err
 	}
-	return Retain(req, valid)
+	c, err := Read(req)
+	if err != nil {
+		return err
+	}
+	return c.Retain(valid)
 }
 
 // Retain frees the network's leases but those of valid attachments.
-func Retain(req *protocol.Request, valid protocol.Attachments) error {
-	s, err := openStore(req)
+func (c *Call) Retain(valid protocol.Attachments) error {
+	s, err := c.store()
 	if err != nil {
 		return err
 	}
@@ -68,8 +92,8 @@ func Retain(req *protocol.Request, valid protocol.Attachments) error {
 
 // InFlight returns the attachments without a place among the valid ones that another process is
 // adding or deleting now.
-func InFlight(req *protocol.Request, valid protocol.Attachments) (protocol.Attachments, error) {
-	s, err := openStore(req)
+func (c *Call) InFlight(valid protocol.Attachments) (protocol.Attachments, error) {
+	s, err := c.store()
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +105,9 @@ func InFlight(req *protocol.Request, valid protocol.Attachments) (protocol.Attac
 	return found, storeError(err)
 }
 
-// Leases are those of the network, as they are at this moment.
-func Leases(req *protocol.Request) ([]ipam.Lease, error) {
-	s, err := openStore(req)
+// Leases returns those of the network, as they are at this moment.
+func (c *Call) Leases() ([]ipam.Lease, error) {
+	s, err := c.store()
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +119,4 @@ func Leases(req *protocol.Request) ([]ipam.Lease, error) {
 		leases = append(leases, l)
 	}
 	return leases, nil
-}
-
-// Sets are the range sets that an ADD takes an address of each from.
-func Sets(req *protocol.Request) ([]ipam.Set, error) {
-	f, err := parse(req)
-	if err != nil {
-		return nil, err
-	}
-	return f.sets()
 }

@@ -2,7 +2,6 @@
 package loopback
 
 import (
-	"encoding/json"
 	"errors"
 	"net"
 
@@ -19,13 +18,7 @@ const device = "lo" // whatever CNI_IFNAME says
 func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
 
 func add(req *protocol.Request) (*current.Result, error) {
-	var conf struct {
-		PrevResult json.RawMessage `json:"prevResult"`
-	}
-	if err := json.Unmarshal(req.Config, &conf); err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "configuration: %w", err)
-	}
-	prev, err := req.PrevResult(conf.PrevResult)
+	prev, err := req.PrevResult()
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package portmap
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -22,17 +21,12 @@ const defaultMarkBit = 13
 
 // config is the plugin's configuration, with the fields of the reference plugin.
 type config struct {
-	Backend              string   `json:"backend"`
-	SNAT                 *bool    `json:"snat"`
-	ConditionsV4         []string `json:"conditionsV4"`
-	ConditionsV6         []string `json:"conditionsV6"`
-	MasqAll              bool     `json:"masqAll"`
-	MarkMasqBit          *int     `json:"markMasqBit"`
-	ExternalSetMarkChain *string  `json:"externalSetMarkChain"`
-	RuntimeConfig        struct {
-		PortMappings []entry `json:"portMappings"`
-	} `json:"runtimeConfig"`
-	PrevResult json.RawMessage `json:"prevResult"`
+	Backend                    string
+	SNAT, MasqAll              bool
+	ConditionsV4, ConditionsV6 []string
+	MarkMasqBit                *int    // nil: it is not set
+	ExternalSetMarkChain       *string // nil: it is not set
+	PortMappings               []entry // the runtime's
 }
 
 // entry is one mapping as the runtime asks for it.
@@ -43,10 +37,20 @@ type entry struct {
 	HostIP        string `json:"hostIP"`
 }
 
+// decode returns the plugin's part of the configuration, and what cannot be in it.
 func decode(req *protocol.Request) (*config, error) {
-	c := &config{}
-	if err := json.Unmarshal(req.Config, c); err != nil {
-		return nil, protocol.Errorf(protocol.CodeDecode, "portmap configuration: %w", err)
+	c := &config{SNAT: true}
+	o := req.Config
+	o.String("backend", &c.Backend)
+	o.Bool("snat", &c.SNAT)
+	o.Bool("masqAll", &c.MasqAll)
+	o.Any("conditionsV4", &c.ConditionsV4)
+	o.Any("conditionsV6", &c.ConditionsV6)
+	o.Any("markMasqBit", &c.MarkMasqBit)
+	o.Any("externalSetMarkChain", &c.ExternalSetMarkChain)
+	o.Object("runtimeConfig").Any("portMappings", &c.PortMappings)
+	if err := o.Err(); err != nil {
+		return nil, err
 	}
 	return c, c.validate()
 }
@@ -80,8 +84,6 @@ func configError(format string, args ...any) error {
 func isChainName(s string) bool {
 	return s != "" && len(s) < 29 && !strings.ContainsAny(s, " \t\n\r\"'\\") && s[0] != '-' && s[0] != '!'
 }
-
-func (c *config) snat() bool { return c.SNAT == nil || *c.SNAT }
 
 func (c *config) settings() settings {
 	s := settings{conditions: map[bool][]string{false: words(c.ConditionsV4), true: words(c.ConditionsV6)}, markBit: defaultMarkBit}
@@ -119,7 +121,7 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	var order []service
 	found := map[service][]mapping{}
 	useless := map[int]error{}
-	for i, e := range c.RuntimeConfig.PortMappings {
+	for i, e := range c.PortMappings {
 		hosts, err := e.hosts()
 		if err != nil {
 			return nil, err
@@ -139,7 +141,7 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 			}
 		}
 	}
-	for i, e := range c.RuntimeConfig.PortMappings {
+	for i, e := range c.PortMappings {
 		s := service{e.protocol(), e.HostPort, false}
 		if useless[i] != nil && found[s] == nil && found[service{s.protocol, s.port, true}] == nil {
 			return nil, configError("portMappings: host port %d/%s cannot lead to the pod: %w", s.port, s.protocol, useless[i])
@@ -166,7 +168,7 @@ func (c *config) workable(host netip.Addr, pod map[bool]netip.Prefix) error {
 		return fmt.Errorf("hostIP %s is %s, and the pod has no %[2]s address", host, family)
 	case host == netip.IPv6Loopback():
 		return fmt.Errorf("hostIP %s: the kernel routes no packets from the IPv6 loopback address; use 127.0.0.1, or another address of the host", host)
-	case host.IsLoopback() && !c.snat():
+	case host.IsLoopback() && !c.SNAT:
 		return fmt.Errorf("hostIP %s: the pod cannot answer a loopback address; leave out snat: false, or use another address of the host", host)
 	}
 	return nil
@@ -220,7 +222,7 @@ func (e entry) hosts() ([]netip.Addr, error) {
 // could answer. IPv6 does not route those at all.
 func (c *config) sources(pod netip.Prefix) []netip.Prefix {
 	switch {
-	case !c.snat():
+	case !c.SNAT:
 		return nil
 	case c.MasqAll && pod.Addr().Is4():
 		return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}

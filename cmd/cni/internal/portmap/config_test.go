@@ -16,7 +16,7 @@ const prevBoth = `"prevResult":{"interfaces":[{"name":"br0"},{"name":"eth0","san
 
 func request(fields string) *protocol.Request {
 	return &protocol.Request{Verb: "ADD", ContainerID: "id", IfName: "eth0", Network: "net", Version: "1.0.0",
-		Config: []byte(`{"cniVersion":"1.0.0","name":"net","type":"portmap",` + fields + `}`)}
+		Config: protocol.ReadObject("the network configuration", []byte(`{"cniVersion":"1.0.0","name":"net","type":"portmap",`+fields+`}`))}
 }
 
 func ports(entries string) string { return `"runtimeConfig":{"portMappings":[` + entries + `]},` }
@@ -74,7 +74,7 @@ func TestConfig(t *testing.T) {
 		{`"markMasqBit":-1,` + prevBoth, "markMasqBit -1 is not between 0 and 31"},
 		{`"externalSetMarkChain":"-j ACCEPT",` + prevBoth, `externalSetMarkChain "-j ACCEPT" is no name of a chain`},
 		{`"conditionsV4":["a\nadd table x"],` + prevBoth, `condition "a\nadd table x": conditions are part of one rule, without comments`},
-		{`"snat":"yes"`, "portmap configuration: json: cannot unmarshal string into Go struct field config.snat of type bool"},
+		{`"snat":"yes"`, `the network configuration: snat is "yes", not true or false`},
 		{`"snat":true`, "prevResult is missing: portmap goes behind the plugin that gives the pod its addresses, in the same list"},
 	} {
 		if got := describe(request(c.fields)); got != c.want {

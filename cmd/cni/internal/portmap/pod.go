@@ -11,7 +11,7 @@ import (
 // attachment is what a call asks for, and the result of the plugins before, which is this one's
 // too.
 func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result, error) {
-	prev, err := req.PrevResult(c.PrevResult)
+	prev, err := req.PrevResult()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -23,7 +23,7 @@ func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &attachment{owner: ownerOf(req), asked: c.RuntimeConfig.PortMappings, settings: c.settings()}
+	a := &attachment{owner: ownerOf(req), asked: c.PortMappings, settings: c.settings()}
 	for _, m := range maps {
 		a.forwards = append(a.forwards, forward{m, c.sources(pod[m.ipv6()])})
 	}

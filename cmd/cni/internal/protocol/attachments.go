@@ -30,18 +30,11 @@ func (a Attachments) Has(containerID, ifname string) bool {
 // false, and a GC does nothing, as the other reading would cut off every pod. The specification
 // asks runtimes for the key; libcni writes null for a list that was not given.
 func (r *Request) ValidAttachments() (Attachments, bool, error) {
-	var conf struct {
-		Valid json.RawMessage `json:"cni.dev/valid-attachments"`
-		Older json.RawMessage `json:"cni.dev/attachments"`
+	raw := r.Config.Raw("cni.dev/valid-attachments")
+	if raw == nil {
+		raw = r.Config.Raw("cni.dev/attachments")
 	}
-	if err := json.Unmarshal(r.Config, &conf); err != nil {
-		return nil, false, Errorf(CodeDecode, "configuration: %w", err)
-	}
-	raw := conf.Valid
-	if absent(raw) {
-		raw = conf.Older
-	}
-	if absent(raw) {
+	if raw == nil {
 		return nil, false, nil
 	}
 	var list []Attachment
@@ -57,5 +50,3 @@ func (r *Request) ValidAttachments() (Attachments, bool, error) {
 	}
 	return valid, true, nil
 }
-
-func absent(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

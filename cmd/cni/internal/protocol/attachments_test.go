@@ -20,7 +20,7 @@ func TestValidAttachments(t *testing.T) {
 		`{"cni.dev/valid-attachments":[{"containerID":"a"}]}`:                                                                           {fails: true},
 		`{"cni.dev/valid-attachments":{}}`:                                                                                              {fails: true},
 	} {
-		valid, told, err := (&Request{Config: []byte(conf)}).ValidAttachments()
+		valid, told, err := (&Request{Config: ReadObject("the network configuration", []byte(conf))}).ValidAttachments()
 		if told != want.told || len(valid) != want.count || (err != nil) != want.fails {
 			t.Errorf("%s: %v %t %v", conf, valid, told, err)
 		}

@@ -145,6 +145,8 @@ func (o Object) Raw(name string) []byte {
 	return found
 }
 
+func absent(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
+
 // String reads a text. Like the others it leaves to as it is if the field is absent.
 func (o Object) String(name string, to *string) {
 	raw := o.Raw(name)

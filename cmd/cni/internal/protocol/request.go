@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Request is one call of a plugin.
+// Request is one call of a plugin. The configuration has a name and, unless the call is a DEL, a
+// cniVersion that podnet knows.
 type Request struct {
 	Verb        string
 	ContainerID string
@@ -18,9 +19,11 @@ type Request struct {
 	IfName      string
 	Args        string // CNI_ARGS
 	Path        string // CNI_PATH
-	Config      []byte // standard input, which has a name and, but for a DEL, a cniVersion that podnet knows
-	Network     string // the configuration's name
-	Version     string // the configuration's cniVersion, 0.1.0 if it has none; "": there is no configuration
+
+	Stdin   []byte // the configuration as it is written
+	Config  Object // the same, read once for everybody
+	Network string // the configuration's name
+	Version string // its cniVersion, 0.1.0 if it has none; "" if there is no configuration
 }
 
 // variables are the environment's, with the verbs that need them.
@@ -82,15 +85,15 @@ func (r *Request) checkNames() error {
 }
 
 func (r *Request) readConfig(stdin io.Reader) error {
-	var err error
-	if r.Config, err = io.ReadAll(stdin); err != nil {
+	text, err := io.ReadAll(stdin)
+	if err != nil {
 		return Errorf(CodeIO, "read the configuration from standard input: %w", err)
 	}
-	o := ReadObject("the network configuration", r.Config)
-	o.String("cniVersion", &r.Version)
-	o.String("name", &r.Network)
-	if *o.err != nil {
-		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", *o.err)
+	r.Stdin, r.Config = text, ReadObject("the network configuration", text)
+	r.Config.String("cniVersion", &r.Version)
+	r.Config.String("name", &r.Network)
+	if err := r.Config.Err(); err != nil {
+		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", err)
 	}
 	if r.Version == "" {
 		r.Version = unversioned

@@ -73,8 +73,11 @@ func FuzzPrevResult(f *testing.F) {
 		if version < 0 || version >= len(versions) {
 			return
 		}
-		r := &Request{Version: versions[version]}
-		result, err := r.PrevResult(json.RawMessage(raw))
+		r := &Request{Version: versions[version], Config: ReadObject("the network configuration", []byte(`{"prevResult":`+raw+`}`))}
+		if r.Config.Err() != nil {
+			return // readRequest has refused it
+		}
+		result, err := r.PrevResult()
 		var e *Error
 		switch {
 		case err != nil && (!errors.As(err, &e) || e.Code != CodeDecode || !strings.Contains(err.Error(), "prevResult")):

@@ -19,18 +19,16 @@ func printResult(w io.Writer, r *current.Result, version string) error {
 	return nil
 }
 
-// PrevResult reads a prevResult, which is in the configuration's version whether it says so or not;
-// nil if there is none.
-func (r *Request) PrevResult(raw json.RawMessage) (*current.Result, error) {
-	if len(raw) == 0 {
+// PrevResult returns the configuration's prevResult, nil if it has none. That is in the
+// configuration's version whether it says so or not.
+func (r *Request) PrevResult() (*current.Result, error) {
+	raw := r.Config.Raw("prevResult")
+	if raw == nil {
 		return nil, nil
 	}
 	fields, err := readLists(raw)
 	if err != nil {
 		return nil, fmt.Errorf("prevResult: %w", err)
-	}
-	if fields == nil { // null
-		return nil, nil
 	}
 	fields["cniVersion"] = json.RawMessage(jsonText(nil).quote(r.Version))
 	if raw, err = json.Marshal(fields); err != nil {
