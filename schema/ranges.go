@@ -75,6 +75,17 @@ func oneOf(cluster []netip.Prefix, p netip.Prefix) string {
 	return strings.Join(names, " or ")
 }
 
+// Around returns the least prefix that holds both a, unless that is the zero Prefix, and b.
+func Around(a, b netip.Prefix) netip.Prefix {
+	if !a.IsValid() {
+		return b.Masked()
+	}
+	for a.Bits() > b.Bits() || !a.Contains(b.Addr()) {
+		a = netip.PrefixFrom(a.Addr(), a.Bits()-1).Masked()
+	}
+	return a
+}
+
 // Aggregate gives the fewest prefixes that hold the same addresses, in order.
 func Aggregate(prefixes []netip.Prefix) []netip.Prefix {
 	sorted := slices.Clone(prefixes)

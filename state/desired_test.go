@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/internal/statetest"
+	"github.com/podnet/podnet/test/statetest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/podnet/podnet/state"

@@ -166,9 +166,9 @@ func (e *examination) kernel() {
 		want, links = p.Want, []string{e.facts.Tunnel, p.Facts.Underlay}
 	}
 	var err error
-	e.facts.Open, err = live.OpenTunnel(want)
+	e.facts.Open, err = live.Firewall.OpenTunnel(live.Traffic(want))
 	e.blind("who may send to the tunnel", err)
-	e.facts.Other, err = live.OtherIPTables(want)
+	e.facts.Other, err = live.Firewall.OtherIPTables(live.Traffic(want))
 	e.blind("rules of the other iptables", err)
 	for _, ipv6 := range []bool{false, true} {
 		proxy, err := inspect.UnseenByProxy(live, ipv6)

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/test/lab"
-	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
@@ -39,10 +37,7 @@ type host struct {
 func newHost(t *testing.T, text string) *host {
 	t.Helper()
 	lab.Need(t)
-	runtime.LockOSThread() // for good: the thread ends with the test, and the namespace with it
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	lab.Apart(t)
 	h := &host{T: t, paths: state.DefaultPaths(t.TempDir())}
 	h.run("sysctl -qw net.ipv6.conf.default.accept_dad=0; ip link set lo up; ip link add eth0 type veth peer name switch0; ip link set eth0 up; ip link set switch0 up; ip addr add 192.0.2.11/24 dev eth0")
 	var err error

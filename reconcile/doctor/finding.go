@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/inspect"
 	"github.com/podnet/podnet/state/inspect/host"
 	"github.com/podnet/podnet/state/kernel"
@@ -28,7 +29,7 @@ type Facts struct {
 	Offloads  []inspect.Offload // of the tunnel and of the underlay
 	// what closes the tunnel's port for untrusted sources; "": it is closed, or nobody knows
 	Open     string
-	Other    []kernel.OtherRules
+	Other    []firewall.OtherRules
 	Proxies  []inspect.Proxy // that do not see packets between pods of this node
 	Tracking kernel.Tracking
 	Claim    inspect.Claim   // of the node's ip, by other hosts

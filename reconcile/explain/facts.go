@@ -8,6 +8,7 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/pods"
 )
@@ -97,7 +98,7 @@ type Site struct {
 	Addrs    []kernel.HostAddr
 	Links    map[string]kernel.HostLink // of the addresses
 	Forwards map[bool]bool              // whether the bridge forwards, by the family's being IPv4
-	Firewall map[bool]kernel.Firewall
+	Firewall map[bool]firewall.Filters
 	Unread   map[bool]error  // why a firewall could not be read, by the family's being IPv4
 	Bridged  bool            // frames between pods go through the firewall
 	Daemon   string          // what there is to say of it where its work is wanted

@@ -5,6 +5,7 @@ import (
 
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/pods"
 	"github.com/podnet/podnet/state/sysctl"
@@ -13,7 +14,7 @@ import (
 
 // Survey reads what all packets of this node share.
 func Survey(n *kernel.Node, v reconcile.View) (*Site, error) {
-	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]kernel.Firewall{}, Unread: map[bool]error{}}
+	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]firewall.Filters{}, Unread: map[bool]error{}}
 	var err error
 	if s.Addrs, err = n.HostAddrs(); err != nil {
 		return nil, err
@@ -29,14 +30,14 @@ func Survey(n *kernel.Node, v reconcile.View) (*Site, error) {
 	// What the kernel goes by.
 	for four, setting := range map[bool]string{true: "net/ipv4/conf/" + s.Bridge.Name + "/forwarding", false: "net/ipv6/conf/all/forwarding"} {
 		s.Forwards[four] = sysctl.Is(setting, "1")
-		s.Bridged = s.Bridged || kernel.BridgeFiltered(!four)
+		s.Bridged = s.Bridged || firewall.BridgeFiltered(!four)
 		if !s.speaks(four) {
 			continue
 		}
-		s.Firewall[four], s.Unread[four] = n.Firewall(!four)
+		s.Firewall[four], s.Unread[four] = n.Firewall.Filters(!four)
 	}
 	if four := v.Node.IP.Is4(); !s.speaks(four) { // the tunnel's packets are of the other family
-		s.Firewall[four], s.Unread[four] = n.Firewall(!four)
+		s.Firewall[four], s.Unread[four] = n.Firewall.Filters(!four)
 	}
 	return s, nil
 }

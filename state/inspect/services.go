@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/sysctl"
 )
@@ -17,10 +18,10 @@ type Proxy struct {
 // address of a service, and by it to another pod of the same node, is lost there: the answer goes
 // over the bridge with the pod's own source, not with the address of the service.
 func UnseenByProxy(n *kernel.Node, ipv6 bool) (*Proxy, error) {
-	if kernel.BridgeFiltered(ipv6) {
+	if firewall.BridgeFiltered(ipv6) {
 		return nil, nil
 	}
-	rules, err := n.Firewall(ipv6)
+	rules, err := n.Firewall.Filters(ipv6)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -158,26 +158,12 @@ func (in *interest) addrKey(body []byte) state.Key {
 // the message is of something else, which a generation will follow, or of rules that have been read
 // already, such as those that podnet has just put right.
 func (n *Node) ruled(typ uint16, body []byte) (news bool) {
-	if typ != newGeneration || len(body) < nfgenLen {
+	g, ok := firewall.ParseGeneration(typ, body)
+	if !ok || n.Firewall.HasRead(g) {
 		return false
 	}
-	var a Actor
-	netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
-		switch {
-		case typ == genID && len(v) == 4:
-			news = !n.lastRead.covers(binary.BigEndian.Uint32(v))
-		case typ == genPID && len(v) == 4:
-			a.PID = int(binary.BigEndian.Uint32(v))
-		case typ == genName:
-			a.Name = unix.ByteSliceToString(v)
-		}
-	})
-	if !news {
-		return false
-	}
-	a.at = time.Now()
 	n.actors.mu.Lock()
 	defer n.actors.mu.Unlock()
-	n.actors.by[AnyChain()] = a
+	n.actors.by[AnyChain()] = Actor{PID: g.PID, Name: g.Program, at: time.Now()}
 	return true
 }

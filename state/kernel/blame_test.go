@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"testing"
+
+	"github.com/podnet/podnet/test/lab"
 )
 
 // What turns a packet away is the longest prefix's first route; and a table is read once, however
@@ -14,7 +16,7 @@ func TestBlame(t *testing.T) {
 		"ip link set lo up", "ip route add unreachable 10.244.0.0/16", "ip route add blackhole 10.244.1.0/24 metric 7",
 		"ip route add prohibit 10.244.1.0/24 metric 3", "ip -6 route add unreachable fd00:10:244::/48",
 	} {
-		Sh(t, c)
+		lab.Sh(t, c)
 	}
 	var packets []Packet
 	for i := range 500 {

@@ -11,52 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// overlaps finds the desired route that somebody else's route takes traffic from.
-type overlaps struct {
-	want *state.Table[state.Route]
-	bits []uint8 // prefix lengths of desired routes
-}
-
-func newOverlaps(want *state.Set) overlaps {
-	o := overlaps{want: &want.Routes}
-	var seen [129]bool
-	for i := range o.want.Rows() {
-		if bits := uint8(o.want.Rows()[i].Dst.Bits()); !seen[bits] {
-			seen[bits] = true
-			o.bits = append(o.bits, bits)
-		}
-	}
-	return o
-}
-
-// touches says whether a destination is a desired one's, or lies in one.
-func (o overlaps) touches(dst netip.Prefix) bool {
-	_, found := o.holder(dst)
-	return found
-}
-
-// holder is the desired destination that a prefix lies in.
-func (o overlaps) holder(dst netip.Prefix) (netip.Prefix, bool) {
-	for _, bits := range o.bits {
-		if p, err := dst.Addr().Prefix(int(bits)); err == nil && int(bits) <= dst.Bits() {
-			if _, _, found := o.want.Find(state.Route{Dst: p, Metric: state.PeerMetric(p)}.Key()); found {
-				return p, true
-			}
-		}
-	}
-	return netip.Prefix{}, false
-}
-
 // conflict says what a route of another owner does to a desired one: it sits in its place (same
 // destination and metric), is preferred to it (lower metric), or takes a part of its addresses
 // (longer prefix).
-func (o overlaps) conflict(r liveRoute) (state.Conflict, bool) {
-	for _, bits := range o.bits {
+func (r liveRoute) conflict(o state.Overlaps) (state.Conflict, bool) {
+	for _, bits := range o.Bits {
 		p, err := r.Dst.Addr().Prefix(int(bits))
 		if err != nil || int(bits) > r.Dst.Bits() {
 			continue
 		}
-		want, _, found := o.want.Find(state.Route{Dst: p, Metric: state.PeerMetric(p)}.Key())
+		want, _, found := o.Want.Find(state.Route{Dst: p, Metric: state.PeerMetric(p)}.Key())
 		if !found || r.Dst == p && r.Metric > want.Metric {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -35,11 +36,11 @@ func FuzzDecode(f *testing.F) {
 	whole(unix.RTM_DELROUTE, rtmLen, number(unix.RTA_DST, unix.RTA_PRIORITY, unix.RTA_OIF, unix.RTA_METRICS, unix.RTA_MULTIPATH))
 	whole(unix.RTM_NEWRULE, rtmLen, number(unix.FRA_PRIORITY, unix.FRA_IP_PROTO, unix.FRA_L3MDEV, unix.FRA_SRC))
 	whole(unix.RTM_NEWNETCONF, netconfLen, number(1))
-	whole(newGeneration, nfgenLen, number(genID, genPID, genName))
+	whole(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN, 4, number(1, 2, 3))
 
-	n := &Node{}
+	n := &Node{Firewall: new(firewall.Host)}
 	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{}
-	n.interest.Store(&interest{want: new(state.Set), overlap: newOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
+	n.interest.Store(&interest{want: new(state.Set), overlap: state.NewOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
 	f.Fuzz(func(t *testing.T, typ uint16, body []byte) {
 		var b netlink.Batch
 		b.Message(typ, 0).Raw(body...)

@@ -69,11 +69,11 @@ func (l *lookup) astray(t candidate, r Routing) bool {
 		return false // it was not found in main, which is no fault of the rule
 	}
 	if !t.outer {
-		return r.Err != nil || r.Device != l.tunnel && r.Device != l.bridge
+		return r.Err != nil || r.Device != l.Tunnel && r.Device != l.Bridge
 	}
-	on, subnet := l.traffic.underlay, l.subnet()
+	on, subnet := l.Underlay, l.subnet()
 	known := l.node.Links[on] != nil
-	return r.Err != nil || r.Device == l.tunnel || r.Device == l.bridge || known && r.Device != on ||
+	return r.Err != nil || r.Device == l.Tunnel || r.Device == l.Bridge || known && r.Device != on ||
 		known && subnet.Contains(t.Dst) && r.Via.IsValid()
 }
 
@@ -109,7 +109,7 @@ func (l *lookup) diversion(rule state.PolicyRule, taken []int, candidates []cand
 		}
 	}
 	for _, p := range schema.Aggregate(nodes) {
-		selectors = append(selectors, fmt.Sprintf("from %s to %s", l.local, p))
+		selectors = append(selectors, fmt.Sprintf("from %s to %s", l.Local, p))
 	}
 	return state.Conflict{
 		Key: state.Key{Kind: state.KindRoute, Name: ByRule}, Name: ruleName(rule),
@@ -131,13 +131,13 @@ func (l *lookup) around(a netip.Addr) netip.Prefix {
 func (l *lookup) candidates(ipv6 bool) ([]candidate, error) {
 	var all []candidate
 	tables := routeTables{}
-	var overlap overlaps
+	var overlap state.Overlaps
 	for _, rule := range l.rules {
 		if rule.IPv6 != ipv6 || !l.foreign(rule) {
 			continue
 		}
-		if overlap.want == nil { // it takes a walk over all peers
-			overlap = newOverlaps(l.want)
+		if overlap.Want == nil { // it takes a walk over all peers
+			overlap = state.NewOverlaps(l.want)
 		}
 		targets := []netip.Prefix{everything(ipv6)}
 		if !rule.Ends() {
@@ -173,7 +173,7 @@ func (t *routeTable) destinations() []netip.Prefix {
 }
 
 // against are packets that fall under a rule and under a destination of its table.
-func (l *lookup) against(rule state.PolicyRule, dst netip.Prefix, overlap overlaps) []candidate {
+func (l *lookup) against(rule state.PolicyRule, dst netip.Prefix, overlap state.Overlaps) []candidate {
 	var all []candidate
 	add := func(t candidate, within netip.Prefix) {
 		var fits bool
@@ -186,18 +186,18 @@ func (l *lookup) against(rule state.PolicyRule, dst netip.Prefix, overlap overla
 	if own.IsValid() {
 		peers := l.peersUnder(dst, overlap)
 		for _, p := range peers {
-			add(candidate{Packet: Packet{Src: pod, In: l.bridge}, to: p}, p)
+			add(candidate{Packet: Packet{Src: pod, In: l.Bridge}, to: p}, p)
 			add(candidate{to: p}, p)
 		}
 		if len(peers) > 0 {
 			src, _ := common(peers[0], rule.From)
-			add(candidate{Packet: Packet{Src: src, In: l.tunnel}, to: own}, own)
+			add(candidate{Packet: Packet{Src: src, In: l.Tunnel}, to: own}, own)
 		}
 		add(candidate{to: own}, own)
 	}
-	if l.local.Is6() == ipv6 {
-		for _, ip := range l.peers(maxPeers) {
-			outer := Packet{Src: l.local, Protocol: unix.IPPROTO_UDP, Port: l.port}
+	if l.Local.Is6() == ipv6 {
+		for _, ip := range l.Peers(maxPeers) {
+			outer := Packet{Src: l.Local, Protocol: unix.IPPROTO_UDP, Port: l.Port}
 			add(candidate{Packet: outer, outer: true}, netip.PrefixFrom(ip, ip.BitLen()))
 		}
 	}
@@ -207,7 +207,7 @@ func (l *lookup) against(rule state.PolicyRule, dst netip.Prefix, overlap overla
 // ownRange is this node's podCIDR of a family; invalid: there is none.
 func (l *lookup) ownRange(ipv6 bool) netip.Prefix {
 	for _, a := range l.want.Addrs.Rows() {
-		if a.Device == l.bridge && a.Prefix.Addr().Is6() == ipv6 {
+		if a.Device == l.Bridge && a.Prefix.Addr().Is6() == ipv6 {
 			return a.Prefix.Masked()
 		}
 	}
@@ -226,8 +226,8 @@ func (l *lookup) podUnder(rule state.PolicyRule) netip.Addr {
 
 // peersUnder are the podCIDRs that a destination has a part of, or the first of those that it
 // holds.
-func (l *lookup) peersUnder(dst netip.Prefix, overlap overlaps) []netip.Prefix {
-	if p, found := overlap.holder(dst); found {
+func (l *lookup) peersUnder(dst netip.Prefix, overlap state.Overlaps) []netip.Prefix {
+	if p, found := overlap.Holder(dst); found {
 		return []netip.Prefix{p}
 	}
 	var all []netip.Prefix

@@ -6,8 +6,8 @@
 // applies changes. Each kind's two functions stand in the file of the kind's name. What belongs to
 // others and is in the way of podnet's objects is found while a kind is listed, and reported as a
 // state.Conflict: routes and addresses (conflict.go, lan.go), policy rules and IPsec (divert.go,
-// lookup.go, ipsec.go), packet filters (ahead.go, input.go, openness.go, blind.go). watch.go tells
-// when the kernel announces a change.
+// lookup.go, ipsec.go). Packet filters are package firewall's. watch.go tells when the kernel
+// announces a change.
 //
 // A list that cannot be read is an error of its kind alone, and a change that fails leaves its
 // error in the state.Change.

@@ -14,7 +14,7 @@ import (
 // routes most of all.
 type interest struct {
 	want    *state.Set // its indices are there
-	overlap overlaps
+	overlap state.Overlaps
 	cover   cover // of the wanted routes
 	names   map[string]bool
 	indices map[int32]bool
@@ -31,7 +31,7 @@ func (n *Node) Care(want *state.Set, facts state.Facts) {
 	if last := n.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
 		in.overlap, in.cover = last.overlap, last.cover
 	} else {
-		in.overlap, in.cover = newOverlaps(want), coverOf(&want.Routes)
+		in.overlap, in.cover = state.NewOverlaps(want), coverOf(&want.Routes)
 	}
 	for _, l := range want.Links.Rows() {
 		in.names[l.Device] = true
@@ -146,7 +146,7 @@ func (in *interest) route(is bool, body []byte) bool {
 	case r.Protocol == unix.RTPROT_KERNEL && r.Device != "", r.Dst.Bits() == 0:
 		return true
 	}
-	return in.overlap.touches(r.Dst)
+	return in.overlap.Touches(r.Dst)
 }
 
 // netconf: the host's settings (a negative index), and those of the devices that matter.

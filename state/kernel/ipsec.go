@@ -60,8 +60,8 @@ func (l *lookup) flows() []flow {
 			all = append(all, flow{own, r.Dst, false, dir}, flow{r.Dst, own, false, dir})
 		}
 	}
-	local := netip.PrefixFrom(l.local, l.local.BitLen())
-	for _, ip := range l.peers(maxCandidates) {
+	local := netip.PrefixFrom(l.Local, l.Local.BitLen())
+	for _, ip := range l.Peers(maxCandidates) {
 		peer := netip.PrefixFrom(ip, ip.BitLen())
 		all = append(all, flow{local, peer, true, vishvananda.XFRM_DIR_OUT}, flow{peer, local, true, vishvananda.XFRM_DIR_IN})
 	}
@@ -108,7 +108,7 @@ func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []vishvananda.Xfrm
 			!prefixOf(p.Src).Contains(src) || !prefixOf(p.Dst).Contains(dst) {
 			continue
 		}
-		if f.outer && (p.Proto != 0 && p.Proto != unix.IPPROTO_UDP || p.DstPort != 0 && p.DstPort != int(l.port) || p.SrcPort != 0) {
+		if f.outer && (p.Proto != 0 && p.Proto != unix.IPPROTO_UDP || p.DstPort != 0 && p.DstPort != int(l.Port) || p.SrcPort != 0) {
 			continue
 		}
 		if best == nil || p.Priority < best.Priority || p.Priority == best.Priority && p.Index < best.Index {
@@ -177,11 +177,11 @@ func (l *lookup) passIPsec(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Add
 	var commands []string
 	if f.outer {
 		for _, peer := range l.peersOf(p, f, src, dst) {
-			from, to := peer, netip.PrefixFrom(l.local, l.local.BitLen())
+			from, to := peer, netip.PrefixFrom(l.Local, l.Local.BitLen())
 			if p.Dir == vishvananda.XFRM_DIR_OUT {
 				from, to = to, from
 			}
-			commands = append(commands, fmt.Sprintf("ip xfrm policy add src %s dst %s proto udp dport %d %s priority %d", from, to, l.port, p.Dir, priority))
+			commands = append(commands, fmt.Sprintf("ip xfrm policy add src %s dst %s proto udp dport %d %s priority %d", from, to, l.Port, p.Dir, priority))
 		}
 		return first + strings.Join(commands, " && ")
 	}
@@ -204,5 +204,5 @@ func (l *lookup) peersOf(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Addr)
 	if selected.IsSingleIP() {
 		return []netip.Prefix{netip.PrefixFrom(peer, peer.BitLen())}
 	}
-	return l.sources()
+	return l.Sources()
 }

@@ -21,7 +21,7 @@ func kinds() *[state.KindCount]kind {
 		state.KindNeigh:      {listNeighs, (*Node).applyNeighs},
 		state.KindFDB:        {listFDB, (*Node).applyFDB},
 		state.KindRoute:      {listRoutes, (*Node).applyRoutes},
-		state.KindChain:      {listChains, (*Node).applyChains},
+		state.KindChain:      {listChains, applyChains},
 		state.KindSysctl:     {listSysctls, each(applySysctl)},
 		state.KindBridgePort: {listPorts, each((*Node).applyPort)},
 		state.KindConflist:   {listConflist, each(applyConflist)},

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/internal/statetest"
 	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/test/statetest"
 )
 
 // A subnet of this host that holds podCIDRs is told once, with the choice that there is; no remedy

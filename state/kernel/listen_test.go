@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,24 +21,13 @@ import (
 func Apart(t *testing.T) *Node {
 	t.Helper()
 	lab.Need(t)
-	runtime.LockOSThread() // for good: the thread ends with the test's goroutine, and the namespace with it
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	lab.Apart(t)
 	node, err := Open(state.DefaultPaths(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(node.Close)
 	return node
-}
-
-func Sh(t *testing.T, command string) {
-	t.Helper()
-	words := strings.Fields(command)
-	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v: %s", command, err, out)
-	}
 }
 
 // What is news to the daemon: whatever is wrong with its own objects or in their way, and nothing
@@ -52,7 +39,7 @@ func TestWhatIsNews(t *testing.T) {
 		"ip addr add 192.0.2.11/24 dev eth0",
 		"ip link add podnet.1 type vxlan id 1 dstport 8472 local 192.0.2.11 nolearning", "ip link set podnet.1 up",
 	} {
-		Sh(t, c)
+		lab.Sh(t, c)
 	}
 	mac := state.MAC{2, 0, 0, 0, 0, 9}
 	peer := netip.MustParsePrefix("10.244.1.0/24")
@@ -96,7 +83,7 @@ func TestWhatIsNews(t *testing.T) {
 		{"ip link set podnet.1 down", true},
 	} {
 		drained(t, news, node)
-		Sh(t, c.command)
+		lab.Sh(t, c.command)
 		if got := drained(t, news, node); got != c.news {
 			t.Errorf("%s: news is %v", c.command, got)
 		}
@@ -131,8 +118,8 @@ func TestListenerRests(t *testing.T) {
 // is lost after that is looked for when it is empty.
 func TestLostAfterOverrun(t *testing.T) {
 	node := Apart(t)
-	Sh(t, "ip link add eth0 type veth peer name eth1")
-	Sh(t, "ip link set eth0 up")
+	lab.Sh(t, "ip link add eth0 type veth peer name eth1")
+	lab.Sh(t, "ip link set eth0 up")
 	node.Care(&state.Set{}, state.Facts{Underlay: "eth1"})
 	news, err := netlink.Subscribe(unix.NETLINK_ROUTE, []int{unix.RTNLGRP_IPV4_ROUTE})
 	if err != nil {
@@ -147,7 +134,7 @@ func TestLostAfterOverrun(t *testing.T) {
 	if err := os.WriteFile(storm, []byte(batch.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	Sh(t, "ip -batch "+storm)
+	lab.Sh(t, "ip -batch "+storm)
 	l := &listener{node: node, buf: make([]byte, announcement)}
 	var looks []bool
 	for taken := true; taken; {
@@ -160,49 +147,5 @@ func TestLostAfterOverrun(t *testing.T) {
 	n := len(looks)
 	if n < 3 || !looks[0] || slices.Contains(looks[1:n-2], true) || !looks[n-2] || looks[n-1] {
 		t.Errorf("a look at the overrun, one when the socket is empty, and no other: %v", looks)
-	}
-}
-
-// Rules are read when nftables has a new generation of them, and only then.
-func TestRulesAreReadOnce(t *testing.T) {
-	node := Apart(t)
-	if err := node.hasIPTables(4); err != nil {
-		t.Skip(err)
-	}
-	Sh(t, "iptables -N PODNET-FORWARD")
-	read := func() (rules string) {
-		t.Helper()
-		live := &state.Live{}
-		if err := listChains(node, &state.Set{}, live); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range live.Chains.Rows() {
-			if c.Family == 4 {
-				rules += c.Rules
-			}
-		}
-		return rules
-	}
-	if got := read(); got != "" {
-		t.Fatalf("rules of an empty chain: %q", got)
-	}
-	c := node.rules[4]
-	if !c.nftables {
-		t.Skip("iptables is iptables-legacy here, which is read every time")
-	}
-	if !c.good {
-		t.Fatal("nothing has changed, and the reading is not taken to be good")
-	}
-	c.chains = []state.Chain{{Family: 4, Rules: "as known"}}
-	node.rules[4] = c
-	if got := read(); got != "as known" {
-		t.Errorf("read again without need: %q", got)
-	}
-	Sh(t, "iptables -A PODNET-FORWARD -j ACCEPT")
-	if got := read(); got != "-j ACCEPT" {
-		t.Errorf("after a change: %q", got)
-	}
-	if generation, known := node.generation(); !known || !node.lastRead.covers(generation) || node.lastRead.covers(generation+1) {
-		t.Errorf("read as of %d, %v", generation, known)
 	}
 }

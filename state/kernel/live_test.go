@@ -8,8 +8,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/podnet/podnet/state/internal/statetest"
 	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/test/lab"
+	"github.com/podnet/podnet/test/statetest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/podnet/podnet/schema"
@@ -58,7 +59,7 @@ func dump(t *testing.T) string {
 	for _, c := range []string{
 		"ip -o link", "ip -o addr show scope global", "ip -4 route show table all", "ip -6 route show table main", "ip neigh show nud permanent", "bridge fdb",
 	} {
-		for line := range strings.Lines(statetest.Run(t, c)) {
+		for line := range strings.Lines(lab.Sh(t, c)) {
 			if !strings.Contains(line, "33:33:") && !strings.Contains(line, "linkdown") {
 				out += line
 			}
@@ -83,7 +84,7 @@ func TestBatchNamesTheObjectThatFailed(t *testing.T) {
 	}
 	taken := map[string]bool{"10.99.0.7/32": true, "10.99.1.44/32": true, "10.99.2.187/32": true}
 	for dst := range taken {
-		statetest.Run(t, fmt.Sprintf("ip route add %s dev eth0 metric %d", dst, state.PeerMetric(netip.MustParsePrefix(dst))))
+		lab.Sh(t, fmt.Sprintf("ip route add %s dev eth0 metric %d", dst, state.PeerMetric(netip.MustParsePrefix(dst))))
 	}
 	todo, live := statetest.Changes(t, node, want)
 	for k := range state.Kind(state.KindCount) {
@@ -96,7 +97,7 @@ func TestBatchNamesTheObjectThatFailed(t *testing.T) {
 			t.Errorf("the error does not name the route: %v", c.Err)
 		}
 	}
-	if got := strings.Count(statetest.Run(t, "ip route show proto 72"), "\n"); got != peers-len(taken)+1 {
+	if got := strings.Count(lab.Sh(t, "ip route show proto 72"), "\n"); got != peers-len(taken)+1 {
 		t.Errorf("%d routes, want %d", got, peers-len(taken)+1)
 	}
 	for _, c := range live.Conflicts {
@@ -119,15 +120,15 @@ func TestDeleteIsExact(t *testing.T) {
 	statetest.Converge(t, node, want)
 	dst := want.Routes.Rows()[0].Dst.String()
 	foreign := fmt.Sprintf("ip route append %s via 192.0.2.99 dev eth0 metric %d proto static", dst, want.Routes.Rows()[0].Metric)
-	statetest.Run(t, foreign)
+	lab.Sh(t, foreign)
 	fdb := want.FDB.Rows()[0]
-	statetest.Run(t, "bridge fdb del "+fdb.MAC.String()+" dev podnet.1")
+	lab.Sh(t, "bridge fdb del "+fdb.MAC.String()+" dev podnet.1")
 	gone := new(state.Set)
 	*gone = *want
 	gone.Routes = state.Table[state.Route]{}
 	todo, _ := statetest.Changes(t, node, gone)
 	node.Apply(state.KindRoute, todo[state.KindRoute])
-	if routes := statetest.Run(t, "ip route show "+dst); !strings.Contains(routes, "proto static") || strings.Contains(routes, "proto 72") {
+	if routes := lab.Sh(t, "ip route show "+dst); !strings.Contains(routes, "proto static") || strings.Contains(routes, "proto 72") {
 		t.Errorf("routes to %s:\n%s", dst, routes)
 	}
 	if c := todo[state.KindFDB]; len(c) != 1 || c[0].Want != state.Resource(fdb) {
@@ -155,7 +156,7 @@ func TestConflicts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			node, paths := statetest.Host(t)
-			statetest.Run(t, c.damage)
+			lab.Sh(t, c.damage)
 			want := statetest.Desired(t, statetest.Load(t, "../../examples/dual-stack.yaml"), "node-a", statetest.Ethernet(), paths)
 			_, live := statetest.Changes(t, node, want)
 			if len(live.Conflicts) != 1 {
@@ -170,7 +171,7 @@ func TestConflicts(t *testing.T) {
 	}
 	t.Run("aggregate is none", func(t *testing.T) {
 		node, paths := statetest.Host(t)
-		statetest.Run(t, "ip route add 10.244.0.0/16 via 192.0.2.1 dev eth0")
+		lab.Sh(t, "ip route add 10.244.0.0/16 via 192.0.2.1 dev eth0")
 		_, live := statetest.Changes(t, node, statetest.Desired(t, statetest.Load(t, "../../examples/dual-stack.yaml"), "node-a", statetest.Ethernet(), paths))
 		if len(live.Conflicts) > 0 {
 			t.Errorf("conflicts: %+v", live.Conflicts)
@@ -180,7 +181,7 @@ func TestConflicts(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	node, _ := statetest.Host(t)
-	statetest.Run(t, "ip link set eth0 mtu 1400")
+	lab.Sh(t, "ip link set eth0 mtu 1400")
 	for _, c := range []struct {
 		ip       string
 		underlay string
@@ -196,7 +197,7 @@ func TestFacts(t *testing.T) {
 			t.Errorf("Facts(%s) = %+v, %v", c.ip, f, err)
 		}
 	}
-	statetest.Run(t, "ip route add default via 192.0.2.1")
+	lab.Sh(t, "ip route add default via 192.0.2.1")
 	if f, err := node.Facts(&schema.Node{IP: netip.MustParseAddr("127.0.0.1")}); err != nil || f.Underlay != "eth0" {
 		t.Errorf("an address on lo is carried by the default route's link: %+v, %v", f, err)
 	}
@@ -206,13 +207,13 @@ func TestFacts(t *testing.T) {
 // guests can be behind it.
 func TestRAListeners(t *testing.T) {
 	node, _ := statetest.Host(t)
-	statetest.Run(t, "ip link add link eth0 name uplink0 type macvlan")
-	statetest.Run(t, "ip link add docker0 type bridge")
-	statetest.Run(t, "ip link add virbr0 type bridge")
-	statetest.Run(t, "ip link set virbr0 up")
-	statetest.Run(t, "ip -6 route add default via 2001:db8:1::1 dev virbr0 onlink proto ra")
-	statetest.Run(t, "ip link add link eth0 name odd0 type macvlan")
-	statetest.Run(t, "sysctl -qw net.ipv6.conf.odd0.forwarding=1")
+	lab.Sh(t, "ip link add link eth0 name uplink0 type macvlan")
+	lab.Sh(t, "ip link add docker0 type bridge")
+	lab.Sh(t, "ip link add virbr0 type bridge")
+	lab.Sh(t, "ip link set virbr0 up")
+	lab.Sh(t, "ip -6 route add default via 2001:db8:1::1 dev virbr0 onlink proto ra")
+	lab.Sh(t, "ip link add link eth0 name odd0 type macvlan")
+	lab.Sh(t, "sysctl -qw net.ipv6.conf.odd0.forwarding=1")
 	entry := &statetest.Load(t, "../../examples/ipv6-only.yaml").Nodes[0]
 	entry.IP = netip.MustParseAddr("192.0.2.11")
 	for _, c := range []struct{ do, want string }{
@@ -220,7 +221,7 @@ func TestRAListeners(t *testing.T) {
 		{"sysctl -qw net.ipv6.conf.uplink0.accept_ra=2", "eth0 virbr0"},
 		{"sysctl -qw net.ipv6.conf.all.forwarding=1", ""},
 	} {
-		statetest.Run(t, c.do)
+		lab.Sh(t, c.do)
 		if f, err := node.Facts(entry); err != nil || strings.Join(f.RAListeners, " ") != c.want {
 			t.Errorf("after %s: listeners to router advertisements: %v, %v; want %s", c.do, f.RAListeners, err, c.want)
 		}

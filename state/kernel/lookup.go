@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +56,7 @@ func (n *Node) Misrouted(want *state.Set) ([]state.Conflict, error) {
 		return c.conflicts, nil
 	}
 	begin := time.Now()
-	l := lookup{node: n, want: want, traffic: n.traffic(want), rules: rules}
+	l := lookup{node: n, want: want, Traffic: n.Traffic(want), rules: rules}
 	conflicts, err := l.conflicts()
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (n *Node) Misrouted(want *state.Set) ([]state.Conflict, error) {
 type lookup struct {
 	node *Node
 	want *state.Set
-	traffic
+	firewall.Traffic
 	rules  []state.PolicyRule
 	routes int // of other tables, as many as were read
 }
@@ -99,7 +100,7 @@ func (l *lookup) conflicts() ([]state.Conflict, error) {
 // inVRF: packets of a socket that is bound to no device are looked up in main, and the routes of a
 // link in a VRF are in the VRF's table; what comes in by the link is for the VRF's sockets alone.
 func (l *lookup) inVRF() []state.Conflict {
-	link := l.node.Links[l.underlay]
+	link := l.node.Links[l.Underlay]
 	if link == nil {
 		return nil
 	}
@@ -109,17 +110,17 @@ func (l *lookup) inVRF() []state.Conflict {
 	}
 	own := l.subnet()
 	return []state.Conflict{{
-		Key: state.Key{Kind: state.KindRoute, Name: ByVRF}, Name: l.underlay, Counts: true,
+		Key: state.Key{Kind: state.KindRoute, Name: ByVRF}, Name: l.Underlay, Counts: true,
 		Owner: fmt.Sprintf("it is in the VRF %s: the tunnel's packets are looked up in table main, which has no route over it, and none is let in",
 			master.Attrs().Name),
-		Remedy: fmt.Sprintf("ip route replace %s dev %s src %s && sysctl -w net.ipv4.udp_l3mdev_accept=1", own.Masked(), l.underlay, l.local),
+		Remedy: fmt.Sprintf("ip route replace %s dev %s src %s && sysctl -w net.ipv4.udp_l3mdev_accept=1", own.Masked(), l.Underlay, l.Local),
 	}}
 }
 
 // subnet is the tunnel's own end with the prefix length of its subnet; invalid: it is on no link.
 func (l *lookup) subnet() netip.Prefix {
 	for _, a := range l.node.Addrs {
-		if p := prefixOf(a.IPNet); p.Addr() == l.local {
+		if p := prefixOf(a.IPNet); p.Addr() == l.Local {
 			return p
 		}
 	}
@@ -177,7 +178,7 @@ const podBits = 8
 // the family.
 func (l *lookup) toSelf(ipv6 bool) Packet {
 	for _, a := range l.want.Addrs.Rows() {
-		if a.Device == l.bridge && a.Prefix.Addr().Is6() == ipv6 {
+		if a.Device == l.Bridge && a.Prefix.Addr().Is6() == ipv6 {
 			return Packet{Dst: a.Prefix.Addr()}
 		}
 	}

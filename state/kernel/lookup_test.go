@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/state/internal/statetest"
 	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/test/lab"
+	"github.com/podnet/podnet/test/statetest"
 
 	"github.com/podnet/podnet/state"
 )
@@ -24,7 +25,7 @@ func misrouted(t *testing.T, commands ...string) (*kernel.Node, *state.Set) {
 	want := statetest.Desired(t, topology, topology.Nodes[0].Name, facts, paths)
 	statetest.Converge(t, node, want)
 	for _, c := range commands {
-		statetest.Run(t, c)
+		lab.Sh(t, c)
 	}
 	return node, want
 }
@@ -163,7 +164,7 @@ func TestLargeTables(t *testing.T) {
 	if got := conflictsOf(t, node, want); len(got) != 1 {
 		t.Fatalf("conflicts: %+v", got)
 	}
-	statetest.Run(t, "ip route flush table 52")
+	lab.Sh(t, "ip route flush table 52")
 	if got := conflictsOf(t, node, want); len(got) != 1 {
 		t.Errorf("the table was read again at once: %+v", got)
 	}

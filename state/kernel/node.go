@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	vishvananda "github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,10 +17,10 @@ import (
 // Node is the live node: the kernel of the network namespace in which it was opened, iptables, and
 // the conflist. It is for one goroutine at a time.
 type Node struct {
-	Paths  state.Paths
-	Handle *vishvananda.Handle
-	Conn   *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
-	nft    *netlink.Conn // nil: without nftables in this kernel
+	Paths    state.Paths
+	Handle   *vishvananda.Handle
+	Conn     *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
+	Firewall *firewall.Host
 
 	Links    map[string]vishvananda.Link // as of the last look, and what has been made since
 	names    map[int]string
@@ -27,17 +28,13 @@ type Node struct {
 	underlay string // as of the last Facts
 	begun    bool   // LocalAddrs has looked at links and addresses for the Live to come
 
-	live   state.Live          // its tables are filled anew by each Live
-	rules  map[uint8]ruleCache // by family
-	usable map[string]bool     // the files of iptables programs that are new enough
-	bases  baseChains
+	live state.Live // its tables are filled anew by each Live
 
 	lookups lookupCache
 
 	interest atomic.Pointer[interest] // of the watch
 	filter   watchFilter              // of the watch too
 	flood    flood
-	lastRead readGeneration // of nftables
 	overruns atomic.Uint64
 	actors   actors
 }
@@ -59,11 +56,8 @@ func Open(paths state.Paths) (*Node, error) {
 		conn.Close()
 		return nil, err
 	}
-	nft, err := netlink.DialBulk(unix.NETLINK_NETFILTER)
-	if err != nil {
-		nft = nil
-	}
-	n := &Node{Paths: paths, Handle: handle, Conn: conn, nft: nft, rules: map[uint8]ruleCache{}, usable: map[string]bool{}, filter: watchFilter{sample: sampled}}
+	n := &Node{Paths: paths, Handle: handle, Conn: conn, filter: watchFilter{sample: sampled}}
+	n.Firewall = firewall.Open(n.actors.spawn)
 	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{id: true}
 	return n, nil
 }
@@ -72,9 +66,7 @@ func Open(paths state.Paths) (*Node, error) {
 func (n *Node) Close() {
 	n.Handle.Close()
 	n.Conn.Close()
-	if n.nft != nil {
-		n.nft.Close()
-	}
+	n.Firewall.Close()
 }
 
 // Live reads every kind from the kernel and the files. want names what to look for beside what

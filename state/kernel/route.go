@@ -121,14 +121,14 @@ func decodeHops(b []byte, name func(int) string) (hops []state.Route) {
 // listRoutes reports the routes of protocol 72, and somebody else's routes that stand in the way of
 // a desired one or take a part of its traffic.
 func listRoutes(n *Node, want *state.Set, live *state.Live) error {
-	overlap := newOverlaps(want)
+	overlap := state.NewOverlaps(want)
 	for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
 		start, conflicts := live.Routes.Mark(), len(live.Conflicts)
 		reset := func() { live.Routes.Rewind(start); live.Conflicts = live.Conflicts[:conflicts] }
 		err := n.dumpRoutes(family, reset, func(r liveRoute) {
 			if r.Protocol == state.RouteProtocol && len(r.Hops) == 0 {
 				live.Routes.Add(r.Route, state.OwnNode)
-			} else if c, found := overlap.conflict(r); found {
+			} else if c, found := r.conflict(overlap); found {
 				live.Conflicts = append(live.Conflicts, c)
 			} else if r.Protocol == state.RouteProtocol {
 				n.addHops(r, live)

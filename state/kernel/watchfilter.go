@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -64,20 +65,9 @@ func coverOf(want *state.Table[state.Route]) (c cover) {
 		if dst.Addr().Is6() {
 			six = 1
 		}
-		c[six] = join(c[six], dst)
+		c[six] = schema.Around(c[six], dst)
 	}
 	return c
-}
-
-// join is the least prefix that holds both a, unless that is the zero Prefix, and b.
-func join(a, b netip.Prefix) netip.Prefix {
-	if !a.IsValid() {
-		return b.Masked()
-	}
-	for a.Bits() > b.Bits() || !a.Contains(b.Addr()) {
-		a = netip.PrefixFrom(a.Addr(), a.Bits()-1).Masked()
-	}
-	return a
 }
 
 // holds says whether an address is of the cover.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netlink"
+	"github.com/podnet/podnet/test/lab"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +54,7 @@ func TestFilterPassesNews(t *testing.T) {
 		"ip addr add 192.0.2.11/24 dev eth0", "ip addr add 2001:db8::11/64 dev eth0 nodad",
 		"ip link add podnet.1 type vxlan id 1 dstport 8472 local 192.0.2.11 nolearning", "ip link set podnet.1 up",
 	} {
-		Sh(t, c)
+		lab.Sh(t, c)
 	}
 	if err := node.ReadLinks(); err != nil {
 		t.Fatal(err)
@@ -109,7 +110,7 @@ func TestFilterPassesNews(t *testing.T) {
 		}
 		datagrams(t, all)
 		datagrams(t, sieved)
-		Sh(t, c.command)
+		lab.Sh(t, c.command)
 		arrived := map[string]bool{}
 		for _, b := range datagrams(t, sieved) {
 			arrived[string(b)] = true
@@ -172,8 +173,8 @@ func datagrams(t *testing.T, f *os.File) (all [][]byte) {
 // before the interest or not: hardly anything of it is queued. It is noticed all the same.
 func TestFilterHoldsStormOff(t *testing.T) {
 	node := Apart(t)
-	Sh(t, "ip link add eth0 type veth peer name eth1")
-	Sh(t, "ip link set eth0 up")
+	lab.Sh(t, "ip link add eth0 type veth peer name eth1")
+	lab.Sh(t, "ip link set eth0 up")
 	bare, early, late := routeSocket(t), routeSocket(t), routeSocket(t)
 	before, err := node.Watch(t.Context())
 	if err != nil {
@@ -186,7 +187,7 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	Sh(t, "ip route add 10.244.1.128/25 dev eth0") // until this poke is taken, the watch reads nothing more
+	lab.Sh(t, "ip route add 10.244.1.128/25 dev eth0") // until this poke is taken, the watch reads nothing more
 	for _, f := range []*os.File{bare, early, late} {
 		datagrams(t, f)
 	}
@@ -198,7 +199,7 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	if err := os.WriteFile(storm, []byte(batch.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	Sh(t, "ip -batch "+storm)
+	lab.Sh(t, "ip -batch "+storm)
 	if all := datagrams(t, bare); len(all) == 0 || all[len(all)-1] != nil {
 		t.Fatalf("%d announcements are no storm", len(all))
 	}
@@ -216,7 +217,7 @@ func TestFilterHoldsStormOff(t *testing.T) {
 				t.Errorf("the watch from %s the interest tells no news", name)
 			}
 		}
-		Sh(t, "ip route replace 10.244.1.128/25 dev eth0 metric 1")
+		lab.Sh(t, "ip route replace 10.244.1.128/25 dev eth0 metric 1")
 	}
 	if n := node.Overruns(); n != 0 {
 		t.Errorf("%d overruns of the watch", n)
@@ -286,7 +287,7 @@ func TestRefusedFilter(t *testing.T) {
 			f.attach(f.sockets[0])
 		}
 		datagrams(t, socket)
-		Sh(t, "ip route add blackhole 198.18.0.0/24 metric "+strconv.Itoa(metric+1))
+		lab.Sh(t, "ip route add blackhole 198.18.0.0/24 metric "+strconv.Itoa(metric+1))
 		if n := len(datagrams(t, socket)); (n > 0) != refused {
 			t.Errorf("refused is %v: %d announcements", refused, n)
 		}
@@ -306,7 +307,7 @@ func TestFilterAgreesWithInterest(t *testing.T) {
 	}
 	for i, want := range wants {
 		want.Index()
-		in := &interest{want: want, overlap: newOverlaps(want), cover: coverOf(&want.Routes), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
+		in := &interest{want: want, overlap: state.NewOverlaps(want), cover: coverOf(&want.Routes), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
 		node := &Node{}
 		node.interest.Store(in)
 		node.filter.care(coverOf(&want.Routes))

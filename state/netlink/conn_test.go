@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -20,10 +19,7 @@ func TestMain(m *testing.M) { os.Exit(lab.Isolate(m)) }
 func fresh(t testing.TB) *Conn {
 	t.Helper()
 	lab.Need(t)
-	runtime.LockOSThread() // never unlocked: the thread ends with the test
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	lab.Apart(t)
 	c, err := Dial()
 	if err != nil {
 		t.Fatal(err)

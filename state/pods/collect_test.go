@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/podnet/podnet/state/internal/statetest"
 	"github.com/podnet/podnet/state/pods"
+	"github.com/podnet/podnet/test/lab"
+	"github.com/podnet/podnet/test/statetest"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
@@ -50,19 +51,19 @@ func TestCollect(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, at["other"]), []byte("other\r\neth0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	statetest.Run(t, "ip link add cni0 group 7200 type bridge")
-	statetest.Run(t, "ip link add docker0 type bridge")
-	statetest.Run(t, "ip netns add elsewhere")
-	defer statetest.Run(t, "ip netns del elsewhere")
-	statetest.Run(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
-	statetest.Run(t, "ip -n elsewhere addr add "+at["elsewhere"]+"/24 dev eth0")
-	statetest.Run(t, "ip link add "+device.VethName("podnet", "alive", "eth0")+" group 7201 type veth peer name p0")
+	lab.Sh(t, "ip link add cni0 group 7200 type bridge")
+	lab.Sh(t, "ip link add docker0 type bridge")
+	lab.Sh(t, "ip netns add elsewhere")
+	defer lab.Sh(t, "ip netns del elsewhere")
+	lab.Sh(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
+	lab.Sh(t, "ip -n elsewhere addr add "+at["elsewhere"]+"/24 dev eth0")
+	lab.Sh(t, "ip link add "+device.VethName("podnet", "alive", "eth0")+" group 7201 type veth peer name p0")
 	for _, leaving := range []string{"l1", "l2", "l3"} {
-		statetest.Run(t, "ip link add "+leaving+" group 7202 type veth peer name peer-"+leaving)
+		lab.Sh(t, "ip link add "+leaving+" group 7202 type veth peer name peer-"+leaving)
 	}
 	for _, addr := range at {
 		for _, bridge := range []string{"cni0", "docker0"} {
-			statetest.Run(t, "ip neigh add "+addr+" lladdr 02:00:00:00:00:01 dev "+bridge+" nud stale extern_learn")
+			lab.Sh(t, "ip neigh add "+addr+" lladdr 02:00:00:00:00:01 dev "+bridge+" nud stale extern_learn")
 		}
 	}
 	g, err := pods.Collect(node, t.Context(), "podnet")
@@ -79,20 +80,20 @@ func TestCollect(t *testing.T) {
 	}
 	for id, addr := range at {
 		for _, bridge := range []string{"cni0", "docker0"} {
-			entry := statetest.Run(t, "ip neigh show "+addr+" dev "+bridge)
+			entry := lab.Sh(t, "ip neigh show "+addr+" dev "+bridge)
 			if goes := id == "gone" && bridge == "cni0"; (entry == "") != goes {
 				t.Errorf("neighbour of %s on %s: %q", id, bridge, entry)
 			}
 		}
 	}
-	links := statetest.Run(t, "ip -o link")
+	links := lab.Sh(t, "ip -o link")
 	if strings.Contains(links, "group 7202") || !strings.Contains(links, device.VethName("podnet", "alive", "eth0")) {
 		t.Errorf("links\n%s", links)
 	}
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed)+g.Veths != 0 {
 		t.Errorf("again: %+v, %v", g, err)
 	}
-	statetest.Run(t, "ip link del veth1234abcd")
+	lab.Sh(t, "ip link del veth1234abcd")
 	g, err = pods.Collect(node, t.Context(), "podnet")
 	if err != nil || len(g.Freed) != 1 || g.Freed[0].Owner.ContainerID != "elsewhere" {
 		t.Errorf("without the other plugin's pod: %+v, %v", g, err)
@@ -111,7 +112,7 @@ func TestCollectSparesAPodThatAnotherPluginConnectedAgain(t *testing.T) {
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
 		t.Errorf("%+v, %v", g, err)
 	}
-	statetest.Run(t, "ip -n elsewhere addr flush dev eth0")
+	lab.Sh(t, "ip -n elsewhere addr flush dev eth0")
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
 		t.Errorf("without the address: %+v, %v", g, err)
 	}
@@ -124,11 +125,11 @@ func TestCollectSparesWhatAPodWithoutAddressMayHave(t *testing.T) {
 	node, paths := statetest.Host(t)
 	reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "silent")
 	connectForeign(t, "")
-	statetest.Run(t, "ip -n elsewhere link set eth0 up") // a link-local address is none
+	lab.Sh(t, "ip -n elsewhere link set eth0 up") // a link-local address is none
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
 		t.Errorf("%+v, %v", g, err)
 	}
-	statetest.Run(t, "ip link del veth1234abcd")
+	lab.Sh(t, "ip link del veth1234abcd")
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
 		t.Errorf("without the pod: %+v, %v", g, err)
 	}
@@ -140,14 +141,14 @@ func TestCollectSparesAPodThatIsNoPort(t *testing.T) {
 	node, paths := statetest.Host(t)
 	addr := reserveOld(t, filepath.Join(paths.IPAMDataDir, "podnet"), "unplugged")
 	connectForeign(t, addr+"/24")
-	statetest.Run(t, "ip -n elsewhere link add inner type bridge")
+	lab.Sh(t, "ip -n elsewhere link add inner type bridge")
 	for _, change := range []string{"ip link del cni0", "ip -n elsewhere addr del " + addr + "/24 dev eth0", "ip -n elsewhere addr add " + addr + "/32 dev inner"} {
-		statetest.Run(t, change) // in between it has no address: it may be anybody's
+		lab.Sh(t, change) // in between it has no address: it may be anybody's
 		if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 0 {
 			t.Errorf("after %s: %+v, %v", change, g, err)
 		}
 	}
-	statetest.Run(t, "ip link del veth1234abcd")
+	lab.Sh(t, "ip link del veth1234abcd")
 	if g, err := pods.Collect(node, t.Context(), "podnet"); err != nil || len(g.Freed) != 1 {
 		t.Errorf("without its veth: %+v, %v", g, err)
 	}
@@ -159,24 +160,24 @@ func TestUnpluggedPod(t *testing.T) {
 	node, paths := statetest.Host(t)
 	want := statetest.Desired(t, statetest.Load(t, "../../examples/dual-stack.yaml"), "node-a", statetest.Ethernet(), paths)
 	statetest.Converge(t, node, want)
-	statetest.Run(t, "ip netns add elsewhere")
-	defer statetest.Run(t, "ip netns del elsewhere")
-	statetest.Run(t, "ip link add veth1234abcd up type veth peer name eth0 netns elsewhere")
-	statetest.Run(t, "ip -n elsewhere link set eth0 up")
-	statetest.Run(t, "ip -n elsewhere addr add 10.99.0.7/24 dev eth0")
+	lab.Sh(t, "ip netns add elsewhere")
+	defer lab.Sh(t, "ip netns del elsewhere")
+	lab.Sh(t, "ip link add veth1234abcd up type veth peer name eth0 netns elsewhere")
+	lab.Sh(t, "ip -n elsewhere link set eth0 up")
+	lab.Sh(t, "ip -n elsewhere addr add 10.99.0.7/24 dev eth0")
 	if _, live := statetest.Changes(t, node, want); len(live.Conflicts) != 0 {
 		t.Errorf("another network's: %+v", live.Conflicts)
 	}
-	statetest.Run(t, "ip -n elsewhere addr add 10.244.0.7/24 dev eth0")
+	lab.Sh(t, "ip -n elsewhere addr add 10.244.0.7/24 dev eth0")
 	_, live := statetest.Changes(t, node, want)
 	if len(live.Conflicts) != 1 || live.Conflicts[0].Object() != "veth1234abcd" || live.Conflicts[0].Counts || !strings.Contains(live.Conflicts[0].Owner, "10.244.0.7") {
 		t.Fatalf("%+v", live.Conflicts)
 	}
-	statetest.Run(t, live.Conflicts[0].Remedy)
+	lab.Sh(t, live.Conflicts[0].Remedy)
 	if _, live := statetest.Changes(t, node, want); len(live.Conflicts) != 0 {
 		t.Errorf("after the remedy: %+v", live.Conflicts)
 	}
-	statetest.Run(t, "ip netns exec elsewhere ping -c 1 -W 5 10.244.0.1")
+	lab.Sh(t, "ip netns exec elsewhere ping -c 1 -W 5 10.244.0.1")
 }
 
 // A clock that was set back does not make a lease young for ever.
@@ -196,12 +197,12 @@ func TestCollectAfterTheClockWasSetBack(t *testing.T) {
 // Only the namespace that has the node's ip is the one of its pods.
 func TestAtHome(t *testing.T) {
 	node, _ := statetest.Host(t)
-	statetest.Run(t, "ip link add ul type bridge")
+	lab.Sh(t, "ip link add ul type bridge")
 	network := pods.PodNetwork{Name: "podnet", Node: "node-a", IP: netip.MustParseAddr("192.0.2.77")}
 	if err := pods.AtHome(node, network); !errors.As(err, new(*pods.AwayError)) || !strings.Contains(err.Error(), "192.0.2.77, the ip of node-a") {
 		t.Error(err)
 	}
-	statetest.Run(t, "ip addr add 192.0.2.77/24 dev ul")
+	lab.Sh(t, "ip addr add 192.0.2.77/24 dev ul")
 	if err := pods.AtHome(node, network); err != nil {
 		t.Error(err)
 	}
@@ -249,11 +250,11 @@ func bindLeases(t *testing.T, dir string) {
 // connectForeign connects a namespace to a bridge as other plugins do.
 func connectForeign(t *testing.T, addr string) {
 	t.Helper()
-	statetest.Run(t, "ip link add cni0 group 7200 type bridge")
-	statetest.Run(t, "ip netns add elsewhere")
-	t.Cleanup(func() { statetest.Run(t, "ip netns del elsewhere") })
-	statetest.Run(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
+	lab.Sh(t, "ip link add cni0 group 7200 type bridge")
+	lab.Sh(t, "ip netns add elsewhere")
+	t.Cleanup(func() { lab.Sh(t, "ip netns del elsewhere") })
+	lab.Sh(t, "ip link add veth1234abcd master cni0 type veth peer name eth0 netns elsewhere")
 	if addr != "" {
-		statetest.Run(t, "ip -n elsewhere addr add "+addr+" dev eth0")
+		lab.Sh(t, "ip -n elsewhere addr add "+addr+" dev eth0")
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/podnet/podnet/state/internal/statetest"
+	"github.com/podnet/podnet/test/lab"
+	"github.com/podnet/podnet/test/statetest"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
@@ -32,7 +33,7 @@ func attach(t *testing.T, store *ipam.Store, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	statetest.Run(t, fmt.Sprintf("ip link add %s master cni0 type veth peer name eth0 netns %d", device.VethName("podnet", id, "eth0"), pod.Process.Pid))
+	lab.Sh(t, fmt.Sprintf("ip link add %s master cni0 type veth peer name eth0 netns %d", device.VethName("podnet", id, "eth0"), pod.Process.Pid))
 }
 
 // A pod that goes while it is being looked at is left out, whatever of it goes first, and the
@@ -43,7 +44,7 @@ func TestPodListWhilePodsGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	statetest.Run(t, "ip link add cni0 type bridge")
+	lab.Sh(t, "ip link add cni0 type bridge")
 	for _, id := range []string{"stays", "ended", "namespace"} {
 		attach(t, store, id)
 	}
@@ -55,7 +56,7 @@ func TestPodListWhilePodsGo(t *testing.T) {
 	if err != nil || len(veths) != 3 {
 		t.Fatalf("%+v, %v", veths, err)
 	}
-	statetest.Run(t, "ip link del "+device.VethName("podnet", "ended", "eth0"))
+	lab.Sh(t, "ip link del "+device.VethName("podnet", "ended", "eth0"))
 	for _, v := range veths {
 		if v.Device == device.VethName("podnet", "namespace", "eth0") {
 			v.Namespace = 4711 // a number that the kernel gives to none

@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"encoding/binary"
@@ -41,15 +41,15 @@ type judgement struct {
 
 // readRules reads podnet's chains of a family and what is in their way, from the cache if it is
 // known that nothing has changed. generation is nftables', if that is known.
-func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache, error) {
-	c := n.rules[family]
+func (h *Host) readRules(family uint8, generation uint32, known bool) (ruleCache, error) {
+	c := h.rules[family]
 	program, err := findProgram(command(family, "iptables-save"))
 	if err == nil && c.good && known && c.generation == generation && c.program == program {
 		return c, nil
 	}
 	if err != nil || c.program != program {
 		c = ruleCache{program: program}
-		if err := n.hasIPTables(family); err != nil {
+		if err := h.hasIPTables(family); err != nil {
 			return c, err
 		}
 		legacy, err := netfilter.IsLegacy(command(family, "iptables-save"))
@@ -58,32 +58,32 @@ func (n *Node) readRules(family uint8, generation uint32, known bool) (ruleCache
 		}
 		c.nftables = !legacy
 	}
-	save, err := n.readSave(family, c.nftables && known)
+	save, err := h.readSave(family, c.nftables && known)
 	if err != nil {
 		return c, err
 	}
 	rules := verdict.Parse(save.text, command(family, "iptables"))
 	if c.nftables && known {
-		if err := n.doubt(family, save, rules); err != nil {
+		if err := h.doubt(family, save, rules); err != nil {
 			return c, fmt.Errorf("read the sets of nftables: %w", err)
 		}
 	}
-	after, _ := n.generation()
+	after, _ := h.generation()
 	c.generation, c.good = generation, c.nftables && known && after == generation
 	c.chains, c.blind, c.filter, c.judged = parseChains(family, save.text), save.blind, rules, judgement{}
 	c.chains = slices.DeleteFunc(c.chains, func(chain state.Chain) bool { return c.blind[chain.Table] != nil })
-	n.rules[family] = c
+	h.rules[family] = c
 	if c.good {
-		n.lastRead.Store(&c.generation)
+		h.lastRead.Store(&c.generation)
 	}
 	return c, nil
 }
 
 // judge says what of a family's rules is in podnet's way.
-func (n *Node) judge(family uint8, r ruleCache, t traffic) []state.Conflict {
-	if r.judged.want != t.want || r.judged.underlay != t.underlay {
-		r.judged = judgement{t.want, t.underlay, append(inTheWay(r.chains, r.filter, t), closedInput(family, r.filter, t)...)}
-		n.rules[family] = r
+func (h *Host) judge(family uint8, r ruleCache, t Traffic) []state.Conflict {
+	if r.judged.want != t.Want || r.judged.underlay != t.Underlay {
+		r.judged = judgement{t.Want, t.Underlay, append(inTheWay(r.chains, r.filter, t), closedInput(family, r.filter, t)...)}
+		h.rules[family] = r
 	}
 	return r.judged.conflicts
 }
@@ -108,28 +108,48 @@ const (
 	genName       = 3 // NFTA_GEN_PROC_NAME
 )
 
+// Generation is a state of nftables' rules, and who has made it.
+type Generation struct {
+	Number  uint32
+	PID     int    // of the process that has changed the rules; 0 in an answer
+	Program string // its name
+}
+
+// ParseGeneration reads a message of nftables. It reports false for one of something else.
+func ParseGeneration(typ uint16, body []byte) (g Generation, ok bool) {
+	if typ != newGeneration || len(body) < nfgenLen {
+		return g, false
+	}
+	netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
+		switch {
+		case typ == genID && len(v) == 4:
+			g.Number, ok = binary.BigEndian.Uint32(v), true
+		case typ == genPID && len(v) == 4:
+			g.PID = int(binary.BigEndian.Uint32(v))
+		case typ == genName:
+			g.Program = unix.ByteSliceToString(v)
+		}
+	})
+	return g, ok
+}
+
 // generation is the number of nftables' rules as they are now; false: this kernel has no nftables,
 // or does not tell.
-func (n *Node) generation() (number uint32, known bool) {
-	if n.nft == nil {
+func (h *Host) generation() (number uint32, known bool) {
+	if h.nft == nil {
 		return 0, false
 	}
-	answers, err := n.nft.Exchange(nftRequest(getGeneration, unix.AF_UNSPEC))
-	if err != nil || answers[0].Err != nil {
+	answers, err := h.nft.Exchange(nftRequest(getGeneration, unix.AF_UNSPEC))
+	if err != nil || answers[0].Err != nil || len(answers[0].Data) == 0 {
 		return 0, false
 	}
-	for _, body := range answers[0].Data {
-		if len(body) < nfgenLen {
-			continue
-		}
-		netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
-			if typ == genID && len(v) == 4 {
-				number, known = binary.BigEndian.Uint32(v), true
-			}
-		})
-	}
-	return number, known
+	g, known := ParseGeneration(newGeneration, answers[0].Data[0])
+	return g.Number, known
 }
+
+// HasRead reports whether the rules have been read as of a generation or a later one. It may be
+// called beside the other methods.
+func (h *Host) HasRead(g Generation) bool { return h.lastRead.covers(g.Number) }
 
 // readGeneration is the generation that was read last, for the listener, which runs beside the
 // passes.

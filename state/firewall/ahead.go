@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"fmt"
@@ -28,17 +28,17 @@ type tried struct {
 
 // inTheWay are the rules by which packets do not get what podnet's chains have for them. A chain
 // whose jump is missing has none in its way: the jump will be put first.
-func inTheWay(chains []state.Chain, rules *verdict.Rules, t traffic) []state.Conflict {
+func inTheWay(chains []state.Chain, rules *verdict.Rules, t Traffic) []state.Conflict {
 	var out []state.Conflict
 	for _, c := range chains {
-		if _, _, wanted := t.want.Chains.Find(c.Key()); wanted && c.Jumps > 0 {
+		if _, _, wanted := t.Want.Chains.Find(c.Key()); wanted && c.Jumps > 0 {
 			out = append(out, ahead(c, rules, t)...)
 		}
 	}
 	return out
 }
 
-func ahead(c state.Chain, rules *verdict.Rules, t traffic) []state.Conflict {
+func ahead(c state.Chain, rules *verdict.Rules, t Traffic) []state.Conflict {
 	var out []state.Conflict
 	report := func(e verdict.End, does string) {
 		made := behind(c, e, does)
@@ -103,7 +103,7 @@ func chainOwner(chain string) string {
 }
 
 // trials are the packets for one of podnet's chains, those that say most first.
-func (t traffic) trials(c state.Chain, rules *verdict.Rules) []tried {
+func (t Traffic) trials(c state.Chain, rules *verdict.Rules) []tried {
 	own, found := t.ownRange(c.Family)
 	if !found {
 		return nil
@@ -127,9 +127,9 @@ func (t traffic) trials(c state.Chain, rules *verdict.Rules) []tried {
 }
 
 // ownRange is this node's podCIDR of a family.
-func (t traffic) ownRange(family uint8) (netip.Prefix, bool) {
-	for _, a := range t.want.Addrs.Rows() {
-		if a.Device == t.bridge && a.Prefix.Addr().Is4() == (family == 4) {
+func (t Traffic) ownRange(family uint8) (netip.Prefix, bool) {
+	for _, a := range t.Want.Addrs.Rows() {
+		if a.Device == t.Bridge && a.Prefix.Addr().Is4() == (family == 4) {
 			return a.Prefix.Masked(), true
 		}
 	}
@@ -141,8 +141,8 @@ func podOf(p netip.Prefix) netip.Addr { return p.Addr().Next().Next() }
 
 // named are pods of other nodes, one in any case, and of this one: those that the rules name on the
 // way to the chain.
-func (t traffic) named(c state.Chain, rules *verdict.Rules, own netip.Prefix) (pods, peers []netip.Addr) {
-	routes := newOverlaps(t.want)
+func (t Traffic) named(c state.Chain, rules *verdict.Rules, own netip.Prefix) (pods, peers []netip.Addr) {
+	routes := state.NewOverlaps(t.Want)
 	if p, found := t.peerIn(netip.PrefixFrom(own.Addr(), 0).Masked()); found {
 		peers = append(peers, podOf(p))
 	}
@@ -162,9 +162,9 @@ func (t traffic) named(c state.Chain, rules *verdict.Rules, own netip.Prefix) (p
 		if p.Overlaps(own) && p.Bits() > own.Bits() {
 			pods = append(pods, within(p))
 		}
-		if _, inside := routes.holder(p); inside {
+		if _, inside := routes.Holder(p); inside {
 			peers = append(peers, within(p))
-		} else if slices.ContainsFunc(routes.bits, func(bits uint8) bool { return p.Bits() < int(bits) }) {
+		} else if slices.ContainsFunc(routes.Bits, func(bits uint8) bool { return p.Bits() < int(bits) }) {
 			if route, found := t.peerIn(p); found {
 				peers = append(peers, podOf(route))
 			}
@@ -182,8 +182,8 @@ func within(p netip.Prefix) netip.Addr {
 }
 
 // peerIn is another node's podCIDR inside a prefix.
-func (t traffic) peerIn(p netip.Prefix) (netip.Prefix, bool) {
-	for _, r := range t.want.Routes.Rows() {
+func (t Traffic) peerIn(p netip.Prefix) (netip.Prefix, bool) {
+	for _, r := range t.Want.Routes.Rows() {
 		if p.Bits() <= r.Dst.Bits() && p.Contains(r.Dst.Addr()) {
 			return r.Dst, true
 		}
@@ -195,13 +195,13 @@ func (t traffic) peerIn(p netip.Prefix) (netip.Prefix, bool) {
 func protocols() []string { return []string{"tcp", "udp"} }
 
 // forwards are what a pod of this node and one of another send each other.
-func (t traffic) forwards(pod, peer netip.Addr) []tried {
+func (t Traffic) forwards(pod, peer netip.Addr) []tried {
 	var out []tried
 	for _, protocol := range protocols() {
 		out = append(out,
-			tried{verdict.Packet{Src: pod, Dst: peer, In: t.bridge, Out: t.tunnel, Protocol: protocol}, "drop", false,
+			tried{verdict.Packet{Src: pod, Dst: peer, In: t.Bridge, Out: t.Tunnel, Protocol: protocol}, "drop", false,
 				"drops what pods send to other nodes"},
-			tried{verdict.Packet{Src: peer, Dst: pod, In: t.tunnel, Out: t.bridge, Protocol: protocol}, "drop", false,
+			tried{verdict.Packet{Src: peer, Dst: pod, In: t.Tunnel, Out: t.Bridge, Protocol: protocol}, "drop", false,
 				"drops what other nodes' pods send to these"})
 	}
 	return out
@@ -209,23 +209,23 @@ func (t traffic) forwards(pod, peer netip.Addr) []tried {
 
 // translations are the same packets where addresses are rewritten: the tunnel carries them as they
 // are.
-func (t traffic) translations(pod, peer netip.Addr) []tried {
+func (t Traffic) translations(pod, peer netip.Addr) []tried {
 	var out []tried
 	for _, protocol := range protocols() {
 		out = append(out,
-			tried{verdict.Packet{Src: pod, Dst: peer, Out: t.tunnel, Protocol: protocol}, "nat", true,
+			tried{verdict.Packet{Src: pod, Dst: peer, Out: t.Tunnel, Protocol: protocol}, "nat", true,
 				"rewrites the source of what pods send to other nodes"},
-			tried{verdict.Packet{Src: peer, Dst: pod, Out: t.bridge, Protocol: protocol}, "nat", true,
+			tried{verdict.Packet{Src: peer, Dst: pod, Out: t.Bridge, Protocol: protocol}, "nat", true,
 				"rewrites the source of what other nodes' pods send to these"})
 	}
 	return out
 }
 
 // world is what a pod sends out of the cluster, and what answers.
-func (t traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tried {
+func (t Traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tried {
 	var out []tried
 	for _, protocol := range protocols() {
-		leaving := verdict.Packet{Src: pod, Abroad: true, IPv6: pod.Is6(), In: t.bridge, Out: t.underlay, Protocol: protocol}
+		leaving := verdict.Packet{Src: pod, Abroad: true, IPv6: pod.Is6(), In: t.Bridge, Out: t.Underlay, Protocol: protocol}
 		if c.Table == "nat" {
 			leaving.In = ""
 			if rules.Translates(c.Table, c.Chain, leaving) {
@@ -233,7 +233,7 @@ func (t traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tr
 			}
 			continue
 		}
-		answer := verdict.Packet{Untrusted: true, Dst: pod, In: t.underlay, Out: t.bridge, Protocol: protocol, Established: true}
+		answer := verdict.Packet{Untrusted: true, Dst: pod, In: t.Underlay, Out: t.Bridge, Protocol: protocol, Established: true}
 		out = append(out,
 			tried{leaving, "drop", false, "drops what pods send out of the cluster"},
 			tried{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})

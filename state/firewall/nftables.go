@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"fmt"
@@ -48,26 +48,26 @@ func (b *baseChain) judge(p verdict.Packet) verdict.Verdict {
 
 // foreignChains are the base chains on the way of what podnet forwards and of the tunnel's packets.
 // A kernel without nftables has none. generation is that of the rules now, if it is known.
-func (n *Node) foreignChains(generation uint32, known bool) ([]baseChain, error) {
+func (h *Host) foreignChains(generation uint32, known bool) ([]baseChain, error) {
 	if !known {
 		return nil, nil
 	}
-	if n.bases.known && n.bases.generation == generation {
-		return n.bases.all, nil
+	if h.bases.known && h.bases.generation == generation {
+		return h.bases.all, nil
 	}
-	all, err := readBaseChains(n.hidden())
+	all, err := readBaseChains(h.hidden())
 	if err != nil {
 		return nil, fmt.Errorf("read nftables: %w", err)
 	}
-	n.bases = baseChains{true, generation, all}
+	h.bases = baseChains{true, generation, all}
 	return all, nil
 }
 
 // hidden are the tables of iptables that iptables-save cannot show, as of the last reading: "ip
 // filter".
-func (n *Node) hidden() map[string]bool {
+func (h *Host) hidden() map[string]bool {
 	names := map[string]bool{}
-	for family, r := range n.rules {
+	for family, r := range h.rules {
 		for table := range r.blind {
 			names[wordOf(family)+" "+table] = true
 		}

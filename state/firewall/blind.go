@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ func unreadable() *regexp.Regexp {
 
 // readSave runs iptables-save. Where that fails, it is asked for podnet's tables one by one: one
 // rule of one table can be the reason.
-func (n *Node) readSave(family uint8, nftables bool) (saveResult, error) {
+func (h *Host) readSave(family uint8, nftables bool) (saveResult, error) {
 	text, err := runIPTables(family, "iptables-save", "")
 	s := saveResult{text, map[string]*blindTable{}}
 	if err != nil {
@@ -55,20 +55,20 @@ func (n *Node) readSave(family uint8, nftables bool) (saveResult, error) {
 	for _, m := range unreadable().FindAllStringSubmatch(s.text, -1) {
 		s.blind[m[1]] = &blindTable{why: fmt.Errorf("%s calls the table incompatible", command(family, "iptables-save"))}
 	}
-	if nftables && n.nft != nil {
-		return s, n.explainBlind(family, &s)
+	if nftables && h.nft != nil {
+		return s, h.explainBlind(family, &s)
 	}
 	return s, nil
 }
 
 // explainBlind asks the kernel for podnet's chains that the text lacks, and for the rules that
 // iptables-save cannot show.
-func (n *Node) explainBlind(family uint8, s *saveResult) error {
+func (h *Host) explainBlind(family uint8, s *saveResult) error {
 	for table := range hooks() {
 		if s.blind[table] == nil && strings.Contains(s.text, "\n:"+state.ChainPrefix) && hasOwnChain(s.text, table) {
 			continue
 		}
-		chains, err := n.chainsOf(family, table)
+		chains, err := h.chainsOf(family, table)
 		if err != nil {
 			return fmt.Errorf("list the chains of %s %s: %w", wordOf(family), table, err)
 		}
@@ -83,7 +83,7 @@ func (n *Node) explainBlind(family uint8, s *saveResult) error {
 		}
 	}
 	for table, b := range s.blind {
-		if err := n.hiddenBy(family, table, b); err != nil {
+		if err := h.hiddenBy(family, table, b); err != nil {
 			return fmt.Errorf("list the rules of %s %s: %w", wordOf(family), table, err)
 		}
 	}
@@ -98,8 +98,8 @@ func hasOwnChain(text, table string) bool {
 }
 
 // hiddenBy finds the first rule that hides a table: one that iptables cannot express.
-func (n *Node) hiddenBy(family uint8, table string, b *blindTable) error {
-	rules, err := n.tableRules(family, table)
+func (h *Host) hiddenBy(family uint8, table string, b *blindTable) error {
+	rules, err := h.tableRules(family, table)
 	if err != nil {
 		return err
 	}
@@ -148,11 +148,11 @@ func moveRule(table string, r kernelRule) string {
 // doubt marks the rules that iptables-save has shown without the set that they look into: they are
 // about fewer packets than they seem to be, and an iptables command that deletes what they seem to
 // be would delete them.
-func (n *Node) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
-	if n.nft == nil {
+func (h *Host) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
+	if h.nft == nil {
 		return nil
 	}
-	tables, err := n.tablesWithSets(family)
+	tables, err := h.tablesWithSets(family)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (n *Node) doubt(family uint8, s saveResult, rules *verdict.Rules) error {
 		if s.blind[table] != nil || !strings.Contains("\n"+s.text, "\n*"+table+"\n") {
 			continue
 		}
-		all, err := n.tableRules(family, table)
+		all, err := h.tableRules(family, table)
 		if err != nil {
 			return err
 		}

@@ -3,10 +3,7 @@
 package statetest
 
 import (
-	"errors"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +11,7 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
-	"golang.org/x/sys/unix"
+	"github.com/podnet/podnet/test/lab"
 )
 
 // Ethernet returns the facts of a host with an ordinary link.
@@ -51,29 +48,18 @@ func Desired(t *testing.T, topology *schema.Topology, node string, facts state.F
 func Host(t *testing.T) (*kernel.Node, state.Paths) {
 	t.Helper()
 	node, paths := apart(t)
-	Run(t, "ip link set lo up")
-	Run(t, "ip link add eth0 type veth peer name switch0")
-	Run(t, "ip link set eth0 up")
-	Run(t, "ip link set switch0 up")
-	Run(t, "ip addr add 192.0.2.11/24 dev eth0")
-	Run(t, "ip addr add 2001:db8::11/64 dev eth0 nodad")
-	for deadline := time.Now().Add(10 * time.Second); strings.Count(Run(t, "ip -o link show up"), " state UP ") < 2; { // the kernel takes its time
+	lab.Sh(t, "ip link set lo up")
+	lab.Sh(t, "ip link add eth0 type veth peer name switch0")
+	lab.Sh(t, "ip link set eth0 up")
+	lab.Sh(t, "ip link set switch0 up")
+	lab.Sh(t, "ip addr add 192.0.2.11/24 dev eth0")
+	lab.Sh(t, "ip addr add 2001:db8::11/64 dev eth0 nodad")
+	for deadline := time.Now().Add(10 * time.Second); strings.Count(lab.Sh(t, "ip -o link show up"), " state UP ") < 2; { // the kernel takes its time
 		if time.Now().After(deadline) {
 			t.Fatal("the underlay link does not come up")
 		}
 	}
 	return node, paths
-}
-
-// Run executes a command and returns what it printed.
-func Run(t *testing.T, command string) string {
-	t.Helper()
-	words := strings.Fields(command)
-	out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v: %s", command, err, out)
-	}
-	return string(out)
 }
 
 // Apart opens a node in a network namespace for the calling test alone, which has nothing but a
@@ -86,12 +72,7 @@ func Apart(t *testing.T) *kernel.Node {
 
 func apart(t *testing.T) (*kernel.Node, state.Paths) {
 	t.Helper()
-	runtime.LockOSThread() // for good: the thread ends with the test's goroutine, and the namespace with it
-	if err := unix.Unshare(unix.CLONE_NEWNET); errors.Is(err, unix.EPERM) {
-		t.Skip("needs a network namespace of its own, and so root: ", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
+	lab.Apart(t)
 	paths := state.DefaultPaths(t.TempDir())
 	node, err := kernel.Open(paths)
 	if err != nil {

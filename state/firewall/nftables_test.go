@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"net/netip"
@@ -100,18 +100,14 @@ add rule inet t allow oifname "eth0" accept; add rule inet t c ct state invalid 
 func filtersOf(t *testing.T, h *lab.Node) (found []state.Conflict) {
 	t.Helper()
 	err := h.Do(func() error {
-		n, err := Open(state.Paths{})
-		if err != nil {
-			return err
-		}
-		defer n.Close()
+		n := open(t)
 		for range 2 {
 			generation, known := n.generation()
 			bases, err := n.foreignChains(generation, known)
 			if err != nil {
 				return err
 			}
-			found = foreignFilters(bases, trafficOf(wanted("192.0.2.11")))
+			found = foreignFilters(bases, TrafficOf(wanted("192.0.2.11")))
 		}
 		return nil
 	})
@@ -125,7 +121,7 @@ func filtersOf(t *testing.T, h *lab.Node) (found []state.Conflict) {
 func TestForeignFilterReadsTheSame(t *testing.T) {
 	drops := []baseChain{{family: nftables.TableFamilyINet, table: "t", name: "c", drops: true}}
 	for range 50 {
-		found := foreignFilters(drops, trafficOf(wanted("192.0.2.11")))
+		found := foreignFilters(drops, TrafficOf(wanted("192.0.2.11")))
 		if len(found) != 1 || found[0].Owner != "of nftables, drops what pods send to other nodes" {
 			t.Fatalf("conflicts %+v", found)
 		}
@@ -136,11 +132,7 @@ func TestForeignFilterReadsTheSame(t *testing.T) {
 func TestFiltersReadOnceAGeneration(t *testing.T) {
 	h := lab.New(t).Node("node-a")
 	err := h.Do(func() error {
-		n, err := Open(state.Paths{})
-		if err != nil {
-			return err
-		}
-		defer n.Close()
+		n := open(t)
 		read := func() []baseChain {
 			generation, known := n.generation()
 			all, err := n.foreignChains(generation, known)

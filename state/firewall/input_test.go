@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"net/netip"
@@ -36,8 +36,8 @@ func TestTunnelInput(t *testing.T) {
 		{"closed but for the underlay", ":INPUT ACCEPT [0:0]\n-A INPUT ! -i eth0 -j DROP\n", false},
 		{"open elsewhere", ":INPUT DROP [0:0]\n-A INPUT -i eth1 -j ACCEPT\n", true},
 	} {
-		tunnel := trafficOf(want)
-		tunnel.underlay = "eth0"
+		tunnel := TrafficOf(want)
+		tunnel.Underlay = "eth0"
 		conflicts := closedInput(4, verdict.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel)
 		if closed := len(conflicts) == 1; closed != c.closed {
 			t.Errorf("%s: %+v", c.name, conflicts)
@@ -47,29 +47,5 @@ func TestTunnelInput(t *testing.T) {
 		if conflicts := closedInput(6, verdict.Parse("*filter\n"+c.input+"COMMIT\n", "iptables"), tunnel); len(conflicts) > 0 {
 			t.Errorf("%s: the tunnel does not run over IPv6: %+v", c.name, conflicts)
 		}
-	}
-}
-
-// Peers' packets come in by the link of the tunnel's address, unless that stands for the host as a
-// whole.
-func TestUnderlay(t *testing.T) {
-	node := Apart(t)
-	Sh(t, "ip link add eth0 type veth peer name other")
-	want := new(state.Set)
-	want.Links.Add(state.Link{Device: "podnet.1", Type: "vxlan", Port: 8472, Local: netip.MustParseAddr("192.0.2.1")}, state.OwnNode)
-	for _, c := range []struct{ prefix, device, underlay string }{
-		{"192.0.2.1/24", "eth0", "eth0"},
-		{"192.0.2.1/32", "eth0", verdict.Unknown},
-		{"192.0.2.1/24", "lo", verdict.Unknown},
-		{"192.0.2.9/24", "eth0", verdict.Unknown},
-	} {
-		Sh(t, "ip addr add "+c.prefix+" dev "+c.device)
-		if err := node.look(); err != nil {
-			t.Fatal(err)
-		}
-		if got := node.traffic(want).underlay; got != c.underlay {
-			t.Errorf("%s on %s: %s, want %s", c.prefix, c.device, got, c.underlay)
-		}
-		Sh(t, "ip addr del "+c.prefix+" dev "+c.device)
 	}
 }

@@ -1,11 +1,10 @@
-package kernel
+package firewall
 
 import (
 	"fmt"
 	"os/exec"
 	"strings"
 
-	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
@@ -14,21 +13,20 @@ import (
 // sender, who is then among the pods. remedy is the command that lets only the nodes in; "": the
 // port is closed, or nobody can tell. A rule that nobody can judge from outside gets the benefit of
 // the doubt.
-func (n *Node) OpenTunnel(want *state.Set) (remedy string, err error) {
-	t := n.traffic(want)
-	if t.port == 0 || want.FDB.Len() == 0 {
+func (h *Host) OpenTunnel(t Traffic) (remedy string, err error) {
+	if t.Port == 0 || t.Want.FDB.Len() == 0 {
 		return "", nil
 	}
 	family := uint8(4)
-	if t.local.Is6() {
+	if t.Local.Is6() {
 		family = 6
 	}
-	generation, known := n.generation()
-	rules, err := n.readRules(family, generation, known)
+	generation, known := h.generation()
+	rules, err := h.readRules(family, generation, known)
 	if err != nil {
 		return "", err
 	}
-	bases, err := n.foreignChains(generation, known)
+	bases, err := h.foreignChains(generation, known)
 	if err != nil {
 		return "", err
 	}
@@ -36,11 +34,11 @@ func (n *Node) OpenTunnel(want *state.Set) (remedy string, err error) {
 		return "", nil
 	}
 	for i := range bases {
-		if b := &bases[i]; b.input && b.sees(t.local.Is6()) && b.judge(t.fromUntrusted()).Drop {
+		if b := &bases[i]; b.input && b.sees(t.Local.Is6()) && b.judge(t.fromUntrusted()).Drop {
 			return "", nil
 		}
 	}
-	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j DROP && %s", command(family, "iptables"), t.port, t.letIn()), nil
+	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j DROP && %s", command(family, "iptables"), t.Port, t.letIn()), nil
 }
 
 // OtherRules are rules of the iptables that podnet does not use: the kernel asks both kinds.
@@ -53,7 +51,7 @@ type OtherRules struct {
 }
 
 // OtherIPTables looks for rules of the kind of iptables that the command iptables is not.
-func (n *Node) OtherIPTables(want *state.Set) ([]OtherRules, error) {
+func (h *Host) OtherIPTables(t Traffic) ([]OtherRules, error) {
 	var out []OtherRules
 	for _, family := range []uint8{4, 6} {
 		legacy, err := netfilter.IsLegacy(command(family, "iptables"))
@@ -72,18 +70,18 @@ func (n *Node) OtherIPTables(want *state.Set) ([]OtherRules, error) {
 		if err != nil {
 			return out, err
 		}
-		if r, any := otherRules(family, name, uses, save, n.traffic(want)); any {
+		if r, any := otherRules(family, name, uses, save, t); any {
 			out = append(out, r)
 		}
 	}
 	return out, nil
 }
 
-func otherRules(family uint8, name, uses, save string, t traffic) (OtherRules, bool) {
+func otherRules(family uint8, name, uses, save string, t Traffic) (OtherRules, bool) {
 	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
 	rules := verdict.Parse(save, name)
-	forward, input := rules.Walk(verdict.Forward, forwarded(t.bridge, t.tunnel, family == 6)), rules.Walk(verdict.Input, t.fromPeer())
-	r.Drops = t.port != 0 && (forward.Surely() || t.local.Is6() == (family == 6) && input.Surely())
+	forward, input := rules.Walk(verdict.Forward, forwarded(t.Bridge, t.Tunnel, family == 6)), rules.Walk(verdict.Input, t.fromPeer())
+	r.Drops = t.Port != 0 && (forward.Surely() || t.Local.Is6() == (family == 6) && input.Surely())
 	var empty strings.Builder // every table with its built-in chains and nothing in them
 	for line := range strings.Lines(save) {
 		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); {

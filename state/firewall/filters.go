@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"errors"
@@ -10,28 +10,28 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// Firewall is every packet filter of one family on this host: iptables, and what nftables has
+// Filters is every packet filter of one family on this host: iptables, and what nftables has
 // beside it. Any of them can drop a packet that all others let pass.
-type Firewall []*verdict.Rules
+type Filters []*verdict.Rules
 
-// Firewall reads the rules. Without the programs there are none that could be read: the error says
+// Filters reads the rules. Without the programs there are none that could be read: the error says
 // which to install.
-func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
+func (h *Host) Filters(ipv6 bool) (Filters, error) {
 	family, name := uint8(4), "ip"
 	if ipv6 {
 		family, name = 6, "ip6"
 	}
-	if err := n.hasIPTables(family); err != nil {
+	if err := h.hasIPTables(family); err != nil {
 		return nil, err
 	}
-	save, err := n.readSave(family, true)
+	save, err := h.readSave(family, true)
 	if err != nil {
 		return nil, err
 	}
-	rules := Firewall{verdict.Parse(save.text, command(family, "iptables"))}
+	rules := Filters{verdict.Parse(save.text, command(family, "iptables"))}
 	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
-		return rules, errors.Join(n.doubt(family, save, rules[0]), n.withoutNFT(family))
+		return rules, errors.Join(h.doubt(family, save, rules[0]), h.withoutNFT(family))
 	}
 	if err != nil {
 		return rules, err
@@ -46,8 +46,8 @@ func (n *Node) Firewall(ipv6 bool) (Firewall, error) {
 
 // withoutNFT is the error of a host whose nftables has tables that only the program nft could show,
 // which is not installed.
-func (n *Node) withoutNFT(family uint8) error {
-	if n.nft == nil {
+func (h *Host) withoutNFT(family uint8) error {
+	if h.nft == nil {
 		return nil // a kernel without nftables
 	}
 	tables, err := nativeTables(family == 6)
@@ -58,7 +58,7 @@ func (n *Node) withoutNFT(family uint8) error {
 }
 
 // Walk is what becomes of a packet at a hook, in all filters together.
-func (f Firewall) Walk(hook string, p verdict.Packet) verdict.Verdict {
+func (f Filters) Walk(hook string, p verdict.Packet) verdict.Verdict {
 	var out verdict.Verdict
 	for _, rules := range f {
 		v := rules.Walk(hook, p)

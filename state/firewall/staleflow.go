@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"encoding/binary"
@@ -74,12 +74,12 @@ type endpoints struct{ src, dst netip.Addr }
 
 // forgetStaleOf has connections that began without the rules begin again, where the rules were not
 // in force before a change.
-func (n *Node) forgetStaleOf(changes []*state.Change) {
+func (h *Host) forgetStaleOf(changes []*state.Change) {
 	for _, c := range changes {
 		have, _ := c.Have.(state.Chain)
 		want, _ := c.Want.(state.Chain)
 		if c.Op == state.Create || c.Op == state.Update && (have.Rules != want.Rules || have.Jumps == 0) {
-			n.forgetStale(want)
+			h.forgetStale(want)
 		}
 	}
 }
@@ -89,15 +89,15 @@ func (n *Node) forgetStaleOf(changes []*state.Change) {
 // UDP port would keep its own source, which nobody outside answers, for as long as it sends. A
 // connection that has been answered works, and stays. A kernel that tracks nothing, or tells
 // nothing of it, has nothing to delete: the rules are in place all the same.
-func (n *Node) forgetStale(c state.Chain) {
+func (h *Host) forgetStale(c state.Chain) {
 	m, ok := masqueradingOf(c)
-	if !ok || n.nft == nil {
+	if !ok || h.nft == nil {
 		return
 	}
 	family := uint8(netlink.FamilyOfVersion(c.Family))
 	var stale [][]byte
 	all := netlink.NewMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, 0).Raw(family, 0, 0, 0)
-	err := n.nft.Dump(all, func() { stale = nil }, func(body []byte) {
+	err := h.nft.Dump(all, func() { stale = nil }, func(body []byte) {
 		if len(body) < nfgenLen {
 			return
 		}
@@ -108,7 +108,7 @@ func (n *Node) forgetStale(c state.Chain) {
 	if err != nil {
 		return
 	}
-	_ = n.nft.Apply(len(stale), func(i int) netlink.Request {
+	_ = h.nft.Apply(len(stale), func(i int) netlink.Request {
 		return netlink.Request{Encode: func(b *netlink.Batch) {
 			b.Message(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageDelete, 0).Raw(family, 0, 0, 0).Raw(stale[i]...)
 		}}

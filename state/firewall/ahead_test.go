@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"fmt"
@@ -9,11 +9,12 @@ import (
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netfilter/verdict"
+	"github.com/podnet/podnet/test/lab"
 )
 
 // trafficOfPods is that of a node with peers, pods of two families and podnet's chains, on the
 // underlay device eth0.
-func trafficOfPods() traffic {
+func trafficOfPods() Traffic {
 	want := wanted("192.0.2.11")
 	for _, dst := range []string{"10.244.1.0/24", "10.244.2.0/24", "fd00:0:0:1::/64"} {
 		p := netip.MustParsePrefix(dst)
@@ -23,8 +24,8 @@ func trafficOfPods() traffic {
 		want.Chains.Add(state.Chain{Family: family, Table: "nat", Chain: "PODNET-MASQUERADE"}, state.OwnNode)
 		want.Chains.Add(state.Chain{Family: family, Table: "filter", Chain: "PODNET-FORWARD"}, state.OwnNode)
 	}
-	t := trafficOf(want)
-	t.underlay = "eth0"
+	t := TrafficOf(want)
+	t.Underlay = "eth0"
 	return t
 }
 
@@ -204,7 +205,7 @@ func TestFewAreReported(t *testing.T) {
 
 // Both kinds of iptables say the same of a rule, and podnet's own jump ends it.
 func TestBothKindsOfIPTables(t *testing.T) {
-	Apart(t)
+	apart(t)
 	for _, kind := range []string{"nft", "legacy"} {
 		program := "iptables-" + kind
 		if _, err := exec.LookPath(program); err != nil {
@@ -214,7 +215,7 @@ func TestBothKindsOfIPTables(t *testing.T) {
 			"-N PODNET-FORWARD", "-N UC", "-A FORWARD -i eth1 -j DROP", "-A FORWARD -d 10.244.2.0/24 -p tcp -j UC", "-A FORWARD -j PODNET-FORWARD",
 			"-A UC -m conntrack --ctstate INVALID -j DROP", "-A UC ! -s 192.0.2.0/24 -j REJECT",
 		} {
-			Sh(t, program+" "+rule)
+			lab.Sh(t, program+" "+rule)
 		}
 		save, err := runProgram("", program+"-save")
 		if err != nil {
@@ -224,25 +225,25 @@ func TestBothKindsOfIPTables(t *testing.T) {
 		if len(found) != 1 || found[0].Owner != "its jump is behind rule 2 of UC (not podnet's), which drops what pods send to other nodes" {
 			t.Errorf("%s: %+v", kind, found)
 		}
-		Sh(t, program+" -F")
-		Sh(t, program+" -X")
+		lab.Sh(t, program+" -F")
+		lab.Sh(t, program+" -X")
 	}
 }
 
 // Rules are judged when they, or what is wanted of them, are others, and only then.
 func TestRulesAreJudgedOnce(t *testing.T) {
-	node := Apart(t)
-	if err := node.hasIPTables(4); err != nil {
+	host := apart(t)
+	if err := host.hasIPTables(4); err != nil {
 		t.Skip(err)
 	}
 	for _, line := range []string{"iptables -N PODNET-FORWARD", "iptables -A FORWARD -j PODNET-FORWARD", "iptables -I FORWARD -i cni0 -j DROP"} {
-		Sh(t, line)
+		lab.Sh(t, line)
 	}
-	want := trafficOfPods().want
+	traffic := trafficOfPods()
 	look := func() string {
 		t.Helper()
 		live := &state.Live{}
-		if err := listChains(node, want, live); err != nil {
+		if err := host.List(traffic, live); err != nil {
 			t.Fatal(err)
 		}
 		var remedies []string
@@ -254,21 +255,21 @@ func TestRulesAreJudgedOnce(t *testing.T) {
 	if got := look(); got != "iptables -t filter -D FORWARD -i cni0 -j DROP" {
 		t.Fatalf("conflicts %s", got)
 	}
-	c := node.rules[4]
+	c := host.rules[4]
 	if !c.good {
 		t.Skip("iptables is iptables-legacy here, which is read every time")
 	}
 	c.judged.conflicts = []state.Conflict{{Remedy: "as known"}}
-	node.rules[4] = c
+	host.rules[4] = c
 	if got := look(); got != "as known" {
 		t.Errorf("judged again without need: %s", got)
 	}
-	want = new(state.Set)
+	traffic = TrafficOf(new(state.Set))
 	if got := look(); got != "" {
 		t.Errorf("when nothing is wanted: %s", got)
 	}
-	want = trafficOfPods().want
-	Sh(t, "iptables -D FORWARD -i cni0 -j DROP")
+	traffic = trafficOfPods()
+	lab.Sh(t, "iptables -D FORWARD -i cni0 -j DROP")
 	if got := look(); got != "" {
 		t.Errorf("when the rule has gone: %s", got)
 	}

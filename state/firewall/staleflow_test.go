@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"net/netip"

@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"encoding/binary"
@@ -40,8 +40,8 @@ func nftRequest(typ uint16, family netlink.Family) *netlink.Message {
 }
 
 // dumpNFT hands the attributes of every object that a request lists to each.
-func (n *Node) dumpNFT(m *netlink.Message, reset func(), each func(attributes []byte)) error {
-	return n.nft.Dump(m, reset, func(body []byte) {
+func (h *Host) dumpNFT(m *netlink.Message, reset func(), each func(attributes []byte)) error {
+	return h.nft.Dump(m, reset, func(body []byte) {
 		if len(body) >= nfgenLen {
 			each(body[nfgenLen:])
 		}
@@ -49,9 +49,9 @@ func (n *Node) dumpNFT(m *netlink.Message, reset func(), each func(attributes []
 }
 
 // tableRules reads the rules of one table.
-func (n *Node) tableRules(family uint8, table string) (rules []kernelRule, err error) {
+func (h *Host) tableRules(family uint8, table string) (rules []kernelRule, err error) {
 	places := map[string]int{}
-	err = n.dumpNFT(nftRequest(getRule, netlink.FamilyOfVersion(family)).String(unix.NFTA_RULE_TABLE, table),
+	err = h.dumpNFT(nftRequest(getRule, netlink.FamilyOfVersion(family)).String(unix.NFTA_RULE_TABLE, table),
 		func() { rules = nil; clear(places) },
 		func(attributes []byte) {
 			r := decodeKernelRule(attributes)
@@ -64,8 +64,8 @@ func (n *Node) tableRules(family uint8, table string) (rules []kernelRule, err e
 
 // tablesWithSets are those of a family's tables that have sets, anonymous ones included. iptables
 // makes none.
-func (n *Node) tablesWithSets(family uint8) (tables map[string]bool, err error) {
-	err = n.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} }, func(attributes []byte) {
+func (h *Host) tablesWithSets(family uint8) (tables map[string]bool, err error) {
+	err = h.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} }, func(attributes []byte) {
 		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 			if typ == unix.NFTA_SET_TABLE {
 				tables[unix.ByteSliceToString(v)] = true
@@ -76,8 +76,8 @@ func (n *Node) tablesWithSets(family uint8) (tables map[string]bool, err error) 
 }
 
 // chainsOf are the names of a table's chains.
-func (n *Node) chainsOf(family uint8, table string) (names []string, err error) {
-	err = n.dumpNFT(nftRequest(getChain, netlink.FamilyOfVersion(family)), func() { names = nil }, func(attributes []byte) {
+func (h *Host) chainsOf(family uint8, table string) (names []string, err error) {
+	err = h.dumpNFT(nftRequest(getChain, netlink.FamilyOfVersion(family)), func() { names = nil }, func(attributes []byte) {
 		var of, name string
 		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
 			switch typ {

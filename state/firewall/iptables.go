@@ -1,4 +1,4 @@
-package kernel
+package firewall
 
 import (
 	"context"
@@ -28,9 +28,9 @@ func command(family uint8, name string) string {
 // hasIPTables asks go-iptables whether the programs of a family are there, and new enough: before
 // 1.6.2 iptables-restore cannot wait for others, nor masquerade with random ports. A file that was
 // new enough is not asked again; one file mostly is the programs of both families.
-func (n *Node) hasIPTables(family uint8) error {
+func (h *Host) hasIPTables(family uint8) error {
 	program, err := findProgram(command(family, "iptables"))
-	if err == nil && n.usable[program] {
+	if err == nil && h.usable[program] {
 		return nil
 	}
 	protocol := iptables.ProtocolIPv4
@@ -45,18 +45,18 @@ func (n *Node) hasIPTables(family uint8) error {
 	if slices.Compare([]int{major, minor, patch}, []int{1, 6, 2}) < 0 {
 		return fmt.Errorf("iptables %d.%d.%d is too old: install 1.8 or newer", major, minor, patch)
 	}
-	n.usable[program] = true
+	h.usable[program] = true
 	return nil
 }
 
-// listChains reports each family's rules. A table that cannot be read is an error if a chain of it
+// List reports each family's rules. A table that cannot be read is an error if a chain of it
 // is wanted, or is left there; the others are reported all the same.
-func listChains(n *Node, want *state.Set, live *state.Live) error {
+func (h *Host) List(t Traffic, live *state.Live) error {
+	want := t.Want
 	var failed []error
-	t := n.traffic(want)
-	generation, known := n.generation()
+	generation, known := h.generation()
 	for _, family := range []uint8{4, 6} {
-		r, err := n.readRules(family, generation, known)
+		r, err := h.readRules(family, generation, known)
 		if err != nil {
 			if wantsChains(want, family) {
 				failed = append(failed, err)
@@ -74,9 +74,9 @@ func listChains(n *Node, want *state.Set, live *state.Live) error {
 				failed = append(failed, err)
 			}
 		}
-		live.Conflicts = append(live.Conflicts, n.judge(family, r, t)...)
+		live.Conflicts = append(live.Conflicts, h.judge(family, r, t)...)
 	}
-	if bases, err := n.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
+	if bases, err := h.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
 		live.Conflicts = append(live.Conflicts, foreignFilters(bases, t)...)
 	}
 	if len(failed) > 0 {
@@ -89,9 +89,9 @@ func wantsChains(want *state.Set, family uint8) bool {
 	return slices.ContainsFunc(want.Chains.Rows(), func(c state.Chain) bool { return c.Family == family })
 }
 
-// applyChains writes the changes of each table through one iptables-restore: all of them, or none.
+// Apply writes the changes of each table through one iptables-restore: all of them, or none.
 // What one table refuses does not keep the others from being written.
-func (n *Node) applyChains(changes []*state.Change) {
+func (h *Host) Apply(changes []*state.Change) {
 	type table struct {
 		family uint8
 		name   string
@@ -104,12 +104,12 @@ func (n *Node) applyChains(changes []*state.Change) {
 	}
 	for t, group := range groups {
 		_, pid, err := runKnown(restoreInput(group), command(t.family, "iptables-restore"), "--noflush", "--wait", "5")
-		n.actors.spawn(pid)
+		h.wrote(pid)
 		for _, c := range group {
 			c.Err = lacksModule(err)
 		}
 		if err == nil && t.name == "nat" {
-			n.forgetStaleOf(group)
+			h.forgetStaleOf(group)
 		}
 	}
 }
