@@ -101,7 +101,7 @@ type reasons struct {
 func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, error) {
 	r := &reasons{now: now}
 	var err error
-	if r.kernel, err = d.Engine.Live().Watch(ctx); err != nil {
+	if r.kernel, err = d.Engine.Live().Watcher.Watch(ctx); err != nil {
 		return nil, err
 	}
 	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())

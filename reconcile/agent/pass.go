@@ -20,7 +20,7 @@ func (d *Daemon) pass(ctx context.Context) (spent time.Duration) {
 	if d.Presence != nil {
 		d.Presence.TakeSocket()
 	}
-	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Actor(kernel.AnyChain()), Squatter: Squatter()}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Watcher.Actor(kernel.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return 0

@@ -98,10 +98,10 @@ func programName(pid uint32) string {
 
 // Actor is who took an object away last, during the last minute, as far as the kernel told; the
 // zero Author: nobody knows.
-func (n *Node) Actor(k state.Key) Actor {
-	n.actors.mu.Lock()
-	defer n.actors.mu.Unlock()
-	if a := n.actors.by[k]; time.Since(a.at) < actorMemory && !slices.Contains(n.actors.spawned, a.PID) {
+func (w *Watcher) Actor(k state.Key) Actor {
+	w.actors.mu.Lock()
+	defer w.actors.mu.Unlock()
+	if a := w.actors.by[k]; time.Since(a.at) < actorMemory && !slices.Contains(w.actors.spawned, a.PID) {
 		return a
 	}
 	return Actor{}
@@ -111,8 +111,8 @@ func (n *Node) Actor(k state.Key) Actor {
 func AnyChain() state.Key { return state.Key{Kind: state.KindChain} }
 
 // attribute notes who sent a message that says that something has gone.
-func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
-	in := n.interest.Load()
+func (w *Watcher) attribute(typ uint16, pid uint32, body []byte) {
+	in := w.interest.Load()
 	if in == nil || pid == 0 {
 		return
 	}
@@ -130,19 +130,19 @@ func (n *Node) attribute(typ uint16, pid uint32, body []byte) {
 				k.Num = netlink.Number(v)
 			}
 		})
-		n.actors.note(k, pid)
+		w.actors.note(k, pid)
 	case unix.RTM_DELNEIGH:
 		if len(body) < ndmLen || body[0] == unix.AF_BRIDGE {
 			return
 		}
 		var msg neighMessage
 		netlink.EachAttribute(body[ndmLen:], msg.attr)
-		n.actors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
+		w.actors.note(state.NeighKey(in.device(int(native.Uint32(body[4:]))), msg.dst), pid)
 	case unix.RTM_DELADDR:
 		if len(body) < ifaLen {
 			return
 		}
-		n.actors.note(in.addrKey(body), pid)
+		w.actors.note(in.addrKey(body), pid)
 	}
 }
 
@@ -157,13 +157,13 @@ func (in *interest) addrKey(body []byte) state.Key {
 // ruled reads who made a new generation of nftables' rules: the kernel names the process. False:
 // the message is of something else, which a generation will follow, or of rules that have been read
 // already, such as those that podnet has just put right.
-func (n *Node) ruled(typ uint16, body []byte) (news bool) {
+func (w *Watcher) ruled(typ uint16, body []byte) (news bool) {
 	g, ok := firewall.ParseGeneration(typ, body)
-	if !ok || n.Firewall.HasRead(g) {
+	if !ok || w.hasRead(g) {
 		return false
 	}
-	n.actors.mu.Lock()
-	defer n.actors.mu.Unlock()
-	n.actors.by[AnyChain()] = Actor{PID: g.PID, Name: g.Program, at: time.Now()}
+	w.actors.mu.Lock()
+	defer w.actors.mu.Unlock()
+	w.actors.by[AnyChain()] = Actor{PID: g.PID, Name: g.Program, at: time.Now()}
 	return true
 }

@@ -13,8 +13,7 @@ import (
 // there is room: what has been remembered long enough makes room, and is looked for once in a
 // while, not at every change.
 func TestAuthors(t *testing.T) {
-	n := &Node{}
-	n.actors.by = map[state.Key]Actor{}
+	n := newWatcher(1)
 	key := func(i int) state.Key {
 		return state.Key{Kind: state.KindRoute, Addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state"
-	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -38,14 +37,13 @@ func FuzzDecode(f *testing.F) {
 	whole(unix.RTM_NEWNETCONF, netconfLen, number(1))
 	whole(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN, 4, number(1, 2, 3))
 
-	n := &Node{Firewall: new(firewall.Host)}
-	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{}
-	n.interest.Store(&interest{want: new(state.Set), overlap: state.NewOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
+	n := &Node{Watcher: newWatcher(1)}
+	n.Watcher.interest.Store(&interest{want: new(state.Set), overlap: state.NewOverlaps(new(state.Set)), names: map[string]bool{}, indices: map[int32]bool{0: true, 7: true}})
 	f.Fuzz(func(t *testing.T, typ uint16, body []byte) {
 		var b netlink.Batch
 		b.Message(typ, 0).Raw(body...)
 		for _, nftables := range []bool{false, true} {
-			n.concerns(b.Bytes(), nftables)
+			n.Watcher.concerns(b.Bytes(), nftables)
 		}
 		n.DecodeVeth(body)
 		n.decodePort(body)

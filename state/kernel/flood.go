@@ -45,11 +45,11 @@ func (f *flood) note(now time.Time, changes int, socket uint32) bool {
 }
 
 // Flood is when other programs last changed routes by thousands a second, and which, as far as the
-// kernel tells; the zero Time: never. It may be asked on any goroutine.
-func (n *Node) Flood() (time.Time, Actor) {
-	n.flood.mu.Lock()
-	defer n.flood.mu.Unlock()
-	return n.flood.seen, n.flood.by
+// kernel tells; the zero Time: never.
+func (w *Watcher) Flood() (time.Time, Actor) {
+	w.flood.mu.Lock()
+	defer w.flood.mu.Unlock()
+	return w.flood.seen, w.flood.by
 }
 
 // foreign is how many changes of other programs' routes an announcement stands for: of those that

@@ -28,7 +28,7 @@ func (in *interest) device(index int) string { return in.devices[index] }
 func (n *Node) Care(want *state.Set, facts state.Facts) {
 	want.Index()
 	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{}, devices: map[int]string{}}
-	if last := n.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
+	if last := n.Watcher.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
 		in.overlap, in.cover = last.overlap, last.cover
 	} else {
 		in.overlap, in.cover = state.NewOverlaps(want), coverOf(&want.Routes)
@@ -41,8 +41,8 @@ func (n *Node) Care(want *state.Set, facts state.Facts) {
 			in.indices[int32(i)], in.devices[i] = true, name
 		}
 	}
-	n.filter.care(in.cover) // first: what is judged by the new interest must have passed
-	n.interest.Store(in)
+	n.Watcher.filter.care(in.cover) // first: what is judged by the new interest must have passed
+	n.Watcher.interest.Store(in)
 }
 
 var native = binary.NativeEndian

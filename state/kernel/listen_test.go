@@ -94,7 +94,7 @@ func TestWhatIsNews(t *testing.T) {
 func drained(t *testing.T, f *os.File, n *Node) (news bool) {
 	t.Helper()
 	for _, b := range datagrams(t, f) {
-		news = n.concerns(b, false) || news
+		news = n.Watcher.concerns(b, false) || news
 	}
 	return news
 }
@@ -135,7 +135,7 @@ func TestLostAfterOverrun(t *testing.T) {
 		t.Fatal(err)
 	}
 	lab.Sh(t, "ip -batch "+storm)
-	l := &listener{node: node, buf: make([]byte, announcement)}
+	l := &listener{watcher: node.Watcher, buf: make([]byte, announcement)}
 	var looks []bool
 	for taken := true; taken; {
 		var concerned bool

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/podnet/podnet/state"
@@ -21,6 +20,7 @@ type Node struct {
 	Handle   *vishvananda.Handle
 	Conn     *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
 	Firewall *firewall.Host
+	Watcher  *Watcher
 
 	Links    map[string]vishvananda.Link // as of the last look, and what has been made since
 	names    map[int]string
@@ -31,12 +31,6 @@ type Node struct {
 	live state.Live // its tables are filled anew by each Live
 
 	lookups lookupCache
-
-	interest atomic.Pointer[interest] // of the watch
-	filter   watchFilter              // of the watch too
-	flood    flood
-	overruns atomic.Uint64
-	actors   actors
 }
 
 // Open opens the node in the calling thread's network namespace.
@@ -56,9 +50,10 @@ func Open(paths state.Paths) (*Node, error) {
 		conn.Close()
 		return nil, err
 	}
-	n := &Node{Paths: paths, Handle: handle, Conn: conn, filter: watchFilter{sample: sampled}}
-	n.Firewall = firewall.Open(n.actors.spawn)
-	n.actors.by, n.actors.own = map[state.Key]Actor{}, map[uint32]bool{id: true}
+	n := &Node{Paths: paths, Handle: handle, Conn: conn}
+	n.Watcher = newWatcher(id)
+	n.Firewall = firewall.Open(n.Watcher.actors.spawn)
+	n.Watcher.hasRead = n.Firewall.HasRead
 	return n, nil
 }
 

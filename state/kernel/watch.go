@@ -4,18 +4,41 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"time"
 
+	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// Watcher tells when the kernel announces a change that matters, and who has made it. Its methods
+// may be called on any goroutine.
+type Watcher struct {
+	interest atomic.Pointer[interest]
+	filter   watchFilter
+	flood    flood
+	overruns atomic.Uint64
+	actors   actors
+	hasRead  func(firewall.Generation) bool // whether rules as of a generation have been read
+}
+
+// newWatcher returns one that takes changes by the socket with the id for this process's own.
+func newWatcher(id uint32) *Watcher {
+	return &Watcher{
+		filter:  watchFilter{sample: sampled},
+		actors:  actors{by: map[state.Key]Actor{}, own: map[uint32]bool{id: true}},
+		hasRead: func(firewall.Generation) bool { return false },
+	}
+}
 
 // Watch pokes the returned channel whenever the kernel announces a change of what podnet may care
 // about: links, addresses, routes, policy rules, neighbours, FDB, forwarding settings, nftables. A
 // poke says nothing else; one stands for any number of changes. Until it is taken nothing more is
 // read: what a storm sends meanwhile fills a buffer and then is lost, which is a poke too. The
 // sockets belong to the calling thread's network namespace and go with ctx.
-func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
+func (w *Watcher) Watch(ctx context.Context) (<-chan struct{}, error) {
 	pokes := make(chan struct{})
 	for _, s := range []struct {
 		protocol int
@@ -37,9 +60,9 @@ func (n *Node) Watch(ctx context.Context) (<-chan struct{}, error) {
 		}
 		context.AfterFunc(ctx, func() { f.Close() })
 		if s.protocol == unix.NETLINK_ROUTE {
-			n.filter.add(f)
+			w.filter.add(f)
 		}
-		l := &listener{node: n, nftables: s.protocol == unix.NETLINK_NETFILTER, buf: make([]byte, announcement)}
+		l := &listener{watcher: w, nftables: s.protocol == unix.NETLINK_NETFILTER, buf: make([]byte, announcement)}
 		go l.listen(ctx, f, pokes)
 	}
 	return pokes, nil
@@ -71,7 +94,7 @@ func rest(debt, gone, spent time.Duration) (newDebt, pause time.Duration) {
 
 // listener reads what one socket announces.
 type listener struct {
-	node     *Node
+	watcher  *Watcher
 	nftables bool
 	buf      []byte
 	// announcements, since the socket was last empty: until then the kernel drops all, and has said
@@ -133,37 +156,36 @@ func (l *listener) drain(fd int) (concerned, taken bool, err error) {
 			return concerned, taken, nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS):
-			l.node.overruns.Add(1)
+			l.watcher.overruns.Add(1)
 			concerned, l.lost = true, true
 		case err != nil:
 			return concerned, true, err
-		case l.node.concerns(l.buf[:size], l.nftables):
+		case l.watcher.concerns(l.buf[:size], l.nftables):
 			concerned = true
 		}
 	}
 	return concerned, true, nil // of a storm there is always more
 }
 
-// Overruns is how often the kernel had more to announce than the watch's buffers hold. It may be
-// asked on any goroutine.
-func (n *Node) Overruns() uint64 { return n.overruns.Load() }
+// Overruns is how often the kernel had more to announce than the watch's buffers hold.
+func (w *Watcher) Overruns() uint64 { return w.overruns.Load() }
 
 // concerns says whether a datagram may be about something of podnet's, or in its way, that is not
 // as it should be.
-func (n *Node) concerns(b []byte, nftables bool) bool {
-	in := n.interest.Load()
+func (w *Watcher) concerns(b []byte, nftables bool) bool {
+	in := w.interest.Load()
 	concerned := in == nil
 	_, err := netlink.EachMessage(b, func(h netlink.Header, body []byte) (done bool) {
 		switch {
 		case nftables:
-			concerned = n.ruled(h.Type, body) || concerned
-		case in == nil || n.actors.own[h.PortID]:
+			concerned = w.ruled(h.Type, body) || concerned
+		case in == nil || w.actors.own[h.PortID]:
 		case in.message(h.Type, body):
 			concerned = true
-			n.attribute(h.Type, h.PortID, body)
+			w.attribute(h.Type, h.PortID, body)
 		default:
 			changes := in.foreign(h.Type, body)
-			concerned = changes > 0 && n.flood.note(time.Now(), changes, h.PortID) || concerned
+			concerned = changes > 0 && w.flood.note(time.Now(), changes, h.PortID) || concerned
 		}
 		return false
 	})

@@ -60,8 +60,8 @@ func TestFilterPassesNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, sieved := routeSocket(t), routeSocket(t)
-	node.filter.sample = 0 // none by chance
-	node.filter.add(sieved)
+	node.Watcher.filter.sample = 0 // none by chance
+	node.Watcher.filter.add(sieved)
 	care := func(dsts ...string) func() {
 		return func() { node.Care(wanting(dsts...), state.Facts{Underlay: "eth0"}) }
 	}
@@ -123,7 +123,7 @@ func TestFilterPassesNews(t *testing.T) {
 			t.Errorf("%s: announces nothing", c.command)
 		}
 		for _, b := range announced {
-			if node.interest.Load() != nil && node.concerns(b, false) && !arrived[string(b)] {
+			if node.Watcher.interest.Load() != nil && node.Watcher.concerns(b, false) && !arrived[string(b)] {
 				t.Errorf("%s: news did not arrive: %x", c.command, b)
 			}
 		}
@@ -176,14 +176,14 @@ func TestFilterHoldsStormOff(t *testing.T) {
 	lab.Sh(t, "ip link add eth0 type veth peer name eth1")
 	lab.Sh(t, "ip link set eth0 up")
 	bare, early, late := routeSocket(t), routeSocket(t), routeSocket(t)
-	before, err := node.Watch(t.Context())
+	before, err := node.Watcher.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	node.filter.add(early)
+	node.Watcher.filter.add(early)
 	node.Care(wanting("10.244.1.0/24", "fd00:10:244:1::/64"), state.Facts{Underlay: "eth1"})
-	node.filter.add(late)
-	after, err := node.Watch(t.Context())
+	node.Watcher.filter.add(late)
+	after, err := node.Watcher.Watch(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,10 +219,10 @@ func TestFilterHoldsStormOff(t *testing.T) {
 		}
 		lab.Sh(t, "ip route replace 10.244.1.128/25 dev eth0 metric 1")
 	}
-	if n := node.Overruns(); n != 0 {
+	if n := node.Watcher.Overruns(); n != 0 {
 		t.Errorf("%d overruns of the watch", n)
 	}
-	if at, by := node.Flood(); at.IsZero() || by.Name != "ip" && by.Name != "" { // it has ended
+	if at, by := node.Watcher.Flood(); at.IsZero() || by.Name != "ip" && by.Name != "" { // it has ended
 		t.Errorf("a flood at %v by %v", at, by)
 	}
 }
@@ -308,17 +308,17 @@ func TestFilterAgreesWithInterest(t *testing.T) {
 	for i, want := range wants {
 		want.Index()
 		in := &interest{want: want, overlap: state.NewOverlaps(want), cover: coverOf(&want.Routes), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
-		node := &Node{}
-		node.interest.Store(in)
-		node.filter.care(coverOf(&want.Routes))
-		through := filtered(t, &node.filter)
+		node := &Node{Watcher: newWatcher(1)}
+		node.Watcher.interest.Store(in)
+		node.Watcher.filter.care(coverOf(&want.Routes))
+		through := filtered(t, &node.Watcher.filter)
 		r := rand.New(rand.NewPCG(1, uint64(i)))
 		dropped := 0
 		for range 20000 {
-			node.flood.changes = 0
-			b, foreign := announce(r, want, node.filter.cover)
+			node.Watcher.flood.changes = 0
+			b, foreign := announce(r, want, node.Watcher.filter.cover)
 			switch passed := through(b); {
-			case !passed && node.concerns(b, false):
+			case !passed && node.Watcher.concerns(b, false):
 				t.Fatalf("%v: news was dropped: %x", want.Routes.Rows(), b)
 			case passed && foreign:
 				t.Fatalf("%v: passed: %x", want.Routes.Rows(), b)
