@@ -309,6 +309,7 @@ func TestFilterAgreesWithInterest(t *testing.T) {
 		want.Index()
 		in := &interest{want: want, overlap: state.NewOverlaps(want), cover: coverOf(&want.Routes), indices: map[int32]bool{7: true}, devices: map[int]string{7: "podnet.1"}}
 		node := &Node{Watcher: newWatcher(1)}
+		node.Watcher.filter.sample = 0 // none by chance
 		node.Watcher.interest.Store(in)
 		node.Watcher.filter.care(coverOf(&want.Routes))
 		through := filtered(t, &node.Watcher.filter)
