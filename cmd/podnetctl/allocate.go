@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
+	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
@@ -152,7 +153,7 @@ func (c *cli) allocateIn(name, path string, ask schema.Request) (*schema.Allocat
 // notAllocated says of an invalid file what is wrong with it, on out or as a document.
 func (c *cli) notAllocated(out io.Writer, err error) error {
 	if refused, ok := errors.AsType[*schema.RefusedError](err); ok {
-		return &refusal{refused.Message}
+		return &agent.Refusal{Reason: refused.Message}
 	}
 	where := *c
 	where.out = out

@@ -126,9 +126,9 @@ func (c *cli) writeBundle(n *node, report document.Findings, path string) error 
 	if s, err := n.look(""); err == nil {
 		a.json("status.json", s.NodeStatus)
 	}
-	if t := n.followed(); t != nil {
-		if plan, err := n.compare(t); err == nil {
-			a.json("plan.json", plan.Report(n.inForce()))
+	if t := n.Followed(); t != nil {
+		if plan, err := n.Compare(t); err == nil {
+			a.json("plan.json", plan.Report(n.InForce()))
 		}
 	}
 	for _, file := range []string{n.Paths.Topology, n.Paths.LastGood, n.Paths.Status, n.Paths.Defaults, n.Paths.Conflist} {

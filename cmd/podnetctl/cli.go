@@ -25,11 +25,6 @@ const (
 // errNo is the answer no from a verb that has said why on standard output.
 var errNo = errors.New("no")
 
-// refusal is the answer no with its reason, which is a diagnostic.
-type refusal struct{ reason string }
-
-func (r *refusal) Error() string { return r.reason }
-
 // run is podnetctl but for the surroundings; it returns the exit code.
 func run(args []string, p process) int {
 	c := &cli{process: p}
@@ -40,7 +35,7 @@ func run(args []string, p process) int {
 	root.SetErr(p.err)
 	checkArguments(root)
 	err := root.Execute()
-	var no *refusal
+	var no *agent.Refusal
 	switch {
 	case err == nil:
 		return exitYes

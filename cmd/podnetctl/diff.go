@@ -37,12 +37,12 @@ func (c *cli) runDiff(args []string, full bool) error {
 	if err != nil {
 		return err
 	}
-	defer n.close()
+	defer n.Close()
 	f, err := c.proposed(n, args)
 	if err != nil {
 		return c.invalid(err)
 	}
-	guard, err := n.objections(f, len(args) > 0)
+	guard, err := n.Objections(f.topology, len(args) > 0)
 	if err != nil {
 		return err
 	}
@@ -51,17 +51,17 @@ func (c *cli) runDiff(args []string, full bool) error {
 		return c.refused(f, guard, inPlace)
 	}
 	guard = guard.For(pathArgument(f.name, inPlace))
-	view, err := n.engine.View(f.topology, n.verdict.Previous)
+	view, err := n.Propose(f.topology)
 	if err != nil {
 		return err
 	}
 	view.Guard = &guard
-	plan, err := n.engine.Look(view)
+	plan, err := n.Look(view)
 	if err != nil {
 		return err
 	}
 	if c.json() {
-		err = c.writeJSON(plan.Report(n.inForce()))
+		err = c.writeJSON(plan.Report(n.InForce()))
 	} else {
 		s := n.screen(plan, full)
 		s.Closing = next(plan, f.name, inPlace, s.Daemon == "")
@@ -81,7 +81,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 // screen is a plan for a person, without its closing.
 func (n *node) screen(p *reconcile.Plan, full bool) screen.Plan {
 	now := time.Now()
-	s := screen.Plan{Plan: p, InForce: n.fileInForce(now), Pods: n.pods(p.Topology), Full: full}
+	s := screen.Plan{Plan: p, InForce: n.fileInForce(now), Pods: n.Pods(p.Topology), Full: full}
 	if p.InForce == p.Topology {
 		if s.InForce.Path == n.Paths.Topology {
 			s.InForce.Note = "same on disk"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/podnet/podnet/cmd/internal/privilege"
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
@@ -50,12 +49,15 @@ func (c *cli) runDoctor(bundle string) error {
 	if err := canBundle(bundle); err != nil {
 		return err
 	}
-	n, err := c.enter(s)
+	n, err := enter(s)
 	if err != nil {
 		return err
 	}
-	defer n.close()
-	report := c.examine(n)
+	defer n.Close()
+	report, err := n.examine()
+	if err != nil {
+		return err
+	}
 	if c.json() {
 		err = c.writeJSON(report)
 	} else {
@@ -86,9 +88,13 @@ func canBundle(path string) error {
 
 // examine gathers the facts and has them checked. What cannot be seen is said, and the rest is
 // checked.
-func (c *cli) examine(n *node) document.Findings {
-	t, network, name := n.followed(), schema.DefaultNetwork(), ""
-	if t != nil {
+func (n *node) examine() (document.Findings, error) {
+	seen, err := n.See()
+	if err != nil {
+		return document.Findings{}, err
+	}
+	network, name := schema.DefaultNetwork(), ""
+	if t := n.Followed(); t != nil {
 		network, name = t.Network, t.Network.CNI.Name
 	}
 	f := doctor.Facts{
@@ -100,11 +106,11 @@ func (c *cli) examine(n *node) document.Findings {
 	if denied != nil {
 		e.blind("parts of the kernel", fmt.Errorf("podnetctl doctor %w", denied))
 	}
-	pass := e.topology(t)
-	e.health(&pass, denied == nil)
+	e.topology(seen)
+	e.health(seen, denied == nil)
 	e.kernel()
 	e.files()
-	return document.NewFindings(cmp.Or(n.id.Node, n.id.Hostname), doctor.Check(f), e.unseen)
+	return document.NewFindings(cmp.Or(n.ID.Node, n.ID.Hostname), doctor.Check(f), e.unseen), nil
 }
 
 // examination collects facts, and what could not be seen.
@@ -120,48 +126,40 @@ func (e *examination) blind(what string, err error) {
 	}
 }
 
-// topology compares the node with the topology in force, as a pass that does nothing.
-func (e *examination) topology(t *schema.Topology) agent.Pass {
-	v := e.node.verdict
-	pass := agent.Pass{At: time.Now(), Verdict: v}
-	if !v.OnDisk.Accepted && v.OnDisk.Reason != rollout.ReasonMissing {
-		e.facts.Refused = v.OnDisk
+// topology is what differs from the topology in force.
+func (e *examination) topology(seen *agent.Sight) {
+	disk := seen.Verdict.OnDisk
+	if !disk.Accepted && disk.Reason != rollout.ReasonMissing {
+		e.facts.Refused = disk
 	}
-	if t == nil {
-		e.blind("what depends on the topology", errors.New(v.OnDisk.Message))
-		return pass
+	switch {
+	case seen.Err != nil:
+		e.blind("what depends on the topology", seen.Err)
+	case seen.Plan == nil:
+		e.blind("what depends on the topology", errors.New(disk.Message))
+	default:
+		e.facts.Plan = seen.Plan
+		for _, err := range seen.Plan.Errors() {
+			e.blind("a part of the kernel", err)
+		}
 	}
-	pass.Plan, pass.Err = e.node.compare(t)
-	if pass.Err != nil {
-		e.blind("what depends on the topology", pass.Err)
-		return pass
-	}
-	e.facts.Plan = pass.Plan
-	for _, err := range pass.Plan.Errors() {
-		e.blind("a part of the kernel", err)
-	}
-	return pass
 }
 
 // health is what the node's status says: as seen now, or, where this process may not look, by the
 // daemon's last word.
-func (e *examination) health(pass *agent.Pass, sees bool) {
-	e.facts.Daemon = e.node.daemon(pass.At) == ""
-	written, err := agent.ReadStatus(e.node.Paths.Status)
-	if err != nil || written.BootID != kernel.BootID() {
-		written = nil // none, or one that says nothing of this boot
+func (e *examination) health(seen *agent.Sight, looks bool) {
+	e.facts.Daemon = seen.DaemonRuns
+	status := seen.Status
+	if !looks {
+		status = seen.Written
 	}
-	status := written
-	if sees {
-		status = e.node.merge(pass, written, e.facts.Daemon)
-	}
-	if status != nil && (sees || e.facts.Daemon) {
+	if status != nil && (looks || seen.DaemonRuns) {
 		e.facts.Ready, e.facts.Degraded = status.Condition(document.Ready), status.Condition(document.Degraded)
 	}
 }
 
 func (e *examination) kernel() {
-	want, live, links := &state.Set{}, e.node.engine.Live(), []string{}
+	want, live, links := &state.Set{}, e.node.Live(), []string{}
 	if p := e.facts.Plan; p != nil {
 		want, links = p.Want, []string{e.facts.Tunnel, p.Facts.Underlay}
 	}

@@ -59,7 +59,7 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	if err != nil {
 		return err
 	}
-	defer n.close()
+	defer n.Close()
 	g, err := n.guide(f)
 	if err != nil {
 		return err
@@ -117,24 +117,24 @@ type guide struct {
 // compare finds out what podnet itself finds amiss on the node, once something is broken. Where
 // nobody can tell, fixes that rest on it are as they are without.
 func (g *guide) compare() {
-	if plan, err := g.node.compare(g.site.Topology); err == nil {
+	if plan, err := g.node.Compare(g.site.Topology); err == nil {
 		g.site.Plan = plan
 	}
 }
 
 func (n *node) guide(f explainFlags) (*guide, error) {
-	t := n.followed()
+	t := n.Followed()
 	if t == nil {
-		return nil, fmt.Errorf("no topology yet: %s", n.verdict.OnDisk.Message)
+		return nil, fmt.Errorf("no topology yet: %s", n.Verdict.OnDisk.Message)
 	}
-	view, err := n.engine.View(t, t)
+	view, err := n.ViewAs(n.ID, t, t)
 	if err != nil {
 		return nil, err
 	}
 	if len(view.Node.PodCIDRs) == 0 {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)", view.Node.Name, view.Node.Name)
 	}
-	g := &guide{explainFlags: f, live: n.engine.Live(), node: n}
+	g := &guide{explainFlags: f, live: n.Live(), node: n}
 	if g.pods, err = pods.List(g.live, t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
 		return nil, err
 	}

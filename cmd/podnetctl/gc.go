@@ -41,18 +41,18 @@ func (c *cli) runGC(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer n.close()
-	if n.verdict.Topology == nil {
-		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
+	defer n.Close()
+	if n.Verdict.Topology == nil {
+		return fmt.Errorf("which network is podnet's? %s", n.Verdict.OnDisk.Message)
 	}
-	own, err := n.id.Select(n.verdict.Topology)
+	own, err := n.ID.Select(n.Verdict.Topology)
 	if err != nil {
 		return fmt.Errorf("whose pods are these? %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
-	network := n.verdict.Topology.Network.CNI.Name
-	g, err := collect.Run(ctx, n.engine.Live(), pods.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
+	network := n.Verdict.Topology.Network.CNI.Name
+	g, err := collect.Run(ctx, n.Live(), pods.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
 	if errors.As(err, new(*pods.AwayError)) {
 		return fmt.Errorf("%w; where the node's pods are: nsenter -t 1 -n podnetctl gc", err)
 	}

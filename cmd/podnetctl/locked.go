@@ -55,6 +55,9 @@ func (c *cli) underLock(path string, do func() error) error {
 	return err
 }
 
+// showProgress shows how far the work under a lock has come.
+func (c *cli) showProgress(done, total int) { c.progress.show(done, total) }
+
 // waiting says once, when a lock takes its time, whom it waits for.
 func (c *cli) waiting(path string) func() {
 	const patience = time.Second

@@ -226,11 +226,11 @@ func TestLookFindsItself(t *testing.T) {
 	h := newHost(t)
 	h.Write(strings.Replace(valid, "192.0.2.11", "192.0.2.111", 1))
 	err := h.Do(func() error {
-		n, err := (&cli{}).enter(agent.Settings{Paths: state.DefaultPaths(h.Root)})
+		n, err := enter(agent.Settings{Paths: state.DefaultPaths(h.Root)})
 		if err != nil {
 			return err
 		}
-		defer n.close()
+		defer n.Close()
 		for _, c := range []struct{ change, reason string }{{"true", rollout.ReasonNoEntry}, {"ip addr add 192.0.2.111/32 dev eth0", ""}} {
 			h.Sh(c.change)
 			s, err := n.look("")

@@ -37,17 +37,17 @@ func (c *cli) runPods() error {
 	if err != nil {
 		return err
 	}
-	defer n.close()
-	t := n.followed()
+	defer n.Close()
+	t := n.Followed()
 	if t == nil {
-		return fmt.Errorf("which network is podnet's? %s", n.verdict.OnDisk.Message)
+		return fmt.Errorf("which network is podnet's? %s", n.Verdict.OnDisk.Message)
 	}
-	found, err := pods.List(n.engine.Live(), t.Network.CNI.Name, t.Network.Bridge.Name)
+	found, err := pods.List(n.Live(), t.Network.CNI.Name, t.Network.Bridge.Name)
 	if err != nil {
 		return err
 	}
 	list := document.PodList{APIVersion: schema.APIVersion, Kind: "PodList", Pods: []document.Pod{}}
-	own, err := n.id.Select(t)
+	own, err := n.ID.Select(t)
 	if err != nil {
 		own = &schema.Node{} // the pods are there all the same
 	}

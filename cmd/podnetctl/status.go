@@ -53,7 +53,7 @@ func (c *cli) runStatus(ctx context.Context, f statusFlags) error {
 	if err != nil {
 		return err
 	}
-	defer n.close()
+	defer n.Close()
 	if f.watch {
 		return c.watch(ctx, n, digest)
 	}
@@ -67,6 +67,26 @@ func (c *cli) runStatus(ctx context.Context, f statusFlags) error {
 		return err
 	}
 	return c.showStatus(n, s)
+}
+
+// look is a look at the node for a screen. The answer is no unless the topology in force has the
+// digest; "" is any.
+func (n *node) look(digest string) (screen.Status, error) {
+	seen, err := n.See()
+	if err != nil {
+		return screen.Status{}, err
+	}
+	s := screen.Status{NodeStatus: seen.Status, Now: seen.At, Answer: n.Answer(seen, digest), Pods: seen.Pods}
+	if !seen.DaemonRuns {
+		s.NoDaemon = n.noDaemon(s.Now)
+	}
+	if t := n.Followed(); t != nil {
+		s.Tunnel, s.Network = t.Network.VXLAN, t.Network.CNI.Name
+	}
+	if seen.Plan != nil {
+		s.Facts = seen.Plan.Facts
+	}
+	return s, nil
 }
 
 func (c *cli) showStatus(n *node, s screen.Status) error {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os/signal"
 	"syscall"
@@ -12,7 +12,6 @@ import (
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/reconcile/rollout"
-	"github.com/podnet/podnet/state/kernel"
 	"github.com/spf13/cobra"
 )
 
@@ -47,116 +46,75 @@ func (c *cli) endTrial(verb string, end func(*node) error) error {
 	if err != nil {
 		return err
 	}
-	defer n.close()
-	return c.underNodeLock(n, func() error {
-		n.verdict = n.source.Judge(n.id)
-		if n.source.Trial() == nil {
-			return &refusal{"no topology is on trial, so " + verb + " has nothing to do (podnetctl status says what is in force)"}
-		}
-		return end(n)
-	})
+	defer n.Close()
+	n.Progress = c.showProgress
+	return c.underNodeLock(n, func() error { return end(n) })
 }
 
 func (c *cli) keepTrial(n *node) error {
-	t := n.source.Trial()
-	if n.source.Left(t) <= 0 {
-		fmt.Fprintf(c.err, "podnetctl: too late: the trial of %s is over, and is undone\n", screen.ShortDigest(t.Digest))
-		if err := c.undoTrial(n); err != nil {
-			return err
-		}
-		return errNo
-	}
-	if err := n.source.Confirm(); err != nil {
+	digest, inTime, err := n.Confirm()
+	switch {
+	case err != nil:
 		return err
+	case !inTime:
+		fmt.Fprintf(c.err, "podnetctl: too late: the trial of %s is over, and is undone\n", screen.ShortDigest(digest))
+		return cmp.Or(c.undoTrial(n), errNo)
 	}
-	n.verdict = n.source.Judge(n.id)
-	if c.json() {
-		return c.planJSON(n)
-	}
-	return screen.WriteRows(c.out, c.style(), []screen.Row{{Label: "Confirmed", Text: screen.ShortDigest(t.Digest) + "  stays in force"}})
-}
-
-// planJSON is what there still is to do.
-func (c *cli) planJSON(n *node) error {
-	view := n.bare()
-	var err error
-	if t := n.verdict.Topology; t != nil {
-		view, err = n.engine.View(t, t)
-	}
-	if err != nil {
-		return err
-	}
-	plan, err := n.engine.Look(view)
-	if err != nil {
-		return err
-	}
-	return c.writeJSON(plan.Report(n.inForce()))
+	return c.showEnd(n, screen.Row{Label: "Confirmed", Text: screen.ShortDigest(digest) + "  stays in force"})
 }
 
 func (c *cli) undoTrial(n *node) error {
-	undone, left := n.engine.Undo(n.source, true)
-	switch {
-	case undone == nil && left != nil:
-		return left
-	case undone == nil:
-		return &refusal{"the topology was confirmed before"}
+	p, err := n.Rollback()
+	if p != nil || err != nil {
+		return c.conclude(n, p, err)
 	}
-	v := n.source.Judge(n.id)
-	if v.Topology != nil {
-		err := c.pass(n, v.Topology, nil, n.source.Judge)
-		if left != nil && errors.Is(err, errNo) {
-			return left
-		}
-		return errors.Join(err, left)
+	return c.showEnd(n, screen.Row{Label: "Undone", Text: "nothing is in force, as before"})
+}
+
+// showEnd says how a trial has ended without a pass: other programs get what there still is to do.
+func (c *cli) showEnd(n *node, row screen.Row) error {
+	if !c.json() {
+		return screen.WriteRows(c.out, c.style(), []screen.Row{row})
 	}
-	if left != nil {
-		return left
+	plan, err := n.Remaining()
+	if err != nil {
+		return err
 	}
-	n.verdict = v
-	if c.json() {
-		return c.planJSON(n)
-	}
-	return screen.WriteRows(c.out, c.style(), []screen.Row{{Label: "Undone", Text: "nothing is in force, as before"}})
+	return c.writeJSON(plan.Report(n.InForce()))
 }
 
 // finish ends a trial that is over and that nobody has ended yet, before anything else is done.
 func (c *cli) finish(n *node) error {
-	if t := n.source.Trial(); t == nil || n.source.Left(t) > 0 {
+	if !n.IsOverdue() {
 		return nil
 	}
 	return c.underNodeLock(n, func() error {
-		undone, err := n.engine.Undo(n.source, false)
+		undone, err := n.Undo(n.Source, false)
 		if undone != nil && err == nil {
-			fmt.Fprintf(c.err, "podnetctl: note: the trial of %s was over; it is undone first\n", screen.ShortDigest(undone.Digest))
+			fmt.Fprintf(c.err, "podnetctl: note: the trial of %s was over; it is undone first\n",
+				screen.ShortDigest(undone.Digest))
 		}
 		return err
 	})
 }
 
-// onTrial refuses another topology as long as one is on trial: what to go back to would be in
-// doubt.
-func (c *cli) onTrial(n *node, f file) error {
-	t := n.source.Trial()
+// onTrial refuses another topology as long as one is on trial.
+func (c *cli) onTrial(f file, t *rollout.Trial) error {
 	g := reconcile.Guard{Message: fmt.Sprintf("%s is on trial until %s: first  podnetctl confirm  or  podnetctl rollback",
 		screen.ShortDigest(t.Digest), screen.Clock(t.Until, time.Now()))}
 	if c.json() {
 		return c.refused(f, g, true)
 	}
-	return &refusal{g.Message}
+	return &agent.Refusal{Reason: g.Message}
 }
 
-// try puts a topology on trial. Whoever will end it waits before it begins: a process of its own,
-// for as long as no daemon does it, so that neither the end of this one nor the daemon's matters.
-func (c *cli) try(n *node, f file, d time.Duration) error {
-	if err := c.detach(append([]string{awaitVerb, f.topology.Digest}, c.shared.Given()...)); err != nil {
-		return fmt.Errorf("start the process that would undo it: %w", err)
-	}
-	_, err := n.source.Begin(&n.verdict, f.data, d)
-	return err
-}
-
-// awaitVerb is podnetctl as the process that ends a trial; see try.
+// awaitVerb is podnetctl as the process that ends a trial; see awaitElsewhere.
 const awaitVerb = "await-end-of-trial"
+
+// awaitElsewhere starts the process that ends the trial of a digest.
+func (c *cli) awaitElsewhere(digest string) error {
+	return c.detach(append([]string{awaitVerb, digest}, c.shared.Given()...))
+}
 
 func (c *cli) await() *cobra.Command {
 	return &cobra.Command{
@@ -166,41 +124,21 @@ func (c *cli) await() *cobra.Command {
 	}
 }
 
-// How often the waiting process looks whether there is still something to wait for, and how long it
-// leaves an overdue trial to the daemon.
-const (
-	awaitPause = 500 * time.Millisecond
-	awaitGrace = 2 * time.Second
-)
-
-// runAwait outlives terminal, session and daemon. It first waits for the lock, which apply holds
-// until all is in place.
+// runAwait outlives terminal, session and daemon. It tries to end the trial until it has ended.
 func (c *cli) runAwait(digest string) error {
+	const pause = 500 * time.Millisecond
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
 	s, err := c.settings()
 	if err != nil {
 		return err
 	}
-	unlock, err := agent.Lock(context.Background(), s.Paths.Lock, nil)
-	if err != nil {
-		return err
-	}
-	if err := unlock(); err != nil {
-		return err
-	}
-	source := rollout.NewSource(s.Paths, nil)
 	for {
-		t := source.Trial()
-		if t == nil || t.Digest != digest || t.BootID != kernel.BootID() {
-			return nil
+		over, err := agent.AwaitTrial(context.Background(), s.Paths, digest)
+		if !over || err != nil {
+			return err
 		}
-		left := source.Left(t)
-		if left > 0 || left > -awaitGrace && agent.DaemonRuns(s.Paths) {
-			time.Sleep(min(max(left, awaitPause/10), awaitPause))
-			continue
-		}
-		if err := c.endTrial(awaitVerb, c.undoTrial); err != nil { // it is tried until it is done
-			time.Sleep(awaitPause)
+		if err := c.endTrial(awaitVerb, c.undoTrial); err != nil {
+			time.Sleep(pause)
 		}
 	}
 }

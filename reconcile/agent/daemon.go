@@ -59,7 +59,7 @@ const (
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
 	d.bootID = kernel.BootID()
-	d.restore()
+	d.status = inherit(d.Engine.Paths.Status)
 	d.Engine.Progress = d.progress()
 	d.Engine.Hold = func(s *reconcile.Step) error { return d.fights.hold(time.Now(), s) }
 	r, err := d.listen(ctx, now)
@@ -166,14 +166,6 @@ func (d *Daemon) tidy() {
 		debug.FreeOSMemory()
 	}
 	d.litter = false
-}
-
-// restore takes the times of conditions over from the daemon before, and what it has healed.
-func (d *Daemon) restore() {
-	if s, err := ReadStatus(d.Engine.Paths.Status); err == nil && s.BootID == d.bootID {
-		d.status = document.NewNodeStatus()
-		d.status.Conditions, d.status.LastHealed = s.Conditions, append(d.status.LastHealed, s.LastHealed...)
-	}
 }
 
 // end dates the last status: since then nothing heals the node.

@@ -32,6 +32,18 @@ func ReadStatus(path string) (*document.NodeStatus, error) {
 	return s, nil
 }
 
+// inherit is what a status takes over from the one that another process has written since boot: the
+// times of its conditions, and what was healed. It returns nil if there is none that can be read.
+func inherit(path string) *document.NodeStatus {
+	written, err := ReadStatus(path)
+	if err != nil || written.BootID != kernel.BootID() {
+		return nil
+	}
+	s := document.NewNodeStatus()
+	s.Conditions, s.LastHealed = written.Conditions, append(s.LastHealed, written.LastHealed...)
+	return s
+}
+
 // WriteStatus replaces a status file.
 func WriteStatus(path string, s *document.NodeStatus) error {
 	b, err := json.MarshalIndent(s, "", "  ")

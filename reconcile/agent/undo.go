@@ -14,10 +14,15 @@ func (e *Engine) Undo(s *rollout.Source, always bool) (*rollout.Undone, error) {
 
 // clear removes everything that podnet owns from a node on which nothing was in force before t.
 func (e *Engine) clear(t *schema.Topology) error {
-	v := reconcile.View{Topology: &schema.Topology{}, Node: &schema.Node{Name: e.Settings.Node}, Want: &state.Set{}}
+	_, err := e.Converge(bareView(e.Settings.Node, t))
+	return err
+}
+
+// bareView asks for nothing on a node, whose network is that of t, or of none.
+func bareView(name string, t *schema.Topology) reconcile.View {
+	v := reconcile.View{Topology: &schema.Topology{}, Node: &schema.Node{Name: name}, Want: &state.Set{}}
 	if t != nil {
 		v.Topology.Network = t.Network
 	}
-	_, err := e.Converge(v)
-	return err
+	return v
 }
