@@ -47,14 +47,14 @@ func (h *host) attempt(verb string, n int, killAfter time.Duration) string {
 
 // crowd does something for many attachments, eight at a time.
 func (h *host) crowd(size int, f func(n int) string) {
-	h.t.Helper()
+	h.T.Helper()
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 8)
 	for n := range size {
 		slots <- struct{}{}
 		wait.Go(func() {
 			if fault := f(n); fault != "" {
-				h.t.Error(fault)
+				h.T.Errorf("%s", fault)
 			}
 			<-slots
 		})

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/test/cnihost"
 )
 
 // by is a call of the reference plugin. Where it does not find iptables, the test of that kind is
@@ -19,9 +20,9 @@ func (h *host) by(path string, c call) call {
 
 // rename gives a pod's host veth another name.
 func (h *host) rename(p *pod, name string) {
-	h.t.Helper()
+	h.T.Helper()
 	if err := h.Batch("ip", "link set "+p.veth+" down", "link set "+p.veth+" name "+name, "link set "+name+" up"); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatalf("%v", err)
 	}
 	p.veth = name
 }
@@ -41,7 +42,7 @@ func (p *pod) process(t *testing.T) (stop func()) {
 // vanish takes a pod's namespace and veth away, as a reboot or a crash of the runtime does: nobody
 // calls DEL.
 func (h *host) vanish(p *pod) {
-	h.t.Helper()
+	h.T.Helper()
 	h.Must("ip", "link", "del", p.veth)
 }
 
@@ -51,7 +52,7 @@ func TestHolderGone(t *testing.T) {
 	forKinds(t, func(t *testing.T, h *host) {
 		plugins := map[string]string{"podnet's": ""}
 		if h.kind != "iptables-legacy" { // which the reference plugin does not find here
-			plugins["the reference's"] = reference(t)
+			plugins["the reference's"] = cnihost.Reference(t)
 		}
 		n := 0
 		for name, path := range plugins {

@@ -1,7 +1,6 @@
 package portmap
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,10 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -25,9 +24,8 @@ var kinds = []string{"iptables-nft", "iptables-legacy", "nftables"}
 // host is a node with a bridge for pods, in the world of a lab: others reach it by its addresses,
 // and the pods through it.
 type host struct {
-	*lab.Node
+	*cnihost.Node
 	lab  *lab.Lab
-	t    *testing.T
 	kind string
 	path string // PATH of plugins
 	pods int
@@ -37,7 +35,7 @@ func newHost(t *testing.T, kind string) *host {
 	t.Helper()
 	l := lab.New(t)
 	l.OwnRules = true
-	h := &host{Node: l.Node("n"), lab: l, t: t, kind: kind, path: os.Getenv("PATH")}
+	h := &host{Node: cnihost.On(t, l.Node("n")), lab: l, kind: kind, path: os.Getenv("PATH")}
 	if multi := strings.Replace(kind, "iptables", "xtables", 1) + "-multi"; kind != nameNFTables {
 		h.path = programs(t, multi) + ":" + h.path
 	}
@@ -81,20 +79,20 @@ type pod struct {
 }
 
 func (h *host) pod(name string) *pod {
-	h.t.Helper()
+	h.T.Helper()
 	h.pods++
 	p := &pod{h.NewPod(name), fmt.Sprintf("10.1.0.%d", h.pods+1), fmt.Sprintf("fd00:1::%d", h.pods+1), fmt.Sprintf("veth%d", h.pods)}
 	veth := p.veth
 	if err := h.Batch("ip", fmt.Sprintf("link add %s type veth peer name eth0 netns %s", veth, p.Name), "link set "+veth+" addrgenmode none",
 		"link set "+veth+" master br0 up", "link set "+veth+" type bridge_slave hairpin on"); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatalf("%v", err)
 	}
 	if err := p.Batch("ip", "addr add "+p.ip4+"/24 dev eth0", "addr add "+p.ip6+"/64 dev eth0 nodad", "link set eth0 up",
 		"route add default via 10.1.0.1", "route add default via fd00:1::1"); err != nil {
-		h.t.Fatal(err)
+		h.T.Fatalf("%v", err)
 	}
 	for _, gateway := range []string{"10.1.0.1", "fd00:1::1"} {
-		lab.Eventually(h.t, lab.Patience, "the pod's link", func() error { return p.Ping(gateway) })
+		lab.Eventually(h.T, lab.Patience, "the pod's link", func() error { return p.Ping(gateway) })
 	}
 	return p
 }
@@ -103,7 +101,7 @@ func (h *host) pod(name string) *pod {
 type call struct {
 	verb, id, netns, ifname string
 	conf                    map[string]any
-	path                    string // the plugin; the project's
+	path                    string // the plugin's directory; the project's
 }
 
 // with is a configuration with more fields, in JSON.
@@ -132,7 +130,7 @@ func (c call) as(verb string) call { c.verb = verb; return c }
 
 // on asks for mappings of a pod: "8080:80/tcp", with a host address "192.0.2.11=8080:80/tcp".
 func (h *host) on(p *pod, ports ...string) call {
-	h.t.Helper()
+	h.T.Helper()
 	var maps []map[string]any
 	for _, text := range ports {
 		m := map[string]any{}
@@ -142,7 +140,7 @@ func (h *host) on(p *pod, ports ...string) call {
 		var from, to int
 		var protocol string
 		if _, err := fmt.Sscanf(strings.NewReplacer(":", " ", "/", " ").Replace(text), "%d %d %s", &from, &to, &protocol); err != nil {
-			h.t.Fatalf("%s: %v", text, err)
+			h.T.Fatalf("%s: %v", text, err)
 		}
 		m["hostPort"], m["containerPort"], m["protocol"] = from, to, protocol
 		maps = append(maps, m)
@@ -155,59 +153,31 @@ func (h *host) on(p *pod, ports ...string) call {
 	return c.with(`"prevResult":` + prev)
 }
 
-// run executes the plugin and returns what it printed; an exit code other than 0 is a
-// *lab.CNIError.
+// run executes the plugin and returns what it printed; an error is a *cnihost.Fault.
 func (h *host) run(c call) (string, error) {
-	h.t.Helper()
+	h.T.Helper()
 	conf, err := json.Marshal(c.conf)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatalf("%v", err)
 	}
-	if c.path == "" {
-		c.path = filepath.Join(lab.Program("cni"), "portmap")
-	}
-	cmd := exec.Command(c.path)
-	cmd.Env = append(os.Environ(), "PATH="+h.path, "CNI_COMMAND="+c.verb, "CNI_CONTAINERID="+c.id, "CNI_NETNS="+c.netns, "CNI_IFNAME="+c.ifname, "CNI_PATH="+filepath.Dir(c.path))
-	cmd.Stdin = strings.NewReader(string(conf))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := h.Run(ctx, cmd)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if out.Code == 0 {
-		return out.Stdout, nil
-	}
-	fault := &lab.CNIError{Plugin: "portmap", Verb: c.verb}
-	if err := json.Unmarshal([]byte(out.Stdout), fault); err != nil {
-		h.t.Fatalf("%s: exit code %d, and no error on stdout: %q %q", c.verb, out.Code, out.Stdout, out.Stderr)
-	}
-	return out.Stdout, fault
+	return h.Try(cnihost.Call{Plugin: "portmap", Verb: c.verb, ID: c.id, Netns: c.netns, IfName: c.ifname,
+		Conf: string(conf), Path: c.path, Env: []string{"PATH=" + h.path}})
 }
 
 func (h *host) must(c call) string {
-	h.t.Helper()
+	h.T.Helper()
 	out, err := h.run(c)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatalf("%v", err)
 	}
 	return out
 }
 
 // fails wants a call to fail with a code and a message that has all of these words.
 func (h *host) fails(c call, code int, words ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	_, err := h.run(c)
-	fault, ok := err.(*lab.CNIError)
-	if !ok || fault.Code != code {
-		h.t.Errorf("%s: got %v, want code %d", c.verb, err, code)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(fault.Msg+" "+fault.Details, w) {
-			h.t.Errorf("%s: %q lacks %q", c.verb, fault.Msg+" "+fault.Details, w)
-		}
-	}
+	cnihost.WantFault(h.T, err, code, words...)
 }
 
 var (
@@ -220,7 +190,7 @@ var (
 
 // rules is the whole firewall of the node, of every kind, without base chains that have no rules.
 func (h *host) rules() string {
-	h.t.Helper()
+	h.T.Helper()
 	text := emptyTable.ReplaceAllString(emptyBase.ReplaceAllString(h.Sh("nft -s list ruleset"), ""), "")
 	text += saveNoise.ReplaceAllString(h.Sh("iptables-legacy-save")+h.Sh("ip6tables-legacy-save"), "")
 	return text
@@ -238,14 +208,4 @@ func same(t *testing.T, what, got, want string) {
 	if diff := cmp.Diff(lines(want), lines(got)); diff != "" {
 		t.Errorf("%s: want -, got +\n%s", what, diff)
 	}
-}
-
-// reference is the reference plugin; the test is skipped where there is none.
-func reference(t *testing.T) string {
-	t.Helper()
-	dir, err := lab.ReferencePlugins()
-	if err != nil {
-		t.Skip(err)
-	}
-	return filepath.Join(dir, "portmap")
 }

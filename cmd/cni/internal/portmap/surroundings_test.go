@@ -10,16 +10,17 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
 // Pods that the reference plugin made are removed by DEL, and those of a network by GC, next to
 // pods of podnet's.
 func TestReference(t *testing.T) {
-	theirs := reference(t)
+	theirs := cnihost.Reference(t)
 	forKinds(t, func(t *testing.T, h *host) {
 		if h.kind == "iptables-legacy" {
-			h.t.Skip("the reference plugin finds iptables by the name of its program")
+			h.T.Skip("the reference plugin finds iptables by the name of its program")
 		}
 		a, b, c := h.pod("a"), h.pod("b"), h.pod("c")
 		by := func(c call) call { c.path = theirs; return c.with(`"cniVersion":"1.0.0"`) }
@@ -49,10 +50,10 @@ func TestReference(t *testing.T) {
 // Either plugin's CHECK passes for the other's rules, and misses them when they have gone, and
 // either's DEL removes them, while other pods of either stay as they are.
 func TestExchange(t *testing.T) {
-	theirs := reference(t)
+	theirs := cnihost.Reference(t)
 	forKinds(t, func(t *testing.T, h *host) {
 		if h.kind == "iptables-legacy" {
-			h.t.Skip("the reference plugin finds iptables by the name of its program")
+			h.T.Skip("the reference plugin finds iptables by the name of its program")
 		}
 		a, b, c := h.pod("a"), h.pod("b"), h.pod("c")
 		serve(t, a.Namespace, "a", 80)

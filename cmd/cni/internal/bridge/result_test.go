@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"strings"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types/create"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -35,14 +36,14 @@ func TestResultVersions(t *testing.T) {
 			p := h.NewPod("a")
 			conf := h.conf(`"isDefaultGateway":true,"mtu":1400,"dns":{"domain":"example"}`, ranges46+`,"routes":[{"dst":"10.5.0.0/16"}]`)
 			conf = strings.Replace(conf, "1.0.0", version, 1)
-			result := h.must(on(p, conf).with("ADD"))
-			sameJSON(t, "result", strings.ReplaceAll(normal(result), p.Path, "NETNS"), `{"cniVersion":"`+version+`",`+want+"}")
+			result := h.Succeed(on(p, conf).With("ADD"))
+			cnihost.SameJSON(t, "result", strings.ReplaceAll(normal(result), p.Path, "NETNS"), `{"cniVersion":"`+version+`",`+want+"}")
 			if _, err := create.Create(version, []byte(result)); err != nil {
 				t.Errorf("the library: %v", err)
 			}
 			err := h.check(on(p, conf), result)
 			if version < "0.4.0" {
-				wantFault(t, err, 1, "since 0.4.0")
+				cnihost.WantFault(t, err, 1, "since 0.4.0")
 			} else if err != nil {
 				t.Error(err)
 			}
@@ -56,23 +57,23 @@ func TestUnversioned(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
 	none := func(conf string) string { return strings.Replace(conf, `"cniVersion":"1.0.0",`, "", 1) }
-	got := h.must(on(a, none(h.conf(`"isGateway":true`, ranges46))).with("ADD"))
-	sameJSON(t, "result", got, `{"cniVersion":"0.1.0","ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1"},"ip6":{"ip":"fd00:1::2/64","gateway":"fd00:1::1"},"dns":{}}`)
+	got := h.Succeed(on(a, none(h.conf(`"isGateway":true`, ranges46))).With("ADD"))
+	cnihost.SameJSON(t, "result", got, `{"cniVersion":"0.1.0","ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1"},"ip6":{"ip":"fd00:1::2/64","gateway":"fd00:1::1"},"dns":{}}`)
 	if _, err := create.CreateFromBytes([]byte(got)); err != nil {
 		t.Errorf("the library: %v", err)
 	}
-	sameJSON(t, "layer 2", h.must(on(b, none(h.conf("", ""))).with("ADD")), `{"cniVersion":"0.1.0","dns":{}}`)
-	h.must(on(b, none(h.conf("", ""))).with("DEL"))
+	cnihost.SameJSON(t, "layer 2", h.Succeed(on(b, none(h.conf("", ""))).With("ADD")), `{"cniVersion":"0.1.0","dns":{}}`)
+	h.Succeed(on(b, none(h.conf("", ""))).With("DEL"))
 
-	lo := call{plugin: "loopback", id: "x", netns: a.Path, ifname: "lo", conf: `{"name":"lo","type":"loopback"}`}
-	sameJSON(t, "loopback", h.must(lo.with("ADD")), `{"cniVersion":"0.1.0","ip4":{"ip":"127.0.0.1/8"},"ip6":{"ip":"::1/128"},"dns":{}}`)
-	lo.conf = `{"cniVersion":"0.2.0","name":"lo","type":"loopback","prevResult":` + got + `}`
-	sameJSON(t, "handed on", h.must(lo.with("ADD")), strings.Replace(got, "0.1.0", "0.2.0", 1))
-	lo.conf = `{"cniVersion":"0.3.0","name":"lo","type":"loopback"}`
-	sameJSON(t, "loopback", h.must(lo.with("ADD")), `{"cniVersion":"0.3.0","interfaces":[{"name":"lo","mac":"00:00:00:00:00:00","sandbox":"`+a.Path+`"}],
+	lo := cnihost.Call{Plugin: "loopback", ID: "x", Netns: a.Path, IfName: "lo", Conf: `{"name":"lo","type":"loopback"}`}
+	cnihost.SameJSON(t, "loopback", h.Succeed(lo.With("ADD")), `{"cniVersion":"0.1.0","ip4":{"ip":"127.0.0.1/8"},"ip6":{"ip":"::1/128"},"dns":{}}`)
+	lo.Conf = `{"cniVersion":"0.2.0","name":"lo","type":"loopback","prevResult":` + got + `}`
+	cnihost.SameJSON(t, "handed on", h.Succeed(lo.With("ADD")), strings.Replace(got, "0.1.0", "0.2.0", 1))
+	lo.Conf = `{"cniVersion":"0.3.0","name":"lo","type":"loopback"}`
+	cnihost.SameJSON(t, "loopback", h.Succeed(lo.With("ADD")), `{"cniVersion":"0.3.0","interfaces":[{"name":"lo","mac":"00:00:00:00:00:00","sandbox":"`+a.Path+`"}],
 		"ips":[{"version":"4","interface":0,"address":"127.0.0.1/8"},{"version":"6","interface":0,"address":"::1/128"}],"dns":{}}`)
-	h.fails(on(a, none(h.conf("", ranges46))).with("CHECK"), 1, "0.1.0 does not allow CHECK")
-	h.fails(call{verb: "STATUS", conf: none(h.conf("", ranges46))}, 1, "0.1.0 does not allow STATUS")
+	h.Fail(on(a, none(h.conf("", ranges46))).With("CHECK"), 1, "0.1.0 does not allow CHECK")
+	h.Fail(cnihost.Call{Plugin: "bridge", Verb: "STATUS", Conf: none(h.conf("", ranges46))}, 1, "0.1.0 does not allow STATUS")
 }
 
 // DEL ends a pod whatever version the configuration says, the reference plugin's pods included.
@@ -80,25 +81,25 @@ func TestDelInAnyVersion(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	conf := h.conf(`"isGateway":true`, ranges46)
-	for _, path := range []string{lab.Program("cni"), reference(t)} {
+	for _, path := range []string{lab.Program("cni"), cnihost.Reference(t)} {
 		for _, version := range []string{"", "0.1.0", "0.2.0", "0.3.0", "0.9.9", "1.0.1", "2.0.0", "latest"} {
 			add := on(p, conf)
 			if path != lab.Program("cni") && version != "" && version < "0.4.0" {
-				add.conf = strings.Replace(conf, "1.0.0", version, 1)
+				add.Conf = strings.Replace(conf, "1.0.0", version, 1)
 			}
-			add.path = path
-			h.must(add.with("ADD"))
+			add.Path = path
+			h.Succeed(add.With("ADD"))
 			del := on(p, strings.Replace(conf, "1.0.0", version, 1))
-			del.conf = strings.TrimSuffix(del.conf, "}") + `,"prevResult":{"cniVersion":"` + version + `"}}`
-			h.must(del.with("DEL"))
-			same(t, "leases after a DEL in "+version, strings.Join(leaseFiles(t, h), " "), "")
-			same(t, "ports after a DEL in "+version, h.Sh("ip -o link show master br0"), "")
+			del.Conf = strings.TrimSuffix(del.Conf, "}") + `,"prevResult":{"cniVersion":"` + version + `"}}`
+			h.Succeed(del.With("DEL"))
+			cnihost.Same(t, "leases after a DEL in "+version, h.LeaseFiles(), "")
+			cnihost.Same(t, "ports after a DEL in "+version, h.Sh("ip -o link show master br0"), "")
 		}
 	}
 	for _, plugin := range []string{"host-local", "loopback"} {
-		c := call{plugin: plugin, id: "x", netns: p.Path, conf: strings.Replace(conf, "1.0.0", "7.0.0", 1)}
-		h.must(c.with("DEL"))
-		h.fails(c.with("ADD"), 1, "0.1.0, 0.2.0, 0.3.0", "write one of these")
+		c := cnihost.Call{Plugin: plugin, ID: "x", Netns: p.Path, Conf: strings.Replace(conf, "1.0.0", "7.0.0", 1)}
+		h.Succeed(c.With("DEL"))
+		h.Fail(c.With("ADD"), 1, "0.1.0, 0.2.0, 0.3.0", "write one of these")
 	}
 }
 
@@ -113,10 +114,10 @@ func TestErrorShape(t *testing.T) {
 		`{"cniVersion":"1.0.0","name":"a/b","type":"bridge"}`: `{"cniVersion":"1.0.0","code":7,"msg":"the network configuration's name \"a/b\" is missing or has invalid characters"}`,
 		`no`: `{"cniVersion":"1.1.0","code":6,"msg":"the network configuration is not JSON as the specification wants it: invalid character 'o' in literal null (expecting 'u')"}`,
 	} {
-		out, err := h.run(on(p, conf).with("ADD"))
+		out, err := h.Try(on(p, conf).With("ADD"))
 		if err == nil {
 			t.Errorf("%s succeeds", conf)
 		}
-		sameJSON(t, conf, out, want)
+		cnihost.SameJSON(t, conf, out, want)
 	}
 }

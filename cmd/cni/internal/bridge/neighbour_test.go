@@ -1,10 +1,11 @@
-package plugintest
+package bridge_test
 
 import (
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -31,7 +32,7 @@ func TestPodWithAnotherMAC(t *testing.T) {
 			h := newHost(t)
 			p := h.NewPod("a")
 			conf := h.conf(`"isDefaultGateway":true`, ranges46)
-			result := h.must(on(p, conf).with("ADD"))
+			result := h.Succeed(on(p, conf).With("ADD"))
 			if _, err := p.Exec("sh", "-ec", change); err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +47,7 @@ func TestPodWithAnotherMAC(t *testing.T) {
 				t.Error(err)
 			}
 			h.Sh("ip neigh replace 10.1.0.2 lladdr 02:00:00:00:00:01 dev br0 nud permanent")
-			wantFault(t, h.check(on(p, conf), tuned), 103, "10.1.0.2", "02:00:00:00:00:01", "ip neigh del 10.1.0.2 dev br0")
+			cnihost.WantFault(t, h.check(on(p, conf), tuned), 103, "10.1.0.2", "02:00:00:00:00:01", "ip neigh del 10.1.0.2 dev br0")
 			h.Sh("ip neigh del 10.1.0.2 dev br0")
 			if err := h.check(on(p, conf), tuned); err != nil {
 				t.Error(err)
@@ -61,11 +62,11 @@ func TestNeighboursOfMovedLeases(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true`, ranges46)
-	h.must(on(b, conf).with("ADD"))
-	result := h.must(on(a, conf).with("ADD"))
-	del := on(a, strings.Replace(strings.TrimSuffix(conf, "}"), h.leases(), h.leases()+"2", 1)+`,"prevResult":`+result+"}").with("DEL")
+	h.Succeed(on(b, conf).With("ADD"))
+	result := h.Succeed(on(a, conf).With("ADD"))
+	del := on(a, strings.Replace(strings.TrimSuffix(conf, "}"), h.DataDir(), h.DataDir()+"2", 1)+`,"prevResult":`+result+"}").With("DEL")
 	h.Sh("ip neigh replace 10.1.0.3 lladdr 02:00:00:00:00:01 dev br0 nud stale extern_learn")
-	h.must(del)
+	h.Succeed(del)
 	if left := h.podNeighbours(); !strings.Contains(left, "10.1.0.3 ") || strings.Contains(left, "fd00:1::3 ") {
 		t.Errorf("neighbours: %s", left)
 	}
@@ -74,16 +75,16 @@ func TestNeighboursOfMovedLeases(t *testing.T) {
 // What podnet's ADD leaves when the reference plugin deletes the pod gives way to the address's
 // next pod.
 func TestReferenceReusesAddress(t *testing.T) {
-	theirs := reference(t)
+	theirs := cnihost.Reference(t)
 	h := newHost(t)
 	conf := h.conf(`"isGateway":true`, `"ranges":[[{"subnet":"10.1.0.0/24","rangeEnd":"10.1.0.3"}],[{"subnet":"fd00:1::/64","rangeEnd":"fd00:1::3"}]]`)
 	stays, first, second := h.NewPod("a"), h.NewPod("b"), h.NewPod("c")
-	h.must(on(stays, conf).with("ADD")) // so that the bridge keeps its carrier, and with that its neighbours
-	h.must(on(first, conf).with("ADD"))
-	del, add := on(first, conf).with("DEL"), on(second, conf).with("ADD")
-	del.path, add.path = theirs, theirs
-	h.must(del)
-	if got := h.must(add); !strings.Contains(got, "10.1.0.3/24") || !strings.Contains(got, "fd00:1::3/64") {
+	h.Succeed(on(stays, conf).With("ADD")) // so that the bridge keeps its carrier, and with that its neighbours
+	h.Succeed(on(first, conf).With("ADD"))
+	del, add := on(first, conf).With("DEL"), on(second, conf).With("ADD")
+	del.Path, add.Path = theirs, theirs
+	h.Succeed(del)
+	if got := h.Succeed(add); !strings.Contains(got, "10.1.0.3/24") || !strings.Contains(got, "fd00:1::3/64") {
 		t.Fatalf("another address: %s", got)
 	}
 	for _, to := range []string{"10.1.0.3", "fd00:1::3"} {

@@ -1,12 +1,12 @@
-package plugintest
+package bridge_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -53,18 +53,18 @@ func TestRefusals(t *testing.T) {
 			}
 			// A pod that is there already stays as it is, its bridge included.
 			if c.prepare == "" {
-				h.must(on(h.NewPod("other"), h.conf(gateway, `"ranges":[[{"subnet":"10.1.0.0/24","rangeStart":"10.1.0.9"}],[{"subnet":"fd00:1::/64"}]]`)).with("ADD"))
+				h.Succeed(on(h.NewPod("other"), h.conf(gateway, `"ranges":[[{"subnet":"10.1.0.0/24","rangeStart":"10.1.0.9"}],[{"subnet":"fd00:1::/64"}]]`)).With("ADD"))
 			} else {
 				h.Must("sh", "-ec", c.prepare+"; ip link set br0 up")
 			}
 			before := h.state()
-			call := on(p, h.conf(c.fields, c.ranges)).with("ADD")
-			call.args = c.args
+			call := on(p, h.conf(c.fields, c.ranges)).With("ADD")
+			call.Args = c.args
 			if c.netns != nil {
-				call.netns = c.netns(h)
+				call.Netns = c.netns(h)
 			}
-			h.fails(call, c.code, c.words...)
-			same(t, "host", h.state(), before)
+			h.Fail(call, c.code, c.words...)
+			cnihost.Same(t, "host", h.state(), before)
 		})
 	}
 }
@@ -73,9 +73,9 @@ func TestRefusals(t *testing.T) {
 func TestDelIsLenient(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
-	h.must(on(p, h.conf(`"isGateway":true`, ranges4)).with("ADD"))
-	h.must(on(p, h.conf(`"isGateway":true,"vlan":5000,"ipMasq":true,"mtu":-1`, `"ranges":[]`)).with("DEL"))
-	if left := leaseFiles(t, h); len(left) > 0 || h.Sh("ip -o link show master br0") != "" {
+	h.Succeed(on(p, h.conf(`"isGateway":true`, ranges4)).With("ADD"))
+	h.Succeed(on(p, h.conf(`"isGateway":true,"vlan":5000,"ipMasq":true,"mtu":-1`, `"ranges":[]`)).With("DEL"))
+	if left := strings.Fields(h.LeaseFiles()); len(left) > 0 || h.Sh("ip -o link show master br0") != "" {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -86,20 +86,20 @@ func TestDelLeavesForeign(t *testing.T) {
 	h := newHost(t)
 	p, q := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true`, ranges4)
-	h.must(on(q, conf).with("ADD"))
+	h.Succeed(on(q, conf).With("ADD"))
 	h.Must("ip", "link", "add", "foreign", "type", "veth", "peer", "name", "eth0", "netns", filepath.Base(p.Path))
 	before := h.state()
-	h.must(on(p, conf).with("DEL"))
-	h.must(call{verb: "DEL", id: "unknown", netns: h.Namespace.Path, ifname: "eth0", conf: conf})
-	h.must(call{verb: "DEL", id: p.ID, netns: h.Namespace.Path, ifname: "eth0", conf: conf})
-	same(t, "host", h.state(), before)
+	h.Succeed(on(p, conf).With("DEL"))
+	h.Succeed(cnihost.Call{Plugin: "bridge", Verb: "DEL", ID: "unknown", Netns: h.Namespace.Path, IfName: "eth0", Conf: conf})
+	h.Succeed(cnihost.Call{Plugin: "bridge", Verb: "DEL", ID: p.ID, Netns: h.Namespace.Path, IfName: "eth0", Conf: conf})
+	cnihost.Same(t, "host", h.state(), before)
 
 	name := device.VethName("net", p.ID, "eth0")
 	h.Sh("ip link add " + name + " type veth peer name x")
 	h.Sh("ip link set " + name + " alias other/pod/eth0")
 	before = h.state()
-	h.fails(on(p, conf).with("DEL"), 102, name, "other/pod/eth0")
-	same(t, "host", h.state(), before)
+	h.Fail(on(p, conf).With("DEL"), 102, name, "other/pod/eth0")
+	cnihost.Same(t, "host", h.state(), before)
 }
 
 // An alias that an operator has given a pod's veth keeps it neither from being added again nor from
@@ -111,12 +111,12 @@ func TestChangedAlias(t *testing.T) {
 		conf := h.conf(fields, ranges4)
 		name := device.VethName("net", p.ID, "eth0")
 		for _, verb := range []string{"ADD", "DEL"} {
-			h.must(on(p, conf).with("ADD"))
+			h.Succeed(on(p, conf).With("ADD"))
 			h.Must("ip", "link", "set", name, "alias", "uplink of web/shop")
-			h.must(on(p, conf).with(verb))
+			h.Succeed(on(p, conf).With(verb))
 		}
-		if links := h.Sh("ip -o link show type veth"); strings.Contains(links, name) || len(leaseFiles(t, h)) > 0 {
-			t.Errorf("left after DEL: %s %s", links, leaseFiles(t, h))
+		if links := h.Sh("ip -o link show type veth"); strings.Contains(links, name) || len(strings.Fields(h.LeaseFiles())) > 0 {
+			t.Errorf("left after DEL: %s %s", links, strings.Fields(h.LeaseFiles()))
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestDelLeavesAnothersPort(t *testing.T) {
 	h := newHost(t)
 	p, q, third := h.NewPod("a"), h.NewPod("b"), h.NewPod("c")
 	conf := h.conf(`"isGateway":true`, ranges4)
-	h.must(on(q, conf).with("ADD"))
+	h.Succeed(on(q, conf).With("ADD"))
 	indices := func(ns *lab.Namespace, link string) (own, other string) {
 		t.Helper()
 		out, err := ns.Exec("ip", "-o", "link", "show", link)
@@ -147,7 +147,7 @@ func TestDelLeavesAnothersPort(t *testing.T) {
 	if own, other := indices(p.Namespace, "eth0"); own != peer || other != port {
 		t.Fatalf("eth0 has the indices %s and %s, want %s and %s", own, other, peer, port)
 	}
-	h.must(on(p, conf).with("DEL"))
+	h.Succeed(on(p, conf).With("DEL"))
 	if err := q.Ping("10.1.0.1"); err != nil {
 		t.Errorf("the DEL of another pod has cut it off: %v", err)
 	}
@@ -161,21 +161,21 @@ func TestDelAfterRefusedAdd(t *testing.T) {
 			h := newHost(t)
 			p := h.NewPod("a")
 			conf := h.conf(extra, ranges4)
-			h.must(on(p, conf).with("ADD"))
-			second := call{id: "second", netns: p.Path, ifname: "eth0", conf: conf}
-			h.fails(second.with("ADD"), 102, "eth0 exists")
+			h.Succeed(on(p, conf).With("ADD"))
+			second := cnihost.Call{Plugin: "bridge", ID: "second", Netns: p.Path, IfName: "eth0", Conf: conf}
+			h.Fail(second.With("ADD"), 102, "eth0 exists")
 			before := h.state()
-			h.must(second.with("DEL"))
-			second.conf = strings.Replace(conf, `"name":"net"`, `"name":"other"`, 1)
-			if second.conf == conf {
+			h.Succeed(second.With("DEL"))
+			second.Conf = strings.Replace(conf, `"name":"net"`, `"name":"other"`, 1)
+			if second.Conf == conf {
 				t.Fatalf("no name in %s", conf)
 			}
-			h.must(second.with("DEL"))
-			same(t, "host", h.state(), before)
+			h.Succeed(second.With("DEL"))
+			cnihost.Same(t, "host", h.state(), before)
 			if err := p.Ping("10.1.0.1"); err != nil {
 				t.Error(err)
 			}
-			h.must(on(p, conf).with("DEL"))
+			h.Succeed(on(p, conf).With("DEL"))
 		})
 	}
 }
@@ -186,11 +186,11 @@ func TestRefusalKeepsOldAttachment(t *testing.T) {
 	h := newHost(t)
 	p, q := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true`, ranges4)
-	h.must(on(p, conf).with("ADD"))
+	h.Succeed(on(p, conf).With("ADD"))
 	h.Must("ip", "link", "add", "foreign", "type", "veth", "peer", "name", "eth0", "netns", filepath.Base(q.Path))
 	before := h.state()
-	h.fails(call{verb: "ADD", id: p.ID, netns: q.Path, conf: conf}, 102, "eth0 exists")
-	same(t, "host", h.state(), before)
+	h.Fail(cnihost.Call{Plugin: "bridge", Verb: "ADD", ID: p.ID, Netns: q.Path, Conf: conf}, 102, "eth0 exists")
+	cnihost.Same(t, "host", h.state(), before)
 	if err := p.Ping("10.1.0.1"); err != nil {
 		t.Error(err)
 	}
@@ -201,7 +201,7 @@ func TestForceAddress(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	h.Must("sh", "-ec", "ip link add br0 type bridge; ip addr add 10.9.0.1/24 dev br0; ip link set br0 up")
-	h.must(on(p, h.conf(`"isGateway":true,"forceAddress":true`, ranges4)).with("ADD"))
+	h.Succeed(on(p, h.conf(`"isGateway":true,"forceAddress":true`, ranges4)).With("ADD"))
 	if addrs := h.Sh("ip -4 -o addr show br0"); strings.Contains(addrs, "10.9.0.1") || !strings.Contains(addrs, "10.1.0.1/24") {
 		t.Errorf("addresses: %s", addrs)
 	}
@@ -232,12 +232,12 @@ func TestCheckFinds(t *testing.T) {
 			h := newHost(t)
 			p := h.NewPod("a")
 			conf := h.conf(`"isDefaultGateway":true`, ranges46)
-			result := h.must(on(p, conf).with("ADD"))
+			result := h.Succeed(on(p, conf).With("ADD"))
 			if err := h.check(on(p, conf), result); err != nil {
 				t.Fatal(err)
 			}
 			sh, inPod := strings.CutPrefix(damage, "pod: ")
-			sh = strings.NewReplacer("VETH", device.VethName("net", p.ID, "eth0"), "LEASES", h.leases()).Replace(sh)
+			sh = strings.NewReplacer("VETH", device.VethName("net", p.ID, "eth0"), "LEASES", h.DataDir()).Replace(sh)
 			ns := h.Namespace
 			if inPod {
 				ns = p.Namespace
@@ -245,11 +245,11 @@ func TestCheckFinds(t *testing.T) {
 			if _, err := ns.Exec("sh", "-c", sh); err != nil {
 				t.Fatal(err)
 			}
-			wantFault(t, h.check(on(p, conf), result), 103, want)
+			cnihost.WantFault(t, h.check(on(p, conf), result), 103, want)
 		})
 	}
 	h := newHost(t)
-	wantFault(t, h.check(on(h.NewPod("a"), h.conf("", ranges4)), "null"), 7, "prevResult")
+	cnihost.WantFault(t, h.check(on(h.NewPod("a"), h.conf("", ranges4)), "null"), 7, "prevResult")
 }
 
 // A tcpdump on the bridge is not damage.
@@ -257,51 +257,9 @@ func TestCheckToleratesPromiscuous(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	conf := h.conf(`"isDefaultGateway":true`, ranges4)
-	result := h.must(on(p, conf).with("ADD"))
+	result := h.Succeed(on(p, conf).With("ADD"))
 	h.Sh("ip link set br0 promisc on")
 	if err := h.check(on(p, conf), result); err != nil {
 		t.Error(err)
 	}
-}
-
-// Another IPAM plugin is executed, and its DEL is called when the ADD fails further on.
-func TestDelegatedIPAM(t *testing.T) {
-	h := newHost(t)
-	p := h.NewPod("a")
-	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
-	script := `#!/bin/sh
-cat >/dev/null
-echo "$CNI_COMMAND $CNI_IFNAME" >>` + log + `
-[ -e ` + dir + `/fail ] && { echo '{"code":123,"msg":"no luck","details":"today"}'; exit 1; }
-[ $CNI_COMMAND = ADD ] && echo '{"cniVersion":"1.0.0","ips":[{"address":"10.7.0.5/24"}],"routes":[{"dst":"10.8.0.0/16","gw":"'$GW'"}],"dns":{"domain":"x"}}'
-exit 0
-`
-	if err := os.WriteFile(dir+"/fake", []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	conf := strings.Replace(h.conf(`"isGateway":true`, ""), `"ipam":{}`, `"ipam":{"type":"fake"}`, 1)
-	call := on(p, conf)
-	call.path = dir + ":" + lab.Program("cni")
-	t.Setenv("GW", "10.7.0.1")
-	run := func(verb string) (string, error) { return h.run(call.with(verb)) }
-	result, err := run("ADD")
-	if err != nil || !strings.Contains(result, `"10.7.0.1"`) || !strings.Contains(result, `"domain":"x"`) {
-		t.Errorf("%s %v", result, err)
-	}
-	if _, err := run("DEL"); err != nil {
-		t.Error(err)
-	}
-	t.Setenv("GW", "10.9.0.1") // the ADD fails after the plugin's
-	_, err = run("ADD")
-	wantFault(t, err, 7, "10.9.0.1")
-	if err := os.WriteFile(dir+"/fail", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, err = run("ADD")
-	wantFault(t, err, 123, "plugin fake: no luck", "today")
-	said, _ := os.ReadFile(log)
-	same(t, "calls", string(said), "ADD eth0\nDEL eth0\nADD eth0\nDEL eth0\nADD eth0\nDEL eth0\n")
-	call.conf = strings.Replace(conf, "fake", "absent", 1)
-	_, err = run("ADD")
-	wantFault(t, err, 7, "absent", "CNI_PATH")
 }

@@ -1,4 +1,4 @@
-package plugintest
+package hostlocal_test
 
 import (
 	"fmt"
@@ -6,16 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// ipam is a call of host-local for a container, with the fields beside those of ipam.
-func (h *host) ipam(id, version, fields, ipam string) call {
-	if fields != "" {
-		fields += ","
-	}
-	return call{plugin: "host-local", id: id, netns: "/run/netns/any",
-		conf: fmt.Sprintf(`{"cniVersion":%q,"name":"net","type":"x",%s"ipam":{"type":"host-local","dataDir":%q,%s}}`, version, fields, h.leases(), ipam)}
-}
+	"github.com/podnet/podnet/test/cnihost"
+)
 
 func TestHostLocalResult(t *testing.T) {
 	h := newHost(t)
@@ -42,7 +35,7 @@ func TestHostLocalResult(t *testing.T) {
 		"1.1.0": `{"cniVersion":"1.1.0","ips":[{"address":"10.1.0.2/24","gateway":"10.1.0.1"},{"address":"fd00:1::2/64","gateway":"fd00:1::1"}],` +
 			`"routes":[{"dst":"0.0.0.0/0"},{"dst":"fd00:2::/64","gw":"fd00:1::9","mtu":1400,"table":5}],` + dns + `}`,
 	} {
-		sameJSON(t, version, h.must(h.ipam("one", version, "", ipam).with("ADD")), want)
+		cnihost.SameJSON(t, version, h.Succeed(h.ipam("one", version, "", ipam).With("ADD")), want)
 	}
 }
 
@@ -64,12 +57,12 @@ func TestHostLocalRequested(t *testing.T) {
 		{`"runtimeConfig":{"ips":["10.1.0.30","10.1.0.31"]}`, "", "101 10.1.0.31"},
 		{`"runtimeConfig":{"ipRanges":[[{"subnet":"10.7.0.0/24"}]]}`, "", "10.7.0.2/24 10.1.0.2/24 fd00:1::5/64"},
 	} {
-		call := h.ipam(fmt.Sprintf("c%d", i), "1.0.0", c.fields, ranges46).with("ADD")
-		call.args = c.args
-		out, err := h.run(call)
+		call := h.ipam(fmt.Sprintf("c%d", i), "1.0.0", c.fields, ranges46).With("ADD")
+		call.Args = c.args
+		out, err := h.Try(call)
 		first, words, _ := strings.Cut(c.want, " ")
 		if code, notCode := strconv.Atoi(first); notCode == nil {
-			wantFault(t, err, code, words)
+			cnihost.WantFault(t, err, code, words)
 			continue
 		}
 		var addrs []string
@@ -89,19 +82,19 @@ func TestHostLocalRanges(t *testing.T) {
 	h := newHost(t)
 	old := `"subnet":"10.1.0.0/24","rangeStart":"10.1.0.100","rangeEnd":"10.1.0.101","gateway":"10.1.0.254"`
 	for i, want := range []string{`"10.1.0.100/24"`, `"10.1.0.101/24"`} {
-		got := h.must(h.ipam(fmt.Sprint("c", i), "1.0.0", "", old).with("ADD"))
+		got := h.Succeed(h.ipam(fmt.Sprint("c", i), "1.0.0", "", old).With("ADD"))
 		if !strings.Contains(got, want) || !strings.Contains(got, `"10.1.0.254"`) {
 			t.Errorf("want %s and the gateway in %s", want, got)
 		}
 	}
-	h.fails(h.ipam("c2", "1.0.0", "", old).with("ADD"), 100, "10.1.0.100-10.1.0.101")
-	h.must(h.ipam("c0", "1.0.0", "", old).with("CHECK"))
-	h.must(h.ipam("c0", "1.0.0", "", old).with("DEL"))
-	h.must(h.ipam("c0", "1.0.0", "", old).with("DEL"))
-	h.fails(h.ipam("c0", "1.0.0", "", old).with("CHECK"), 103, "c0")
-	got := h.must(h.ipam("c2", "1.0.0", "", old+`,"ranges":[[{"subnet":"10.2.0.0/30"},{"subnet":"10.3.0.0/24"}]]`).with("ADD"))
+	h.Fail(h.ipam("c2", "1.0.0", "", old).With("ADD"), 100, "10.1.0.100-10.1.0.101")
+	h.Succeed(h.ipam("c0", "1.0.0", "", old).With("CHECK"))
+	h.Succeed(h.ipam("c0", "1.0.0", "", old).With("DEL"))
+	h.Succeed(h.ipam("c0", "1.0.0", "", old).With("DEL"))
+	h.Fail(h.ipam("c0", "1.0.0", "", old).With("CHECK"), 103, "c0")
+	got := h.Succeed(h.ipam("c2", "1.0.0", "", old+`,"ranges":[[{"subnet":"10.2.0.0/30"},{"subnet":"10.3.0.0/24"}]]`).With("ADD"))
 	if !strings.Contains(got, `"10.1.0.100/24"`) || !strings.Contains(got, `"10.2.0.2/30"`) {
 		t.Errorf("want an address of both sets in %s", got)
 	}
-	h.fails(call{plugin: "host-local", verb: "ADD", id: "x", netns: "/x", conf: `{"cniVersion":"1.0.0","name":"net"}`}, 7, "'ipam'")
+	h.Fail(cnihost.Call{Plugin: "host-local", Verb: "ADD", ID: "x", Netns: "/x", Conf: `{"cniVersion":"1.0.0","name":"net"}`}, 7, "'ipam'")
 }

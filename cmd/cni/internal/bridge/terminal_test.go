@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"context"

@@ -1,44 +1,28 @@
-package plugintest
+package bridge_test
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
 // host is a node without a daemon, on which plugins are executed.
-type host struct {
-	*lab.Node
-	t *testing.T
-}
+type host struct{ *cnihost.Node }
 
 // newHost makes a host on which bridges get the routes of their link-local address with their
 // carrier. With duplicate address detection they would come a second or more later, in the middle
 // of what a test compares.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	l := lab.New(t)
-	l.OwnRules = true
-	h := &host{l.Node("n"), t}
+	h := &host{cnihost.NewNode(t)}
 	h.SetSysctl("net/ipv6/conf/default/accept_dad", "0")
 	return h
 }
-
-// leases is the directory that configurations name as dataDir.
-func (h *host) leases() string { return h.Path("/leases") }
 
 // conf makes a configuration of the bridge plugin: fields beside the usual ones, and those of ipam.
 func (h *host) conf(fields, ranges string) string {
@@ -47,7 +31,7 @@ func (h *host) conf(fields, ranges string) string {
 	}
 	ipam := "{}"
 	if ranges != "" {
-		ipam = fmt.Sprintf(`{"type":"host-local","dataDir":%q,%s}`, h.leases(), ranges)
+		ipam = fmt.Sprintf(`{"type":"host-local","dataDir":%q,%s}`, h.DataDir(), ranges)
 	}
 	return fmt.Sprintf(`{"cniVersion":"1.0.0","name":"net","type":"bridge","bridge":"br0",%s"ipam":%s}`, fields, ipam)
 }
@@ -58,99 +42,23 @@ const (
 	ranges46 = `"ranges":[[{"subnet":"10.1.0.0/24"}],[{"subnet":"fd00:1::/64"}]]`
 )
 
-// call is one execution of a plugin.
-type call struct {
-	plugin string // bridge
-	verb   string
-	id     string
-	netns  string
-	ifname string // eth0
-	args   string
-	conf   string
-	path   string // CNI_PATH, the plugin in its last directory; the project's
-}
-
-// on is a call for a pod.
-func on(p *lab.Pod, conf string) call { return call{id: p.ID, netns: p.Path, conf: conf} }
-
-func (c call) with(verb string) call { c.verb = verb; return c }
-
-// run executes a plugin and returns what it printed; an exit code other than 0 is a *lab.CNIError.
-func (h *host) run(c call) (string, error) {
-	h.t.Helper()
-	if c.plugin == "" {
-		c.plugin = "bridge"
-	}
-	if c.ifname == "" {
-		c.ifname = "eth0"
-	}
-	if c.path == "" {
-		c.path = lab.Program("cni")
-	}
-	dirs := filepath.SplitList(c.path)
-	cmd := exec.Command(filepath.Join(dirs[len(dirs)-1], c.plugin))
-	cmd.Env = append(os.Environ(), "CNI_COMMAND="+c.verb, "CNI_CONTAINERID="+c.id, "CNI_NETNS="+c.netns, "CNI_IFNAME="+c.ifname,
-		"CNI_PATH="+c.path, "CNI_ARGS="+c.args)
-	cmd.Stdin = strings.NewReader(c.conf)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := h.Run(ctx, cmd)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if out.Code == 0 {
-		return out.Stdout, nil
-	}
-	fault := &lab.CNIError{Plugin: c.plugin, Verb: c.verb}
-	if err := json.Unmarshal([]byte(out.Stdout), fault); err != nil {
-		h.t.Fatalf("%s %s: exit code %d, and no error on stdout: %q %q", c.plugin, c.verb, out.Code, out.Stdout, out.Stderr)
-	}
-	return out.Stdout, fault
-}
-
-// must is run for calls that have to succeed.
-func (h *host) must(c call) string {
-	h.t.Helper()
-	out, err := h.run(c)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return out
+// on is a call of the bridge plugin for a pod.
+func on(p *lab.Pod, conf string) cnihost.Call {
+	return cnihost.Call{Plugin: "bridge", ID: p.ID, Netns: p.Path, Conf: conf}
 }
 
 // check is a CHECK with the result of the ADD.
-func (h *host) check(c call, result string) error {
-	h.t.Helper()
-	c.conf = strings.TrimSuffix(c.conf, "}") + `,"prevResult":` + result + "}"
-	_, err := h.run(c.with("CHECK"))
+func (h *host) check(c cnihost.Call, result string) error {
+	h.T.Helper()
+	c.Conf = strings.TrimSuffix(c.Conf, "}") + `,"prevResult":` + result + "}"
+	_, err := h.Try(c.With("CHECK"))
 	return err
-}
-
-// fails wants a call to fail with a code and a message that has all of these words.
-func (h *host) fails(c call, code int, words ...string) {
-	h.t.Helper()
-	_, err := h.run(c)
-	wantFault(h.t, err, code, words...)
-}
-
-func wantFault(t *testing.T, err error, code int, words ...string) {
-	t.Helper()
-	fault, ok := err.(*lab.CNIError)
-	if !ok || fault.Code != code {
-		t.Errorf("got %v, want code %d", err, code)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(fault.Msg+" "+fault.Details, w) {
-			t.Errorf("%q lacks %q", fault.Msg+" "+fault.Details, w)
-		}
-	}
 }
 
 // state is all that the plugins could have changed on the host, as text that is the same as long as
 // nothing is changed.
 func (h *host) state() string {
-	h.t.Helper()
+	h.T.Helper()
 	h.settle()
 	var b strings.Builder
 	for _, line := range []string{"ip -o link show", "ip -o addr show", "ip route show table all", "ip -6 route show table all",
@@ -158,12 +66,12 @@ func (h *host) state() string {
 		b.WriteString(h.Sh(line))
 	}
 	b.WriteString(h.podNeighbours())
-	return strings.ReplaceAll(b.String(), " tentative", "") + strings.Join(leaseFiles(h.t, h), "\n")
+	return strings.ReplaceAll(b.String(), " tentative", "") + h.LeaseFiles()
 }
 
 // podNeighbours are the entries of pods, without their state, which changes with the traffic.
 func (h *host) podNeighbours() string {
-	h.t.Helper()
+	h.T.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(h.Sh("ip neigh show")) {
 		if entry, _, is := strings.Cut(line, " extern_learn"); is {
@@ -176,9 +84,9 @@ func (h *host) podNeighbours() string {
 // settle waits until the bridges, the plugins' and the foreign one, have noticed that they have a
 // port, which they do a while after the port.
 func (h *host) settle() {
-	h.t.Helper()
+	h.T.Helper()
 	for _, bridge := range []string{"br0", "other0"} {
-		lab.Eventually(h.t, lab.Patience, "carrier of "+bridge, func() error {
+		lab.Eventually(h.T, lab.Patience, "carrier of "+bridge, func() error {
 			links, routes := h.Sh("ip -o link show"), h.Sh("ip route show dev "+bridge)
 			if strings.Contains(links, "master "+bridge+" state UP") && (strings.Contains(links, bridge+": <NO-CARRIER") || strings.Contains(routes, "linkdown")) {
 				return errors.New("none")
@@ -186,22 +94,6 @@ func (h *host) settle() {
 			return nil
 		})
 	}
-}
-
-// leaseFiles are the names of the leases in the network's directory.
-func leaseFiles(t *testing.T, h *host) []string {
-	t.Helper()
-	entries, err := os.ReadDir(h.leases() + "/net")
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		if _, err := netip.ParseAddr(e.Name()); err == nil {
-			names = append(names, e.Name())
-		}
-	}
-	return names
 }
 
 // inside is what a pod's processes see of their interfaces.
@@ -253,13 +145,5 @@ var indexes = regexp.MustCompile(`(?m)^[0-9]+: |link-netnsid [0-9]+|link-netns [
 // sameWithoutIndexes compares states of which one was reached by making links again.
 func sameWithoutIndexes(t *testing.T, what, got, want string) {
 	t.Helper()
-	same(t, what, indexes.ReplaceAllString(got, ""), indexes.ReplaceAllString(want, ""))
-}
-
-// same compares texts line by line.
-func same(t *testing.T, what, got, want string) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s: want -, got +\n%s", what, cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")))
-	}
+	cnihost.Same(t, what, indexes.ReplaceAllString(got, ""), indexes.ReplaceAllString(want, ""))
 }

@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -26,11 +27,11 @@ func TestAddTwice(t *testing.T) {
 			conf := strings.Replace(h.conf(`"isGateway":true`, ranges46), `"host-local"`, `"`+ipam+`"`, 1)
 			for i := range 4 {
 				p := h.NewPod(fmt.Sprint("p", i))
-				add := on(p, conf).with("ADD")
-				add.path = other + ":" + lab.Program("cni")
+				add := on(p, conf).With("ADD")
+				add.Path = other + ":" + lab.Program("cni")
 				ended := make(chan error, 2)
 				for range 2 {
-					go func() { _, err := h.run(add); ended <- err }()
+					go func() { _, err := h.Try(add); ended <- err }()
 				}
 				first, second := <-ended, <-ended
 				if first != nil && second != nil {
@@ -42,7 +43,7 @@ func TestAddTwice(t *testing.T) {
 				}
 				for line := range strings.Lines(shown) {
 					a, _, _ := strings.Cut(strings.Fields(line)[3], "/")
-					owner, err := os.ReadFile(filepath.Join(h.leases(), "net", a))
+					owner, err := os.ReadFile(filepath.Join(h.DataDir(), "net", a))
 					if err != nil || !strings.HasPrefix(string(owner), p.ID) {
 						t.Errorf("%s has %s, whose lease is %q, %v (%v; %v)", p.ID, a, owner, err, first, second)
 					}
@@ -57,8 +58,8 @@ func TestDelDuringAdd(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	conf := h.conf(`"isGateway":true`, ranges4)
-	h.must(on(p, conf).with("ADD"))
-	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
+	h.Succeed(on(p, conf).With("ADD"))
+	lease, err := os.Open(h.DataDir() + "/net/10.1.0.2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +68,9 @@ func TestDelDuringAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { _, err := h.run(on(p, conf).with("DEL")); ended <- err }()
+	go func() { _, err := h.Try(on(p, conf).With("DEL")); ended <- err }()
 	awaitWaiter(t, lease)
-	same(t, "leases while the ADD is at work", strings.Join(leaseFiles(t, h), " "), "10.1.0.2")
+	cnihost.Same(t, "leases while the ADD is at work", h.LeaseFiles(), "10.1.0.2")
 	if err := h.Ping("10.1.0.2"); err != nil {
 		t.Error(err)
 	}
@@ -79,8 +80,8 @@ func TestDelDuringAdd(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "")
-	same(t, "ports", h.Sh("ip -o link show master br0"), "")
+	cnihost.Same(t, "leases", h.LeaseFiles(), "")
+	cnihost.Same(t, "ports", h.Sh("ip -o link show master br0"), "")
 }
 
 // A GC takes nothing from under an ADD that is at work, and the next one takes what the runtime
@@ -89,8 +90,8 @@ func TestGCDuringAdd(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	conf := h.conf(`"isGateway":true,"podnet":{}`, ranges4)
-	h.must(on(p, conf).with("ADD"))
-	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
+	h.Succeed(on(p, conf).With("ADD"))
+	lease, err := os.Open(h.DataDir() + "/net/10.1.0.2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,35 +100,17 @@ func TestGCDuringAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.gc(conf, `"cni.dev/valid-attachments":[]`)
-	h.must(call{plugin: "host-local", verb: "GC", conf: withKeys(conf, `"cni.dev/valid-attachments":[]`)})
+	h.Succeed(cnihost.Call{Plugin: "host-local", Verb: "GC", Conf: withKeys(conf, `"cni.dev/valid-attachments":[]`)})
 	if err := h.Ping("10.1.0.2"); err != nil {
 		t.Error(err)
 	}
-	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2")
+	cnihost.Same(t, "leases", h.LeaseFiles(), "10.1.0.2")
 	if err := unix.Flock(int(lease.Fd()), unix.LOCK_UN); err != nil {
 		t.Fatal(err)
 	}
 	h.gc(conf, `"cni.dev/valid-attachments":[]`)
-	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "")
-	same(t, "ports", h.Sh("ip -o link show master br0"), "")
-}
-
-// A DEL that waits in vain says that trying again helps, and who is at work.
-func TestDelDuringEndlessAdd(t *testing.T) {
-	h := newHost(t)
-	c := h.ipam("one", "1.0.0", "", ranges4)
-	h.must(c.with("ADD"))
-	lease, err := os.Open(h.leases() + "/net/10.1.0.2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lease.Close()
-	if err := unix.Flock(int(lease.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	h.fails(c.with("DEL"), 11, "another call for this container", "fuser -v "+lease.Name())
-	h.must(h.ipam("two", "1.0.0", "", ranges4).with("ADD")) // others go on
-	same(t, "leases", strings.Join(leaseFiles(t, h), " "), "10.1.0.2 10.1.0.3")
+	cnihost.Same(t, "leases", h.LeaseFiles(), "")
+	cnihost.Same(t, "ports", h.Sh("ip -o link show master br0"), "")
 }
 
 // awaitWaiter returns when somebody waits for the lock of a file.

@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"strings"
@@ -32,7 +32,7 @@ func TestCheckLeavesOthersAlone(t *testing.T) {
 	h := newHost(t)
 	p := h.NewPod("a")
 	conf := h.conf(`"isDefaultGateway":true`, ranges46+`,"routes":[{"dst":"10.77.0.0/16"},{"dst":"fd00:77::/64","gw":"fd00:1::9"}]`)
-	result := h.must(on(p, conf).with("ADD"))
+	result := h.Succeed(on(p, conf).With("ADD"))
 	for name, c := range map[string]struct {
 		inPod, undo string
 		result      string
@@ -101,7 +101,7 @@ func TestLinkLocalAtOnce(t *testing.T) {
 			if _, err := p.Exec("sh", "-ec", c.inPod); err != nil {
 				t.Fatal(err)
 			}
-			h.must(on(p, h.conf(`"isGateway":true`+c.fields, c.ranges)).with("ADD"))
+			h.Succeed(on(p, h.conf(`"isGateway":true`+c.fields, c.ranges)).With("ADD"))
 			none := name == "IPv6 is off" || name == "no address made"
 			lines, err := p.Exec("ip", "-6", "-o", "addr", "show", "dev", "eth0")
 			if err != nil || strings.Contains(lines, "fe80") == none || strings.Contains(lines, "tentative") || strings.Contains(lines, "dadfailed") {

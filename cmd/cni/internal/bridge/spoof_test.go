@@ -1,9 +1,10 @@
-package plugintest
+package bridge_test
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
@@ -17,9 +18,9 @@ func TestMACSpoofCheck(t *testing.T) {
 	h.Must("nft", "delete table bridge probe")
 	conf := h.conf(`"isGateway":true,"macspoofchk":true`, ranges4)
 	a, b := h.NewPod("a"), h.NewPod("b")
-	result := h.must(on(a, conf).with("ADD"))
-	h.must(on(a, conf).with("ADD")) // an interrupted ADD, repeated
-	h.must(on(b, conf).with("ADD"))
+	result := h.Succeed(on(a, conf).With("ADD"))
+	h.Succeed(on(a, conf).With("ADD")) // an interrupted ADD, repeated
+	h.Succeed(on(b, conf).With("ADD"))
 	if err := a.Ping("10.1.0.3"); err != nil {
 		t.Error(err)
 	}
@@ -28,13 +29,13 @@ func TestMACSpoofCheck(t *testing.T) {
 	}
 
 	guard := "cni-br-iface-" + a.ID + "-eth0"
-	result = h.must(on(a, conf).with("ADD"))
+	result = h.Succeed(on(a, conf).With("ADD"))
 	if err := h.check(on(a, conf), result); err != nil {
 		t.Error(err)
 	}
 	h.Must("nft", "flush chain bridge nat "+guard)
-	wantFault(t, h.check(on(a, conf), result), 103, "macspoofchk lets it send from any address")
-	result = h.must(on(a, conf).with("ADD"))
+	cnihost.WantFault(t, h.check(on(a, conf), result), 103, "macspoofchk lets it send from any address")
+	result = h.Succeed(on(a, conf).With("ADD"))
 
 	if _, err := a.Exec("ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"); err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func TestMACSpoofCheck(t *testing.T) {
 	if err := h.check(on(a, conf), result); err == nil || !strings.Contains(err.Error(), "macspoofchk") {
 		t.Errorf("CHECK with a MAC that is not let pass: %v", err)
 	}
-	h.must(on(a, conf).with("DEL"))
+	h.Succeed(on(a, conf).With("DEL"))
 	if rules := h.Sh("nft list ruleset"); strings.Count(rules, "veth") != 1 {
 		t.Errorf("with one pod: %s", rules)
 	}
@@ -58,45 +59,45 @@ func TestMACSpoofCheck(t *testing.T) {
 		t.Error(err)
 	}
 	h.gc(conf, `"cni.dev/valid-attachments":[]`)
-	same(t, "rules", h.Sh("nft list ruleset"), "")
+	cnihost.Same(t, "rules", h.Sh("nft list ruleset"), "")
 
 	// The configuration need not say any more what it said, nor the rules be there.
-	h.must(on(a, conf).with("ADD"))
-	h.must(on(a, h.conf(`"isGateway":true`, ranges4)).with("DEL"))
-	same(t, "rules after a DEL without macspoofchk", h.Sh("nft list ruleset"), "")
-	h.must(on(a, conf).with("ADD"))
+	h.Succeed(on(a, conf).With("ADD"))
+	h.Succeed(on(a, h.conf(`"isGateway":true`, ranges4)).With("DEL"))
+	cnihost.Same(t, "rules after a DEL without macspoofchk", h.Sh("nft list ruleset"), "")
+	h.Succeed(on(a, conf).With("ADD"))
 	h.Must("nft", "flush table bridge nat; delete chain bridge nat PREROUTING")
-	h.must(on(a, conf).with("DEL"))
-	same(t, "rules after a DEL without its chain", h.Sh("nft list ruleset"), "")
+	h.Succeed(on(a, conf).With("DEL"))
+	cnihost.Same(t, "rules after a DEL without its chain", h.Sh("nft list ruleset"), "")
 }
 
 // Either plugin removes the rules that the other has made, and passes its pods in CHECK. What
 // somebody else has in the table stays.
 func TestMACSpoofCheckOfTheReference(t *testing.T) {
-	theirs, ours := reference(t), lab.Program("cni")
+	theirs, ours := cnihost.Reference(t), lab.Program("cni")
 	h := newHost(t)
 	h.Must("nft", "add table bridge nat; add chain bridge nat THEIRS")
 	before := h.Sh("nft list ruleset")
 	conf := h.conf(`"isGateway":true,"macspoofchk":true`, ranges4)
 	for _, path := range [][2]string{{theirs, ours}, {ours, theirs}} {
 		a := h.NewPod("a" + path[0][len(path[0])-3:])
-		by := func(path string) call { c := on(a, conf); c.path = path; return c }
-		result := h.must(by(path[0]).with("ADD"))
+		by := func(path string) cnihost.Call { c := on(a, conf); c.Path = path; return c }
+		result := h.Succeed(by(path[0]).With("ADD"))
 		if err := h.check(by(ours), result); err != nil {
 			t.Error(err)
 		}
 		if err := a.Ping("10.1.0.1"); err != nil {
 			t.Error(err)
 		}
-		h.must(by(path[1]).with("DEL"))
+		h.Succeed(by(path[1]).With("DEL"))
 		if rules := h.Sh("nft list ruleset"); strings.Contains(rules, a.ID) {
 			t.Errorf("rules after a DEL by the other: %s", rules)
 		}
 	}
 	b := h.NewPod("b")
 	c := on(b, conf)
-	c.path = theirs
-	h.must(c.with("ADD"))
+	c.Path = theirs
+	h.Succeed(c.With("ADD"))
 	h.gc(conf, validKey(b))
 	if rules := h.Sh("nft list ruleset"); !strings.Contains(rules, b.ID) {
 		t.Errorf("rules after a GC of nothing: %s", rules)

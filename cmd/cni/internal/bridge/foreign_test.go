@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"encoding/json"
@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
 // macOf is a link's MAC address.
 func macOf(h *host, link string) string {
-	h.t.Helper()
+	h.T.Helper()
 	return h.Objects("ip -j link show dev " + link)[0]["address"].(string)
 }
 
@@ -41,7 +42,7 @@ func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 				p := h.NewPod(fmt.Sprint("p", i))
 				pods = append(pods, p)
 				var result struct{ Interfaces []struct{ Name, Mac string } }
-				if err := json.Unmarshal([]byte(h.must(on(p, conf).with("ADD"))), &result); err != nil {
+				if err := json.Unmarshal([]byte(h.Succeed(on(p, conf).With("ADD"))), &result); err != nil {
 					t.Fatal(err)
 				}
 				if said, is := result.Interfaces[0].Mac, macOf(h, "br0"); said != is || is != before {
@@ -52,7 +53,7 @@ func TestForeignBridgeKeepsItsMAC(t *testing.T) {
 				h.Must("ip", "link", "del", "low")
 			}
 			for _, p := range pods[1:] {
-				h.must(on(p, conf).with("DEL"))
+				h.Succeed(on(p, conf).With("DEL"))
 				if is := macOf(h, "br0"); is != before {
 					t.Errorf("after a DEL the MAC is %s; it was %s", is, before)
 				}
@@ -73,7 +74,7 @@ func TestForeignBridgeKeepsItsNeighbours(t *testing.T) {
 	h.Must("sh", "-ec", "ip link add br0 type bridge; ip link set br0 up")
 	conf := h.conf(`"isGateway":true`, ranges46)
 	for i := range 3 {
-		h.must(on(h.NewPod(fmt.Sprint("p", i)), conf).with("ADD"))
+		h.Succeed(on(h.NewPod(fmt.Sprint("p", i)), conf).With("ADD"))
 	}
 	if got := strings.Count(h.podNeighbours(), "\n"); got != 6 {
 		t.Errorf("%d entries, want 6: %s", got, h.Sh("ip neigh show"))
@@ -93,7 +94,7 @@ func TestNobodyPosesAsRouter(t *testing.T) {
 				h.SetSysctl("net/ipv6/conf/"+link+"/accept_ra", "1")
 			}
 			conf := h.conf(`"isGateway":true`, c.ranges)
-			h.must(on(h.NewPod("a"), conf).with("ADD"))
+			h.Succeed(on(h.NewPod("a"), conf).With("ADD"))
 			for link, want := range map[string]string{"eth0": c.eth0, "br0": "0", "docker0": "1", "veth0": "1", "tap0": "1"} {
 				if got, err := h.Sysctl("net/ipv6/conf/" + link + "/accept_ra"); err != nil || got != want {
 					t.Errorf("accept_ra of %s is %q, %v; want %s", link, got, err, want)
@@ -101,7 +102,7 @@ func TestNobodyPosesAsRouter(t *testing.T) {
 			}
 			h.SetSysctl("net/ipv6/conf/br0/accept_ra", "2")
 			p := h.NewPod("b")
-			h.must(on(p, conf).with("ADD"))
+			h.Succeed(on(p, conf).With("ADD"))
 			if err := p.Advertise("eth0"); err != nil {
 				t.Error(err)
 			}
@@ -122,7 +123,7 @@ func TestSecondGateway(t *testing.T) {
 		var pods []*lab.Pod
 		for i := range 2 {
 			p := h.NewPod(fmt.Sprint("p", i))
-			h.must(on(p, conf).with("ADD"))
+			h.Succeed(on(p, conf).With("ADD"))
 			pods = append(pods, p)
 		}
 		for i, to := range [][]string{{"10.1.0.1", "fd00:1::1", "10.2.0.1", "fd00:2::2"}, {"10.2.0.254", "fd00:2::1", "10.1.0.2", "fd00:1::2"}} {
@@ -133,11 +134,11 @@ func TestSecondGateway(t *testing.T) {
 			}
 		}
 		other := strings.Replace(h.conf(fmt.Sprintf(`"isGateway":true,"forceAddress":%t`, force), `"ranges":[[{"subnet":"10.3.0.0/24"}]]`), `"net"`, `"other"`, 1)
-		add := on(h.NewPod("other"), other).with("ADD")
+		add := on(h.NewPod("other"), other).With("ADD")
 		if force {
-			h.must(add)
+			h.Succeed(add)
 		} else {
-			h.fails(add, 102, "10.1.0.1/30", "ipam.ranges", "a bridge of its own")
+			h.Fail(add, 102, "10.1.0.1/30", "ipam.ranges", "a bridge of its own")
 		}
 	}
 }
@@ -160,14 +161,14 @@ func TestIPv6OffByDefault(t *testing.T) {
 		conf := h.conf(`"isGateway":true`, ranges46)
 		if c.prepare != "" {
 			const remedy = "sysctl -w net/ipv6/conf/br0/disable_ipv6=0"
-			h.fails(on(p, conf).with("ADD"), 7, remedy)
-			status := call{verb: "STATUS", conf: strings.Replace(conf, "1.0.0", "1.1.0", 1)}
-			h.fails(status, 50, remedy)
-			h.must(on(h.NewPod("b"), strings.Replace(h.conf(`"isGateway":true`, ranges4), `"net"`, `"four"`, 1)).with("ADD")) // needs none
+			h.Fail(on(p, conf).With("ADD"), 7, remedy)
+			status := cnihost.Call{Plugin: "bridge", Verb: "STATUS", Conf: strings.Replace(conf, "1.0.0", "1.1.0", 1)}
+			h.Fail(status, 50, remedy)
+			h.Succeed(on(h.NewPod("b"), strings.Replace(h.conf(`"isGateway":true`, ranges4), `"net"`, `"four"`, 1)).With("ADD")) // needs none
 			h.Sh(remedy)
-			h.must(status)
+			h.Succeed(status)
 		}
-		h.must(on(p, conf).with("ADD"))
+		h.Succeed(on(p, conf).With("ADD"))
 		if err := p.Ping("fd00:1::1"); err != nil {
 			t.Errorf("%+v: %v", c, err)
 		}
@@ -182,7 +183,7 @@ func TestPromiscBesideListener(t *testing.T) {
 	if br := h.Sh("ip -d -o link show br0"); !strings.Contains(br, "promiscuity 1") || strings.Contains(br, "PROMISC") {
 		t.Fatalf("nobody listens: %s", br)
 	}
-	h.must(on(h.NewPod("a"), h.conf(`"promiscMode":true`, "")).with("ADD"))
+	h.Succeed(on(h.NewPod("a"), h.conf(`"promiscMode":true`, "")).With("ADD"))
 	h.Must("ip", "link", "del", "tap0")
 	if br := h.Sh("ip -o link show br0"); !strings.Contains(br, "PROMISC") {
 		t.Errorf("bridge: %s", br)

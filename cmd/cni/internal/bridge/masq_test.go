@@ -1,4 +1,4 @@
-package plugintest
+package bridge_test
 
 import (
 	"fmt"
@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
 
 // masqRules are the rules of either backend, as text.
 func (h *host) masqRules() string {
-	h.t.Helper()
+	h.T.Helper()
 	var lines []string
 	for _, line := range strings.Split(h.Sh("iptables-save -t nat")+h.Sh("ip6tables-save -t nat"), "\n") {
 		if strings.HasPrefix(line, "-A") || strings.HasPrefix(line, ":CNI") {
@@ -38,16 +39,16 @@ func TestMasquerade(t *testing.T) {
 			conf := h.conf(fmt.Sprintf(`"isDefaultGateway":true,"ipMasq":true,"ipMasqBackend":%q`, backend), ranges46)
 			empty := h.masqRules()
 			a, b := h.NewPod("a"), h.NewPod("b")
-			h.must(on(a, conf).with("ADD"))
+			h.Succeed(on(a, conf).With("ADD"))
 			one := h.rules()
-			h.must(on(b, conf).with("ADD"))
+			h.Succeed(on(b, conf).With("ADD"))
 			two := h.rules()
-			h.must(on(b, conf).with("ADD"))
-			same(t, "rules after a second ADD", h.rules(), two)
-			h.must(on(b, conf).with("DEL"))
-			same(t, "rules with one pod", h.rules(), one)
-			h.must(on(b, conf).with("ADD"))
-			h.must(on(a, conf).with("DEL"))
+			h.Succeed(on(b, conf).With("ADD"))
+			cnihost.Same(t, "rules after a second ADD", h.rules(), two)
+			h.Succeed(on(b, conf).With("DEL"))
+			cnihost.Same(t, "rules with one pod", h.rules(), one)
+			h.Succeed(on(b, conf).With("ADD"))
+			h.Succeed(on(a, conf).With("DEL"))
 			for _, p := range []*lab.Pod{a, b} {
 				if there := strings.Contains(h.masqRules(), p.ID); there != (p == b) {
 					t.Errorf("rules of %s: %t", p.PodName, there)
@@ -67,36 +68,36 @@ func TestMasquerade(t *testing.T) {
 			}
 
 			h.Must("sh", "-ec", "nft flush ruleset")
-			result := h.must(on(b, conf).with("ADD"))
+			result := h.Succeed(on(b, conf).With("ADD"))
 			if err := h.check(on(b, conf), result); err != nil || !strings.Contains(h.masqRules(), b.ID) {
 				t.Errorf("after a flush: %v %s", err, h.masqRules())
 			}
-			h.must(on(b, conf).with("DEL"))
-			same(t, "rules without pods", h.masqRules(), empty)
+			h.Succeed(on(b, conf).With("DEL"))
+			cnihost.Same(t, "rules without pods", h.masqRules(), empty)
 
 			off := strings.Replace(conf, `"ipMasq":true`, `"ipMasq":false`, 1)
-			h.must(on(a, conf).with("ADD"))
+			h.Succeed(on(a, conf).With("ADD"))
 			onlyA := h.masqRules()
-			h.must(on(b, conf).with("ADD"))
-			h.must(on(b, off).with("DEL"))
-			same(t, "rules after a DEL without ipMasq", h.masqRules(), onlyA)
-			h.must(on(a, off).with("DEL"))
-			same(t, "rules after all DELs without ipMasq", h.masqRules(), empty)
+			h.Succeed(on(b, conf).With("ADD"))
+			h.Succeed(on(b, off).With("DEL"))
+			cnihost.Same(t, "rules after a DEL without ipMasq", h.masqRules(), onlyA)
+			h.Succeed(on(a, off).With("DEL"))
+			cnihost.Same(t, "rules after all DELs without ipMasq", h.masqRules(), empty)
 
-			h.must(on(a, conf).with("ADD"))
+			h.Succeed(on(a, conf).With("ADD"))
 			onlyA = h.masqRules()
-			h.must(on(b, conf).with("ADD"))
+			h.Succeed(on(b, conf).With("ADD"))
 			h.gc(conf, validKey(a))
-			same(t, "rules after a GC", h.masqRules(), onlyA)
+			cnihost.Same(t, "rules after a GC", h.masqRules(), onlyA)
 			h.gc(off, `"cni.dev/valid-attachments":[]`)
-			same(t, "rules after a GC of all", h.masqRules(), empty)
+			cnihost.Same(t, "rules after a GC of all", h.masqRules(), empty)
 		})
 	}
 }
 
 // rules is the whole ruleset, without its order: the kernel lists chains as they were made.
 func (h *host) rules() string {
-	h.t.Helper()
+	h.T.Helper()
 	lines := strings.Split(h.Sh("nft -s list ruleset"), "\n")
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
@@ -107,7 +108,7 @@ func TestMasqueradeExecutesNothing(t *testing.T) {
 	h := newHost(t)
 	a, b := h.NewPod("a"), h.NewPod("b")
 	conf := h.conf(`"isGateway":true,"ipMasq":true`, ranges46)
-	h.must(on(a, conf).with("ADD"))
+	h.Succeed(on(a, conf).With("ADD"))
 	file := t.TempDir() + "/trace"
 	for _, verb := range []string{"ADD", "DEL"} {
 		cmd := exec.Command("strace", "-f", "-qq", "-e", "trace=execve", "-o", file, lab.Program("cni/bridge"))
@@ -142,8 +143,8 @@ echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
 	a, b := h.NewPod("a"), h.NewPod("b")
 	do := func(p *lab.Pod, verb string) {
 		c := on(p, conf)
-		c.path = dir + ":" + lab.Program("cni")
-		h.must(c.with(verb))
+		c.Path = dir + ":" + lab.Program("cni")
+		h.Succeed(c.With(verb))
 	}
 	empty := h.masqRules()
 	do(a, "ADD")
@@ -155,9 +156,9 @@ echo '{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.'$n'/24"}]}'
 	if rules := h.masqRules(); strings.Contains(rules, "10.1.0.2/32") || !strings.Contains(rules, "10.1.0.3/32") {
 		t.Error(rules)
 	}
-	c := call{verb: "GC", conf: withKeys(conf, `"cni.dev/valid-attachments":[]`), path: dir + ":" + lab.Program("cni")}
-	h.must(c)
-	same(t, "rules", h.masqRules(), empty)
+	c := cnihost.Call{Plugin: "bridge", Verb: "GC", Conf: withKeys(conf, `"cni.dev/valid-attachments":[]`), Path: dir + ":" + lab.Program("cni")}
+	h.Succeed(c)
+	cnihost.Same(t, "rules", h.masqRules(), empty)
 }
 
 // The two interfaces of a container on one network share a chain of iptables: the DEL of one leaves
@@ -167,17 +168,17 @@ func TestMasqueradeTwoInterfaces(t *testing.T) {
 	conf := h.conf(`"isGateway":true,"ipMasq":true,"ipMasqBackend":"iptables"`, ranges46)
 	a := h.NewPod("a")
 	first, second := on(a, conf), on(a, conf)
-	second.ifname = "eth1"
-	h.must(first.with("ADD"))
+	second.IfName = "eth1"
+	h.Succeed(first.With("ADD"))
 	one := h.masqRules()
-	result := h.must(second.with("ADD"))
+	result := h.Succeed(second.With("ADD"))
 	if err := h.check(second, result); err != nil {
 		t.Error(err)
 	}
-	h.must(second.with("DEL"))
-	same(t, "rules after DEL of one", h.masqRules(), one)
-	h.must(second.with("ADD"))
-	h.must(first.with("DEL"))
+	h.Succeed(second.With("DEL"))
+	cnihost.Same(t, "rules after DEL of one", h.masqRules(), one)
+	h.Succeed(second.With("ADD"))
+	h.Succeed(first.With("DEL"))
 	if rules := h.masqRules(); strings.Contains(rules, "10.1.0.2/32") || !strings.Contains(rules, "10.1.0.4/32") && !strings.Contains(rules, "10.1.0.3/32") {
 		t.Error(rules)
 	}
@@ -186,35 +187,35 @@ func TestMasqueradeTwoInterfaces(t *testing.T) {
 // Either plugin removes the rules that the other has made, in either backend, and passes its pods
 // in CHECK.
 func TestMasqueradeOfTheReference(t *testing.T) {
-	theirs, ours := reference(t), lab.Program("cni")
+	theirs, ours := cnihost.Reference(t), lab.Program("cni")
 	for _, backend := range []string{"iptables", "nftables"} {
 		t.Run(backend, func(t *testing.T) {
 			h := newHost(t)
 			conf := h.conf(fmt.Sprintf(`"isDefaultGateway":true,"ipMasq":true,"ipMasqBackend":%q`, backend), ranges46)
 			a, b := h.NewPod("a"), h.NewPod("b")
-			by := func(p *lab.Pod, path string) call { c := on(p, conf); c.path = path; return c }
-			h.must(by(b, ours).with("ADD")) // whose rules are there all the time
+			by := func(p *lab.Pod, path string) cnihost.Call { c := on(p, conf); c.Path = path; return c }
+			h.Succeed(by(b, ours).With("ADD")) // whose rules are there all the time
 			before := h.masqRules()
 			for _, path := range [][2]string{{theirs, ours}, {ours, theirs}} {
-				result := h.must(by(a, path[0]).with("ADD"))
+				result := h.Succeed(by(a, path[0]).With("ADD"))
 				for _, who := range path {
 					if err := h.check(by(a, who), result); err != nil {
 						t.Errorf("%s: %v", who, err)
 					}
 				}
-				h.must(by(a, path[1]).with("DEL"))
-				same(t, "rules after a DEL by the other", h.masqRules(), before)
+				h.Succeed(by(a, path[1]).With("DEL"))
+				cnihost.Same(t, "rules after a DEL by the other", h.masqRules(), before)
 			}
-			h.must(by(a, theirs).with("ADD"))
+			h.Succeed(by(a, theirs).With("ADD"))
 			h.gc(conf, validKey(b))
-			same(t, "rules after a GC", h.masqRules(), before)
+			cnihost.Same(t, "rules after a GC", h.masqRules(), before)
 			c := h.NewPod("c")
-			h.must(by(c, theirs).with("ADD"))
+			h.Succeed(by(c, theirs).With("ADD"))
 			h.Must("ip", "netns", "del", c.Name)
 			gone := by(c, ours)
-			gone.netns = ""
-			h.must(gone.with("DEL"))
-			same(t, "rules after a DEL without the namespace", h.masqRules(), before)
+			gone.Netns = ""
+			h.Succeed(gone.With("DEL"))
+			cnihost.Same(t, "rules after a DEL without the namespace", h.masqRules(), before)
 		})
 	}
 }
