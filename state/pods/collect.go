@@ -12,6 +12,7 @@ import (
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/ipam"
 	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/presence"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -59,7 +60,7 @@ func Collect(n *kernel.Node, ctx context.Context, network string) (Garbage, erro
 	if err := n.ReadLinks(); err != nil {
 		return g, err
 	}
-	pods := newSight(n)
+	pods := presence.NewOwn(n.Conn)
 	var failed error
 	g.Freed, failed = store.Collect(ctx, func(l ipam.Lease) (bool, error) {
 		gone, err := store.Gone(l, pods)
@@ -98,7 +99,7 @@ func Gone(n *kernel.Node, network string) (func(ipam.Owner) (bool, error), error
 	if err != nil {
 		return nil, err
 	}
-	pods := newSight(n)
+	pods := presence.NewOwn(n.Conn)
 	return func(o ipam.Owner) (bool, error) {
 		is, sure, err := store.Absent(o, pods)
 		return is && sure, err

@@ -11,6 +11,7 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/ipam"
 	"github.com/podnet/podnet/state/kernel"
+	"github.com/podnet/podnet/state/presence"
 )
 
 // LeaseCount is how much of a node's podCIDRs is in use.
@@ -62,7 +63,7 @@ func StalePods(n *kernel.Node, network string, addrs []netip.Addr) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	pods, sight := map[ipam.Owner]bool{}, newSight(n)
+	pods, sight := map[ipam.Owner]bool{}, presence.NewOwn(n.Conn)
 	for l, err := range store.Leases() {
 		if err != nil || !slices.Contains(addrs, l.Addr) || pods[l.Owner] {
 			continue

@@ -8,9 +8,9 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
-	"github.com/podnet/podnet/cmd/cni/internal/presence"
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/ipam"
+	"github.com/podnet/podnet/state/presence"
 )
 
 // Allocation is what an ADD gives.

@@ -3,7 +3,7 @@ package portmap
 import (
 	"slices"
 
-	"github.com/podnet/podnet/cmd/cni/internal/presence"
+	"github.com/podnet/podnet/state/presence"
 )
 
 // living tells which owners' pods are there. It looks when it is asked first.

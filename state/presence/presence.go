@@ -1,12 +1,12 @@
-// Package presence tells whether a pod is still there that nobody has deleted, by what the kernel
-// has of it: the host veth that podnet's bridge plugin names after the attachment, or, for pods of
-// any other plugin, the pod's address in a network namespace. It rather takes a pod that has gone
-// for one that is there than the other way round.
 package presence
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
@@ -29,28 +29,40 @@ type View struct {
 	conn *netlink.Conn
 	ends []end
 	rest func() (map[netip.Addr]bool, error) // addresses in namespaces of processes
+
+	unread error // why the addresses of some namespace could not be read: it seems to have none
 }
 
 // end is a veth of the host that leads to another namespace.
 type end struct {
 	name                           string
 	index, master, peer, namespace int
+	own                            bool                 // it is a port of a bridge that podnetd made
 	uplink                         bool                 // see findUplinks
 	addrs                          map[int][]netip.Addr // of that namespace, by the index of their link
 }
 
-// Read looks. Close ends the view.
+// Read looks into every namespace. Close ends the view.
 func Read() (*View, error) {
 	conn, err := netlink.Dial()
 	if err != nil {
 		return nil, err
 	}
-	v := &View{conn: conn, rest: onceProcessAddrs()}
-	if err := v.read(); err != nil {
+	v, err := readOver(conn)
+	if err == nil {
+		err = v.unread
+	}
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return v, nil
+}
+
+// readOver looks over a socket that stays the caller's.
+func readOver(conn *netlink.Conn) (*View, error) {
+	v := &View{conn: conn, rest: onceProcessAddrs()}
+	return v, v.read()
 }
 
 // Close gives back what Read has opened.
@@ -59,7 +71,11 @@ func (v *View) Close() { v.conn.Close() }
 func (v *View) read() error {
 	links, err := v.conn.Links(0)
 	if err != nil {
-		return err
+		return fmt.Errorf("list host veths: %w", err)
+	}
+	own := map[int]bool{}
+	for _, l := range links {
+		own[l.Index] = l.Group == device.GroupDevice
 	}
 	seen := map[int]map[int][]netip.Addr{}
 	for _, l := range links {
@@ -68,17 +84,31 @@ func (v *View) read() error {
 		}
 		addrs, there := seen[l.ParentIn]
 		if !there {
-			if addrs, err = v.conn.AddrsIn(l.ParentIn); err != nil {
-				return err
+			if addrs, err = v.addrsIn(l.ParentIn); err != nil {
+				return fmt.Errorf("look at the pod behind %s: %w", l.Name, err)
 			}
 			seen[l.ParentIn] = addrs
 		}
 		if addrs == nil { // nobody has the namespace any more, and the kernel is about to take the veth away
 			continue
 		}
-		v.ends = append(v.ends, end{name: l.Name, index: l.Index, master: l.Master, peer: l.Parent, namespace: l.ParentIn, addrs: addrs})
+		v.ends = append(v.ends, end{
+			name: l.Name, index: l.Index, master: l.Master, peer: l.Parent, namespace: l.ParentIn,
+			own: own[l.Master], addrs: addrs,
+		})
 	}
 	return nil
+}
+
+// addrsIn returns the addresses of a namespace by the index of their link; nil if it has gone. A
+// kernel or a user namespace that does not let them be read is remembered.
+func (v *View) addrsIn(namespace int) (map[int][]netip.Addr, error) {
+	addrs, err := v.conn.AddrsIn(namespace)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
+		v.unread = err
+		return map[int][]netip.Addr{}, nil
+	}
+	return addrs, err
 }
 
 // Has reports whether the pod is there, or may be.
