@@ -1,13 +1,10 @@
 package firewall
 
-import (
-	"github.com/podnet/podnet/state/netlink"
-	"golang.org/x/sys/unix"
-)
+import "github.com/podnet/podnet/state/netfilter"
 
 // Host is what filters the packets of one network namespace. It is for one goroutine at a time.
 type Host struct {
-	nft    *netlink.Conn       // nil: without nftables in this kernel
+	nft    *netfilter.Conn     // nil: without nftables in this kernel
 	wrote  func(pid int)       // told of each process that has written rules
 	rules  map[uint8]ruleCache // by family
 	usable map[string]bool     // the files of iptables programs that are new enough
@@ -19,7 +16,7 @@ type Host struct {
 // Open returns the filters of the calling thread's network namespace. wrote is told the pid of each
 // program that has changed rules.
 func Open(wrote func(pid int)) *Host {
-	nft, err := netlink.DialBulk(unix.NETLINK_NETFILTER)
+	nft, err := netfilter.Dial()
 	if err != nil {
 		nft = nil
 	}

@@ -36,16 +36,12 @@ func wordOf(family uint8) string {
 
 // nftRequest begins a request to nftables.
 func nftRequest(typ uint16, family netlink.Family) *netlink.Message {
-	return netlink.NewMessage(typ, 0).Raw(uint8(family), unix.NFNETLINK_V0, 0, 0)
+	return netlink.NewMessage(typ, 0).NetfilterHeader(family, 0)
 }
 
 // dumpNFT hands the attributes of every object that a request lists to each.
 func (h *Host) dumpNFT(m *netlink.Message, reset func(), each func(attributes []byte)) error {
-	return h.nft.Dump(m, reset, func(body []byte) {
-		if len(body) >= nfgenLen {
-			each(body[nfgenLen:])
-		}
-	})
+	return h.nft.Dump(m, reset, func(body []byte) { each(netlink.NetfilterAttributes(body)) })
 }
 
 // tableRules reads the rules of one table.

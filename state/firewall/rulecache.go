@@ -102,7 +102,6 @@ func findProgram(name string) (string, error) {
 const (
 	getGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN
 	newGeneration = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
-	nfgenLen      = 4 // sizeof(struct nfgenmsg)
 	genID         = 1 // NFTA_GEN_ID
 	genPID        = 2 // NFTA_GEN_PROC_PID
 	genName       = 3 // NFTA_GEN_PROC_NAME
@@ -117,10 +116,10 @@ type Generation struct {
 
 // ParseGeneration reads a message of nftables. It reports false for one of something else.
 func ParseGeneration(typ uint16, body []byte) (g Generation, ok bool) {
-	if typ != newGeneration || len(body) < nfgenLen {
+	if typ != newGeneration {
 		return g, false
 	}
-	netlink.EachAttribute(body[nfgenLen:], func(typ uint16, v []byte) {
+	netlink.EachAttribute(netlink.NetfilterAttributes(body), func(typ uint16, v []byte) {
 		switch {
 		case typ == genID && len(v) == 4:
 			g.Number, ok = binary.BigEndian.Uint32(v), true

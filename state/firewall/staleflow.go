@@ -1,34 +1,13 @@
 package firewall
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netlink"
-	"golang.org/x/sys/unix"
-)
-
-// The attributes of a tracked connection, from linux/netfilter/nfnetlink_conntrack.h.
-const (
-	ctMessageGet    = 1
-	ctMessageDelete = 2
-
-	ctTupleOrig  = 1
-	ctTupleReply = 2
-	ctStatus     = 3
-	ctID         = 12
-	ctZone       = 18
-
-	ctTupleIP = 1 // within a tuple; within that the source and the destination:
-	ctIPv4Src = 1
-	ctIPv4Dst = 2
-	ctIPv6Src = 3
-	ctIPv6Dst = 4
-
-	ctSeenReply = 1 << 1 // of the status
 )
 
 // masquerading is which packets a masquerade chain rewrites: those of own addresses to what none of
@@ -58,19 +37,10 @@ func masqueradingOf(c state.Chain) (m masquerading, ok bool) {
 
 // missed reports whether a connection began without the rules and has not worked: it has the pod's
 // own source, no answer has come, and its destination is none of the spared ones.
-func (m masquerading) missed(f trackedFlow) bool {
-	return m.own.Contains(f.orig.src) && f.reply.dst == f.orig.src && f.status&ctSeenReply == 0 &&
-		!slices.ContainsFunc(m.spared, func(p netip.Prefix) bool { return p.Contains(f.reply.src) })
+func (m masquerading) missed(f netfilter.Flow) bool {
+	return m.own.Contains(f.Orig.Src) && f.Reply.Dst.Addr() == f.Orig.Src && !f.Answered &&
+		!slices.ContainsFunc(m.spared, func(p netip.Prefix) bool { return p.Contains(f.Reply.Src) })
 }
-
-// trackedFlow is one connection of the kernel's table, as far as it has to be known here.
-type trackedFlow struct {
-	orig, reply endpoints
-	status      uint32
-	name        []byte // the attributes by which the kernel finds it again
-}
-
-type endpoints struct{ src, dst netip.Addr }
 
 // forgetStaleOf has connections that began without the rules begin again, where the rules were not
 // in force before a change.
@@ -91,63 +61,7 @@ func (h *Host) forgetStaleOf(changes []*state.Change) {
 // nothing of it, has nothing to delete: the rules are in place all the same.
 func (h *Host) forgetStale(c state.Chain) {
 	m, ok := masqueradingOf(c)
-	if !ok || h.nft == nil {
-		return
+	if ok && h.nft != nil {
+		_ = h.nft.Forget(netlink.FamilyOfVersion(c.Family), m.missed)
 	}
-	family := uint8(netlink.FamilyOfVersion(c.Family))
-	var stale [][]byte
-	all := netlink.NewMessage(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageGet, 0).Raw(family, 0, 0, 0)
-	err := h.nft.Dump(all, func() { stale = nil }, func(body []byte) {
-		if len(body) < nfgenLen {
-			return
-		}
-		if f := decodeFlow(body[nfgenLen:]); m.missed(f) {
-			stale = append(stale, slices.Clone(f.name))
-		}
-	})
-	if err != nil {
-		return
-	}
-	_ = h.nft.Apply(len(stale), func(i int) netlink.Request {
-		return netlink.Request{Encode: func(b *netlink.Batch) {
-			b.Message(unix.NFNL_SUBSYS_CTNETLINK<<8|ctMessageDelete, 0).Raw(family, 0, 0, 0).Raw(stale[i]...)
-		}}
-	})
-}
-
-func decodeFlow(attributes []byte) (f trackedFlow) {
-	keep := func(typ uint16, v []byte) { f.name = netlink.AppendAttribute(f.name, typ, v) }
-	netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
-		switch typ {
-		case ctTupleOrig:
-			f.orig = decodeEndpoints(v)
-			keep(typ|unix.NLA_F_NESTED, v)
-		case ctTupleReply:
-			f.reply = decodeEndpoints(v)
-		case ctStatus:
-			if len(v) == 4 {
-				f.status = binary.BigEndian.Uint32(v)
-			}
-		case ctID, ctZone:
-			keep(typ, v)
-		}
-	})
-	return f
-}
-
-func decodeEndpoints(tuple []byte) (e endpoints) {
-	netlink.EachAttribute(tuple, func(typ uint16, v []byte) {
-		if typ != ctTupleIP {
-			return
-		}
-		netlink.EachAttribute(v, func(typ uint16, v []byte) {
-			switch typ {
-			case ctIPv4Src, ctIPv6Src:
-				e.src = netlink.IP(v)
-			case ctIPv4Dst, ctIPv6Dst:
-				e.dst = netlink.IP(v)
-			}
-		})
-	})
-	return e
 }

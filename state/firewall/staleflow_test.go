@@ -5,7 +5,12 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter"
 )
+
+func tuple(src, dst string) netfilter.Tuple {
+	return netfilter.Tuple{Src: netip.MustParseAddr(src), Dst: netip.AddrPortFrom(netip.MustParseAddr(dst), 0)}
+}
 
 // TestMissed judges connections by the rules of a masquerade chain.
 func TestMissed(t *testing.T) {
@@ -17,24 +22,20 @@ func TestMissed(t *testing.T) {
 	for _, c := range []struct {
 		what             string
 		src, dst, by, as string // dst is translated to by, and src to as
-		status           uint32
+		answered         bool
 		want             bool
 	}{
-		{"outside, unanswered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", 0, true},
-		{"answered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", ctSeenReply, false},
-		{"masqueraded", "10.42.1.5", "198.18.0.9", "198.18.0.9", "198.18.0.1", 0, false},
-		{"another node's pod", "10.42.2.5", "198.18.0.9", "198.18.0.9", "10.42.2.5", 0, false},
-		{"to a pod", "10.42.1.5", "10.42.2.5", "10.42.2.5", "10.42.1.5", 0, false},
-		{"to a spared range", "10.42.1.5", "192.0.2.9", "192.0.2.9", "10.42.1.5", 0, false},
-		{"multicast", "10.42.1.5", "224.0.0.251", "224.0.0.251", "10.42.1.5", 0, false},
-		{"a service of a pod's", "10.42.1.5", "172.16.0.10", "10.42.2.5", "10.42.1.5", 0, false},
-		{"a service of somebody outside", "10.42.1.5", "172.16.0.10", "198.18.0.9", "10.42.1.5", 0, true},
+		{"outside, unanswered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", false, true},
+		{"answered", "10.42.1.5", "198.18.0.9", "198.18.0.9", "10.42.1.5", true, false},
+		{"masqueraded", "10.42.1.5", "198.18.0.9", "198.18.0.9", "198.18.0.1", false, false},
+		{"another node's pod", "10.42.2.5", "198.18.0.9", "198.18.0.9", "10.42.2.5", false, false},
+		{"to a pod", "10.42.1.5", "10.42.2.5", "10.42.2.5", "10.42.1.5", false, false},
+		{"to a spared range", "10.42.1.5", "192.0.2.9", "192.0.2.9", "10.42.1.5", false, false},
+		{"multicast", "10.42.1.5", "224.0.0.251", "224.0.0.251", "10.42.1.5", false, false},
+		{"a service of a pod's", "10.42.1.5", "172.16.0.10", "10.42.2.5", "10.42.1.5", false, false},
+		{"a service of somebody outside", "10.42.1.5", "172.16.0.10", "198.18.0.9", "10.42.1.5", false, true},
 	} {
-		f := trackedFlow{
-			orig:   endpoints{netip.MustParseAddr(c.src), netip.MustParseAddr(c.dst)},
-			reply:  endpoints{netip.MustParseAddr(c.by), netip.MustParseAddr(c.as)},
-			status: c.status,
-		}
+		f := netfilter.Flow{Orig: tuple(c.src, c.dst), Reply: tuple(c.by, c.as), Answered: c.answered}
 		if got := m.missed(f); got != c.want {
 			t.Errorf("%s: missed is %v", c.what, got)
 		}

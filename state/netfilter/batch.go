@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Batch is a transaction under construction: all of it becomes true at once, or none.
@@ -13,17 +15,21 @@ type Batch struct {
 }
 
 type change struct {
-	kind, flags uint16
-	family      Family
-	body        attrs
-	what        string // for the error
+	typ, flags uint16
+	family     netlink.Family
+	body       content
+	what       string // for the error
 }
 
-func (b *Batch) add(kind, flags uint16, family Family, body attrs, format string, args ...any) {
-	b.changes = append(b.changes, change{kind, flags, family, body, fmt.Sprintf(format, args...)})
+func (c change) encode(b *netlink.Batch) {
+	c.body(b.Message(subsystem|c.typ, c.flags).NetfilterHeader(c.family, 0))
 }
 
-// Empty says that there is nothing to commit.
+func (b *Batch) add(typ, flags uint16, family netlink.Family, body content, format string, args ...any) {
+	b.changes = append(b.changes, change{typ, flags, family, body, fmt.Sprintf(format, args...)})
+}
+
+// Empty reports whether there is nothing to commit.
 func (b *Batch) Empty() bool { return len(b.changes) == 0 }
 
 // Join adds the changes of another batch behind these.
@@ -31,26 +37,23 @@ func (b *Batch) Join(o *Batch) { b.changes = append(b.changes, o.changes...) }
 
 // DeleteElement deletes the element with this key. One that is not there fails the batch: ENOENT.
 func (b *Batch) DeleteElement(s Set, e Element) {
-	b.add(unix.NFT_MSG_DELSETELEM, 0, s.Family, s.list(e.keys()), "delete the element of %s from %s", e.Comment, s.Name)
+	b.add(unix.NFT_MSG_DELSETELEM, 0, s.Family, s.list(e.keys), "delete the element of %s from %s", e.Comment, s.Name)
 }
 
 // keys are the attributes that tell an element from others.
-func (e Element) keys() (a attrs) {
-	a.nest(unix.NFTA_SET_ELEM_KEY, value(e.Key))
+func (e Element) keys(m *netlink.Message) {
+	m.Nest(unix.NFTA_SET_ELEM_KEY, value(e.Key))
 	if len(e.End) > 0 {
-		a.nest(elementKeyEnd, value(e.End))
+		m.Nest(elementKeyEnd, value(e.End))
 	}
-	return a
 }
 
 // list is the body of a message about one element.
-func (s Set) list(element attrs) (body attrs) {
-	var elements attrs
-	elements.nest(unix.NFTA_LIST_ELEM, element)
-	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, s.Table)
-	body.string(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
-	body.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, elements)
-	return body
+func (s Set) list(element content) content {
+	return func(m *netlink.Message) {
+		m.String(unix.NFTA_SET_ELEM_LIST_TABLE, s.Table).String(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
+		m.Nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, list([]content{element}))
+	}
 }
 
 // AddRule adds a rule at the end of a chain. Its comment is for all to read, its tag for podnet
@@ -67,29 +70,23 @@ func (b *Batch) AddRule(c Chain, x *Expressions, comment, tag string) {
 }
 
 // DeleteRule deletes a rule that was read from a table, that one and no other.
-func (b *Batch) DeleteRule(family Family, table string, r Rule) {
-	var body attrs
-	body.string(unix.NFTA_RULE_TABLE, table)
-	body.string(unix.NFTA_RULE_CHAIN, r.Chain)
-	body.u64(unix.NFTA_RULE_HANDLE, r.handle)
-	b.add(unix.NFT_MSG_DELRULE, 0, family, body, "delete a rule of chain %s", r.Chain)
+func (b *Batch) DeleteRule(family netlink.Family, table string, r Rule) {
+	b.add(unix.NFT_MSG_DELRULE, 0, family, func(m *netlink.Message) {
+		Chain{family, table, r.Chain}.ofRule(m)
+		m.NetUint64(unix.NFTA_RULE_HANDLE, r.handle)
+	}, "delete a rule of chain %s", r.Chain)
 }
 
 // DeleteChain deletes a chain with its rules. Rules that lead to it have to go before, or it fails
 // the batch: EBUSY.
 func (b *Batch) DeleteChain(c Chain) {
 	b.emptyChain(c)
-	var chain attrs
-	chain.string(unix.NFTA_CHAIN_TABLE, c.Table)
-	chain.string(unix.NFTA_CHAIN_NAME, c.Name)
-	b.add(unix.NFT_MSG_DELCHAIN, 0, c.Family, chain, "delete chain %s", c.Name)
+	b.add(unix.NFT_MSG_DELCHAIN, 0, c.Family, c.itself, "delete chain %s", c.Name)
 }
 
 // DeleteTable deletes a table with all that is in it.
-func (b *Batch) DeleteTable(family Family, name string) {
-	var body attrs
-	body.string(unix.NFTA_TABLE_NAME, name)
-	b.add(unix.NFT_MSG_DELTABLE, 0, family, body, "delete table %s", name)
+func (b *Batch) DeleteTable(family netlink.Family, name string) {
+	b.add(unix.NFT_MSG_DELTABLE, 0, family, table(name), "delete table %s", name)
 }
 
 // Commit makes a batch true. The error is of the first change that the kernel refused, and wraps
@@ -110,44 +107,14 @@ func (c *Conn) Commit(b *Batch) error {
 }
 
 func (c *Conn) commit(b *Batch) error {
-	out := c.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES, nil)
-	begin := c.seq
-	for i, ch := range b.changes {
-		flags := ch.flags
-		if i == len(b.changes)-1 {
-			flags |= unix.NLM_F_ACK // of the others the kernel says only what failed
-		}
-		out = append(out, c.message(subsystem|ch.kind, flags, ch.family, 0, ch.body)...)
+	refused, err := c.Transact(unix.NFNL_SUBSYS_NFTABLES, len(b.changes), func(i int, out *netlink.Batch) {
+		b.changes[i].encode(out)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case refused < 0:
+		return fmt.Errorf("change the packet filter: %w", err)
 	}
-	last := c.seq
-	out = append(out, c.message(unix.NFNL_MSG_BATCH_END, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES, nil)...)
-	if err := c.send(out); err != nil {
-		return err
-	}
-	return c.verdict(b, begin, last)
-}
-
-// verdict reads what became of the batch whose messages have these sequence numbers. An error at
-// its beginning is about all of it and the last word.
-func (c *Conn) verdict(b *Batch, begin, last uint32) (err error) {
-	for done := false; !done; {
-		receiving := c.receive(begin, func(r reply) {
-			if r.kind != unix.NLMSG_ERROR {
-				return
-			}
-			errno := r.errno()
-			done = done || r.seq == last || r.seq == begin && errno != nil
-			switch {
-			case errno == nil || err != nil:
-			case r.seq == begin || r.seq > last:
-				err = fmt.Errorf("change the packet filter: %w", errno)
-			default:
-				err = fmt.Errorf("%s: %w", b.changes[r.seq-begin-1].what, errno)
-			}
-		})
-		if receiving != nil {
-			return errors.Join(err, receiving)
-		}
-	}
-	return err
+	return fmt.Errorf("%s: %w", b.changes[refused].what, err)
 }

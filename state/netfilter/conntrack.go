@@ -2,7 +2,6 @@ package netfilter
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -11,52 +10,71 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
-// Attributes of ctnetlink, which x/sys lacks.
+// Messages and attributes of ctnetlink, which x/sys lacks.
 const (
+	ctGet    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
+	ctDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
+
 	ctaTupleOrig   = 1
+	ctaTupleReply  = 2
+	ctaStatus      = 3
 	ctaID          = 12
 	ctaZone        = 18
 	ctaFilter      = 25
 	ctaTupleIP     = 1
 	ctaTupleProto  = 2
+	ctaIPv4Src     = 1
 	ctaIPv4Dst     = 2
+	ctaIPv6Src     = 3
 	ctaIPv6Dst     = 4
 	ctaProtoNumber = 1
 	ctaProtoDst    = 3
 	ctaFilterOrig  = 1
 
+	statusSeenReply   = 1 << 1
 	filterProtoNumber = 1 << 3
 	filterProtoDst    = 1 << 5
-
-	ctGet    = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
-	ctDelete = unix.NFNL_SUBSYS_CTNETLINK<<8 | 2
 )
+
+// Flow is one connection that the kernel tracks.
+type Flow struct {
+	Protocol uint8
+	Orig     Tuple // of the packets of who opened it, as they were sent
+	Reply    Tuple // of the answers, as they come
+	Answered bool
+}
+
+// Tuple is where the packets of one direction come from and go to.
+type Tuple struct {
+	Src netip.Addr
+	Dst netip.AddrPort
+}
 
 // fewConnections are listed faster than they are looked through twice: the kernel goes through its
 // whole table, which has place for many, once for every list that it is asked for.
 const fewConnections = 4096
 
 // ForgetConnections has the kernel forget the connections of a protocol that were opened to one of
-// these ports, if match says yes to where: with the next packet they are looked up in the rules
-// again. Others are left alone.
+// these ports, if match says yes to where. It leaves others alone.
 func (c *Conn) ForgetConnections(protocol uint8, ports []uint16, match func(netip.AddrPort) bool) error {
 	asked := map[uint16]bool{}
 	for _, p := range ports {
 		asked[p] = true
 	}
-	requests := map[Family]attrs{IPv4: connectionFilter(protocol, ports), IPv6: connectionFilter(protocol, ports)}
+	families, filter := []netlink.Family{netlink.IPv4, netlink.IPv6}, connectionFilter(protocol, ports)
 	switch n := connections(); {
 	case n == 0:
 		return nil
 	case n < fewConnections:
-		requests = map[Family]attrs{unix.NFPROTO_UNSPEC: nil}
+		families, filter = []netlink.Family{unix.NFPROTO_UNSPEC}, func(*netlink.Message) {}
 	}
-	for family, request := range requests {
-		err := c.forget(family, request, func(orig []byte) bool {
-			number, to := find(orig, ctaTupleProto, ctaProtoNumber), destination(orig)
-			return len(number) == 1 && number[0] == protocol && asked[to.Port()] && match(to)
+	for _, family := range families {
+		err := c.forget(family, filter, func(f Flow) bool {
+			return f.Protocol == protocol && asked[f.Orig.Dst.Port()] && match(f.Orig.Dst)
 		})
 		if err != nil {
 			return err
@@ -76,75 +94,99 @@ func connections() int {
 	return n
 }
 
-// forget deletes the connections of a list that match says yes to, by the addresses that they were
-// opened with.
-func (c *Conn) forget(family Family, request attrs, match func(orig []byte) bool) error {
-	type connection struct {
-		family Family
-		name   attrs
-	}
-	var found []connection
-	err := c.dump(ctGet, family, request, func() { found = nil }, func(b []byte) {
-		if orig := find(b, ctaTupleOrig); match(orig) {
-			is := IPv6
-			if destination(orig).Addr().Is4() {
-				is = IPv4
-			}
-			found = append(found, connection{is, connectionName(b)})
+// Forget has the kernel forget the connections of a family that match says yes to: with the next
+// packet they are looked up in the rules again.
+func (c *Conn) Forget(family netlink.Family, match func(Flow) bool) error {
+	return c.forget(family, func(*netlink.Message) {}, match)
+}
+
+// forget is Forget for the connections that pass the kernel's filter.
+func (c *Conn) forget(family netlink.Family, filter content, match func(Flow) bool) error {
+	list := netlink.NewMessage(ctGet, 0).NetfilterHeader(family, 0)
+	filter(list)
+	var found []named
+	err := c.list(list, func() { found = nil }, func(attributes []byte) {
+		if f := parseFlow(attributes); match(f) {
+			found = append(found, named{netlink.FamilyOf(f.Orig.Dst.Addr()), nameOf(attributes)})
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("read the connections: %w", err)
 	}
-	for _, f := range found {
-		// One that has ended meanwhile is forgotten too.
-		if err := c.ask(ctDelete, f.family, f.name); err != nil && !errors.Is(err, unix.ENOENT) {
+	for _, err := range c.Apply(len(found), func(i int) netlink.Request { return found[i].deletion() }) {
+		if err != nil {
 			return fmt.Errorf("forget a connection: %w", err)
 		}
 	}
 	return nil
 }
 
-// connectionFilter has the kernel pass over most of what is not asked for, if it knows how to; an
-// older one lists all.
-func connectionFilter(protocol uint8, ports []uint16) attrs {
-	var body, tuple, proto, filter attrs
-	flags := uint32(filterProtoNumber)
-	proto.bytes(ctaProtoNumber, []byte{protocol})
-	if len(ports) == 1 {
-		flags |= filterProtoDst
-		proto.bytes(ctaProtoDst, binary.BigEndian.AppendUint16(nil, ports[0]))
-	}
-	tuple.nest(ctaTupleProto, proto)
-	filter.bytes(ctaFilterOrig, binary.NativeEndian.AppendUint32(nil, flags))
-	body.nest(ctaTupleOrig, tuple)
-	body.nest(ctaFilter, filter)
-	return body
+// named is a connection's family and the attributes that stand for it and no other, not even a
+// later one of the same addresses.
+type named struct {
+	family netlink.Family
+	name   []byte
 }
 
-// destination is where the first packet of a connection went.
-func destination(tuple []byte) netip.AddrPort {
-	ip := find(tuple, ctaTupleIP)
-	addr, ok := netip.AddrFromSlice(find(ip, ctaIPv4Dst))
-	if !ok {
-		addr, _ = netip.AddrFromSlice(find(ip, ctaIPv6Dst))
-	}
-	port := find(tuple, ctaTupleProto, ctaProtoDst)
-	if len(port) != 2 {
-		return netip.AddrPortFrom(addr, 0)
-	}
-	return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(port))
-}
-
-// connectionName are the attributes that stand for one connection and no other, not even a later
-// one of the same addresses.
-func connectionName(b []byte) attrs {
-	var name attrs
-	name.bytes(ctaTupleOrig|nested, find(b, ctaTupleOrig))
-	for _, kind := range []uint16{ctaID, ctaZone} {
-		if value := find(b, kind); value != nil {
-			name.bytes(kind, value)
+func nameOf(attributes []byte) []byte {
+	name := netlink.AppendAttribute(nil, ctaTupleOrig|unix.NLA_F_NESTED, netlink.Attribute(attributes, ctaTupleOrig))
+	for _, typ := range []uint16{ctaID, ctaZone} {
+		if value := netlink.Attribute(attributes, typ); value != nil {
+			name = netlink.AppendAttribute(name, typ, value)
 		}
 	}
 	return name
+}
+
+// deletion has the kernel forget the connection; one that has ended meanwhile is forgotten too.
+func (n named) deletion() netlink.Request {
+	return netlink.Request{Ignore: unix.ENOENT, Encode: func(b *netlink.Batch) {
+		b.Message(ctDelete, 0).NetfilterHeader(n.family, 0).Raw(n.name...)
+	}}
+}
+
+// connectionFilter has the kernel pass over most of what is not asked for, if it knows how to; an
+// older one lists all.
+func connectionFilter(protocol uint8, ports []uint16) content {
+	return func(m *netlink.Message) {
+		flags := uint32(filterProtoNumber)
+		m.Nest(ctaTupleOrig, func(m *netlink.Message) {
+			m.Nest(ctaTupleProto, func(m *netlink.Message) {
+				m.Uint8(ctaProtoNumber, protocol)
+				if len(ports) == 1 {
+					flags |= filterProtoDst
+					m.Bytes(ctaProtoDst, binary.BigEndian.AppendUint16(nil, ports[0]))
+				}
+			})
+		})
+		m.Nest(ctaFilter, func(m *netlink.Message) { m.Uint32(ctaFilterOrig, flags) })
+	}
+}
+
+func parseFlow(attributes []byte) Flow {
+	orig := netlink.Attribute(attributes, ctaTupleOrig)
+	return Flow{
+		Protocol: uint8(netlink.Number(netlink.Attribute(orig, ctaTupleProto, ctaProtoNumber))),
+		Orig:     parseTuple(orig),
+		Reply:    parseTuple(netlink.Attribute(attributes, ctaTupleReply)),
+		Answered: field(attributes, ctaStatus)&statusSeenReply != 0,
+	}
+}
+
+func parseTuple(b []byte) (t Tuple) {
+	var dst netip.Addr
+	netlink.EachAttribute(netlink.Attribute(b, ctaTupleIP), func(typ uint16, v []byte) {
+		switch typ {
+		case ctaIPv4Src, ctaIPv6Src:
+			t.Src = netlink.IP(v)
+		case ctaIPv4Dst, ctaIPv6Dst:
+			dst = netlink.IP(v)
+		}
+	})
+	var port uint16
+	if v := netlink.Attribute(b, ctaTupleProto, ctaProtoDst); len(v) == 2 {
+		port = binary.BigEndian.Uint16(v)
+	}
+	t.Dst = netip.AddrPortFrom(dst, port)
+	return t
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Of the connections that the kernel knows those go that match says yes to, and no other, whichever
@@ -32,8 +34,8 @@ func TestForgetConnections(t *testing.T) {
 	for name, forget := range map[string]func() error{
 		"few": func() error { return c.ForgetConnections(17, []uint16{5301}, match) },
 		"filtered by the kernel": func() error {
-			for _, family := range []Family{IPv4, IPv6} {
-				if err := c.forget(family, connectionFilter(17, []uint16{5301}), func(orig []byte) bool { return match(destination(orig)) }); err != nil {
+			for _, family := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
+				if err := c.forget(family, connectionFilter(17, []uint16{5301}), func(f Flow) bool { return match(f.Orig.Dst) }); err != nil {
 					return err
 				}
 			}

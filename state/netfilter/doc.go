@@ -29,7 +29,7 @@
 // The same for iptables, whichever of its two kinds the host has; tables of iptables-nft are read
 // like any other:
 //
-//	nat := conn.IPTables(netfilter.IPv4, "nat")
+//	nat := conn.IPTables(netlink.IPv4, "nat")
 //	rules, err := nat.Rules("POSTROUTING")
 //	…
 //	err = nat.Restore("-A POSTROUTING -s 10.1.0.0/24 -m comment --comment net/id/eth0 -j MASQUERADE")

@@ -5,11 +5,13 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Expressions are what a rule is made of, in the order in which the kernel goes through them. They
 // are those that nft makes of the same words, so that it lists them as such.
-type Expressions struct{ list attrs }
+type Expressions struct{ list []content }
 
 // Registers of the kernel's.
 const (
@@ -17,30 +19,17 @@ const (
 	register2 = unix.NFT_REG_2
 )
 
-func (x *Expressions) add(name string, data attrs) *Expressions {
-	var e attrs
-	e.string(unix.NFTA_EXPR_NAME, name)
-	e.nest(unix.NFTA_EXPR_DATA, data)
-	x.list.nest(unix.NFTA_LIST_ELEM, e)
+func (x *Expressions) add(name string, data content) *Expressions {
+	x.list = append(x.list, func(m *netlink.Message) {
+		m.String(unix.NFTA_EXPR_NAME, name).Nest(unix.NFTA_EXPR_DATA, data)
+	})
 	return x
 }
 
-func numbers(pairs ...uint32) (a attrs) {
-	for i := 0; i < len(pairs); i += 2 {
-		a.u32(uint16(pairs[i]), pairs[i+1])
-	}
-	return a
-}
-
-func value(b []byte) (a attrs) {
-	a.bytes(unix.NFTA_DATA_VALUE, b)
-	return a
-}
-
 func (x *Expressions) compare(op uint32, b []byte) *Expressions {
-	data := numbers(unix.NFTA_CMP_SREG, register, unix.NFTA_CMP_OP, op)
-	data.nest(unix.NFTA_CMP_DATA, value(b))
-	return x.add("cmp", data)
+	return x.add("cmp", func(m *netlink.Message) {
+		m.NetUint32(unix.NFTA_CMP_SREG, register).NetUint32(unix.NFTA_CMP_OP, op).Nest(unix.NFTA_CMP_DATA, value(b))
+	})
 }
 
 func (x *Expressions) payload(base, offset uint32, length int) *Expressions {
@@ -63,9 +52,11 @@ func (x *Expressions) Port(port uint16) *Expressions {
 
 // Original asks for the port that the connection was opened to, whatever it has been translated to.
 func (x *Expressions) Original(port uint16) *Expressions {
-	data := numbers(unix.NFTA_CT_DREG, register, unix.NFTA_CT_KEY, unix.NFT_CT_PROTO_DST)
-	data.bytes(unix.NFTA_CT_DIRECTION, []byte{0})
-	return x.add("ct", data).compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, port))
+	x.add("ct", func(m *netlink.Message) {
+		numbers(unix.NFTA_CT_DREG, register, unix.NFTA_CT_KEY, unix.NFT_CT_PROTO_DST)(m)
+		m.Uint8(unix.NFTA_CT_DIRECTION, 0)
+	})
+	return x.compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, port))
 }
 
 // Source asks for the network that a packet comes from, Destination for the one that it goes to, in
@@ -92,35 +83,41 @@ func (x *Expressions) address(offset uint32, p netip.Prefix, op uint32) *Express
 	case bits%8 == 0:
 		return x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, bits/8).compare(op, network[:bits/8])
 	default:
-		mask := make([]byte, len(network))
-		for i := range bits {
-			mask[i/8] |= 0x80 >> (i % 8)
-		}
-		data := numbers(unix.NFTA_BITWISE_SREG, register, unix.NFTA_BITWISE_DREG, register, unix.NFTA_BITWISE_LEN, uint32(len(network)))
-		data.nest(unix.NFTA_BITWISE_MASK, value(mask))
-		data.nest(unix.NFTA_BITWISE_XOR, value(make([]byte, len(network))))
-		return x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, len(network)).add("bitwise", data).compare(op, network)
+		return x.payload(unix.NFT_PAYLOAD_NETWORK_HEADER, offset, len(network)).mask(len(network), bits).compare(op, network)
 	}
 }
 
+// mask keeps the first bits of what is loaded.
+func (x *Expressions) mask(size, bits int) *Expressions {
+	mask := make([]byte, size)
+	for i := range bits {
+		mask[i/8] |= 0x80 >> (i % 8)
+	}
+	return x.add("bitwise", func(m *netlink.Message) {
+		numbers(unix.NFTA_BITWISE_SREG, register, unix.NFTA_BITWISE_DREG, register)(m)
+		m.NetUint32(unix.NFTA_BITWISE_LEN, uint32(size))
+		m.Nest(unix.NFTA_BITWISE_MASK, value(mask)).Nest(unix.NFTA_BITWISE_XOR, value(make([]byte, size)))
+	})
+}
+
 // Family asks for a family, in a table that has both.
-func (x *Expressions) Family(f Family) *Expressions {
+func (x *Expressions) Family(f netlink.Family) *Expressions {
 	return x.meta(unix.NFT_META_NFPROTO).compare(unix.NFT_CMP_EQ, []byte{byte(f)})
 }
 
 // DNAT sends a connection to another address and port.
-func (x *Expressions) DNAT(f Family, to netip.AddrPort) *Expressions {
+func (x *Expressions) DNAT(f netlink.Family, to netip.AddrPort) *Expressions {
 	x.immediate(register, value(to.Addr().AsSlice()))
 	x.immediate(register2, value(binary.BigEndian.AppendUint16(nil, to.Port())))
 	return x.add("nat", numbers(unix.NFTA_NAT_TYPE, unix.NFT_NAT_DNAT, unix.NFTA_NAT_FAMILY, uint32(f),
 		unix.NFTA_NAT_REG_ADDR_MIN, register, unix.NFTA_NAT_REG_PROTO_MIN, register2))
 }
 
-func (x *Expressions) immediate(to uint32, data attrs) {
-	a := numbers(unix.NFTA_IMMEDIATE_DREG, to)
-	a.nest(unix.NFTA_IMMEDIATE_DATA, data)
-	x.add("immediate", a)
+func (x *Expressions) immediate(to uint32, data content) *Expressions {
+	return x.add("immediate", func(m *netlink.Message) {
+		m.NetUint32(unix.NFTA_IMMEDIATE_DREG, to).Nest(unix.NFTA_IMMEDIATE_DATA, data)
+	})
 }
 
 // Masquerade gives a connection the address of the interface that it leaves by.
-func (x *Expressions) Masquerade() *Expressions { return x.add("masq", nil) }
+func (x *Expressions) Masquerade() *Expressions { return x.add("masq", numbers()) }

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/test/lab"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // The tests work on the firewall of the namespace that they have for themselves.
@@ -153,17 +155,13 @@ func TestManyElements(t *testing.T) {
 // A dump during which the kernel put its hash table in another order is told from a whole one.
 func TestTornDump(t *testing.T) {
 	message := func(last ...byte) []byte {
-		var list attrs
+		var elements []content
 		for _, b := range last {
-			var data, key, element attrs
-			data.bytes(unix.NFTA_DATA_VALUE, []byte{10, 1, 0, b})
-			key.nest(unix.NFTA_SET_ELEM_KEY, data)
-			element.nest(unix.NFTA_LIST_ELEM, key)
-			list = append(list, element...)
+			elements = append(elements, func(m *netlink.Message) { m.Nest(unix.NFTA_SET_ELEM_KEY, value([]byte{10, 1, 0, b})) })
 		}
-		var m attrs
-		m.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, list)
-		return m
+		var b netlink.Batch
+		b.Message(0, 0).Nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, list(elements))
+		return b.Bytes()[unix.NLMSG_HDRLEN:]
 	}
 	for _, c := range []struct {
 		name     string
@@ -188,7 +186,7 @@ func TestTornDump(t *testing.T) {
 // Either kind of iptables is told from the program's name, read, and cleaned.
 func TestIPTables(t *testing.T) {
 	for _, kind := range []string{"nft", "legacy"} {
-		for family, program := range map[Family]string{IPv4: "iptables", IPv6: "ip6tables"} {
+		for family, program := range map[netlink.Family]string{netlink.IPv4: "iptables", netlink.IPv6: "ip6tables"} {
 			t.Run(program+"-"+kind, func(t *testing.T) {
 				multi, err := exec.LookPath("xtables-" + kind + "-multi")
 				if err != nil {

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // IPTables is a table as the host's iptables has it: one of nftables, or one of the kernel's older
 // filter. Which of them there are is looked up once.
 type IPTables struct {
 	conn     *Conn
-	family   Family
+	family   netlink.Family
 	table    string
 	legacy   func() (bool, error) // whether what iptables writes goes into the older filter
 	inLegacy func() bool          // whether that has this table, which it has once somebody has used it
@@ -22,7 +24,7 @@ type IPTables struct {
 }
 
 // IPTables is the table of a family. Nothing is read or executed yet.
-func (c *Conn) IPTables(family Family, table string) *IPTables {
+func (c *Conn) IPTables(family netlink.Family, table string) *IPTables {
 	t := &IPTables{conn: c, family: family, table: table}
 	t.legacy = sync.OnceValues(func() (bool, error) { return IsLegacy(t.program("iptables-restore")) })
 	t.forget()
@@ -49,7 +51,7 @@ func HasNFTables() error {
 
 // program is the name of a family's iptables program.
 func (t *IPTables) program(name string) string {
-	if t.family == IPv6 {
+	if t.family == netlink.IPv6 {
 		return "ip6" + strings.TrimPrefix(name, "ip")
 	}
 	return name

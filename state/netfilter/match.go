@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Match is what a rule asks of a packet, as far as rules for host ports and masquerading do, and
@@ -33,33 +35,33 @@ type operand struct {
 func parseMatch(expressions []byte) (m Match) {
 	var operands [registers]operand
 	var values [registers][]byte
-	at := func(data []byte, kind uint16) uint32 { return u32(data, kind) % registers }
-	for _, e := range each(expressions) {
-		data := find(e, unix.NFTA_EXPR_DATA)
-		switch text(find(e, unix.NFTA_EXPR_NAME)) {
+	at := func(data []byte, kind uint16) uint32 { return field(data, kind) % registers }
+	netlink.EachAttribute(expressions, func(_ uint16, e []byte) {
+		data := netlink.Attribute(e, unix.NFTA_EXPR_DATA)
+		switch text(e, unix.NFTA_EXPR_NAME) {
 		case "meta":
-			operands[at(data, unix.NFTA_META_DREG)] = operand{kind: "meta", base: u32(data, unix.NFTA_META_KEY)}
+			operands[at(data, unix.NFTA_META_DREG)] = operand{kind: "meta", base: field(data, unix.NFTA_META_KEY)}
 		case "ct":
-			operands[at(data, unix.NFTA_CT_DREG)] = operand{kind: "ct", base: u32(data, unix.NFTA_CT_KEY)}
+			operands[at(data, unix.NFTA_CT_DREG)] = operand{kind: "ct", base: field(data, unix.NFTA_CT_KEY)}
 		case "payload":
-			operands[at(data, unix.NFTA_PAYLOAD_DREG)] = operand{kind: "payload", base: u32(data, unix.NFTA_PAYLOAD_BASE), offset: u32(data, unix.NFTA_PAYLOAD_OFFSET)}
+			operands[at(data, unix.NFTA_PAYLOAD_DREG)] = operand{kind: "payload", base: field(data, unix.NFTA_PAYLOAD_BASE), offset: field(data, unix.NFTA_PAYLOAD_OFFSET)}
 		case "bitwise":
 			o := operands[at(data, unix.NFTA_BITWISE_SREG)]
-			o.bits = ones(find(data, unix.NFTA_BITWISE_MASK, unix.NFTA_DATA_VALUE))
+			o.bits = ones(netlink.Attribute(data, unix.NFTA_BITWISE_MASK, unix.NFTA_DATA_VALUE))
 			operands[at(data, unix.NFTA_BITWISE_DREG)] = o
 		case "immediate":
-			values[at(data, unix.NFTA_IMMEDIATE_DREG)] = bytes.Clone(find(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VALUE))
+			values[at(data, unix.NFTA_IMMEDIATE_DREG)] = bytes.Clone(netlink.Attribute(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VALUE))
 		case "cmp":
-			if u32(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ {
-				m.compare(operands[at(data, unix.NFTA_CMP_SREG)], find(data, unix.NFTA_CMP_DATA, unix.NFTA_DATA_VALUE))
+			if field(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ {
+				m.compare(operands[at(data, unix.NFTA_CMP_SREG)], netlink.Attribute(data, unix.NFTA_CMP_DATA, unix.NFTA_DATA_VALUE))
 			}
 		case "nat":
 			addr, _ := netip.AddrFromSlice(values[at(data, unix.NFTA_NAT_REG_ADDR_MIN)])
-			if port := values[at(data, unix.NFTA_NAT_REG_PROTO_MIN)]; len(port) >= 2 && u32(data, unix.NFTA_NAT_TYPE) == unix.NFT_NAT_DNAT {
+			if port := values[at(data, unix.NFTA_NAT_REG_PROTO_MIN)]; len(port) >= 2 && field(data, unix.NFTA_NAT_TYPE) == unix.NFT_NAT_DNAT {
 				m.To = netip.AddrPortFrom(addr, binary.BigEndian.Uint16(port))
 			}
 		}
-	}
+	})
 	return m
 }
 
@@ -69,7 +71,7 @@ func (m *Match) compare(o operand, value []byte) {
 	case o.kind == "meta" && o.base == unix.NFT_META_L4PROTO && len(value) == 1:
 		m.Protocol = value[0]
 	case o.kind == "meta" && o.base == unix.NFT_META_IIFNAME:
-		m.Interface = text(value)
+		m.Interface = netlink.Text(value)
 	case o.kind == "ct" && o.base == unix.NFT_CT_PROTO_DST && len(value) == 2:
 		m.Original = binary.BigEndian.Uint16(value)
 	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && o.offset == destinationPort && len(value) == 2:
@@ -141,12 +143,4 @@ func ones(mask []byte) (n int) {
 		}
 	}
 	return n
-}
-
-// u32 is the number that an attribute holds, 0 if there is none.
-func u32(b []byte, kind uint16) uint32 {
-	if v := find(b, kind); len(v) == 4 {
-		return binary.BigEndian.Uint32(v)
-	}
-	return 0
 }

@@ -8,16 +8,19 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // addElement adds one. Those that are there fail the batch: EEXIST.
 func (b *Batch) addElement(s Set, e Element) {
-	element := e.keys()
-	if len(e.Data) > 0 {
-		element.nest(unix.NFTA_SET_ELEM_DATA, value(e.Data))
-	}
-	element.bytes(unix.NFTA_SET_ELEM_USERDATA, userData(udComment, e.Comment))
-	b.add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, s.Family, s.list(element), "add an element of %s to %s", e.Comment, s.Name)
+	b.add(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL, s.Family, s.list(func(m *netlink.Message) {
+		e.keys(m)
+		if len(e.Data) > 0 {
+			m.Nest(unix.NFTA_SET_ELEM_DATA, value(e.Data))
+		}
+		m.Bytes(unix.NFTA_SET_ELEM_USERDATA, userData(udComment, e.Comment))
+	}), "add an element of %s to %s", e.Comment, s.Name)
 }
 
 // What a rule written in nft's words matches is read, and the same rule made of expressions is
@@ -27,8 +30,8 @@ func TestMatch(t *testing.T) {
 	to := netip.MustParseAddrPort("10.1.0.2:80")
 	source, odd := netip.MustParsePrefix("10.1.0.0/24"), netip.MustParsePrefix("10.1.0.0/22")
 	for words, x := range map[string]*Expressions{
-		"ip daddr 192.0.2.1 tcp dport 8080 dnat to 10.1.0.2:80":  new(Expressions).Destination(netip.MustParsePrefix("192.0.2.1/32")).Protocol(6).Port(8080).DNAT(IPv4, to),
-		"ip daddr != 127.0.0.1 udp dport 53 dnat to 10.1.0.2:80": new(Expressions).NotDestination(netip.MustParsePrefix("127.0.0.1/32")).Protocol(17).Port(53).DNAT(IPv4, to),
+		"ip daddr 192.0.2.1 tcp dport 8080 dnat to 10.1.0.2:80":  new(Expressions).Destination(netip.MustParsePrefix("192.0.2.1/32")).Protocol(6).Port(8080).DNAT(netlink.IPv4, to),
+		"ip daddr != 127.0.0.1 udp dport 53 dnat to 10.1.0.2:80": new(Expressions).NotDestination(netip.MustParsePrefix("127.0.0.1/32")).Protocol(17).Port(53).DNAT(netlink.IPv4, to),
 		"ip saddr 10.1.0.0/24 ip daddr 10.1.0.0/22 return":       new(Expressions).Source(source).Destination(odd).Return(),
 		"fib daddr type local jump other":                        new(Expressions).Local().JumpTo("other"),
 		"meta l4proto sctp ct original proto-dst 99 goto other":  new(Expressions).Protocol(132).Original(99).GoTo("other"),
@@ -37,7 +40,7 @@ func TestMatch(t *testing.T) {
 		if err := Script("add table ip m\nadd chain ip m other\nadd chain ip m c { type nat hook prerouting priority -100; }\nadd rule ip m c " + words); err != nil {
 			t.Fatal(words, err)
 		}
-		chain := Chain{IPv4, "m", "c"}
+		chain := Chain{netlink.IPv4, "m", "c"}
 		var b Batch
 		b.AddRule(chain, x, "", "a tag")
 		if err := c.Commit(&b); err != nil {
@@ -64,12 +67,12 @@ func inIPTables(words string) string {
 // Rules that are written over netlink are the ones that iptables itself writes of the same words,
 // for it and whoever deletes them.
 func TestAppend(t *testing.T) {
-	for family, program := range map[Family]string{IPv4: "iptables-nft", IPv6: "ip6tables-nft"} {
+	for family, program := range map[netlink.Family]string{netlink.IPv4: "iptables-nft", netlink.IPv6: "ip6tables-nft"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(err)
 		}
 		source, within, except := "10.1.0.2/32", "10.1.0.0/24", "224.0.0.0/4"
-		if family == IPv6 {
+		if family == netlink.IPv6 {
 			source, within, except = "fd00:1::2/128", "fd00:1::/64", "ff00::/8"
 		}
 		rules := []NATRule{
@@ -103,18 +106,16 @@ func TestCommitInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sh(t, "nft delete table ip m")
-	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 8192); err != nil {
-		t.Fatal(err)
-	}
+	c.SetWriteBuffer(8192)
 	var b Batch
 	const n = 1000
 	for i := range n {
-		b.AddRule(Chain{IPv4, "m", "c"}, new(Expressions).Protocol(6).Port(uint16(i)).Return(), fmt.Sprint("rule ", i), "")
+		b.AddRule(Chain{netlink.IPv4, "m", "c"}, new(Expressions).Protocol(6).Port(uint16(i)).Return(), fmt.Sprint("rule ", i), "")
 	}
 	if err := c.Commit(&b); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := c.Rules(Chain{IPv4, "m", "c"})
+	rules, err := c.Rules(Chain{netlink.IPv4, "m", "c"})
 	if err != nil || len(rules) != n || rules[n-1].Comment != fmt.Sprint("rule ", n-1) {
 		t.Errorf("%d rules, %v", len(rules), err)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Targets of a NATRule that are no chains.
@@ -91,7 +93,7 @@ func Quote(word string) string {
 }
 
 // expressions are those that iptables makes of the rule.
-func (r NATRule) expressions(f Family) *Expressions {
+func (r NATRule) expressions(f netlink.Family) *Expressions {
 	x := new(Expressions)
 	if r.Source.IsValid() {
 		x.Source(r.Source)
@@ -103,7 +105,7 @@ func (r NATRule) expressions(f Family) *Expressions {
 		x.NotDestination(r.Except)
 	}
 	x.extension("match", "comment", append([]byte(r.Comment), make([]byte, max(0, commentSize-len(r.Comment)))...)[:commentSize])
-	x.add("counter", nil)
+	x.add("counter", numbers())
 	switch r.Target {
 	case Accept:
 		return x.Accept()
@@ -118,8 +120,8 @@ const commentSize = 256
 
 // natRange is an empty range, as the kernel's target takes it: of IPv4 one of a list, of IPv6 with
 // room for two addresses.
-func natRange(f Family) []byte {
-	if f == IPv6 {
+func natRange(f netlink.Family) []byte {
+	if f == netlink.IPv6 {
 		return make([]byte, 40)
 	}
 	return append(binary.NativeEndian.AppendUint32(nil, 1), make([]byte, 20)...)
@@ -127,21 +129,19 @@ func natRange(f Family) []byte {
 
 // extension is a match or a target of iptables.
 func (x *Expressions) extension(kind, name string, info []byte) *Expressions {
-	var data attrs
-	data.string(unix.NFTA_MATCH_NAME, name) // targets have the same numbers
-	data.u32(unix.NFTA_MATCH_REV, 0)
-	data.bytes(unix.NFTA_MATCH_INFO, info)
-	return x.add(kind, data)
+	return x.add(kind, func(m *netlink.Message) { // targets have the same numbers
+		m.String(unix.NFTA_MATCH_NAME, name).NetUint32(unix.NFTA_MATCH_REV, 0).Bytes(unix.NFTA_MATCH_INFO, info)
+	})
 }
 
 // addRule adds a rule at the end of a chain.
 func (b *Batch) addRule(c Chain, x *Expressions, user []byte, what string) {
-	var body attrs
-	body.string(unix.NFTA_RULE_TABLE, c.Table)
-	body.string(unix.NFTA_RULE_CHAIN, c.Name)
-	body.nest(unix.NFTA_RULE_EXPRESSIONS, x.list)
-	if len(user) > 0 {
-		body.bytes(unix.NFTA_RULE_USERDATA, user)
-	}
-	b.add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, c.Family, body, "add a rule of %s to chain %s", what, c.Name)
+	expressions := list(x.list)
+	b.add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, c.Family, func(m *netlink.Message) {
+		c.ofRule(m)
+		m.Nest(unix.NFTA_RULE_EXPRESSIONS, expressions)
+		if len(user) > 0 {
+			m.Bytes(unix.NFTA_RULE_USERDATA, user)
+		}
+	}, "add a rule of %s to chain %s", what, c.Name)
 }

@@ -1,20 +1,33 @@
 package netfilter
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 const subsystem = unix.NFNL_SUBSYS_NFTABLES << 8
 
 // Chain names a chain; an empty Name stands for all of a table's.
 type Chain struct {
-	Family Family
+	Family netlink.Family
 	Table  string
 	Name   string
+}
+
+// itself is the body of a message about the chain.
+func (c Chain) itself(m *netlink.Message) {
+	m.String(unix.NFTA_CHAIN_TABLE, c.Table).String(unix.NFTA_CHAIN_NAME, c.Name)
+}
+
+// ofRule begins the body of a message about rules of the chain.
+func (c Chain) ofRule(m *netlink.Message) {
+	m.String(unix.NFTA_RULE_TABLE, c.Table).String(unix.NFTA_RULE_CHAIN, c.Name)
 }
 
 // Rule is what tells a rule from others: the comment that its author gave it, and where it leads.
@@ -32,15 +45,12 @@ type Rule struct {
 
 // Rules are those of a chain in order. A chain or table that does not exist has none.
 func (c *Conn) Rules(chain Chain) ([]Rule, error) {
-	var body attrs
-	body.string(unix.NFTA_RULE_TABLE, chain.Table)
+	m := request(unix.NFT_MSG_GETRULE, chain.Family).String(unix.NFTA_RULE_TABLE, chain.Table)
 	if chain.Name != "" {
-		body.string(unix.NFTA_RULE_CHAIN, chain.Name)
+		m.String(unix.NFTA_RULE_CHAIN, chain.Name)
 	}
 	var rules []Rule
-	err := c.dump(subsystem|unix.NFT_MSG_GETRULE, chain.Family, body, func() { rules = nil }, func(b []byte) {
-		rules = append(rules, parseRule(b))
-	})
+	err := c.list(m, func() { rules = nil }, func(b []byte) { rules = append(rules, parseRule(b)) })
 	if err != nil {
 		return nil, fmt.Errorf("read the rules of %s %s: %w", chain.Table, chain.Name, err)
 	}
@@ -48,36 +58,38 @@ func (c *Conn) Rules(chain Chain) ([]Rule, error) {
 }
 
 func parseRule(b []byte) Rule {
-	r := Rule{Chain: text(find(b, unix.NFTA_RULE_CHAIN)), Comment: userText(find(b, unix.NFTA_RULE_USERDATA), udComment), Tag: userText(find(b, unix.NFTA_RULE_USERDATA), udTag)}
-	if handle := find(b, unix.NFTA_RULE_HANDLE); len(handle) == 8 {
+	user := netlink.Attribute(b, unix.NFTA_RULE_USERDATA)
+	r := Rule{Chain: text(b, unix.NFTA_RULE_CHAIN), Comment: userText(user, udComment), Tag: userText(user, udTag)}
+	if handle := netlink.Attribute(b, unix.NFTA_RULE_HANDLE); len(handle) == 8 {
 		r.handle = binary.BigEndian.Uint64(handle)
 	}
-	expressions := find(b, unix.NFTA_RULE_EXPRESSIONS)
+	expressions := netlink.Attribute(b, unix.NFTA_RULE_EXPRESSIONS)
 	r.Match = parseMatch(expressions)
-	for _, expression := range each(expressions) {
-		data := find(expression, unix.NFTA_EXPR_DATA)
-		switch text(find(expression, unix.NFTA_EXPR_NAME)) {
-		case "immediate":
-			if target := find(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VERDICT, unix.NFTA_VERDICT_CHAIN); target != nil {
-				r.Jump = text(target)
-			}
-		case "match": // what iptables has in place of nft's comments
-			switch text(find(data, unix.NFTA_MATCH_NAME)) {
-			case "comment":
-				r.Comment = text(find(data, unix.NFTA_MATCH_INFO))
-			case "multiport":
-				r.Ports = parsePorts(find(data, unix.NFTA_MATCH_INFO))
-			}
-		}
-	}
+	netlink.EachAttribute(expressions, func(_ uint16, e []byte) { r.readExpression(e) })
 	return r
 }
 
+// readExpression takes in where the rule leads, and what iptables has in place of nft's comments.
+func (r *Rule) readExpression(e []byte) {
+	data := netlink.Attribute(e, unix.NFTA_EXPR_DATA)
+	switch text(e, unix.NFTA_EXPR_NAME) {
+	case "immediate":
+		if target := netlink.Attribute(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VERDICT, unix.NFTA_VERDICT_CHAIN); target != nil {
+			r.Jump = netlink.Text(target)
+		}
+	case "match":
+		switch info := netlink.Attribute(data, unix.NFTA_MATCH_INFO); text(data, unix.NFTA_MATCH_NAME) {
+		case "comment":
+			r.Comment = netlink.Text(info)
+		case "multiport":
+			r.Ports = parsePorts(info)
+		}
+	}
+}
+
 // HasTable says whether a table exists.
-func (c *Conn) HasTable(family Family, name string) (bool, error) {
-	var body attrs
-	body.string(unix.NFTA_TABLE_NAME, name)
-	there, err := c.has(unix.NFT_MSG_GETTABLE, family, body)
+func (c *Conn) HasTable(family netlink.Family, name string) (bool, error) {
+	there, err := c.has(request(unix.NFT_MSG_GETTABLE, family).String(unix.NFTA_TABLE_NAME, name))
 	if err != nil {
 		return false, fmt.Errorf("look for table %s: %w", name, err)
 	}
@@ -86,18 +98,17 @@ func (c *Conn) HasTable(family Family, name string) (bool, error) {
 
 // HasChain says whether a chain exists.
 func (c *Conn) HasChain(chain Chain) (bool, error) {
-	var body attrs
-	body.string(unix.NFTA_CHAIN_TABLE, chain.Table)
-	body.string(unix.NFTA_CHAIN_NAME, chain.Name)
-	there, err := c.has(unix.NFT_MSG_GETCHAIN, chain.Family, body)
+	m := request(unix.NFT_MSG_GETCHAIN, chain.Family)
+	chain.itself(m)
+	there, err := c.has(m)
 	if err != nil {
 		return false, fmt.Errorf("look for chain %s of %s: %w", chain.Name, chain.Table, err)
 	}
 	return there, nil
 }
 
-func (c *Conn) has(kind uint16, family Family, body attrs) (bool, error) {
-	err := c.ask(subsystem|kind, family, body)
+func (c *Conn) has(m *netlink.Message) (bool, error) {
+	err := c.Do(m)
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
@@ -106,18 +117,17 @@ func (c *Conn) has(kind uint16, family Family, body attrs) (bool, error) {
 
 // Set names a set or a map.
 type Set struct {
-	Family Family
+	Family netlink.Family
 	Table  string
 	Name   string
 }
 
 // Sets are those of a table, maps among them.
-func (c *Conn) Sets(family Family, table string) ([]Set, error) {
-	var body attrs
-	body.string(unix.NFTA_SET_TABLE, table)
+func (c *Conn) Sets(family netlink.Family, table string) ([]Set, error) {
+	m := request(unix.NFT_MSG_GETSET, family).String(unix.NFTA_SET_TABLE, table)
 	var sets []Set
-	err := c.dump(subsystem|unix.NFT_MSG_GETSET, family, body, func() { sets = nil }, func(b []byte) {
-		sets = append(sets, Set{family, table, text(find(b, unix.NFTA_SET_NAME))})
+	err := c.list(m, func() { sets = nil }, func(b []byte) {
+		sets = append(sets, Set{family, table, text(b, unix.NFTA_SET_NAME)})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the sets of %s: %w", table, err)
@@ -136,12 +146,11 @@ type Element struct {
 
 // Elements are those of a set. One that does not exist has none.
 func (c *Conn) Elements(set Set) ([]Element, error) {
-	var body attrs
-	body.string(unix.NFTA_SET_ELEM_LIST_TABLE, set.Table)
-	body.string(unix.NFTA_SET_ELEM_LIST_SET, set.Name)
-	for range dumpRetries {
+	m := request(unix.NFT_MSG_GETSETELEM, set.Family)
+	m.String(unix.NFTA_SET_ELEM_LIST_TABLE, set.Table).String(unix.NFTA_SET_ELEM_LIST_SET, set.Name)
+	for range netlink.DumpAttempts {
 		var l listing
-		err := c.dump(subsystem|unix.NFT_MSG_GETSETELEM, set.Family, body, func() { l = listing{seen: map[string]bool{}} }, func(b []byte) { l.add(b) })
+		err := c.list(m, func() { l = listing{seen: map[string]bool{}} }, func(b []byte) { l.add(b) })
 		if err != nil {
 			return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, err)
 		}
@@ -149,7 +158,7 @@ func (c *Conn) Elements(set Set) ([]Element, error) {
 			return l.elements, nil
 		}
 	}
-	return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, errUnsteady)
+	return nil, fmt.Errorf("read the elements of %s %s: %w", set.Table, set.Name, netlink.ErrInterrupted)
 }
 
 // listing gathers the elements that the messages of one dump name.
@@ -163,10 +172,10 @@ type listing struct {
 }
 
 func (l *listing) add(message []byte) {
-	for _, e := range each(find(message, unix.NFTA_SET_ELEM_LIST_ELEMENTS)) {
+	netlink.EachAttribute(netlink.Attribute(message, unix.NFTA_SET_ELEM_LIST_ELEMENTS), func(_ uint16, e []byte) {
 		l.elements = append(l.elements, parseElement(e))
 		l.seen[string(e)] = true
-	}
+	})
 }
 
 // whole says that none came twice, and so that none is missing.
@@ -174,12 +183,12 @@ func (l *listing) whole() bool { return len(l.seen) == len(l.elements) }
 
 // parseElement copies: the buffer that b is part of is used again.
 func parseElement(b []byte) Element {
-	value := func(kind uint16) []byte { return append([]byte(nil), find(b, kind, unix.NFTA_DATA_VALUE)...) }
+	value := func(typ uint16) []byte { return bytes.Clone(netlink.Attribute(b, typ, unix.NFTA_DATA_VALUE)) }
 	return Element{
 		Key:     value(unix.NFTA_SET_ELEM_KEY),
 		End:     value(elementKeyEnd),
 		Data:    value(unix.NFTA_SET_ELEM_DATA),
-		Comment: userText(find(b, unix.NFTA_SET_ELEM_USERDATA), udComment),
+		Comment: userText(netlink.Attribute(b, unix.NFTA_SET_ELEM_USERDATA), udComment),
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Accept ends the way of a packet through the chains of its hook.
@@ -31,14 +33,14 @@ const (
 )
 
 func (x *Expressions) verdict(code uint32, chain string) *Expressions {
-	data := numbers(unix.NFTA_VERDICT_CODE, code)
-	if chain != "" {
-		data.string(unix.NFTA_VERDICT_CHAIN, chain)
-	}
-	var v attrs
-	v.nest(unix.NFTA_DATA_VERDICT, data)
-	x.immediate(unix.NFT_REG_VERDICT, v)
-	return x
+	return x.immediate(unix.NFT_REG_VERDICT, func(m *netlink.Message) {
+		m.Nest(unix.NFTA_DATA_VERDICT, func(m *netlink.Message) {
+			m.NetUint32(unix.NFTA_VERDICT_CODE, code)
+			if chain != "" {
+				m.String(unix.NFTA_VERDICT_CHAIN, chain)
+			}
+		})
+	})
 }
 
 // Local asks for a destination that is an address of this host.
@@ -59,10 +61,13 @@ func (x *Expressions) Sender(mac [6]byte) *Expressions {
 }
 
 // AddTable makes a table; one that is there is no error.
-func (b *Batch) AddTable(f Family, name string) {
-	var table attrs
-	table.string(unix.NFTA_TABLE_NAME, name)
-	b.add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, f, table, "make table %s", name)
+func (b *Batch) AddTable(f netlink.Family, name string) {
+	b.add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, f, table(name), "make table %s", name)
+}
+
+// table is the body of a message about a table.
+func table(name string) content {
+	return func(m *netlink.Message) { m.String(unix.NFTA_TABLE_NAME, name) }
 }
 
 // Hook is where the kernel looks at a base chain.
@@ -89,12 +94,10 @@ func (b *Batch) AddBaseChain(c Chain, h Hook) {
 
 // KeepBaseChain is described with AddBaseChain.
 func (b *Batch) KeepBaseChain(c Chain, h Hook) {
-	var hook attrs
-	hook.u32(unix.NFTA_HOOK_HOOKNUM, h.Number)
-	hook.u32(unix.NFTA_HOOK_PRIORITY, uint32(h.Priority))
-	b.addChain(c, func(chain *attrs) {
-		chain.nest(unix.NFTA_CHAIN_HOOK, hook)
-		chain.string(unix.NFTA_CHAIN_TYPE, h.Type)
+	b.addChain(c, func(m *netlink.Message) {
+		c.itself(m)
+		m.Nest(unix.NFTA_CHAIN_HOOK, numbers(unix.NFTA_HOOK_HOOKNUM, h.Number, unix.NFTA_HOOK_PRIORITY, uint32(h.Priority)))
+		m.String(unix.NFTA_CHAIN_TYPE, h.Type)
 	})
 }
 
@@ -105,31 +108,20 @@ func (b *Batch) AddChain(c Chain) {
 }
 
 // KeepChain is described with AddChain.
-func (b *Batch) KeepChain(c Chain) { b.addChain(c, func(*attrs) {}) }
+func (b *Batch) KeepChain(c Chain) { b.addChain(c, c.itself) }
 
-func (b *Batch) addChain(c Chain, more func(*attrs)) {
-	var chain attrs
-	chain.string(unix.NFTA_CHAIN_TABLE, c.Table)
-	chain.string(unix.NFTA_CHAIN_NAME, c.Name)
-	more(&chain)
-	b.add(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, c.Family, chain, "make chain %s", c.Name)
+func (b *Batch) addChain(c Chain, body content) {
+	b.add(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, c.Family, body, "make chain %s", c.Name)
 }
 
 func (b *Batch) emptyChain(c Chain) {
-	var rules attrs
-	rules.string(unix.NFTA_RULE_TABLE, c.Table)
-	rules.string(unix.NFTA_RULE_CHAIN, c.Name)
-	b.add(unix.NFT_MSG_DELRULE, 0, c.Family, rules, "empty chain %s", c.Name)
+	b.add(unix.NFT_MSG_DELRULE, 0, c.Family, c.ofRule, "empty chain %s", c.Name)
 }
 
 // DeleteEmpty deletes a chain, and the table that it is in, if there is no rule and no other chain:
 // EBUSY.
 func (b *Batch) DeleteEmpty(c Chain) {
 	const notMore = 0x100 // NLM_F_NONREC
-	var chain, table attrs
-	chain.string(unix.NFTA_CHAIN_TABLE, c.Table)
-	chain.string(unix.NFTA_CHAIN_NAME, c.Name)
-	b.add(unix.NFT_MSG_DELCHAIN, notMore, c.Family, chain, "delete chain %s", c.Name)
-	table.string(unix.NFTA_TABLE_NAME, c.Table)
-	b.add(unix.NFT_MSG_DELTABLE, notMore, c.Family, table, "delete table %s", c.Table)
+	b.add(unix.NFT_MSG_DELCHAIN, notMore, c.Family, c.itself, "delete chain %s", c.Name)
+	b.add(unix.NFT_MSG_DELTABLE, notMore, c.Family, table(c.Table), "delete table %s", c.Table)
 }

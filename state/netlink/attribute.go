@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,16 @@ func EachAttribute(b []byte, each func(typ uint16, value []byte)) {
 	}
 }
 
+// NetfilterAttributes returns the attributes of the body of a message from netfilter, nil if it is
+// cut off.
+func NetfilterAttributes(body []byte) []byte {
+	const header = 4 // sizeof(struct nfgenmsg)
+	if len(body) < header {
+		return nil
+	}
+	return body[header:]
+}
+
 // attributes reads a list of attributes; of several of one type the last.
 func attributes(b []byte) map[uint16][]byte {
 	attrs := map[uint16][]byte{}
@@ -38,15 +49,20 @@ func attributes(b []byte) map[uint16][]byte {
 	return attrs
 }
 
-// attribute reads the last attribute of one type, nil if there is none. A map of all takes longer
-// to make than most answers to read.
-func attribute(b []byte, typ uint16) (found []byte) {
-	EachAttribute(b, func(t uint16, value []byte) {
-		if t == typ {
-			found = value
-		}
-	})
-	return found
+// Attribute reads the attribute at the end of a path of types through nested attributes, nil if
+// there is none. Of several of one type it takes the last. A map of all attributes takes longer to
+// make than most answers to read.
+func Attribute(b []byte, path ...uint16) []byte {
+	for _, want := range path {
+		var found []byte
+		EachAttribute(b, func(typ uint16, value []byte) {
+			if typ == want {
+				found = value
+			}
+		})
+		b = found
+	}
+	return b
 }
 
 // Number reads an attribute that is a number in the machine's order of bytes. It returns 0 if it
@@ -61,6 +77,15 @@ func Number(b []byte) uint32 {
 		return native.Uint32(b)
 	}
 	return 0
+}
+
+// NetNumber reads an attribute of four bytes that is a number in the network's order of bytes. It
+// returns 0 if it has another size.
+func NetNumber(b []byte) uint32 {
+	if len(b) != 4 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b)
 }
 
 // Text reads an attribute that is a text, up to its zero byte.

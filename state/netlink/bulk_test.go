@@ -83,7 +83,7 @@ func TestBulk(t *testing.T) {
 		switch {
 		case errors.Is(err, unix.ENOENT) && i >= manyEntries+10:
 			absent++
-		case err == nil && IP(attribute(body[unix.SizeofNdMsg:], unix.NDA_DST)) == entry(i):
+		case err == nil && IP(Attribute(body[unix.SizeofNdMsg:], unix.NDA_DST)) == entry(i):
 			found++
 		default:
 			t.Errorf("%d: %v", i, err)

@@ -78,6 +78,14 @@ func enlarge(fd int) {
 	}
 }
 
+// SetWriteBuffer bounds what one write may hold, as far as this process may: the root of a user
+// namespace is bound by net.core.wmem_max.
+func (c *Conn) SetWriteBuffer(bytes int) {
+	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, bytes) != nil {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, bytes)
+	}
+}
+
 // Close gives the socket back.
 func (c *Conn) Close() { unix.Close(c.fd) }
 

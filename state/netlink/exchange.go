@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"errors"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +63,7 @@ func (c *Conn) Do(msgs ...*Message) error {
 }
 
 // DumpAttempts bounds how often a dump that changes while it is read is begun again.
-const DumpAttempts = 10
+const DumpAttempts = 20
 
 // Dump asks for a list and hands each object's body to each, where it was received. If the list
 // changes while it is read, Dump calls reset and begins again.
@@ -74,7 +75,7 @@ func (c *Conn) Dump(m *Message, reset func(), each func(body []byte)) error {
 			return err
 		}
 	}
-	return errInterrupted
+	return ErrInterrupted
 }
 
 // dump reads a list once. It reports false if the list changed meanwhile.
@@ -96,10 +97,13 @@ func (c *Conn) dump(m *Message, each func(body []byte)) (whole bool, err error) 
 		each(body)
 		return false
 	})
-	if err == nil {
-		err = refused
+	switch {
+	case err != nil:
+		return false, err
+	case errors.Is(refused, unix.EINTR):
+		return false, nil
 	}
-	return whole, err
+	return whole, refused
 }
 
 // list is Dump for a few objects, whose bodies it returns.

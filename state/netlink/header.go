@@ -43,7 +43,8 @@ func (e *Error) Error() string { return fmt.Sprintf("%v (%s)", e.Errno, e.Text) 
 
 func (e *Error) Unwrap() error { return e.Errno }
 
-var errInterrupted = errors.New("the list changed while it was read")
+// ErrInterrupted says that a list changed every time that it was read.
+var ErrInterrupted = errors.New("the list changed while it was read")
 
 const (
 	ackTLVs   = 0x200 // NLM_F_ACK_TLVS
@@ -64,7 +65,7 @@ func (h Header) err(body []byte) error {
 		return nil
 	}
 	if h.Flags&ackTLVs != 0 && len(body) > errorHead {
-		if text := Text(attribute(body[errorHead:], ackText)); text != "" {
+		if text := Text(Attribute(body[errorHead:], ackText)); text != "" {
 			return &Error{unix.Errno(errno), text}
 		}
 	}

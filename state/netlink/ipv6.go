@@ -36,4 +36,4 @@ func (l *Link) setting(number int) uint32 {
 	return native.Uint32(conf[4*number:])
 }
 
-func (l *Link) inet6(typ uint16) []byte { return attribute(attribute(l.families, unix.AF_INET6), typ) }
+func (l *Link) inet6(typ uint16) []byte { return Attribute(l.families, unix.AF_INET6, typ) }

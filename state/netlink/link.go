@@ -29,7 +29,7 @@ type Link struct {
 }
 
 // Info is an attribute of its kind's, of IFLA_INFO_DATA; nil: it has none of this type.
-func (l *Link) Info(typ uint16) []byte { return attribute(l.info, typ) }
+func (l *Link) Info(typ uint16) []byte { return Attribute(l.info, typ) }
 
 // Up says whether it is set up, and OperUp whether it passes packets.
 func (l *Link) Up() bool     { return l.Flags&unix.IFF_UP != 0 }
@@ -175,7 +175,7 @@ func (c *Conn) NamespaceID(fd int) (int, error) {
 	if err != nil || len(answers[0].Data) == 0 || len(answers[0].Data[0]) < 4 {
 		return -1, err
 	}
-	return int(int32(Number(attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
+	return int(int32(Number(Attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
 }
 
 func parseLink(b []byte) (*Link, error) {
@@ -215,6 +215,6 @@ func parseLink(b []byte) (*Link, error) {
 }
 
 func (l *Link) readInfo(info []byte) {
-	l.Kind = Text(attribute(info, infoKind))
-	l.info, l.port = attribute(info, infoData), attribute(info, infoSlaveData)
+	l.Kind = Text(Attribute(info, infoKind))
+	l.info, l.port = Attribute(info, infoData), Attribute(info, infoSlaveData)
 }

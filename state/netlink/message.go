@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -106,6 +107,14 @@ func (m *Message) RouteHeader(h unix.RtMsg) *Message {
 	return m
 }
 
+// NetfilterHeader adds the header of a message to netfilter. resource is the subsystem of a
+// transaction's beginning and end, and 0 otherwise.
+func (m *Message) NetfilterHeader(f Family, resource uint16) *Message {
+	m.buf = append(m.buf, uint8(f), unix.NFNETLINK_V0)
+	m.buf = binary.BigEndian.AppendUint16(m.buf, resource)
+	return m
+}
+
 // Raw adds bytes that are no attribute, such as a header, or attributes that are encoded already.
 func (m *Message) Raw(b ...byte) *Message {
 	m.buf = append(m.buf, b...)
@@ -136,6 +145,16 @@ func (m *Message) String(typ uint16, value string) *Message {
 // Uint32 adds a number in the machine's order of bytes.
 func (m *Message) Uint32(typ uint16, value uint32) *Message {
 	return m.Bytes(typ, native.AppendUint32(make([]byte, 0, 4), value))
+}
+
+// NetUint32 adds a number in the network's order of bytes, as netfilter has them.
+func (m *Message) NetUint32(typ uint16, value uint32) *Message {
+	return m.Bytes(typ, binary.BigEndian.AppendUint32(make([]byte, 0, 4), value))
+}
+
+// NetUint64 adds a number in the network's order of bytes.
+func (m *Message) NetUint64(typ uint16, value uint64) *Message {
+	return m.Bytes(typ, binary.BigEndian.AppendUint64(make([]byte, 0, 8), value))
 }
 
 // Uint16 adds a number in the machine's order of bytes.

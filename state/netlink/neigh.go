@@ -50,7 +50,7 @@ func (c *Conn) Neighbours(index int, addrs []netip.Addr) ([]*Neighbour, error) {
 			return nil, a.Err
 		case len(a.Data) > 0 && len(a.Data[0]) >= unix.SizeofNdMsg:
 			b := a.Data[0]
-			found[i] = &Neighbour{MAC: attribute(b[unix.SizeofNdMsg:], unix.NDA_LLADDR), State: native.Uint16(b[8:])}
+			found[i] = &Neighbour{MAC: Attribute(b[unix.SizeofNdMsg:], unix.NDA_LLADDR), State: native.Uint16(b[8:])}
 		}
 	}
 	return found, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // iptables has a chain for each container on a network, and in POSTROUTING a jump to it for each
@@ -35,13 +36,13 @@ func parseComment(text string) (p Pod, ok bool) {
 }
 
 func (i iptables) tables() []*netfilter.IPTables {
-	return []*netfilter.IPTables{i.conn.IPTables(netfilter.IPv4, "nat"), i.conn.IPTables(netfilter.IPv6, "nat")}
+	return []*netfilter.IPTables{i.conn.IPTables(netlink.IPv4, "nat"), i.conn.IPTables(netlink.IPv6, "nat")}
 }
 
 func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	var changes []change
 	for n, table := range i.tables() {
-		f := []netfilter.Family{netfilter.IPv4, netfilter.IPv6}[n]
+		f := []netlink.Family{netlink.IPv4, netlink.IPv6}[n]
 		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool { return family(a) != f })
 		if len(mine) == 0 {
 			continue
@@ -59,7 +60,7 @@ func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 
 // missing are the rules of a family that are not there. A chain is written anew that has not all of
 // its rules.
-func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix, f netfilter.Family) (chains []string, rules []netfilter.NATRule, err error) {
+func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix, f netlink.Family) (chains []string, rules []netfilter.NATRule, err error) {
 	name, comment := chainOf(p), commentOf(p)
 	inside, err := current(table, name)
 	if err != nil {

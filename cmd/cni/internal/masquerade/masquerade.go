@@ -12,6 +12,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Backends, as configurations name them.
@@ -136,16 +137,16 @@ func locked(f func(*netfilter.Conn) error) error {
 	return err
 }
 
-func family(p netip.Prefix) netfilter.Family {
+func family(p netip.Prefix) netlink.Family {
 	if p.Addr().Is4() {
-		return netfilter.IPv4
+		return netlink.IPv4
 	}
-	return netfilter.IPv6
+	return netlink.IPv6
 }
 
 // multicast is what pods send to all of their network, with their own address.
-func multicast(f netfilter.Family) netip.Prefix {
-	if f == netfilter.IPv4 {
+func multicast(f netlink.Family) netip.Prefix {
+	if f == netlink.IPv4 {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4)
 	}
 	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8)

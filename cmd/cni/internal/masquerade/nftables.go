@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // nftables has a rule for each address, in a chain of the reference plugin's.
@@ -28,7 +29,7 @@ func skeleton(b *netfilter.Batch) {
 	b.AddTable(netfilter.Inet, table)
 	b.KeepChain(checks)
 	b.AddBaseChain(post, netfilter.SNAT)
-	for _, f := range []netfilter.Family{netfilter.IPv4, netfilter.IPv6} {
+	for _, f := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
 		b.AddRule(post, new(netfilter.Expressions).Family(f).Destination(multicast(f)).Return(), "", "")
 	}
 	b.AddRule(post, new(netfilter.Expressions).GoTo(checks.Name), "", "")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Chains of the nat table, by the names that the reference plugin has for them, so that either
@@ -31,7 +32,7 @@ type iptables struct {
 }
 
 func newIPTables(conn *netfilter.Conn) *iptables {
-	return &iptables{conn, map[bool]*netfilter.IPTables{false: conn.IPTables(netfilter.IPv4, "nat"), true: conn.IPTables(netfilter.IPv6, "nat")}}
+	return &iptables{conn, map[bool]*netfilter.IPTables{false: conn.IPTables(netlink.IPv4, "nat"), true: conn.IPTables(netlink.IPv6, "nat")}}
 }
 
 // families are both, as keys of nat.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // nftables is the backend that writes the reference plugin's rules, over netlink. nft is executed
@@ -14,21 +15,21 @@ import (
 // whose it is besides the container's.
 type nftables struct {
 	conn *netfilter.Conn
-	read map[netfilter.Family][]netfilter.Rule // until something is written
+	read map[netlink.Family][]netfilter.Rule // until something is written
 }
 
 func newNFTables(conn *netfilter.Conn) *nftables {
-	return &nftables{conn, map[netfilter.Family][]netfilter.Rule{}}
+	return &nftables{conn, map[netlink.Family][]netfilter.Rule{}}
 }
 
-func familyOf(ipv6 bool) netfilter.Family {
+func familyOf(ipv6 bool) netlink.Family {
 	if ipv6 {
-		return netfilter.IPv6
+		return netlink.IPv6
 	}
-	return netfilter.IPv4
+	return netlink.IPv4
 }
 
-func (n *nftables) rules(f netfilter.Family) ([]netfilter.Rule, error) {
+func (n *nftables) rules(f netlink.Family) ([]netfilter.Rule, error) {
 	rules, there := n.read[f]
 	if there {
 		return rules, nil
@@ -260,7 +261,7 @@ func (n *nftables) removal(w whose) (*removal, error) {
 
 // delete adds rules of a family to those that a batch deletes; if they are the last ones, the
 // table.
-func (n *nftables) delete(b *netfilter.Batch, f netfilter.Family, rules []netfilter.Rule, last bool) error {
+func (n *nftables) delete(b *netfilter.Batch, f netlink.Family, rules []netfilter.Rule, last bool) error {
 	if !last {
 		for _, r := range rules {
 			b.DeleteRule(f, table, r)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
 // Names in nftables are the reference plugin's, so that either plugin removes what the other has
@@ -24,7 +25,7 @@ var jumps = []struct{ from, to string }{{"prerouting", allChain}, {"output", all
 
 // skeleton makes what all pods share. Only the first packet of a connection to an address of the
 // host comes to the pods' rules.
-func skeleton(b *netfilter.Batch, f netfilter.Family) {
+func skeleton(b *netfilter.Batch, f netlink.Family) {
 	chain := func(name string) netfilter.Chain { return netfilter.Chain{Family: f, Table: table, Name: name} }
 	b.AddTable(f, table)
 	for _, name := range []string{portsChain, formerChain} {
@@ -43,8 +44,8 @@ func skeleton(b *netfilter.Batch, f netfilter.Family) {
 	}
 }
 
-func nftFamily(f netfilter.Family) string {
-	if f == netfilter.IPv6 {
+func nftFamily(f netlink.Family) string {
+	if f == netlink.IPv6 {
 		return "ip6"
 	}
 	return "ip"
@@ -52,7 +53,7 @@ func nftFamily(f netfilter.Family) string {
 
 // lacks names the first part of the skeleton that is not in force, and whatever keeps packets from
 // pods' rules; empty if all is well.
-func (n *nftables) lacks(f netfilter.Family, rules []netfilter.Rule) (string, error) {
+func (n *nftables) lacks(f netlink.Family, rules []netfilter.Rule) (string, error) {
 	for _, j := range jumps {
 		if !slices.ContainsFunc(rules, func(r netfilter.Rule) bool { return r.Chain == j.from && r.Jump == j.to }) {
 			return "the jump from chain " + j.from + " to " + j.to, nil
