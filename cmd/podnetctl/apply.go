@@ -11,14 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// applyFlags are those of apply alone.
-type applyFlags struct {
-	allow   bool
-	confirm time.Duration // 0: for good
-}
-
 func (c *cli) apply() *cobra.Command {
-	var f applyFlags
+	var p agent.Proposal
 	cmd := &cobra.Command{
 		Use:   "apply [FILE|-]",
 		Short: "Put a topology in place and make this node follow it, now",
@@ -35,14 +29,14 @@ Exit codes: 0 the node is in sync; 1 it is not, or the file was refused; 2 an er
   podnetctl apply --confirm 2m topology.yaml && ping -c 3 node-b && podnetctl confirm
   podnetctl apply --allow-disruption`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return c.runApply(args, f) },
+		RunE: func(_ *cobra.Command, args []string) error { return c.runApply(args, p) },
 	}
-	cmd.Flags().BoolVar(&f.allow, "allow-disruption", false, "do it whatever the guard says; without FILE: accept the refused file in place")
-	options.Duration(cmd.Flags(), &f.confirm, "confirm", 0, time.Second, "on trial: undo it after so long unless podnetctl confirm comes before")
+	cmd.Flags().BoolVar(&p.Allow, "allow-disruption", false, "do it whatever the guard says; without FILE: accept the refused file in place")
+	options.Duration(cmd.Flags(), &p.Trial, "confirm", 0, time.Second, "on trial: undo it after so long unless podnetctl confirm comes before")
 	return cmd
 }
 
-func (c *cli) runApply(args []string, flags applyFlags) error {
+func (c *cli) runApply(args []string, p agent.Proposal) error {
 	n, err := c.open("apply")
 	if err != nil {
 		return err
@@ -56,20 +50,20 @@ func (c *cli) runApply(args []string, flags applyFlags) error {
 		return c.invalid(err)
 	}
 	n.Progress = c.showProgress
-	return c.underNodeLock(n, func() error { return c.applyLocked(n, f, flags, len(args) > 0) })
+	p.Topology, p.Data, p.Given, p.Await = f.topology, f.data, len(args) > 0, c.awaitElsewhere
+	return c.underNodeLock(n, func() error {
+		pass, err := n.Apply(p)
+		return c.showApplied(n, f, !p.Given, pass, err)
+	})
 }
 
-// applyLocked is apply under the node's lock. given says that f was named on the command line, and
-// is not the one in place.
-func (c *cli) applyLocked(n *node, f file, flags applyFlags, given bool) error {
-	p, err := n.Apply(agent.Proposal{
-		Topology: f.topology, Data: f.data, Given: given, Allow: flags.allow, Trial: flags.confirm, Await: c.awaitElsewhere,
-	})
+// showApplied says what has come of an apply of f, which may be the file in place.
+func (c *cli) showApplied(n *node, f file, inPlace bool, p *agent.Pass, err error) error {
 	var refused *rollout.Refused
 	var onTrial *agent.OnTrialError
 	switch {
 	case errors.As(err, &refused):
-		return c.refused(f, refused.Guard, !given)
+		return c.refused(f, refused.Guard, inPlace)
 	case errors.As(err, &onTrial):
 		return c.onTrial(f, onTrial.Trial)
 	case p != nil && !p.Plan.Facts.IPLocal:

@@ -127,7 +127,7 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 	if t == nil {
 		return nil, fmt.Errorf("no topology yet: %s", n.Verdict.OnDisk.Message)
 	}
-	view, err := n.ViewAs(n.ID, t, t)
+	view, err := n.View(n.ID, t, t)
 	if err != nil {
 		return nil, err
 	}

@@ -60,14 +60,24 @@ func (h *host) run(command string) string {
 	return string(out)
 }
 
-// converge is one pass, which has to leave nothing to do.
-func (h *host) converge() (*reconcile.Plan, error) {
+// view is what the host's topology asks for, by the engine of somebody.
+func (h *host) view(by *agent.Engine, inForce *schema.Topology) reconcile.View {
 	h.Helper()
-	view, err := h.engine.View(h.topology, h.topology)
+	id, err := by.Identity()
 	if err != nil {
 		h.Fatal(err)
 	}
-	return h.engine.Converge(view)
+	view, err := by.View(id, h.topology, inForce)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return view
+}
+
+// converge is one pass, which has to leave nothing to do.
+func (h *host) converge() (*reconcile.Plan, error) {
+	h.Helper()
+	return h.engine.Converge(h.view(h.engine, h.topology))
 }
 
 // oddStates are what somebody may do to podnet's objects.
@@ -139,11 +149,7 @@ func TestAnotherMAC(t *testing.T) {
 	if h.topology, err = schema.Parse("topology.yaml", []byte(strings.Replace(dualStack, "{name: a,", `{name: a, vtepMAC: "02:00:00:00:00:0a",`, 1))); err != nil {
 		t.Fatal(err)
 	}
-	view, err := h.engine.View(h.topology, before)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := h.engine.Converge(view)
+	plan, err := h.engine.Converge(h.view(h.engine, before))
 	if err != nil || len(plan.Steps) != 3 {
 		t.Errorf("%v, want a link changed and two neighbours put back, got %d steps", err, len(plan.Steps))
 	}

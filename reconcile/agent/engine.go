@@ -62,18 +62,9 @@ func (e *Engine) Identity() (reconcile.Identity, error) {
 	return reconcile.Identity{Node: e.Settings.Node, Hostname: host, Addrs: addrs}, err
 }
 
-// View computes what t asks of this node. inForce is the topology until now: nil if there is none,
-// t itself if it is the same.
-func (e *Engine) View(t, inForce *schema.Topology) (reconcile.View, error) {
-	id, err := e.Identity()
-	if err != nil {
-		return reconcile.View{}, err
-	}
-	return e.ViewAs(id, t, inForce)
-}
-
-// ViewAs is View for a caller that has just asked for the identity itself.
-func (e *Engine) ViewAs(id reconcile.Identity, t, inForce *schema.Topology) (reconcile.View, error) {
+// View computes what t asks of the node that id identifies. inForce is the topology until now: nil
+// if there is none, t itself if it is the same.
+func (e *Engine) View(id reconcile.Identity, t, inForce *schema.Topology) (reconcile.View, error) {
 	node, err := id.Select(t)
 	if err != nil {
 		return reconcile.View{}, err

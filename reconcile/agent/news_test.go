@@ -16,11 +16,7 @@ func (h *host) found() *reconcile.Plan {
 		h.Fatal(err)
 	}
 	defer fresh.Close()
-	view, err := fresh.View(h.topology, h.topology)
-	if err != nil {
-		h.Fatal(err)
-	}
-	plan, err := fresh.Look(view)
+	plan, err := fresh.Look(h.view(fresh, h.topology))
 	if err != nil {
 		h.Fatal(err)
 	}

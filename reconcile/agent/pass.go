@@ -102,7 +102,7 @@ func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 	if v.Topology == nil {
 		return nil, left
 	}
-	view, err := d.Engine.ViewAs(id, v.Topology, undone.Before(v))
+	view, err := d.Engine.View(id, v.Topology, undone.Before(v))
 	if err == nil {
 		err = view.Lacking()
 	}
@@ -111,7 +111,7 @@ func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 	}
 	if err != nil && v.Fresh() && v.Previous != nil {
 		v.Refuse(err)
-		view, err = d.Engine.ViewAs(id, v.Topology, v.Previous)
+		view, err = d.Engine.View(id, v.Topology, v.Previous)
 	}
 	if err != nil {
 		return nil, err

@@ -69,12 +69,12 @@ func (s *Session) InForce() reconcile.FileRef {
 
 // Propose computes what t asks of the node, and what the topology in force has asked for until now.
 func (s *Session) Propose(t *schema.Topology) (reconcile.View, error) {
-	return s.ViewAs(s.ID, t, s.Verdict.Previous)
+	return s.View(s.ID, t, s.Verdict.Previous)
 }
 
 // Compare compares the node with a topology that is taken to be in force.
 func (s *Session) Compare(t *schema.Topology) (*reconcile.Plan, error) {
-	view, err := s.ViewAs(s.ID, t, t)
+	view, err := s.View(s.ID, t, t)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (s *Session) podNames(t *schema.Topology) []string {
 func (s *Session) stays() []string {
 	names := []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"}
 	if t := s.Verdict.Topology; t != nil {
-		if v, err := s.ViewAs(s.ID, t, nil); err == nil {
+		if v, err := s.View(s.ID, t, nil); err == nil {
 			names = nil
 			for _, sysctl := range v.Want.Sysctls.Rows() {
 				names = append(names, sysctl.Path)

@@ -51,7 +51,7 @@ func (e engine) pass() (*reconcile.Plan, error) {
 		return nil, err
 	}
 	v := e.source.Judge(id)
-	view, err := e.View(v.Topology, v.Previous)
+	view, err := e.View(id, v.Topology, v.Previous)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,11 @@ func (b bench) entries(n *lab.Node, t lab.Topology, verify bool) time.Duration {
 	topology, _ := b.parse(n)
 	var took time.Duration
 	b.inside(n, func(e engine) error {
-		view, err := e.View(topology, nil)
+		id, err := e.Identity()
+		if err != nil {
+			return err
+		}
+		view, err := e.View(id, topology, nil)
 		if err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func (w *world) view() (reconcile.View, error) {
 	if want := w.follows(); v.OnDisk.Accepted != want {
 		return reconcile.View{}, fmt.Errorf("the file on disk is accepted: %v, want %v: %s", v.OnDisk.Accepted, want, v.OnDisk.Message)
 	}
-	view, err := w.engine.View(v.Topology, undone.Before(&v))
+	view, err := w.engine.View(id, v.Topology, undone.Before(&v))
 	if err == nil {
 		err = w.source.Keep(&v)
 	}
