@@ -74,11 +74,11 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	if err != nil {
 		return err
 	}
-	if err := explain.Look(g.live, []*explain.Facts{way}); err != nil {
+	if err := explain.Look(g.live, []*explain.Trace{way}); err != nil {
 		return err
 	}
 	if f.probe {
-		if err := errors.Join(explain.Send(ctx, way), explain.LookAgain(g.live, []*explain.Facts{way})); err != nil {
+		if err := errors.Join(explain.Send(ctx, way), explain.LookAgain(g.live, []*explain.Trace{way})); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func (n *node) daemonNote() string {
 }
 
 // way is what has to be known of the two ends before the kernel is asked.
-func (g *guide) way(to string) (*explain.Facts, error) {
+func (g *guide) way(to string) (*explain.Trace, error) {
 	targets, err := g.site.Targets(to)
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (g *guide) way(to string) (*explain.Facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &explain.Facts{Site: g.site, From: from, To: target}
+	f := &explain.Trace{Site: g.site, From: from, To: target}
 	if f.From.Pod, err = g.sender(from, target); err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (g *guide) way(to string) (*explain.Facts, error) {
 }
 
 // host finds the pod of this node that the packet is for, if there is one.
-func (g *guide) host(f *explain.Facts) error {
+func (g *guide) host(f *explain.Trace) error {
 	if f.To.Place != explain.Nobody && f.To.Place != explain.Outside {
 		return nil
 	}
@@ -202,7 +202,7 @@ func (g *guide) host(f *explain.Facts) error {
 }
 
 // follows says what cannot be followed of a packet from outside.
-func (g *guide) follows(f *explain.Facts) error {
+func (g *guide) follows(f *explain.Trace) error {
 	switch {
 	case !f.From.Outside:
 		return nil
@@ -236,7 +236,7 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(ways, func(f *explain.Facts) bool { return explain.Judge(f).Broken != 0 }) {
+	if slices.ContainsFunc(ways, func(f *explain.Trace) bool { return explain.Judge(f).Broken != 0 }) {
 		g.compare()
 	}
 	all := explain.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
@@ -260,8 +260,8 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 	return err
 }
 
-func (g *guide) ways() ([]*explain.Facts, error) {
-	var ways []*explain.Facts
+func (g *guide) ways() ([]*explain.Trace, error) {
+	var ways []*explain.Trace
 	senders := map[bool]*explain.PodFacts{}
 	for i := range g.site.Topology.Nodes {
 		peer := &g.site.Topology.Nodes[i]
@@ -280,7 +280,7 @@ func (g *guide) ways() ([]*explain.Facts, error) {
 				}
 			}
 			from.Pod = senders[four]
-			ways = append(ways, &explain.Facts{Site: g.site, From: from, To: t})
+			ways = append(ways, &explain.Trace{Site: g.site, From: from, To: t})
 		}
 	}
 	return ways, nil

@@ -19,7 +19,7 @@ import (
 // Facts are all that the checks go by. Without a topology Plan is nil, and only what does not
 // depend on one is checked.
 type Facts struct {
-	Host      host.Facts
+	Host      host.Settings
 	Plan      *reconcile.Plan
 	Paths     state.Paths
 	Bridge    string

@@ -48,7 +48,7 @@ func TestNeighbours(t *testing.T) {
 		{"10.244.0.0/24", 1024, false}, {"10.244.0.0/22", 1024, true}, {"10.244.0.0/24", 128, true}, {"fd00::/64", 1024, true}, {"fd00::/64", 4096, false},
 	} {
 		node := &schema.Node{PodCIDRs: []netip.Prefix{netip.MustParsePrefix(c.cidr)}}
-		f := Facts{Plan: &reconcile.Plan{View: reconcile.View{Node: node}}, Host: host.Facts{Neighbours: map[string]int{"ipv4": c.have, "ipv6": c.have}}}
+		f := Facts{Plan: &reconcile.Plan{View: reconcile.View{Node: node}}, Host: host.Settings{Neighbours: map[string]int{"ipv4": c.have, "ipv6": c.have}}}
 		got := neighbours(f)
 		if (len(got) == 1) != c.want {
 			t.Errorf("%s with %d: %+v", c.cidr, c.have, got)

@@ -58,7 +58,7 @@ type Explanations struct {
 }
 
 // Judge explains the way that the facts show.
-func Judge(f *Facts) Explanation {
+func Judge(f *Trace) Explanation {
 	e := Explanation{
 		APIVersion: schema.APIVersion, Kind: "Explanation", From: f.From.Addr.String(), Pod: f.From.Name, To: f.asked(),
 		Hops: []Hop{},
@@ -87,7 +87,7 @@ func Judge(f *Facts) Explanation {
 }
 
 // say takes over what the broken hop says.
-func (e *Explanation) say(f *Facts, s fault) {
+func (e *Explanation) say(f *Trace, s fault) {
 	e.Cause, e.Fix, e.Advice, e.Look = s.cause, s.fix, s.advice, s.look
 	if s.fix == apply {
 		e.Note = f.Daemon
@@ -95,7 +95,7 @@ func (e *Explanation) say(f *Facts, s fault) {
 }
 
 // hops are the stations between the two ends.
-func (f *Facts) hops() []Hop {
+func (f *Trace) hops() []Hop {
 	var hops []Hop
 	switch {
 	case f.From.Pod != nil:
@@ -127,7 +127,7 @@ func (f *Facts) hops() []Hop {
 	return append(hops, f.probeHops()...)
 }
 
-func (f *Facts) wayBack() (node, command string) {
+func (f *Trace) wayBack() (node, command string) {
 	from := ""
 	if f.To.Place == Outside || f.To.Place == Nobody || f.To.Place == Self || f.From.Outside {
 		return "", ""

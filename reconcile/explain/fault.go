@@ -39,7 +39,7 @@ func (h Hop) advise(want, cause, advice string) Hop {
 }
 
 // believe takes back what was found wrong on the way of packets that were really answered.
-func (f *Facts) believe(hops []Hop) []Hop {
+func (f *Trace) believe(hops []Hop) []Hop {
 	if !f.answered() {
 		return hops
 	}
@@ -55,7 +55,7 @@ func (f *Facts) believe(hops []Hop) []Hop {
 }
 
 // answered reports whether the destination itself has answered the sender itself.
-func (f *Facts) answered() bool {
+func (f *Trace) answered() bool {
 	p := f.Probe
 	if p == nil || len(p.Echoes) == 0 || p.From != f.From.Addr {
 		return false
@@ -67,7 +67,7 @@ func (f *Facts) answered() bool {
 // settle checks a fault against what podnet itself finds amiss on this node. podnetctl apply mends
 // nothing where it has nothing to do; what keeps podnet's objects from having an effect is a
 // conflict then, or is not known.
-func (f *Facts) settle(h Hop) fault {
+func (f *Trace) settle(h Hop) fault {
 	s := h.fault
 	switch {
 	case f.Plan == nil || s.fix != apply && s.fix+s.advice != "":
@@ -101,7 +101,7 @@ func (f *Facts) settle(h Hop) fault {
 
 // unblock puts the remedies of conflicts that keep podnetctl apply from doing its steps in front of
 // it.
-func (f *Facts) unblock(s fault) fault {
+func (f *Trace) unblock(s fault) fault {
 	var first []string
 	for _, c := range f.Plan.InTheWay() {
 		s.cause += "; " + c.Owner
@@ -112,7 +112,7 @@ func (f *Facts) unblock(s fault) fault {
 }
 
 // drift names podnet's objects that are not as they should be, a few of them.
-func (f *Facts) drift() string {
+func (f *Trace) drift() string {
 	const few = 3
 	var names []string
 	for i, s := range f.Plan.Steps {
@@ -127,7 +127,7 @@ func (f *Facts) drift() string {
 
 // elsewhere are the commands that show what can keep a packet back on this host and is not read by
 // explain.
-func (f *Facts) elsewhere() []string {
+func (f *Trace) elsewhere() []string {
 	look := []string{
 		"nft list ruleset",
 		"ip rule; ip -6 rule",
@@ -142,7 +142,7 @@ func (f *Facts) elsewhere() []string {
 }
 
 // devices are those of this host that the packet passes.
-func (f *Facts) devices() []string {
+func (f *Trace) devices() []string {
 	var all []string
 	add := func(name string) {
 		if name != "" && !slices.Contains(all, name) {
@@ -165,7 +165,7 @@ func (f *Facts) devices() []string {
 
 // concerns reports whether a conflict may be about the packet: a policy rule is about one family,
 // the tunnel's or the packet's.
-func (f *Facts) concerns(c state.Conflict) bool {
+func (f *Trace) concerns(c state.Conflict) bool {
 	if c.Key.Name != kernel.ByRule {
 		return true
 	}

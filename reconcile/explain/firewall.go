@@ -16,7 +16,7 @@ type pass struct {
 
 // firewallHop judges the filters on the way to a peer: the packet itself, the tunnel's packet
 // around it, and both on the way back.
-func (f *Facts) firewallHop() Hop {
+func (f *Trace) firewallHop() Hop {
 	port := f.Topology.Network.VXLAN.Port
 	out := verdict.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
 	in := verdict.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
@@ -26,7 +26,7 @@ func (f *Facts) firewallHop() Hop {
 	return f.judge(Hop{Kind: "firewall"}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
 }
 
-func (f *Facts) mainHook() string {
+func (f *Trace) mainHook() string {
 	if f.in() == "" {
 		return "OUTPUT"
 	}
@@ -34,7 +34,7 @@ func (f *Facts) mainHook() string {
 }
 
 // in is the device by which the packet comes to this host; "": the host makes it.
-func (f *Facts) in() string {
+func (f *Trace) in() string {
 	switch {
 	case f.From.Pod != nil:
 		return f.Bridge.Name
@@ -45,7 +45,7 @@ func (f *Facts) in() string {
 }
 
 // there is the way of the packet out of the given device.
-func (f *Facts) there(device string) []pass {
+func (f *Trace) there(device string) []pass {
 	p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, Out: device, Protocol: f.Protocol, Port: f.To.Port}
 	post := pass{verdict.Postrouting, p, false, false}
 	if f.in() == "" {
@@ -58,7 +58,7 @@ func (f *Facts) there(device string) []pass {
 }
 
 // back is the way of the answer that came in by the device.
-func (f *Facts) back(device string) []pass {
+func (f *Trace) back(device string) []pass {
 	p := verdict.Packet{Src: f.To.Addr, Dst: f.From.Addr, In: device, Established: true}
 	pre := pass{verdict.Prerouting, p, false, true}
 	if f.in() == "" {
@@ -70,7 +70,7 @@ func (f *Facts) back(device string) []pass {
 
 // judge has the packets go through all passes. The detail is that hooks let it pass, or the rule
 // that drops it.
-func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
+func (f *Trace) judge(h Hop, detail string, passes []pass) Hop {
 	h.Detail = detail
 	unread := error(nil)
 	for _, p := range passes {
@@ -98,7 +98,7 @@ func (f *Facts) judge(h Hop, detail string, passes []pass) Hop {
 }
 
 // what a dropped packet is to a person.
-func (f *Facts) what(p pass) string {
+func (f *Trace) what(p pass) string {
 	who := f.To.Addr.String()
 	if f.To.Node != nil && f.To.Place == Peer {
 		who = f.To.Node.Name
@@ -116,7 +116,7 @@ func (f *Facts) what(p pass) string {
 
 // open is the command that lets a packet pass: a rule about it in particular goes; past one that
 // nearly all run into, it is let by.
-func (f *Facts) open(v verdict.Verdict, p pass) string {
+func (f *Trace) open(v verdict.Verdict, p pass) string {
 	switch {
 	case p.outer && v.Wide:
 		return v.Allow("", "", p.packet.Port)

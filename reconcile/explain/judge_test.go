@@ -39,7 +39,7 @@ func TestJudgeLostProbes(t *testing.T) {
 	} {
 		c.probe.From = netip.MustParseAddr("10.244.0.1")
 		c.probe.Echoes = []Echo{{Name: "node-b", To: netip.MustParseAddr("10.244.1.1"), Sent: 3}}
-		f := &Facts{
+		f := &Trace{
 			Site:     &Site{Tunnel: kernel.HostLink{Name: "podnet.1"}},
 			To:       Target{Place: Peer, Node: &schema.Node{Name: "node-b", IP: netip.MustParseAddr("192.0.2.12")}},
 			Underlay: kernel.Routing{Device: "eth0"},

@@ -10,7 +10,7 @@ import (
 )
 
 // localHops are behind the bridge, for a pod of this node.
-func (f *Facts) localHops() []Hop {
+func (f *Trace) localHops() []Hop {
 	var hops []Hop
 	switch {
 	case f.From.Outside:
@@ -34,7 +34,7 @@ func (f *Facts) localHops() []Hop {
 }
 
 // localRoute judges how the node itself finds one of its pods.
-func (f *Facts) localRoute() Hop {
+func (f *Trace) localRoute() Hop {
 	r := f.Route
 	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
 	if r.Err == nil && r.Device == f.Bridge.Name {
@@ -52,7 +52,7 @@ func (f *Facts) localRoute() Hop {
 }
 
 // selfHop: the packet ends on this host.
-func (f *Facts) selfHop() Hop {
+func (f *Trace) selfHop() Hop {
 	h := Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}
 	in := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: true}
 	if f.in() == "" {
@@ -62,7 +62,7 @@ func (f *Facts) selfHop() Hop {
 }
 
 // nobodyHop: no node and no pod has the destination.
-func (f *Facts) nobodyHop() Hop {
+func (f *Trace) nobodyHop() Hop {
 	h := Hop{Kind: "address", Detail: f.To.Addr.String()}
 	if f.To.Node != nil {
 		h = h.advise("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "take an address that has a pod")
@@ -82,7 +82,7 @@ func (f *Facts) nobodyHop() Hop {
 }
 
 // outsideHop judges the way out of the cluster.
-func (f *Facts) outsideHop() Hop {
+func (f *Trace) outsideHop() Hop {
 	h := Hop{Kind: "route", Detail: f.Route.String(), Note: f.ruleNote()}
 	if f.Route.Err == nil {
 		return h
@@ -101,7 +101,7 @@ func (f *Facts) outsideHop() Hop {
 }
 
 // nextHop is the router, or the destination itself if it is on link.
-func (f *Facts) nextHop() Hop {
+func (f *Trace) nextHop() Hop {
 	n := f.Hop
 	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", n.IP, n.MAC)}
 	switch {
@@ -116,7 +116,7 @@ func (f *Facts) nextHop() Hop {
 
 // outsideFirewallHop judges the filters on the way out, and says with which address the packet
 // leaves.
-func (f *Facts) outsideFirewallHop() Hop {
+func (f *Trace) outsideFirewallHop() Hop {
 	passes := append(f.there(f.Route.Device), f.back(f.Route.Device)...)
 	h := Hop{Kind: "firewall"}
 	if f.From.Pod == nil {
@@ -138,14 +138,14 @@ func (f *Facts) outsideFirewallHop() Hop {
 }
 
 // masqueraded says that something rewrites the sender.
-func (f *Facts) masqueraded() bool {
+func (f *Trace) masqueraded() bool {
 	passes := f.there(f.Route.Device)
 	last := passes[len(passes)-1]
 	return f.Firewall[f.From.Addr.Is4()].Walk(last.hook, last.packet).NAT != ""
 }
 
 // mustMasquerade says that the topology wants the packet to leave with the node's address.
-func (f *Facts) mustMasquerade() bool {
+func (f *Trace) mustMasquerade() bool {
 	m := f.Topology.Network.Masquerade
 	for _, p := range slices.Concat(m.NonMasqueradeCIDRs, f.Topology.Network.ClusterCIDRs) {
 		if p.Contains(f.To.Addr) {

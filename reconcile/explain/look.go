@@ -52,7 +52,7 @@ func (s *Site) speaks(four bool) bool {
 }
 
 // Look asks the kernel about all ways at once, as it would be asked by each packet.
-func Look(n *kernel.Node, ways []*Facts) error {
+func Look(n *kernel.Node, ways []*Trace) error {
 	packets := make([]kernel.Packet, len(ways))
 	for i, f := range ways {
 		packets[i] = kernel.Packet{Src: f.From.Addr, Dst: f.To.Addr}
@@ -62,7 +62,7 @@ func Look(n *kernel.Node, ways []*Facts) error {
 	if err != nil {
 		return err
 	}
-	var peers []*Facts
+	var peers []*Trace
 	for i, f := range ways {
 		f.Route = routes[i]
 		switch f.To.Place {
@@ -78,7 +78,7 @@ func Look(n *kernel.Node, ways []*Facts) error {
 }
 
 // lookOutside finds the router, and the address that pods leave with.
-func (f *Facts) lookOutside(n *kernel.Node) error {
+func (f *Trace) lookOutside(n *kernel.Node) error {
 	hop := f.To.Addr
 	if f.Route.Via.IsValid() {
 		hop = f.Route.Via
@@ -97,7 +97,7 @@ func (f *Facts) lookOutside(n *kernel.Node) error {
 }
 
 // lookPeers asks for the entries of all peers, and for the way to their nodes.
-func lookPeers(n *kernel.Node, ways []*Facts) error {
+func lookPeers(n *kernel.Node, ways []*Trace) error {
 	if len(ways) == 0 {
 		return nil
 	}
@@ -134,8 +134,8 @@ func lookPeers(n *kernel.Node, ways []*Facts) error {
 }
 
 // LookAgain asks once more for what changes by packets' being sent.
-func LookAgain(n *kernel.Node, ways []*Facts) error {
-	var peers []*Facts
+func LookAgain(n *kernel.Node, ways []*Trace) error {
+	var peers []*Trace
 	for _, f := range ways {
 		if f.To.Place == Peer {
 			peers = append(peers, f)
@@ -145,8 +145,8 @@ func LookAgain(n *kernel.Node, ways []*Facts) error {
 }
 
 // lookBeyond asks for the next hops on the underlay, device by device.
-func lookBeyond(n *kernel.Node, ways []*Facts) error {
-	by := map[string][]*Facts{}
+func lookBeyond(n *kernel.Node, ways []*Trace) error {
+	by := map[string][]*Trace{}
 	for _, f := range ways {
 		by[f.Underlay.Device] = append(by[f.Underlay.Device], f)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // bridgeHop is the first of a packet that the node itself sends.
-func (f *Facts) bridgeHop() Hop {
+func (f *Trace) bridgeHop() Hop {
 	b := f.Bridge
 	h := Hop{Kind: "bridge", Detail: fmt.Sprintf("%s up mtu %d, from %s", b.Name, b.MTU, f.From.Addr)}
 	switch {
@@ -30,7 +30,7 @@ func (f *Facts) bridgeHop() Hop {
 	return h
 }
 
-func (f *Facts) hasAddr() bool {
+func (f *Trace) hasAddr() bool {
 	for _, p := range f.Addrs {
 		if p.Addr() == f.From.Addr {
 			return true
@@ -40,7 +40,7 @@ func (f *Facts) hasAddr() bool {
 }
 
 // podHop is the inside of a pod.
-func (f *Facts) podHop(p *PodFacts) Hop {
+func (f *Trace) podHop(p *PodFacts) Hop {
 	h := Hop{Kind: "pod", Detail: fmt.Sprintf("%s up mtu %d", p.End.Device, p.End.MTU)}
 	a := f.addrOf(p)
 	switch {
@@ -72,7 +72,7 @@ func (f *Facts) podHop(p *PodFacts) Hop {
 }
 
 // podRoute judges how the pod itself routes what it sends.
-func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
+func (f *Trace) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 	r, gateway := p.Route, f.gatewayOf(a).Addr()
 	if r.Err != nil || !r.Dst.IsValid() {
 		h.Detail += ", no route to the destination"
@@ -88,7 +88,7 @@ func (f *Facts) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
 // restore is the command that sets a pod's interface up, gives it back what it has lost of its
 // addresses, and their default routes, and that of an address in any case. The kernel takes an
 // interface's routes away when it goes down, and its IPv6 addresses.
-func (f *Facts) restore(p *PodFacts, a netip.Addr) string {
+func (f *Trace) restore(p *PodFacts, a netip.Addr) string {
 	var commands []string
 	link := shell.Quote(p.End.Device)
 	if !p.End.Up {
@@ -116,7 +116,7 @@ func nodad(a netip.Addr) string {
 }
 
 // inside has the commands run in the pod's network; "": nothing here leads into it.
-func (f *Facts) inside(p *PodFacts, commands ...string) string {
+func (f *Trace) inside(p *PodFacts, commands ...string) string {
 	if p.Namespace == "" {
 		return ""
 	}
@@ -131,7 +131,7 @@ func (f *Facts) inside(p *PodFacts, commands ...string) string {
 }
 
 // portHop is a pod's place on the bridge.
-func (f *Facts) portHop(p *PodFacts) Hop {
+func (f *Trace) portHop(p *PodFacts) Hop {
 	v, b := p.Veth, f.Bridge
 	h := Hop{Kind: "port", Detail: fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name)}
 	fix, up := apply, apply
@@ -173,7 +173,7 @@ func (f *Facts) portHop(p *PodFacts) Hop {
 }
 
 // ranges are this node's podCIDRs, for a person.
-func (f *Facts) ranges() string {
+func (f *Trace) ranges() string {
 	var all []string
 	for _, p := range f.Node.PodCIDRs {
 		all = append(all, p.String())
@@ -182,7 +182,7 @@ func (f *Facts) ranges() string {
 }
 
 // spanningTree reports whether podnet has found one on its bridge.
-func (f *Facts) spanningTree() bool {
+func (f *Trace) spanningTree() bool {
 	if f.Plan == nil {
 		return false
 	}
@@ -193,7 +193,7 @@ func (f *Facts) spanningTree() bool {
 }
 
 // addrOf is the pod's address of the family that is spoken of.
-func (f *Facts) addrOf(p *PodFacts) netip.Addr {
+func (f *Trace) addrOf(p *PodFacts) netip.Addr {
 	if p == f.From.Pod {
 		return f.From.Addr
 	}
@@ -201,7 +201,7 @@ func (f *Facts) addrOf(p *PodFacts) netip.Addr {
 }
 
 // gatewayOf is the bridge's address in the podCIDR of a pod of this node, with its length.
-func (f *Facts) gatewayOf(a netip.Addr) (gateway netip.Prefix) {
+func (f *Trace) gatewayOf(a netip.Addr) (gateway netip.Prefix) {
 	for _, p := range f.Node.PodCIDRs {
 		if p.Addr().Is4() == a.Is4() {
 			gateway = netip.PrefixFrom(p.Addr().Next(), p.Bits())

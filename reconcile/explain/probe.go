@@ -40,7 +40,7 @@ type Seen struct {
 func (e Echo) lost() bool { return e.Answered == 0 }
 
 // probeHops judges what came back.
-func (f *Facts) probeHops() []Hop {
+func (f *Trace) probeHops() []Hop {
 	if f.Probe == nil {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (f *Facts) probeHops() []Hop {
 	return hops
 }
 
-func (f *Facts) echoHop(i int, e Echo) Hop {
+func (f *Trace) echoHop(i int, e Echo) Hop {
 	h := Hop{Kind: "probe", Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " + f.Probe.From.String()}
 	if e.Err != nil {
 		h.Detail = fmt.Sprintf("%s %s: %v", e.Name, e.To, e.Err)
@@ -82,7 +82,7 @@ func (t Target) nodeName() string {
 }
 
 // fullHop judges packets as large as pods send.
-func (f *Facts) fullHop(p *Probe) Hop {
+func (f *Trace) fullHop(p *Probe) Hop {
 	h := Hop{Kind: "mtu", Detail: fmt.Sprintf("%d bytes unfragmented to %s", p.Full, p.Echoes[0].To)}
 	if !p.FullLost {
 		return h
@@ -98,7 +98,7 @@ func (f *Facts) fullHop(p *Probe) Hop {
 // back may have needed them.
 const vlanTag = 4
 
-func (f *Facts) overhead() int {
+func (f *Trace) overhead() int {
 	if f.To.Place != Peer {
 		return 0
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // routeHop judges what the kernel's routing makes of a packet to a peer's pods.
-func (f *Facts) routeHop() Hop {
+func (f *Trace) routeHop() Hop {
 	want, r := f.wantRoute(), f.Route
 	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
 	way := fmt.Sprintf("%s via %s dev %s", want.Dst, want.Via, want.Device)
@@ -28,7 +28,7 @@ func (f *Facts) routeHop() Hop {
 }
 
 // undelivered says in the detail how the kernel turns a packet away.
-func (f *Facts) undelivered(h Hop) Hop {
+func (f *Trace) undelivered(h Hop) Hop {
 	if err := f.Route.Err; err != nil {
 		h.Detail += fmt.Sprintf(" (%v)", err)
 		if f.Route.Dst.IsValid() {
@@ -38,7 +38,7 @@ func (f *Facts) undelivered(h Hop) Hop {
 	return h
 }
 
-func (f *Facts) ruleNote() string {
+func (f *Trace) ruleNote() string {
 	r := f.Route.Rule
 	switch {
 	case f.Route.Err != nil && !f.Route.Dst.IsValid() && r.Usual():
@@ -50,7 +50,7 @@ func (f *Facts) ruleNote() string {
 }
 
 // refused: the host takes no packet of the sender's at all, whatever its routes.
-func (f *Facts) refused(h Hop, way string) (Hop, bool) {
+func (f *Trace) refused(h Hop, way string) (Hop, bool) {
 	four := f.From.Addr.Is4()
 	switch {
 	case f.From.Pod == nil || f.Route.Err == nil:
@@ -70,7 +70,7 @@ func (f *Facts) refused(h Hop, way string) (Hop, bool) {
 }
 
 // hasSubnet says that the bridge has its address in the sender's subnet.
-func (f *Facts) hasSubnet() bool {
+func (f *Trace) hasSubnet() bool {
 	for _, p := range f.Addrs {
 		if p.Contains(f.From.Addr) {
 			return true
@@ -80,7 +80,7 @@ func (f *Facts) hasSubnet() bool {
 }
 
 // diversion says what keeps a packet from podnet's route, and what to do about it.
-func (f *Facts) diversion(want state.Route) (cause, fix string) {
+func (f *Trace) diversion(want state.Route) (cause, fix string) {
 	r := f.Route
 	peer := f.To.Node.Name
 	switch {
@@ -106,12 +106,12 @@ func (f *Facts) diversion(want state.Route) (cause, fix string) {
 
 // pastRule is the command that has packets between pods pass by the policy rule that takes them,
 // and leaves the rule to all others.
-func (f *Facts) pastRule() string {
+func (f *Trace) pastRule() string {
 	return f.pass(f.Route.Rule, "to "+f.rangeOf(f.To.Addr).String())
 }
 
 // rangeOf is the range of the cluster's that an address lies in.
-func (f *Facts) rangeOf(a netip.Addr) netip.Prefix {
+func (f *Trace) rangeOf(a netip.Addr) netip.Prefix {
 	for _, p := range f.Topology.Network.ClusterCIDRs {
 		if p.Contains(a) {
 			return p
@@ -121,7 +121,7 @@ func (f *Facts) rangeOf(a netip.Addr) netip.Prefix {
 }
 
 // neighbourHop judges the MAC that stands for the peer's next hop.
-func (f *Facts) neighbourHop() Hop {
+func (f *Trace) neighbourHop() Hop {
 	want, have := f.wantNeigh(), f.Hop
 	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", want.IP, have.MAC)}
 	switch {
@@ -137,7 +137,7 @@ func (f *Facts) neighbourHop() Hop {
 }
 
 // macOwner names the node that has a VTEP MAC.
-func (f *Facts) macOwner(m state.MAC) string {
+func (f *Trace) macOwner(m state.MAC) string {
 	for i := range f.Topology.Nodes {
 		if f.Topology.Nodes[i].VTEPMAC == m {
 			return f.Topology.Nodes[i].Name
@@ -147,7 +147,7 @@ func (f *Facts) macOwner(m state.MAC) string {
 }
 
 // fdbHop judges where the tunnel sends frames for that MAC.
-func (f *Facts) fdbHop() Hop {
+func (f *Trace) fdbHop() Hop {
 	want, have := f.wantFDB(), f.FDB
 	h := Hop{Kind: "fdb", Detail: fmt.Sprintf("%s dst %s", want.MAC, have.Dst)}
 	switch {
@@ -164,7 +164,7 @@ func (f *Facts) fdbHop() Hop {
 }
 
 // underlayHop judges the way to the peer's own address, and what fits through it.
-func (f *Facts) underlayHop() Hop {
+func (f *Trace) underlayHop() Hop {
 	peer, r := f.To.Node, f.Underlay
 	h := Hop{Kind: "underlay", Detail: fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU)}
 	need := f.MTU + state.Overhead(peer.IP)
@@ -208,7 +208,7 @@ func (f *Facts) underlayHop() Hop {
 }
 
 // beyond is the next hop on the underlay: the peer, or a router.
-func (f *Facts) beyond() string {
+func (f *Trace) beyond() string {
 	if f.Underlay.Via.IsValid() {
 		return "the router " + f.Underlay.Via.String()
 	}
@@ -216,7 +216,7 @@ func (f *Facts) beyond() string {
 }
 
 // widen is the command that makes room on the underlay.
-func (f *Facts) widen(r kernel.Routing, need int) string {
+func (f *Trace) widen(r kernel.Routing, need int) string {
 	if f.Links[r.Device].MTU >= need {
 		return fmt.Sprintf("ip route change %s mtu %d", r, need)
 	}
@@ -224,7 +224,7 @@ func (f *Facts) widen(r kernel.Routing, need int) string {
 }
 
 // connected is the subnet of this host's own addresses that has the peer in it.
-func (f *Facts) connected() (own kernel.HostAddr) {
+func (f *Trace) connected() (own kernel.HostAddr) {
 	for _, a := range f.Addrs {
 		if a.Contains(f.To.Node.IP) && !a.IsSingleIP() && (!own.IsValid() || a.Bits() > own.Bits()) {
 			own = a
@@ -234,13 +234,13 @@ func (f *Facts) connected() (own kernel.HostAddr) {
 }
 
 // connectedPassed: the peer is on link by this host's address, and yet goes by a shorter prefix.
-func (f *Facts) connectedPassed() bool {
+func (f *Trace) connectedPassed() bool {
 	own := f.connected()
 	return own.IsValid() && f.Underlay.Via.IsValid() && f.Underlay.Dst.IsValid() && f.Underlay.Dst.Bits() < own.Bits()
 }
 
 // noUnderlay judges a peer that the kernel has no way to.
-func (f *Facts) noUnderlay(h Hop) Hop {
+func (f *Trace) noUnderlay(h Hop) Hop {
 	peer, r := f.To.Node, f.Underlay
 	cause := fmt.Sprintf("this host has no route to %s at %s", peer.Name, peer.IP)
 	switch {
@@ -259,7 +259,7 @@ func (f *Facts) noUnderlay(h Hop) Hop {
 }
 
 // sidestep says which policy rule takes the tunnel's packets to a peer elsewhere.
-func (f *Facts) sidestep(peer string) string {
+func (f *Trace) sidestep(peer string) string {
 	r := f.Underlay
 	if r.Rule.Ends() {
 		return fmt.Sprintf("policy rule %d (%s) drops what the tunnel sends to %s", r.Rule.Priority, r.Rule, peer)
@@ -268,7 +268,7 @@ func (f *Facts) sidestep(peer string) string {
 }
 
 // aside is the command that has the tunnel's packets pass by the rule that takes them.
-func (f *Facts) aside() string {
+func (f *Trace) aside() string {
 	to := netip.PrefixFrom(f.To.Node.IP, f.To.Node.IP.BitLen())
 	if own := f.connected(); own.IsValid() {
 		to = own.Masked()
@@ -277,7 +277,7 @@ func (f *Facts) aside() string {
 }
 
 // underlayRoute is the route to the peer that is missing, and the command that makes it.
-func (f *Facts) underlayRoute() (want, fix string) {
+func (f *Trace) underlayRoute() (want, fix string) {
 	own := f.connected()
 	link, six := shell.Quote(own.Link), ""
 	if own.Addr().Is6() {
@@ -291,7 +291,7 @@ func (f *Facts) underlayRoute() (want, fix string) {
 
 // pass is the command that has podnet's packets pass by a policy rule and leaves the rule to all
 // others: what podnetctl status says of the rule, or else what lets this packet by.
-func (f *Facts) pass(r state.PolicyRule, selector string) string {
+func (f *Trace) pass(r state.PolicyRule, selector string) string {
 	if f.Plan != nil {
 		for _, c := range f.Plan.Conflicts {
 			if c.Rule == r {

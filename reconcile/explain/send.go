@@ -19,7 +19,7 @@ const (
 // Send sends real packets along the way: from the pod if a way into its namespace was found, else
 // from the bridge's address; to the gateway of the peer's pods, which always answers, then to the
 // destination itself, then as large as pods send.
-func Send(ctx context.Context, f *Facts) error {
+func Send(ctx context.Context, f *Trace) error {
 	f.Probe = &Probe{From: f.From.Addr}
 	ns := pods.Namespace{}
 	if f.From.Pod != nil {
@@ -61,7 +61,7 @@ func open(ctx context.Context, ns pods.Namespace, from netip.Addr) (*probe.Pinge
 }
 
 // targets are who is asked, in turn.
-func (f *Facts) targets() []Echo {
+func (f *Trace) targets() []Echo {
 	self := Echo{Name: "destination", To: f.To.Addr}
 	if f.To.Place != Peer {
 		return []Echo{self}
@@ -92,7 +92,7 @@ func ping(p *probe.Pinger, e Echo) Echo {
 
 // watch looks for the packets on the tunnel and on the underlay; a device that cannot be watched
 // tells nothing.
-func (f *Facts) watch(id uint16) []*probe.Watch {
+func (f *Trace) watch(id uint16) []*probe.Watch {
 	if f.To.Place != Peer {
 		return nil
 	}
@@ -108,21 +108,21 @@ func (f *Facts) watch(id uint16) []*probe.Watch {
 	return watches
 }
 
-func (f *Facts) stopWatching(watches []*probe.Watch) (all []probe.Sighting) {
+func (f *Trace) stopWatching(watches []*probe.Watch) (all []probe.Sighting) {
 	for _, w := range watches {
 		all = append(all, w.Close())
 	}
 	return all
 }
 
-func (f *Facts) seen(watches []*probe.Watch) {
+func (f *Trace) seen(watches []*probe.Watch) {
 	if s := f.stopWatching(watches); len(s) == 2 {
 		f.Probe.Seen = Seen{Watched: true, Entered: s[0].Request, Left: s[1].Request, Returned: s[1].Answer, Bare: s[1].Bare, Emerged: s[0].Answer}
 	}
 }
 
 // sendDirect asks the peer outside of the tunnel.
-func (f *Facts) sendDirect(ctx context.Context) error {
+func (f *Trace) sendDirect(ctx context.Context) error {
 	if f.To.Place != Peer || !f.Host().IPLocal {
 		return nil
 	}
@@ -137,7 +137,7 @@ func (f *Facts) sendDirect(ctx context.Context) error {
 
 // sendFull sends packets as large as pods do, and finds out how large they may be if none comes
 // back.
-func (f *Facts) sendFull(p *probe.Pinger, to netip.Addr) {
+func (f *Trace) sendFull(p *probe.Pinger, to netip.Addr) {
 	if f.To.Place != Peer {
 		return
 	}
@@ -157,8 +157,8 @@ func (f *Facts) sendFull(p *probe.Pinger, to netip.Addr) {
 
 // SendAll sends one echo request to every target, those of a family at once, and another to those
 // that did not answer.
-func SendAll(ctx context.Context, ways []*Facts) error {
-	by := map[netip.Addr][]*Facts{}
+func SendAll(ctx context.Context, ways []*Trace) error {
+	by := map[netip.Addr][]*Trace{}
 	for _, f := range ways {
 		by[f.From.Addr] = append(by[f.From.Addr], f)
 	}
@@ -179,7 +179,7 @@ func SendAll(ctx context.Context, ways []*Facts) error {
 	return nil
 }
 
-func sendRounds(p *probe.Pinger, from netip.Addr, group []*Facts) {
+func sendRounds(p *probe.Pinger, from netip.Addr, group []*Trace) {
 	for _, f := range group {
 		f.Probe = &Probe{From: from, Echoes: []Echo{f.targets()[0]}}
 	}

@@ -11,7 +11,7 @@ import (
 
 // stop says how far packets came that nobody answered, and what the kernel counted meanwhile.
 // Nothing of what explain reads keeps them back, or another hop would be broken.
-func (f *Facts) stop() fault {
+func (f *Trace) stop() fault {
 	if err := f.Probe.Echoes[0].Err; err != nil {
 		return f.unsent(err)
 	}
@@ -31,18 +31,18 @@ func (f *Facts) stop() fault {
 }
 
 // unsent: the kernel took no packet.
-func (f *Facts) unsent(err error) fault {
+func (f *Trace) unsent(err error) fault {
 	return fault{cause: fmt.Sprintf("this host sends nothing to %s: %v", f.To.Addr, err), look: f.elsewhere()}
 }
 
 // mine reports whether packets or answers were lost on this host, as far as that was seen.
-func (f *Facts) mine() bool {
+func (f *Trace) mine() bool {
 	s := f.Probe.Seen
 	return f.To.Place == Peer && s.Watched && (!s.Entered || !s.Left || s.Returned)
 }
 
 // reached says how far they came.
-func (f *Facts) reached() string {
+func (f *Trace) reached() string {
 	p, peer, s := f.Probe, f.To.nodeName(), f.Probe.Seen
 	switch {
 	case f.To.Place != Peer:
@@ -65,7 +65,7 @@ func (f *Facts) reached() string {
 }
 
 // onward is where to go on looking for what left this host.
-func (f *Facts) onward() string {
+func (f *Trace) onward() string {
 	if f.Probe.Direct {
 		return fmt.Sprintf("on %s:  podnetctl status; podnetctl doctor; podnetctl explain --probe %s", f.To.Node.Name, f.Probe.From)
 	}
@@ -74,7 +74,7 @@ func (f *Facts) onward() string {
 
 // counted explains the drops that the kernel counted while the probes were sent, if they are enough
 // for all that were lost.
-func (f *Facts) counted() fault {
+func (f *Trace) counted() fault {
 	lost := uint64(f.Probe.Echoes[0].Sent)
 	var reasons []string
 	for reason, times := range f.Probe.Dropped {
@@ -105,7 +105,7 @@ const (
 
 // loosen returns the command that sets a loose reverse path filter on the link that dropped the
 // answer. It is empty if no such filter dropped it.
-func (f *Facts) loosen() string {
+func (f *Trace) loosen() string {
 	device := f.Underlay.Device
 	if !f.Probe.Seen.Returned || !f.Probe.Seen.Bare || !kernel.StrictReversePath(device) {
 		return ""

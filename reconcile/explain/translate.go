@@ -10,7 +10,7 @@ import (
 
 // Arrive finds out by which device packets of somebody outside come in: the one by which this host
 // answers.
-func (f *Facts) Arrive(n *kernel.Node) error {
+func (f *Trace) Arrive(n *kernel.Node) error {
 	if !f.From.Outside {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (f *Facts) Arrive(n *kernel.Node) error {
 // Translate has the packet go where rules of this host send it instead of its destination: host
 // ports and services are addresses that packets leave behind before they are routed. Without a port
 // there is nothing to go by.
-func (f *Facts) Translate() {
+func (f *Trace) Translate() {
 	if f.To.Port == 0 {
 		return
 	}
@@ -44,7 +44,7 @@ func (f *Facts) Translate() {
 	}
 }
 
-func (f *Facts) translated(t verdict.Translation) {
+func (f *Trace) translated(t verdict.Translation) {
 	port := f.To.Port
 	f.Asked, f.By = netip.AddrPortFrom(f.To.Addr, port), t.Where
 	if t.To.Port() != 0 {
@@ -55,7 +55,7 @@ func (f *Facts) translated(t verdict.Translation) {
 }
 
 // asked is the destination as it was asked for.
-func (f *Facts) asked() string {
+func (f *Trace) asked() string {
 	switch {
 	case f.Asked.IsValid():
 		return f.Asked.String()
@@ -66,7 +66,7 @@ func (f *Facts) asked() string {
 }
 
 // arrivalHop is where packets from outside come in.
-func (f *Facts) arrivalHop() Hop {
+func (f *Trace) arrivalHop() Hop {
 	r := f.Arrival
 	h := Hop{Kind: "arrival", Detail: fmt.Sprintf("by %s, as far as it is answered there", r.Device)}
 	if r.Err != nil {
@@ -78,7 +78,7 @@ func (f *Facts) arrivalHop() Hop {
 
 // translationHops say which rule gives the packet another destination, and of an address without a
 // port that there are some.
-func (f *Facts) translationHops() []Hop {
+func (f *Trace) translationHops() []Hop {
 	h := Hop{Kind: "nat"}
 	switch {
 	case f.Asked.IsValid():
@@ -102,7 +102,7 @@ func (f *Facts) translationHops() []Hop {
 
 // service reports whether rules for the destination alone may give it another one: kube-proxy has
 // them for addresses that nobody has.
-func (f *Facts) service() bool {
+func (f *Trace) service() bool {
 	if f.To.Place != Outside || f.To.Port != 0 {
 		return false
 	}

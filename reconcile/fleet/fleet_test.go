@@ -73,7 +73,7 @@ func TestReadStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := mustRead(t, nodeStatus("node-a", digestA, c.replace...))[0]
-			if r.Reason != c.reason || r.Detail != c.detail || (r.Verdict == InSync) != (c.reason == "") || r.Plan {
+			if r.Reason != c.reason || r.Detail != c.detail || (r.Health == InSync) != (c.reason == "") || r.Plan {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -85,7 +85,7 @@ func TestReadPlan(t *testing.T) {
 	inForce := fmt.Sprintf(`"inForce":{"digest":%q},`, digestB)
 	for name, c := range map[string]struct {
 		document, reason, detail string
-		verdict                  Verdict
+		verdict                  Health
 		impact                   string
 	}{
 		"nothing": {plan("a", inForce+`"inSync":true`), "nothing to do", "", InSync, "none"},
@@ -104,7 +104,7 @@ func TestReadPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := mustRead(t, c.document)[0]
-			if r.Reason != c.reason || r.Detail != c.detail || r.Verdict != c.verdict || string(r.Impact) != c.impact || !r.Plan {
+			if r.Reason != c.reason || r.Detail != c.detail || r.Health != c.verdict || string(r.Impact) != c.impact || !r.Plan {
 				t.Errorf("%+v", r)
 			}
 			if r.Node != "a" && r.Node != "host-0" {
@@ -153,7 +153,7 @@ func TestFleet(t *testing.T) {
 	if names := s.Names([]string{"n5", "n2", "n4", "stray"}, 2); names != "n5, n2 and 2 more" {
 		t.Errorf("names %s", names)
 	}
-	if missing := s.Nodes[5]; missing.Verdict != Missing || missing.IP != "192.0.2.6" || len(missing.PodCIDRs) != 1 {
+	if missing := s.Nodes[5]; missing.Health != Missing || missing.IP != "192.0.2.6" || len(missing.PodCIDRs) != 1 {
 		t.Errorf("%+v", missing)
 	}
 }

@@ -15,19 +15,19 @@ import (
 	"github.com/podnet/podnet/schema"
 )
 
-// Verdict is how one node is, as far as its report goes.
-type Verdict int
+// Health is how one node is, as far as its report goes.
+type Health int
 
-// The verdicts, the gravest last. Pending: a plan that would change the node, which is a plan's
+// How a node can be, the gravest last. Pending: a plan that would change the node, which is a plan's
 // business.
 const (
-	InSync Verdict = iota
+	InSync Health = iota
 	Pending
 	NotInSync // or refused, or not to be found out
 	Missing   // no report
 )
 
-func (v Verdict) String() string {
+func (v Health) String() string {
 	return [...]string{"in sync", "changes", "not in sync", "missing"}[v]
 }
 
@@ -36,7 +36,7 @@ type Report struct {
 	File, Node string
 	Plan       bool   // of what would be; else a status, of what is
 	Digest     string // of the topology in force, or of the proposed one; "": there is none
-	Verdict    Verdict
+	Health     Health
 	Reason     string // what the node lacks or would do, the same for nodes in the same state
 	Detail     string // what else there is to say, such as an error; differs from node to node
 	Impact     reconcile.Impact
@@ -84,7 +84,7 @@ func readStatus(r *Report, data []byte) error {
 	r.Digest, r.IP, r.PodCIDRs, r.MTU = s.Topology.Digest, s.IP, s.PodCIDRs, s.MTU
 	r.Addresses, r.WrittenAt = s.Addresses, s.WrittenAt
 	if r.Reason, r.Detail = trouble(s); r.Reason != "" {
-		r.Verdict = NotInSync
+		r.Health = NotInSync
 	}
 	return nil
 }
@@ -124,17 +124,17 @@ func readPlan(r *Report, data []byte) error {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
-	r.Plan, r.Digest, r.Verdict = true, p.Proposed.Digest, Pending
+	r.Plan, r.Digest, r.Health = true, p.Proposed.Digest, Pending
 	for _, s := range p.Steps {
 		r.Impact = worse(r.Impact, s.Impact)
 	}
 	switch {
 	case p.Guard != nil && !p.Guard.Passes:
-		r.Verdict, r.Reason, r.Detail = NotInSync, Refused, p.Guard.Message
+		r.Health, r.Reason, r.Detail = NotInSync, Refused, p.Guard.Message
 	case len(p.Errors) > 0:
-		r.Verdict, r.Reason, r.Detail = NotInSync, "error", p.Errors[0]
+		r.Health, r.Reason, r.Detail = NotInSync, "error", p.Errors[0]
 	case p.InSync:
-		r.Verdict, r.Reason = InSync, "nothing to do"
+		r.Health, r.Reason = InSync, "nothing to do"
 	default:
 		r.Reason = work(&p)
 	}
@@ -187,7 +187,7 @@ func readValidation(r *Report, data []byte) error {
 	if err := json.Unmarshal(data, &v); err != nil {
 		return err
 	}
-	r.Plan, r.Verdict = true, NotInSync
+	r.Plan, r.Health = true, NotInSync
 	switch {
 	case len(v.Errors) > 0:
 		r.Reason, r.Detail = "invalid file", v.Errors[0].String()
@@ -208,7 +208,7 @@ func readDesired(r *Report, data []byte) error {
 	if err := json.Unmarshal(data, &d); err != nil {
 		return err
 	}
-	r.Plan, r.Verdict, r.Digest = true, Pending, d.Topology.Digest
+	r.Plan, r.Health, r.Digest = true, Pending, d.Topology.Digest
 	r.Reason = fmt.Sprintf("new node, %s", plural(len(d.Objects), "object"))
 	return nil
 }

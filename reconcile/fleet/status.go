@@ -38,7 +38,7 @@ type Status struct {
 // Group is nodes that say the same.
 type Group struct {
 	Digest  string
-	Verdict Verdict
+	Verdict Health
 	Reason  string
 	Detail  string // of the first of them, with its name if the others' differ
 	Impact  reconcile.Impact
@@ -101,7 +101,7 @@ func (s *Status) order(t *schema.Topology, byName map[string]Report) {
 		r, reported := byName[n.Name]
 		if !reported {
 			s.Missing = append(s.Missing, n.Name)
-			r = Report{Node: n.Name, Verdict: Missing}
+			r = Report{Node: n.Name, Health: Missing}
 		}
 		if r.IP == "" {
 			r.IP = n.IP.String()
@@ -121,7 +121,7 @@ func (s *Status) order(t *schema.Topology, byName map[string]Report) {
 
 func (s *Status) add(r Report) {
 	s.Nodes = append(s.Nodes, r)
-	if r.Verdict == Missing {
+	if r.Health == Missing {
 		return
 	}
 	if r.MTU > 0 {
@@ -129,7 +129,7 @@ func (s *Status) add(r Report) {
 	}
 	for i := range s.Groups {
 		g := &s.Groups[i]
-		if g.Digest == r.Digest && g.Verdict == r.Verdict && g.Reason == r.Reason && g.Impact == r.Impact {
+		if g.Digest == r.Digest && g.Verdict == r.Health && g.Reason == r.Reason && g.Impact == r.Impact {
 			if g.Detail != r.Detail && !strings.HasPrefix(g.Detail, g.Nodes[0]+": ") {
 				g.Detail = g.Nodes[0] + ": " + g.Detail
 			}
@@ -137,7 +137,7 @@ func (s *Status) add(r Report) {
 			return
 		}
 	}
-	s.Groups = append(s.Groups, Group{r.Digest, r.Verdict, r.Reason, r.Detail, r.Impact, []string{r.Node}})
+	s.Groups = append(s.Groups, Group{r.Digest, r.Health, r.Reason, r.Detail, r.Impact, []string{r.Node}})
 }
 
 func (s *Status) addMTU(r Report) {

@@ -84,8 +84,8 @@ var states = [...]struct{ class, symbol string }{
 }
 
 func stateOf(s *fleet.Status, r fleet.Report) (class, symbol string) {
-	state := states[r.Verdict]
-	if r.Verdict == fleet.InSync && s.Unexpected(r.Digest) {
+	state := states[r.Health]
+	if r.Health == fleet.InSync && s.Unexpected(r.Digest) {
 		state = states[fleet.Pending]
 	}
 	return state.class, state.symbol
@@ -139,7 +139,7 @@ func facts(s *fleet.Status) []fact {
 }
 
 func describe(s *fleet.Status, g fleet.Group) group {
-	state, symbol := stateOf(s, fleet.Report{Verdict: g.Verdict, Digest: g.Digest})
+	state, symbol := stateOf(s, fleet.Report{Health: g.Verdict, Digest: g.Digest})
 	out := group{Count: len(g.Nodes), State: state, Symbol: symbol, Said: g.Reason, Detail: g.Detail, Digest: screen.ShortDigest(g.Digest),
 		Unexpected: s.Unexpected(g.Digest), Names: s.Names(g.Nodes, 0)}
 	if s.Plans {
@@ -173,7 +173,7 @@ func nodeRow(s *fleet.Status, r fleet.Report) row {
 	case out.Said == "" && s.Unexpected(r.Digest):
 		out.Said = fleet.OtherFile
 	case out.Said == "":
-		out.Said = r.Verdict.String()
+		out.Said = r.Health.String()
 	}
 	return out
 }

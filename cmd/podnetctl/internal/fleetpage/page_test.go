@@ -51,7 +51,7 @@ func status(t *testing.T, n int) *fleet.Status {
 			Addresses: map[string]document.PoolUse{"ipv4": {Used: i % 254, Total: 253}, "ipv6": {Used: i % 254, Total: 1<<53 - 1}}}
 		switch i {
 		case 1:
-			r.Verdict, r.Reason, r.Detail = fleet.NotInSync, "Degraded StepsFailed", "route 10.244.0.0/24: <script>alert(1)</script>"
+			r.Health, r.Reason, r.Detail = fleet.NotInSync, "Degraded StepsFailed", "route 10.244.0.0/24: <script>alert(1)</script>"
 		case 2:
 			r.Digest = "sha256:" + strings.Repeat("0", 64)
 		}

@@ -67,8 +67,8 @@ type PodFacts struct {
 	Route     *kernel.Routing // what the pod's own routing says of the destination; nil: nobody could look
 }
 
-// Facts are what was found on the way of one packet. What does not concern its way is zero.
-type Facts struct {
+// Trace are what was found on the way of one packet. What does not concern its way is zero.
+type Trace struct {
 	*Site
 	From Source
 	To   Target
@@ -106,31 +106,31 @@ type Site struct {
 }
 
 // line is where the topology has the destination's node.
-func (f *Facts) line() string { return f.place(f.To.Node) }
+func (f *Trace) line() string { return f.place(f.To.Node) }
 
-func (f *Facts) place(n *schema.Node) string {
+func (f *Trace) place(n *schema.Node) string {
 	return fmt.Sprintf("%s:%d", filepath.Base(f.Topology.File), n.Line)
 }
 
 // wantRoute, and the rest of what podnet should have set up for the destination.
-func (f *Facts) wantRoute() state.Route {
+func (f *Trace) wantRoute() state.Route {
 	p := f.To.Prefix()
 	r, _, _ := f.Want.Routes.Find(state.Route{Dst: p, Metric: state.PeerMetric(p)}.Key())
 	return r
 }
 
-func (f *Facts) wantNeigh() state.Neigh {
+func (f *Trace) wantNeigh() state.Neigh {
 	e, _, _ := f.Want.Neighs.Find(state.Neigh{Device: f.Tunnel.Name, IP: f.wantRoute().Via}.Key())
 	return e
 }
 
-func (f *Facts) wantFDB() state.FDB {
+func (f *Trace) wantFDB() state.FDB {
 	e, _, _ := f.Want.FDB.Find(state.FDB{Device: f.Tunnel.Name, MAC: f.To.Node.VTEPMAC}.Key())
 	return e
 }
 
 // owner names the node that has an underlay address.
-func (f *Facts) owner(ip netip.Addr) string {
+func (f *Trace) owner(ip netip.Addr) string {
 	if n := f.ownerOf(ip); n != nil {
 		return n.Name
 	}
@@ -138,4 +138,4 @@ func (f *Facts) owner(ip netip.Addr) string {
 }
 
 // Host is what podnet takes from its host.
-func (f *Facts) Host() state.Facts { return f.View.Facts }
+func (f *Trace) Host() state.Facts { return f.View.Facts }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Facts are everything that this package can see. What could not be seen is in Unseen, as
+// Settings are everything that this package can see. What could not be seen is in Unseen, as
 // sentences.
-type Facts struct {
+type Settings struct {
 	Kernel     string // release
 	Networkd   Networkd
 	Manager    NetworkManager
@@ -23,8 +23,8 @@ type Facts struct {
 }
 
 // Read looks at the host below root; conflists is the directory of the runtime's configurations.
-func Read(root, conflists string) Facts {
-	f := Facts{Networkd: readNetworkd(root), Manager: readNetworkManager(root), Neighbours: map[string]int{}}
+func Read(root, conflists string) Settings {
+	f := Settings{Networkd: readNetworkd(root), Manager: readNetworkManager(root), Neighbours: map[string]int{}}
 	var name unix.Utsname
 	if err := unix.Uname(&name); err == nil {
 		f.Kernel = unix.ByteSliceToString(name.Release[:])
@@ -36,7 +36,7 @@ func Read(root, conflists string) Facts {
 	return f
 }
 
-func (f *Facts) readConflists(dir string) {
+func (f *Settings) readConflists(dir string) {
 	entries, err := os.ReadDir(dir) // in the order of names
 	if err != nil && !os.IsNotExist(err) {
 		f.Unseen = append(f.Unseen, err.Error())
@@ -51,7 +51,7 @@ func (f *Facts) readConflists(dir string) {
 
 // readNeighbours: the thresholds are the machine's, and only its first network namespace shows
 // them.
-func (f *Facts) readNeighbours(family string) {
+func (f *Settings) readNeighbours(family string) {
 	path := "/proc/sys/net/" + family + "/neigh/default/gc_thresh3"
 	b, err := os.ReadFile(path)
 	if err == nil {
