@@ -28,7 +28,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	whole(unix.RTM_NEWLINK, ifInfoLen, number(unix.IFLA_GROUP, unix.IFLA_MASTER, unix.IFLA_MTU, unix.IFLA_CARRIER, unix.IFLA_LINK_NETNSID))
 	whole(unix.RTM_NEWLINK, ifInfoLen, func(m *netlink.Message) {
-		m.Bytes(unix.IFLA_LINKINFO, []byte{12, 0, infoSlaveData, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
+		m.Bytes(unix.IFLA_LINKINFO, []byte{12, 0, 5, 0, 4, 0, nl.IFLA_BRPORT_MODE, 0, 4, 0, nl.IFLA_BRPORT_STATE, 0})
 	})
 	whole(unix.RTM_DELNEIGH, ndmLen, number(unix.NDA_DST, unix.NDA_LLADDR, unix.NDA_VNI, unix.NDA_PORT, unix.NDA_IFINDEX))
 	whole(unix.RTM_DELADDR, ifaLen, number(unix.IFA_LOCAL, unix.IFA_ADDRESS))
@@ -45,8 +45,11 @@ func FuzzDecode(f *testing.F) {
 		for _, nftables := range []bool{false, true} {
 			n.Watcher.concerns(b.Bytes(), nftables)
 		}
-		n.DecodeVeth(body)
-		n.decodePort(body)
+		if l, whole := netlink.ParseLink(body); whole {
+			n.hostVeth(l)
+			n.portOf(l)
+			decodeSwitches(&state.Link{Type: "bridge"}, body)
+		}
 		n.decodeFate(body, &Routing{})
 		n.decodeMatch(body, &Routing{})
 		if r, whole := parseRoute(body, n.Name); whole && r.Dst.IsValid() && r.Dst.Bits() > r.Dst.Addr().BitLen() {

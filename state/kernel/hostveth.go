@@ -7,7 +7,6 @@ import (
 
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,8 +40,8 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 		return nil, err
 	}
 	var out []HostVeth
-	err := n.DumpLinks(func() { out = nil }, func(body []byte) {
-		if v := n.DecodeVeth(body); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
+	err := n.Conn.EachLink(func() { out = nil }, func(l netlink.Link) {
+		if v := n.hostVeth(l); v.Group == device.GroupPod || v.Bridge == bridge && bridge != "" {
 			out = append(out, v)
 		}
 	})
@@ -52,53 +51,14 @@ func (n *Node) HostVeths(bridge string) ([]HostVeth, error) {
 	return out, nil
 }
 
-// DecodeVeth reads a link message of the kernel. It is the zero HostVeth, less the namespace, if the
-// message is cut off.
-func (n *Node) DecodeVeth(body []byte) HostVeth {
-	v := HostVeth{Namespace: -1}
-	if len(body) < ifInfoLen {
-		return v
+// hostVeth is what a link is as the host's end of a veth.
+func (n *Node) hostVeth(l netlink.Link) HostVeth {
+	port := l.Port()
+	return HostVeth{
+		Device: l.Name, Alias: l.Alias, Group: l.Group, Up: l.Up(), Carrier: l.Carrier, MTU: l.MTU,
+		Bridge: n.Name(l.Master), Forwarding: port.Forwarding, Isolated: port.Isolated,
+		Peer: l.Parent, Namespace: int32(l.ParentIn),
 	}
-	v.Up = native.Uint32(body[8:])&unix.IFF_UP != 0
-	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, b []byte) {
-		switch typ {
-		case unix.IFLA_IFNAME:
-			v.Device = unix.ByteSliceToString(b)
-		case unix.IFLA_IFALIAS:
-			v.Alias = unix.ByteSliceToString(b)
-		case unix.IFLA_GROUP:
-			v.Group = netlink.Number(b)
-		case unix.IFLA_MTU:
-			v.MTU = int(netlink.Number(b))
-		case unix.IFLA_CARRIER:
-			v.Carrier = netlink.Number(b) == 1
-		case unix.IFLA_MASTER:
-			v.Bridge = n.Name(int(netlink.Number(b)))
-		case unix.IFLA_LINK:
-			v.Peer = int(netlink.Number(b))
-		case unix.IFLA_LINK_NETNSID:
-			v.Namespace = int32(netlink.Number(b))
-		case unix.IFLA_LINKINFO:
-			v.decodePort(b)
-		}
-	})
-	return v
-}
-
-func (v *HostVeth) decodePort(info []byte) {
-	netlink.EachAttribute(info, func(typ uint16, b []byte) {
-		if typ != infoSlaveData {
-			return
-		}
-		netlink.EachAttribute(b, func(typ uint16, b []byte) {
-			switch typ {
-			case nl.IFLA_BRPORT_STATE:
-				v.Forwarding = netlink.Number(b) == portForwarding
-			case nl.IFLA_BRPORT_ISOLATED:
-				v.Isolated = netlink.Number(b) == 1
-			}
-		})
-	})
 }
 
 // ErrGone says that a pod has gone since its host veth was listed.
@@ -117,8 +77,8 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 		m.Uint32(unix.IFLA_TARGET_NETNSID, uint32(v.Namespace))
 	}, func(_ int, body []byte, err error) {
 		if unseen = err; err == nil {
-			d := n.DecodeVeth(body)
-			end.Device, end.Up, end.MTU = d.Device, d.Up, d.MTU
+			l, _ := netlink.ParseLink(body)
+			end.Device, end.Up, end.MTU = l.Name, l.Up(), l.MTU
 		}
 	})
 	if err == nil && end.Device != "" {

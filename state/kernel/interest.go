@@ -74,43 +74,26 @@ func (in *interest) message(typ uint16, body []byte) bool {
 }
 
 func (in *interest) link(body []byte) bool {
-	if len(body) < ifInfoLen {
+	l, ok := netlink.ParseLink(body)
+	if !ok {
 		return false
 	}
+	port := l.Master != 0 && in.indices[int32(l.Master)]
 	if body[0] == unix.AF_BRIDGE {
-		return in.port(body)
+		return port && cutsOff(l)
 	}
-	ours := in.indices[int32(native.Uint32(body[4:]))]
-	pod, port, up := false, false, native.Uint32(body[8:])&unix.IFF_UP != 0
-	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case unix.IFLA_GROUP:
-			ours = ours || netlink.Number(v) == device.GroupDevice
-			pod = netlink.Number(v) == device.GroupPod
-		case unix.IFLA_MASTER:
-			port = in.indices[int32(netlink.Number(v))]
-		case unix.IFLA_IFNAME:
-			ours = ours || in.names[unix.ByteSliceToString(v)]
-		}
-	})
-	return ours || pod && !(port && up) // pods come and go all day; one that has lost its bridge, or its way there, is news
+	if in.indices[int32(l.Index)] || l.Group == device.GroupDevice || in.names[l.Name] {
+		return true
+	}
+	// Pods come and go all day. One that has lost its bridge, or its way there, is news.
+	return l.Group == device.GroupPod && !(port && l.Up())
 }
 
-// port says whether an announcement is of a port of podnet's bridge with an option that cuts its
-// pod off: options change with every pod, and the others are no news.
-func (in *interest) port(body []byte) bool {
-	ours, options := false, portReader{}
-	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case unix.IFLA_MASTER:
-			ours = in.indices[int32(netlink.Number(v))]
-		case unix.IFLA_OPERSTATE:
-			options.operating = netlink.Number(v) == operatingUp
-		case unix.IFLA_PROTINFO:
-			netlink.EachAttribute(v, options.attr)
-		}
-	})
-	return ours && options.closed() != 0
+// cutsOff reports whether a port has an option that cuts its pod off: options change with every pod,
+// and the others are no news.
+func cutsOff(l netlink.Link) bool {
+	options := readPort(l)
+	return options.closed() != 0
 }
 
 // neigh says whether a neighbour or FDB entry of one of podnet's devices is news. One that is just

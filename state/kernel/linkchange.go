@@ -19,7 +19,7 @@ func (n *Node) readSwitches(links []state.Link) error {
 		b.Message(unix.RTM_GETLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(n.Index(links[i].Device))})
 	}, func(i int, body []byte, err error) {
 		switch {
-		case err == nil && len(body) >= ifInfoLen:
+		case err == nil:
 			decodeSwitches(&links[i], body)
 		case !errors.Is(err, syscall.ENODEV):
 			failed = errors.Join(failed, err)
@@ -29,21 +29,12 @@ func (n *Node) readSwitches(links []state.Link) error {
 }
 
 func decodeSwitches(l *state.Link, body []byte) {
-	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case unix.IFLA_PROTO_DOWN:
-			l.ProtoDown = netlink.Number(v) != 0
-		case unix.IFLA_LINKINFO:
-			netlink.EachAttribute(v, func(typ uint16, v []byte) {
-				if typ == unix.IFLA_INFO_DATA && l.Type == "bridge" {
-					netlink.EachAttribute(v, func(typ uint16, v []byte) {
-						l.STP = l.STP || typ == nl.IFLA_BR_STP_STATE && netlink.Number(v) != 0
-						l.VLANs = l.VLANs || typ == nl.IFLA_BR_VLAN_FILTERING && netlink.Number(v) != 0
-					})
-				}
-			})
-		}
-	})
+	is, _ := netlink.ParseLink(body)
+	l.ProtoDown = is.ProtoDown
+	if l.Type == "bridge" {
+		l.STP = netlink.Number(is.Info(nl.IFLA_BR_STP_STATE)) != 0
+		l.VLANs = netlink.Number(is.Info(nl.IFLA_BR_VLAN_FILTERING)) != 0
+	}
 }
 
 // changeLink changes what differs in place; MustReplace has seen that it can.

@@ -11,13 +11,7 @@ import (
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
 	vishvananda "github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
-
-// DumpLinks hands every link's message to each.
-func (n *Node) DumpLinks(reset func(), each func(body []byte)) error {
-	return n.Conn.Dump(netlink.ListLinks(), reset, each)
-}
 
 // listPorts reports the pods' veths and the place of each, both from one look. netlink does not
 // tell a port's hairpin mode in a dump.
@@ -31,11 +25,11 @@ func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	}
 	compared := slices.ContainsFunc(want.Links.Rows(), func(l state.Link) bool { return l.Type == "bridge" })
 	start := live.Ports.Mark()
-	err := n.DumpLinks(func() { live.Ports.Rewind(start); live.Pods = nil }, func(body []byte) {
-		if p, ours := n.decodePort(body); ours {
-			live.Pods = append(live.Pods, p.Device)
+	err := n.Conn.EachLink(func() { live.Ports.Rewind(start); live.Pods = nil }, func(l netlink.Link) {
+		if l.Group == device.GroupPod {
+			live.Pods = append(live.Pods, l.Name)
 			if compared {
-				live.Ports.Add(p, state.OwnNode)
+				live.Ports.Add(n.portOf(l), state.OwnNode)
 			}
 		}
 	})
@@ -55,36 +49,15 @@ func (n *Node) hasPods() bool {
 	return false
 }
 
-func (n *Node) decodePort(body []byte) (p state.Port, ours bool) {
-	if len(body) < ifInfoLen {
-		return p, false
-	}
-	p.Down = native.Uint32(body[8:])&unix.IFF_UP == 0
-	var options portReader
-	netlink.EachAttribute(body[ifInfoLen:], func(typ uint16, v []byte) {
-		switch typ {
-		case unix.IFLA_IFNAME:
-			p.Device = unix.ByteSliceToString(v)
-		case unix.IFLA_GROUP:
-			ours = netlink.Number(v) == device.GroupPod
-		case unix.IFLA_MASTER:
-			p.Bridge = n.Name(int(netlink.Number(v)))
-		case unix.IFLA_OPERSTATE:
-			options.operating = netlink.Number(v) == operatingUp
-		case unix.IFLA_LINKINFO:
-			netlink.EachAttribute(v, func(typ uint16, v []byte) {
-				if typ == infoSlaveData {
-					netlink.EachAttribute(v, options.attr)
-				}
-			})
-		}
-	})
-	p.Hairpin = options.hairpin
-	if l := n.Links[p.Bridge]; l != nil && l.Attrs().Flags&net.FlagUp == 0 {
+// portOf is what a link is as a port.
+func (n *Node) portOf(l netlink.Link) state.Port {
+	options := readPort(l)
+	p := state.Port{Device: l.Name, Bridge: n.Name(l.Master), Down: !l.Up(), Hairpin: options.hairpin}
+	if bridge := n.Links[p.Bridge]; bridge != nil && bridge.Attrs().Flags&net.FlagUp == 0 {
 		options.operating = false // no port of a bridge that is down forwards
 	}
 	p.Closed = options.closed()
-	return p, ours
+	return p
 }
 
 // applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to,

@@ -38,10 +38,11 @@ type portReader struct {
 	found     state.PortOptions // that have another value than podnet's
 }
 
-const (
-	infoSlaveData = 5 // IFLA_INFO_SLAVE_DATA
-	operatingUp   = 6 // IF_OPER_UP
-)
+func readPort(l netlink.Link) portReader {
+	r := portReader{operating: l.OperUp()}
+	l.EachPortOption(r.attr)
+	return r
+}
 
 // attr reads one attribute of the port.
 func (r *portReader) attr(typ uint16, v []byte) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is a network interface, as far as the plugins look at it.
+// Link is a network interface, as far as podnet looks at it.
 type Link struct {
 	Index     int
 	Name      string
@@ -23,6 +23,7 @@ type Link struct {
 	ParentIn  int // that namespace's number in this one, which NamespaceID tells; below 0: it is this one
 	Group     uint32
 	Alias     string
+	ProtoDown bool // a program has taken its carrier
 
 	info, port []byte // what its kind, and its being a port of a bridge, has besides
 	families   []byte // what each address family has besides
@@ -136,11 +137,24 @@ func (a Answer) Link() (*Link, error) {
 	if len(a.Data) == 0 {
 		return nil, ErrNoLink
 	}
-	return parseLink(a.Data[0])
+	l, ok := ParseLink(a.Data[0])
+	if !ok {
+		return nil, errCutOff
+	}
+	return &l, nil
 }
 
-// ListLinks asks for all links, for Dump.
-func ListLinks() *Message { return getLink(0) }
+var errCutOff = errors.New("receive from netlink: a link that is cut off")
+
+// EachLink hands every link to each. If the list changes while it is read, EachLink calls reset and
+// begins again.
+func (c *Conn) EachLink(reset func(), each func(Link)) error {
+	return c.Dump(getLink(0), reset, func(body []byte) {
+		if l, ok := ParseLink(body); ok {
+			each(l)
+		}
+	})
+}
 
 // Links lists the links whose master has this index; 0: all links.
 func (c *Conn) Links(master int) ([]*Link, error) {
@@ -154,12 +168,12 @@ func (c *Conn) Links(master int) ([]*Link, error) {
 	}
 	var links []*Link
 	for _, d := range data {
-		l, err := parseLink(d)
-		if err != nil {
-			return nil, err
+		l, ok := ParseLink(d)
+		if !ok {
+			return nil, errCutOff
 		}
 		if master == 0 || l.Master == master {
-			links = append(links, l)
+			links = append(links, &l)
 		}
 	}
 	return links, nil
@@ -178,11 +192,14 @@ func (c *Conn) NamespaceID(fd int) (int, error) {
 	return int(int32(Number(Attribute(answers[0].Data[0][4:], unix.NETNSA_NSID)))), nil
 }
 
-func parseLink(b []byte) (*Link, error) {
+// ParseLink reads the body of a message about a link, or about a port of a bridge. It reports false
+// if the body is cut off. What the link has as one of its kind or as a port is read from the body
+// when it is asked for.
+func ParseLink(b []byte) (l Link, ok bool) {
 	if len(b) < unix.SizeofIfInfomsg {
-		return nil, errors.New("receive from netlink: a link that is cut off")
+		return l, false
 	}
-	l := &Link{Index: int(native.Uint32(b[4:])), Flags: native.Uint32(b[8:]), ParentIn: -1}
+	l = Link{Index: int(native.Uint32(b[4:])), Flags: native.Uint32(b[8:]), ParentIn: -1}
 	EachAttribute(b[unix.SizeofIfInfomsg:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
@@ -205,13 +222,19 @@ func parseLink(b []byte) (*Link, error) {
 			l.Group = Number(v)
 		case unix.IFLA_IFALIAS:
 			l.Alias = Text(v)
+		case unix.IFLA_PROTO_DOWN:
+			l.ProtoDown = Number(v) != 0
 		case unix.IFLA_AF_SPEC:
 			l.families = v
+		case unix.IFLA_PROTINFO:
+			if b[0] == unix.AF_BRIDGE {
+				l.port = v
+			}
 		case unix.IFLA_LINKINFO:
 			l.readInfo(v)
 		}
 	})
-	return l, nil
+	return l, true
 }
 
 func (l *Link) readInfo(info []byte) {
