@@ -179,3 +179,36 @@ func (p *Plan) Summarize(peers []*PeerChange) Summary {
 	s.Peers.Unchanged = max(0, p.Want.FDB.Len()-s.Peers.Added-s.Peers.Changed)
 	return s
 }
+
+// Sentence says what has become of the peer.
+func (c *PeerChange) Sentence() string {
+	switch c.Fate {
+	case PeerAdded:
+		return c.Name + " is new here"
+	case PeerChanged:
+		return NodeDifference(c.Before, c.Now)
+	case PeerRemade:
+		return "made anew with the device"
+	}
+	if c.removed > 0 {
+		return "named in removedNodes"
+	}
+	return "NOT named in removedNodes"
+}
+
+// Source is the line that asks for the change: of the peer's entry, or of its name in removedNodes.
+// "": no line does.
+func (c *PeerChange) Source(p *Plan) string {
+	if c.Now != nil {
+		return Place(p.Topology, c.Now.Line)
+	}
+	return Place(p.Topology, p.Topology.Line(fmt.Sprintf("removedNodes[%d]", c.removed-1)))
+}
+
+// Place is a line of a topology as FILE:LINE; "" for line 0.
+func Place(t *schema.Topology, line int) string {
+	if line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", t.File, line)
+}

@@ -128,7 +128,7 @@ func (c *cli) writeBundle(n *node, report document.Findings, path string) error 
 	}
 	if t := n.Followed(); t != nil {
 		if plan, err := n.Compare(t); err == nil {
-			a.json("plan.json", plan.Report(n.InForce()))
+			a.json("plan.json", document.NewPlan(plan, n.InForce()))
 		}
 	}
 	for _, file := range []string{n.Paths.Topology, n.Paths.LastGood, n.Paths.Status, n.Paths.Defaults, n.Paths.Conflist} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/cobra"
@@ -61,7 +62,7 @@ func (c *cli) runDiff(args []string, full bool) error {
 		return err
 	}
 	if c.json() {
-		err = c.writeJSON(plan.Report(n.InForce()))
+		err = c.writeJSON(document.NewPlan(plan, n.InForce()))
 	} else {
 		s := n.screen(plan, full)
 		s.Closing = next(plan, f.name, inPlace, s.Daemon == "")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/test/lab"
@@ -98,7 +97,7 @@ func TestRefusedFile(t *testing.T) {
 		t.Errorf("last-good has changed, %v", err)
 	}
 
-	var p reconcile.PlanReport
+	var p document.Plan
 	if err := json.Unmarshal([]byte(h.run(0, "apply", "--allow-disruption", "-o", "json").stdout), &p); err != nil || !p.InSync || p.Guard == nil || p.Guard.Passes {
 		t.Errorf("%v, %+v", err, p.Guard)
 	}

@@ -128,7 +128,7 @@ func TestDiffAndApply(t *testing.T) {
 		if got := h.run(1, "diff"); !strings.Contains(got.stdout, "Drift, 1 object") || !strings.Contains(got.stdout, "NOT RUNNING") {
 			t.Errorf("diff says\n%s", got.stdout)
 		}
-		var p reconcile.PlanReport
+		var p document.Plan
 		if err := json.Unmarshal([]byte(h.run(0, "apply", "-o", "json").stdout), &p); err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // conclude says what a pass has done, and answers whether the node is in sync. failed is what went
@@ -27,7 +28,7 @@ func (c *cli) conclude(n *node, p *agent.Pass, failed error) error {
 
 func (c *cli) showPass(n *node, p *agent.Pass) error {
 	if c.json() {
-		r := p.Plan.Report(n.InForce())
+		r := document.NewPlan(p.Plan, n.InForce())
 		r.Conclude(p.InSync(), p.Err)
 		return c.writeJSON(r)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/spf13/cobra"
 )
 
@@ -82,7 +83,7 @@ func refuseTeardown(r *agent.Removal, force bool) error {
 func (c *cli) showTeardown(n *node, r *agent.Removal, failed error, planned bool) error {
 	var err error
 	if c.json() {
-		report := r.Plan.Report(n.InForce())
+		report := document.NewPlan(r.Plan, n.InForce())
 		if !planned {
 			report.Conclude(failed == nil, failed)
 		}

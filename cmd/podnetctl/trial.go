@@ -11,6 +11,7 @@ import (
 	"github.com/podnet/podnet/cmd/podnetctl/internal/screen"
 	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/reconcile/agent"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/spf13/cobra"
 )
@@ -80,7 +81,7 @@ func (c *cli) showEnd(n *node, row screen.Row) error {
 	if err != nil {
 		return err
 	}
-	return c.writeJSON(plan.Report(n.InForce()))
+	return c.writeJSON(document.NewPlan(plan, n.InForce()))
 }
 
 // finish ends a trial that is over and that nobody has ended yet, before anything else is done.

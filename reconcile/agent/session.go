@@ -2,6 +2,7 @@ package agent
 
 import (
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 )
@@ -52,12 +53,12 @@ func (s *Session) Followed() *schema.Topology { return s.until(s.Verdict.Topolog
 
 // InForce is where the topology in force can be read: in the operator's place if it is the same
 // there. It is the zero FileRef if nothing is in force.
-func (s *Session) InForce() reconcile.FileRef {
+func (s *Session) InForce() document.FileRef {
 	previous := s.Verdict.Previous
 	if previous == nil {
-		return reconcile.FileRef{}
+		return document.FileRef{}
 	}
-	ref := reconcile.FileRef{Path: s.Paths.LastGood, Digest: previous.Digest}
+	ref := document.FileRef{Path: s.Paths.LastGood, Digest: previous.Digest}
 	switch {
 	case s.Verdict.OnDisk.Digest == previous.Digest:
 		ref.Path = s.Paths.Topology

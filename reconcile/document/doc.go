@@ -5,6 +5,6 @@
 // The package is pure: it makes documents from values and decodes them from bytes. It reads no file
 // and no clock: a caller says what time it is.
 //
-// Each file holds the documents of one verb of podnetctl. Start with NodeStatus in status.go. The
-// plan of a node is reconcile.PlanReport, and the way of a packet is explain.Explanation.
+// Each file holds the documents of one verb of podnetctl. Start with NodeStatus in status.go, and with
+// Plan in plan.go. The way of a packet is explain.Explanation.
 package document

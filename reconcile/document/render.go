@@ -3,21 +3,20 @@ package document
 import (
 	"encoding/json"
 
-	"github.com/podnet/podnet/reconcile"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 )
 
 // DesiredState is what a topology asks of one node, for other programs.
 type DesiredState struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Node       string            `json:"node"`
-	Topology   reconcile.FileRef `json:"topology"`
-	MTU        int               `json:"mtu"`
-	Assumed    []string          `json:"assumed"`
-	Conflist   Conflist          `json:"conflist"`
-	Objects    []DesiredObject   `json:"objects"`
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Node       string          `json:"node"`
+	Topology   FileRef         `json:"topology"`
+	MTU        int             `json:"mtu"`
+	Assumed    []string        `json:"assumed"`
+	Conflist   Conflist        `json:"conflist"`
+	Objects    []DesiredObject `json:"objects"`
 }
 
 // Conflist is the CNI configuration; Content is nil on a node without a podCIDR.
@@ -39,7 +38,7 @@ type DesiredObject struct {
 func NewDesiredState(t *schema.Topology, node *schema.Node, set *state.Set) *DesiredState {
 	d := &DesiredState{
 		APIVersion: schema.APIVersion, Kind: "DesiredState", Node: node.Name,
-		Topology: reconcile.FileRef{Path: t.File, Digest: t.Digest}, Assumed: []string{}, Objects: []DesiredObject{},
+		Topology: FileRef{Path: t.File, Digest: t.Digest}, Assumed: []string{}, Objects: []DesiredObject{},
 	}
 	for _, l := range set.Conflists.Rows() {
 		d.Conflist = Conflist{l.Path, json.RawMessage(l.Content)}

@@ -120,7 +120,7 @@ func trouble(s *document.NodeStatus) (reason, detail string) {
 const Refused = "refused by the guard"
 
 func readPlan(r *Report, data []byte) error {
-	var p reconcile.PlanReport
+	var p document.Plan
 	if err := json.Unmarshal(data, &p); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func readPlan(r *Report, data []byte) error {
 }
 
 // work says in a few words what a plan does.
-func work(p *reconcile.PlanReport) string {
+func work(p *document.Plan) string {
 	peers, n := p.Summary.Peers, p.Summary.Objects
 	objects := plural(n.Create+n.Update+n.Delete, "object")
 	if p.InForce.Digest == "" {
@@ -201,7 +201,7 @@ func readValidation(r *Report, data []byte) error {
 
 func readDesired(r *Report, data []byte) error {
 	var d struct {
-		Topology reconcile.FileRef
+		Topology document.FileRef
 		MTU      int
 		Objects  []struct{}
 	}
