@@ -90,7 +90,7 @@ func (c *cli) runExplain(ctx context.Context, f explainFlags, args []string) err
 	return c.showExplanation(e)
 }
 
-func (c *cli) showExplanation(e explain.Explanation) error {
+func (c *cli) showExplanation(e document.Explanation) error {
 	var err error
 	if c.json() {
 		err = c.writeJSON(e)
@@ -239,7 +239,7 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 	if slices.ContainsFunc(ways, func(f *explain.Trace) bool { return explain.Judge(f).Broken != 0 }) {
 		g.compare()
 	}
-	all := explain.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []explain.Explanation{}}
+	all := document.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []document.Explanation{}}
 	broken := map[string]bool{}
 	for _, f := range ways {
 		e := explain.Judge(f)

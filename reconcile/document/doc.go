@@ -6,5 +6,5 @@
 // and no clock: a caller says what time it is.
 //
 // Each file holds the documents of one verb of podnetctl. Start with NodeStatus in status.go, and with
-// Plan in plan.go. The way of a packet is explain.Explanation.
+// Plan in plan.go.
 package document

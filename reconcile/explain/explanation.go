@@ -1,67 +1,25 @@
 // Package explain says how a packet would travel from here, hop by hop, and which hop is the first
-// that is broken. Look asks the kernel; Judge is pure: facts in, an Explanation out.
+// that is broken. Look asks the kernel; Judge is pure: facts in, a document.Explanation out.
 package explain
 
 import (
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/schema"
 )
 
-// States of a hop.
-const (
-	OK    = "ok"
-	Wrong = "wrong"
-	Lost  = "lost" // packets were sent there, and none came back
-)
-
-// Hop is one station on the way.
-type Hop struct {
-	N      int    `json:"n"` // from 1
-	Kind   string `json:"kind"`
-	Detail string `json:"detail"` // what is there
-	State  string `json:"state"`
-	Want   string `json:"want"` // what should be there; empty if it is
-	Note   string `json:"note,omitempty"`
-
-	fault // of a hop that is not ok
+// hop is one station on the way, and what is wrong with it unless it is ok.
+type hop struct {
+	document.Hop
+	fault
 }
 
-// Explanation is the way of a packet.
-type Explanation struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	From       string `json:"from"`          // address
-	Pod        string `json:"pod,omitempty"` // what the runtime calls the sender
-	To         string `json:"to"`            // address
-	Node       string `json:"node"`          // that has it; empty: it is outside of the cluster
-	Broken     int    `json:"broken"`        // the first hop that is not ok; 0: none
-	Hops       []Hop  `json:"hops"`
-	Cause      string `json:"cause"` // empty, like the rest, if no hop is broken
-
-	// Fix is a command that mends the broken hop when it is pasted into a shell on this node. It is
-	// empty where explain has not seen the fault itself, or where no command of this node mends it.
-	Fix    string   `json:"fix"`
-	Advice string   `json:"advice,omitempty"` // what somebody has to do elsewhere, or to decide
-	Look   []string `json:"look,omitempty"`   // commands that show what explain has not read
-
-	Note     string `json:"note,omitempty"` // behind the fix
-	Return   string `json:"return"`         // the command for the way back
-	ReturnOn string `json:"returnOn,omitempty"`
-}
-
-// Explanations is what explain --all says, for other programs.
-type Explanations struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"`
-	From       string        `json:"from"`
-	Broken     int           `json:"broken"` // peers
-	Peers      []Explanation `json:"peers"`
-}
+func newHop(kind, detail string) hop { return hop{Hop: document.Hop{Kind: kind, Detail: detail}} }
 
 // Judge explains the way that the facts show.
-func Judge(f *Trace) Explanation {
-	e := Explanation{
+func Judge(f *Trace) document.Explanation {
+	e := document.Explanation{
 		APIVersion: schema.APIVersion, Kind: "Explanation", From: f.From.Addr.String(), Pod: f.From.Name, To: f.asked(),
-		Hops: []Hop{},
+		Hops: []document.Hop{},
 	}
 	if f.To.Node != nil {
 		e.Node = f.To.Node.Name
@@ -71,23 +29,23 @@ func Judge(f *Trace) Explanation {
 		suspect += h.suspect
 		h.N = len(e.Hops) + 1
 		if h.State == "" {
-			h.State = OK
+			h.State = document.HopOK
 		}
-		if h.State != OK && e.Broken == 0 {
+		if h.State != document.HopOK && e.Broken == 0 {
 			e.Broken = h.N
-			if h.State == Lost && suspect != "" {
+			if h.State == document.HopLost && suspect != "" {
 				h.cause += "; what may drop them: " + suspect
 			}
-			e.say(f, f.settle(h))
+			f.say(&e, f.settle(h))
 		}
-		e.Hops = append(e.Hops, h)
+		e.Hops = append(e.Hops, h.Hop)
 	}
 	e.ReturnOn, e.Return = f.wayBack()
 	return e
 }
 
 // say takes over what the broken hop says.
-func (e *Explanation) say(f *Trace, s fault) {
+func (f *Trace) say(e *document.Explanation, s fault) {
 	e.Cause, e.Fix, e.Advice, e.Look = s.cause, s.fix, s.advice, s.look
 	if s.fix == apply {
 		e.Note = f.Daemon
@@ -95,8 +53,8 @@ func (e *Explanation) say(f *Trace, s fault) {
 }
 
 // hops are the stations between the two ends.
-func (f *Trace) hops() []Hop {
-	var hops []Hop
+func (f *Trace) hops() []hop {
+	var hops []hop
 	switch {
 	case f.From.Pod != nil:
 		hops = append(hops, f.podHop(f.From.Pod), f.portHop(f.From.Pod))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
@@ -27,28 +28,28 @@ type fault struct {
 const apply = "podnetctl apply"
 
 // wrong marks a hop whose fault was seen and is mended by the command.
-func (h Hop) wrong(want, cause, fix string) Hop {
-	h.State, h.Want, h.fault = Wrong, want, fault{cause: cause, fix: fix}
+func (h hop) wrong(want, cause, fix string) hop {
+	h.State, h.Want, h.fault = document.HopWrong, want, fault{cause: cause, fix: fix}
 	return h
 }
 
 // advise marks a hop whose fault was seen and that no command on this node mends.
-func (h Hop) advise(want, cause, advice string) Hop {
-	h.State, h.Want, h.fault = Wrong, want, fault{cause: cause, advice: advice}
+func (h hop) advise(want, cause, advice string) hop {
+	h.State, h.Want, h.fault = document.HopWrong, want, fault{cause: cause, advice: advice}
 	return h
 }
 
 // believe takes back what was found wrong on the way of packets that were really answered.
-func (f *Trace) believe(hops []Hop) []Hop {
+func (f *Trace) believe(hops []hop) []hop {
 	if !f.answered() {
 		return hops
 	}
 	for i := range hops {
 		h := &hops[i]
-		if h.State != Wrong || h.Kind == "underlay" && f.Probe.FullLost {
+		if h.State != document.HopWrong || h.Kind == "underlay" && f.Probe.FullLost {
 			continue
 		}
-		h.State, h.Want, h.fault = OK, "", fault{}
+		h.State, h.Want, h.fault = document.HopOK, "", fault{}
 		h.Note = "and yet the probes are answered"
 	}
 	return hops
@@ -67,13 +68,13 @@ func (f *Trace) answered() bool {
 // settle checks a fault against what podnet itself finds amiss on this node. podnetctl apply mends
 // nothing where it has nothing to do; what keeps podnet's objects from having an effect is a
 // conflict then, or is not known.
-func (f *Trace) settle(h Hop) fault {
+func (f *Trace) settle(h hop) fault {
 	s := h.fault
 	switch {
 	case f.Plan == nil || s.fix != apply && s.fix+s.advice != "":
 		return s
 	case s.fix == apply && len(f.Plan.Steps) > 0:
-		if h.State == Lost { // what was seen is only that packets are lost
+		if h.State == document.HopLost { // what was seen is only that packets are lost
 			s.cause += "; not as the topology asks: " + f.drift()
 		}
 		return f.unblock(s)
@@ -85,7 +86,7 @@ func (f *Trace) settle(h Hop) fault {
 			remedies = append(remedies, c.Remedy)
 		}
 	}
-	if h.State == Lost && len(causes) > 0 {
+	if h.State == document.HopLost && len(causes) > 0 {
 		causes = append([]string{s.cause}, causes...)
 	}
 	if len(causes) > 0 {

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
@@ -16,14 +17,14 @@ type pass struct {
 
 // firewallHop judges the filters on the way to a peer: the packet itself, the tunnel's packet
 // around it, and both on the way back.
-func (f *Trace) firewallHop() Hop {
+func (f *Trace) firewallHop() hop {
 	port := f.Topology.Network.VXLAN.Port
 	out := verdict.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
 	in := verdict.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
 	passes := append(f.there(f.Tunnel.Name),
 		pass{verdict.Output, out, true, false}, pass{verdict.Postrouting, out, true, false},
 		pass{verdict.Prerouting, in, true, true}, pass{verdict.Input, in, true, true})
-	return f.judge(Hop{Kind: "firewall"}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
+	return f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
 }
 
 func (f *Trace) mainHook() string {
@@ -70,7 +71,7 @@ func (f *Trace) back(device string) []pass {
 
 // judge has the packets go through all passes. The detail is that hooks let it pass, or the rule
 // that drops it.
-func (f *Trace) judge(h Hop, detail string, passes []pass) Hop {
+func (f *Trace) judge(h hop, detail string, passes []pass) hop {
 	h.Detail = detail
 	unread := error(nil)
 	for _, p := range passes {

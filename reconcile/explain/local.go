@@ -4,23 +4,24 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 	"github.com/podnet/podnet/state/shell"
 )
 
 // localHops are behind the bridge, for a pod of this node.
-func (f *Trace) localHops() []Hop {
-	var hops []Hop
+func (f *Trace) localHops() []hop {
+	var hops []hop
 	switch {
 	case f.From.Outside:
-		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD", append(f.there(f.Bridge.Name), f.back(f.Bridge.Name)...)))
+		hops = append(hops, f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD", append(f.there(f.Bridge.Name), f.back(f.Bridge.Name)...)))
 	case f.From.Pod == nil:
 		hops = append(hops, f.localRoute())
 	}
 	if f.From.Pod != nil && f.Bridged {
 		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
-		hops = append(hops, f.judge(Hop{Kind: "firewall"}, "FORWARD, between ports of the bridge", []pass{{verdict.Forward, p, false, false}}))
+		hops = append(hops, f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD, between ports of the bridge", []pass{{verdict.Forward, p, false, false}}))
 	}
 	port := f.portHop(f.To.Pod)
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
@@ -34,9 +35,9 @@ func (f *Trace) localHops() []Hop {
 }
 
 // localRoute judges how the node itself finds one of its pods.
-func (f *Trace) localRoute() Hop {
+func (f *Trace) localRoute() hop {
 	r := f.Route
-	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
+	h := hop{Hop: document.Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}}
 	if r.Err == nil && r.Device == f.Bridge.Name {
 		return h
 	}
@@ -52,8 +53,8 @@ func (f *Trace) localRoute() Hop {
 }
 
 // selfHop: the packet ends on this host.
-func (f *Trace) selfHop() Hop {
-	h := Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}
+func (f *Trace) selfHop() hop {
+	h := hop{Hop: document.Hop{Kind: "route", Detail: fmt.Sprintf("%s is this node's own", f.To.Addr), Note: f.ruleNote()}}
 	in := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: true}
 	if f.in() == "" {
 		return h
@@ -62,8 +63,8 @@ func (f *Trace) selfHop() Hop {
 }
 
 // nobodyHop: no node and no pod has the destination.
-func (f *Trace) nobodyHop() Hop {
-	h := Hop{Kind: "address", Detail: f.To.Addr.String()}
+func (f *Trace) nobodyHop() hop {
+	h := newHop("address", f.To.Addr.String())
 	if f.To.Node != nil {
 		h = h.advise("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "take an address that has a pod")
 		h.look = []string{"podnetctl pods"}
@@ -82,8 +83,8 @@ func (f *Trace) nobodyHop() Hop {
 }
 
 // outsideHop judges the way out of the cluster.
-func (f *Trace) outsideHop() Hop {
-	h := Hop{Kind: "route", Detail: f.Route.String(), Note: f.ruleNote()}
+func (f *Trace) outsideHop() hop {
+	h := hop{Hop: document.Hop{Kind: "route", Detail: f.Route.String(), Note: f.ruleNote()}}
 	if f.Route.Err == nil {
 		return h
 	}
@@ -101,13 +102,13 @@ func (f *Trace) outsideHop() Hop {
 }
 
 // nextHop is the router, or the destination itself if it is on link.
-func (f *Trace) nextHop() Hop {
+func (f *Trace) nextHop() hop {
 	n := f.Hop
-	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", n.IP, n.MAC)}
+	h := newHop("neighbour", fmt.Sprintf("%s at %s", n.IP, n.MAC))
 	switch {
 	case n.Failed:
 		h.Detail = fmt.Sprintf("nobody answers for %s on %s", n.IP, n.Device)
-		h.State, h.cause, h.advice = Lost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
+		h.State, h.cause, h.advice = document.HopLost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
 	case !n.Known:
 		h.Detail = fmt.Sprintf("%s, asked for when it is needed", n.IP)
 	}
@@ -116,9 +117,9 @@ func (f *Trace) nextHop() Hop {
 
 // outsideFirewallHop judges the filters on the way out, and says with which address the packet
 // leaves.
-func (f *Trace) outsideFirewallHop() Hop {
+func (f *Trace) outsideFirewallHop() hop {
 	passes := append(f.there(f.Route.Device), f.back(f.Route.Device)...)
-	h := Hop{Kind: "firewall"}
+	h := hop{Hop: document.Hop{Kind: "firewall"}}
 	if f.From.Pod == nil {
 		return f.judge(h, "OUTPUT", passes)
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // bridgeHop is the first of a packet that the node itself sends.
-func (f *Trace) bridgeHop() Hop {
+func (f *Trace) bridgeHop() hop {
 	b := f.Bridge
-	h := Hop{Kind: "bridge", Detail: fmt.Sprintf("%s up mtu %d, from %s", b.Name, b.MTU, f.From.Addr)}
+	h := newHop("bridge", fmt.Sprintf("%s up mtu %d, from %s", b.Name, b.MTU, f.From.Addr))
 	switch {
 	case b.Index == 0:
 		h.Detail = b.Name + " is gone"
@@ -40,8 +40,8 @@ func (f *Trace) hasAddr() bool {
 }
 
 // podHop is the inside of a pod.
-func (f *Trace) podHop(p *PodFacts) Hop {
-	h := Hop{Kind: "pod", Detail: fmt.Sprintf("%s up mtu %d", p.End.Device, p.End.MTU)}
+func (f *Trace) podHop(p *PodFacts) hop {
+	h := newHop("pod", fmt.Sprintf("%s up mtu %d", p.End.Device, p.End.MTU))
 	a := f.addrOf(p)
 	switch {
 	case p.Veth.Device == "":
@@ -72,7 +72,7 @@ func (f *Trace) podHop(p *PodFacts) Hop {
 }
 
 // podRoute judges how the pod itself routes what it sends.
-func (f *Trace) podRoute(h Hop, p *PodFacts, a netip.Addr) Hop {
+func (f *Trace) podRoute(h hop, p *PodFacts, a netip.Addr) hop {
 	r, gateway := p.Route, f.gatewayOf(a).Addr()
 	if r.Err != nil || !r.Dst.IsValid() {
 		h.Detail += ", no route to the destination"
@@ -131,9 +131,9 @@ func (f *Trace) inside(p *PodFacts, commands ...string) string {
 }
 
 // portHop is a pod's place on the bridge.
-func (f *Trace) portHop(p *PodFacts) Hop {
+func (f *Trace) portHop(p *PodFacts) hop {
 	v, b := p.Veth, f.Bridge
-	h := Hop{Kind: "port", Detail: fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name)}
+	h := newHop("port", fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name))
 	fix, up := apply, apply
 	if v.Group != device.GroupPod {
 		fix, up = fmt.Sprintf("ip link set dev %s master %s", shell.Quote(v.Device), b.Name), fmt.Sprintf("ip link set dev %s up", shell.Quote(v.Device))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 )
 
@@ -40,11 +41,11 @@ type Seen struct {
 func (e Echo) lost() bool { return e.Answered == 0 }
 
 // probeHops judges what came back.
-func (f *Trace) probeHops() []Hop {
+func (f *Trace) probeHops() []hop {
 	if f.Probe == nil {
 		return nil
 	}
-	var hops []Hop
+	var hops []hop
 	for i, e := range f.Probe.Echoes {
 		hops = append(hops, f.echoHop(i, e))
 	}
@@ -54,8 +55,8 @@ func (f *Trace) probeHops() []Hop {
 	return hops
 }
 
-func (f *Trace) echoHop(i int, e Echo) Hop {
-	h := Hop{Kind: "probe", Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " + f.Probe.From.String()}
+func (f *Trace) echoHop(i int, e Echo) hop {
+	h := hop{Hop: document.Hop{Kind: "probe", Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " + f.Probe.From.String()}}
 	if e.Err != nil {
 		h.Detail = fmt.Sprintf("%s %s: %v", e.Name, e.To, e.Err)
 	} else if e.lost() {
@@ -64,7 +65,7 @@ func (f *Trace) echoHop(i int, e Echo) Hop {
 	if !e.lost() {
 		return h
 	}
-	h.State = Lost
+	h.State = document.HopLost
 	if i > 0 { // the node answers, and this one behind it does not
 		h.cause = fmt.Sprintf("%s answers, %s does not: it is not running there, or does not answer echo requests", f.Probe.Echoes[0].Name, e.To)
 		h.advice = fmt.Sprintf("on %s:  podnetctl pods", f.To.nodeName())
@@ -82,13 +83,13 @@ func (t Target) nodeName() string {
 }
 
 // fullHop judges packets as large as pods send.
-func (f *Trace) fullHop(p *Probe) Hop {
-	h := Hop{Kind: "mtu", Detail: fmt.Sprintf("%d bytes unfragmented to %s", p.Full, p.Echoes[0].To)}
+func (f *Trace) fullHop(p *Probe) hop {
+	h := newHop("mtu", fmt.Sprintf("%d bytes unfragmented to %s", p.Full, p.Echoes[0].To))
 	if !p.FullLost {
 		return h
 	}
 	h.Detail = fmt.Sprintf("%d bytes unfragmented to %s, lost", p.Full, p.Echoes[0].To)
-	h.State, h.Want = Lost, fmt.Sprintf("mtu %d on the underlay", p.Full+f.overhead())
+	h.State, h.Want = document.HopLost, fmt.Sprintf("mtu %d on the underlay", p.Full+f.overhead())
 	h.cause = fmt.Sprintf("the MTU on the way to %s is too small: packets up to %d bytes come back, pods send %d", f.To.nodeName(), p.Fits, p.Full)
 	h.advice = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node", p.Full+f.overhead(), p.Fits-vlanTag)
 	return h

@@ -6,15 +6,16 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/shell"
 )
 
 // routeHop judges what the kernel's routing makes of a packet to a peer's pods.
-func (f *Trace) routeHop() Hop {
+func (f *Trace) routeHop() hop {
 	want, r := f.wantRoute(), f.Route
-	h := Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}
+	h := hop{Hop: document.Hop{Kind: "route", Detail: r.String(), Note: f.ruleNote()}}
 	way := fmt.Sprintf("%s via %s dev %s", want.Dst, want.Via, want.Device)
 	if r.Err == nil && r.Device == want.Device && (r.Via == want.Via || !r.Via.IsValid()) && !r.Local {
 		return h
@@ -28,7 +29,7 @@ func (f *Trace) routeHop() Hop {
 }
 
 // undelivered says in the detail how the kernel turns a packet away.
-func (f *Trace) undelivered(h Hop) Hop {
+func (f *Trace) undelivered(h hop) hop {
 	if err := f.Route.Err; err != nil {
 		h.Detail += fmt.Sprintf(" (%v)", err)
 		if f.Route.Dst.IsValid() {
@@ -50,7 +51,7 @@ func (f *Trace) ruleNote() string {
 }
 
 // refused: the host takes no packet of the sender's at all, whatever its routes.
-func (f *Trace) refused(h Hop, way string) (Hop, bool) {
+func (f *Trace) refused(h hop, way string) (hop, bool) {
 	four := f.From.Addr.Is4()
 	switch {
 	case f.From.Pod == nil || f.Route.Err == nil:
@@ -121,9 +122,9 @@ func (f *Trace) rangeOf(a netip.Addr) netip.Prefix {
 }
 
 // neighbourHop judges the MAC that stands for the peer's next hop.
-func (f *Trace) neighbourHop() Hop {
+func (f *Trace) neighbourHop() hop {
 	want, have := f.wantNeigh(), f.Hop
-	h := Hop{Kind: "neighbour", Detail: fmt.Sprintf("%s at %s", want.IP, have.MAC)}
+	h := newHop("neighbour", fmt.Sprintf("%s at %s", want.IP, have.MAC))
 	switch {
 	case !have.Known:
 		h.Detail = fmt.Sprintf("%s unknown on %s", want.IP, want.Device)
@@ -147,9 +148,9 @@ func (f *Trace) macOwner(m state.MAC) string {
 }
 
 // fdbHop judges where the tunnel sends frames for that MAC.
-func (f *Trace) fdbHop() Hop {
+func (f *Trace) fdbHop() hop {
 	want, have := f.wantFDB(), f.FDB
-	h := Hop{Kind: "fdb", Detail: fmt.Sprintf("%s dst %s", want.MAC, have.Dst)}
+	h := newHop("fdb", fmt.Sprintf("%s dst %s", want.MAC, have.Dst))
 	switch {
 	case !have.Dst.IsValid():
 		h.Detail = fmt.Sprintf("%s unknown on %s", want.MAC, want.Device)
@@ -164,9 +165,9 @@ func (f *Trace) fdbHop() Hop {
 }
 
 // underlayHop judges the way to the peer's own address, and what fits through it.
-func (f *Trace) underlayHop() Hop {
+func (f *Trace) underlayHop() hop {
 	peer, r := f.To.Node, f.Underlay
-	h := Hop{Kind: "underlay", Detail: fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU)}
+	h := newHop("underlay", fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU))
 	need := f.MTU + state.Overhead(peer.IP)
 	if r.Via.IsValid() {
 		h.Detail = fmt.Sprintf("%s via %s dev %s src %s mtu %d", peer.IP, r.Via, r.Device, f.Node.IP, r.MTU)
@@ -196,7 +197,7 @@ func (f *Trace) underlayHop() Hop {
 		h.advice = fmt.Sprintf("or set network.mtu: %d in the topology of every node", r.MTU-state.Overhead(peer.IP))
 		return h
 	case f.Beyond.Failed && f.Probe != nil && f.Probe.Echoes[0].lost():
-		h.State, h.cause = Lost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off", f.Beyond.IP, r.Device, f.beyond())
+		h.State, h.cause = document.HopLost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off", f.Beyond.IP, r.Device, f.beyond())
 		h.advice = fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.beyond(), peer.Name)
 		return h
 	case f.Beyond.Failed && f.Probe == nil: // and may be back, without anybody having asked since
@@ -240,7 +241,7 @@ func (f *Trace) connectedPassed() bool {
 }
 
 // noUnderlay judges a peer that the kernel has no way to.
-func (f *Trace) noUnderlay(h Hop) Hop {
+func (f *Trace) noUnderlay(h hop) hop {
 	peer, r := f.To.Node, f.Underlay
 	cause := fmt.Sprintf("this host has no route to %s at %s", peer.Name, peer.IP)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/podnet/podnet/reconcile/document"
 	"github.com/podnet/podnet/state/kernel"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
@@ -66,9 +67,9 @@ func (f *Trace) asked() string {
 }
 
 // arrivalHop is where packets from outside come in.
-func (f *Trace) arrivalHop() Hop {
+func (f *Trace) arrivalHop() hop {
 	r := f.Arrival
-	h := Hop{Kind: "arrival", Detail: fmt.Sprintf("by %s, as far as it is answered there", r.Device)}
+	h := newHop("arrival", fmt.Sprintf("by %s, as far as it is answered there", r.Device))
 	if r.Err != nil {
 		h.Detail = r.String()
 		return h.advise("a route back", fmt.Sprintf("this host has no route to %s, so that it does not answer (%v)", f.From.Addr, r.Err), "add a route to it")
@@ -78,26 +79,26 @@ func (f *Trace) arrivalHop() Hop {
 
 // translationHops say which rule gives the packet another destination, and of an address without a
 // port that there are some.
-func (f *Trace) translationHops() []Hop {
-	h := Hop{Kind: "nat"}
+func (f *Trace) translationHops() []hop {
+	h := hop{Hop: document.Hop{Kind: "nat"}}
 	switch {
 	case f.Asked.IsValid():
 		h.Detail = fmt.Sprintf("%s/%s becomes %s by %s", f.Asked, f.Protocol, netip.AddrPortFrom(f.To.Addr, f.To.Port), f.By)
-		return []Hop{h}
+		return []hop{h}
 	case f.service():
 		h.Detail = fmt.Sprintf("rules of nat give %s another destination, by its ports: ask for %s:PORT", f.To.Addr, f.To.Addr)
-		return []Hop{h}
+		return []hop{h}
 	case f.To.Port == 0 || f.To.Place != Self:
 		return nil
 	case kernel.Listens(f.Protocol, f.To.Port):
 		h.Detail = fmt.Sprintf("a process of this host has %s/%d", f.Protocol, f.To.Port)
-		return []Hop{h}
+		return []hop{h}
 	}
 	h.Detail = fmt.Sprintf("nothing has %s/%d on %s", f.Protocol, f.To.Port, f.To.Addr)
 	h = h.advise("a host port", fmt.Sprintf("no rule that explain reads gives port %d of %s to a pod, and no process of this host listens there", f.To.Port, f.To.Addr),
 		"the pod was started without that host port, or its rules were taken away: have the runtime make the pod anew")
 	h.look = []string{fmt.Sprintf("nft list ruleset | grep -w %d", f.To.Port)}
-	return []Hop{h}
+	return []hop{h}
 }
 
 // service reports whether rules for the destination alone may give it another one: kube-proxy has

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/podnet/podnet/reconcile/explain"
+	"github.com/podnet/podnet/reconcile/document"
 )
 
 // WriteExplanation writes the screen of explain.
-func WriteExplanation(w io.Writer, style Style, e explain.Explanation) error {
+func WriteExplanation(w io.Writer, style Style, e document.Explanation) error {
 	p := newPage(w, style)
 	p.line("", append([]span{{strings.TrimSpace(e.From + " " + e.Pod), bold}, text(" -> "), {e.To, bold}, text("%s   ", on(e))}, verdict(e)...)...)
 	p.blank()
@@ -45,8 +45,8 @@ func WriteExplanation(w io.Writer, style Style, e explain.Explanation) error {
 	return p.close()
 }
 
-func on(e explain.Explanation) string {
-	switch unowned := func(h explain.Hop) bool { return h.Kind == "address" }; {
+func on(e document.Explanation) string {
+	switch unowned := func(h document.Hop) bool { return h.Kind == "address" }; {
 	case e.Node == "" && slices.ContainsFunc(e.Hops, unowned):
 		return ", which no node has"
 	case e.Node == "":
@@ -55,7 +55,7 @@ func on(e explain.Explanation) string {
 	return " on " + e.Node
 }
 
-func verdict(e explain.Explanation) []span {
+func verdict(e document.Explanation) []span {
 	if e.Broken == 0 {
 		return []span{{"ok", green}}
 	}
@@ -71,7 +71,7 @@ const (
 
 // hops writes stations in columns; what is too long for its column goes on below itself. A narrow
 // terminal gets no notes, and what is wanted on a line of its own.
-func (p *page) hops(hops []explain.Hop) {
+func (p *page) hops(hops []document.Hop) {
 	most := p.width - hopDetail - 2 - hopState
 	if p.width == FullWidth {
 		most -= hopNote
@@ -85,7 +85,7 @@ func (p *page) hops(hops []explain.Hop) {
 	}
 }
 
-func (p *page) hop(h explain.Hop, width int) {
+func (p *page) hop(h document.Hop, width int) {
 	note, below := h.Note, ""
 	if h.Want != "" {
 		note = "want " + h.Want
@@ -126,7 +126,7 @@ func at(lines []string, i int) string {
 }
 
 func stateSpan(state string) span {
-	if state == explain.OK {
+	if state == document.HopOK {
 		return span{"ok", green}
 	}
 	return span{strings.ToUpper(state), alarm}
@@ -172,7 +172,7 @@ func (p *page) command(label, where, command, note string) {
 }
 
 // WriteExplanations writes a line for every way.
-func WriteExplanations(w io.Writer, style Style, all []explain.Explanation) error {
+func WriteExplanations(w io.Writer, style Style, all []document.Explanation) error {
 	p := newPage(w, style)
 	node, to, broken := 0, 0, 0
 	for _, e := range all {
@@ -195,7 +195,7 @@ func WriteExplanations(w io.Writer, style Style, all []explain.Explanation) erro
 	return p.close()
 }
 
-func (p *page) way(e explain.Explanation, head string) {
+func (p *page) way(e document.Explanation, head string) {
 	if e.Broken == 0 {
 		p.line("", text("%s", head), span{"ok", green})
 		return

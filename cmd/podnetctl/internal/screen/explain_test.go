@@ -6,22 +6,21 @@ import (
 	"testing"
 
 	"github.com/podnet/podnet/reconcile/document"
-	"github.com/podnet/podnet/reconcile/explain"
 )
 
 // misdirected is a way whose frames go to the wrong node.
-func misdirected() explain.Explanation {
-	return explain.Explanation{
+func misdirected() document.Explanation {
+	return document.Explanation{
 		From: "10.244.17.5", Pod: "default/web-7f9c", To: "10.244.42.9", Node: "node-42", Broken: 5,
-		Hops: []explain.Hop{
-			{N: 1, Kind: "pod", Detail: "eth0 up mtu 1450, default via 10.244.17.1", State: explain.OK},
-			{N: 2, Kind: "port", Detail: "veth3c1f0a9e4d2 on cni0, forwarding", State: explain.OK},
-			{N: 3, Kind: "route", Detail: "10.244.42.0/24 via 10.244.42.0 dev podnet.1", State: explain.OK, Note: "rule 32766, table main"},
-			{N: 4, Kind: "neighbour", Detail: "10.244.42.0 at 0a:58:77:02:be:19 permanent", State: explain.OK},
-			{N: 5, Kind: "fdb", Detail: "0a:58:77:02:be:19 dst 192.0.2.66", State: explain.Wrong, Want: "192.0.2.52"},
-			{N: 6, Kind: "underlay", Detail: "192.0.2.52 dev eno1 src 192.0.2.27 mtu 1500", State: explain.OK, Note: "1450 + 50 fits"},
-			{N: 7, Kind: "firewall", Detail: "FORWARD, udp/8472 out and in", State: explain.OK},
-			{N: 8, Kind: "probe", Detail: "node-42's gateway 10.244.42.1, 3 of 3 lost", State: explain.Lost, Note: "from 10.244.17.5"},
+		Hops: []document.Hop{
+			{N: 1, Kind: "pod", Detail: "eth0 up mtu 1450, default via 10.244.17.1", State: document.HopOK},
+			{N: 2, Kind: "port", Detail: "veth3c1f0a9e4d2 on cni0, forwarding", State: document.HopOK},
+			{N: 3, Kind: "route", Detail: "10.244.42.0/24 via 10.244.42.0 dev podnet.1", State: document.HopOK, Note: "rule 32766, table main"},
+			{N: 4, Kind: "neighbour", Detail: "10.244.42.0 at 0a:58:77:02:be:19 permanent", State: document.HopOK},
+			{N: 5, Kind: "fdb", Detail: "0a:58:77:02:be:19 dst 192.0.2.66", State: document.HopWrong, Want: "192.0.2.52"},
+			{N: 6, Kind: "underlay", Detail: "192.0.2.52 dev eno1 src 192.0.2.27 mtu 1500", State: document.HopOK, Note: "1450 + 50 fits"},
+			{N: 7, Kind: "firewall", Detail: "FORWARD, udp/8472 out and in", State: document.HopOK},
+			{N: 8, Kind: "probe", Detail: "node-42's gateway 10.244.42.1, 3 of 3 lost", State: document.HopLost, Note: "from 10.244.17.5"},
 		},
 		Cause: "frames for node-42 go to 192.0.2.66 (no node of this cluster); topology.yaml:213",
 		Fix:   "podnetctl apply", Note: "podnetd does not run: nothing heals this",
@@ -30,10 +29,10 @@ func misdirected() explain.Explanation {
 }
 
 // rejected has words too long for every column, and a fix of several commands.
-func rejected() explain.Explanation {
+func rejected() document.Explanation {
 	e := misdirected()
 	e.Broken, e.Note = 7, ""
-	e.Hops[6] = explain.Hop{N: 7, Kind: "firewall", State: explain.Wrong, Want: "let it pass",
+	e.Hops[6] = document.Hop{N: 7, Kind: "firewall", State: document.HopWrong, Want: "let it pass",
 		Detail: "inet firewalld filter_FORWARD_POLICIES rule 12: iifname cni0 oifname podnet.1 saddr 10.244.0.0/16 reject"}
 	e.Fix = "nft insert rule inet firewalld filter_FORWARD iifname cni0 accept && nft insert rule inet firewalld filter_FORWARD oifname cni0 accept"
 	return e
@@ -44,7 +43,7 @@ func TestExplainScreens(t *testing.T) {
 	fine.Broken, fine.Cause, fine.Fix, fine.Note = 0, "", "", ""
 	fine.Hops = fine.Hops[:4]
 	for name, c := range map[string]struct {
-		explain.Explanation
+		document.Explanation
 		Style
 	}{
 		"explain": {misdirected(), Style{}}, "explain-narrow": {misdirected(), Style{Width: 80}}, "explain-long": {rejected(), Style{}},
@@ -61,7 +60,7 @@ func TestExplainScreens(t *testing.T) {
 	}
 	t.Run("all", func(t *testing.T) {
 		var b bytes.Buffer
-		if err := WriteExplanations(&b, Style{}, []explain.Explanation{fine, misdirected(), rejected()}); err != nil {
+		if err := WriteExplanations(&b, Style{}, []document.Explanation{fine, misdirected(), rejected()}); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, "explain-all", b.String())

@@ -7,7 +7,6 @@ import (
 	"unicode"
 
 	"github.com/podnet/podnet/reconcile/document"
-	"github.com/podnet/podnet/reconcile/explain"
 )
 
 // hostile is what a pod may call its interface, and a process itself: it sets a terminal's title,
@@ -17,9 +16,9 @@ const hostile = "\x1b]0;owned\a\x1b[5m\u009b2J\u202e\x9b31m\nok"
 // TestNamesReachNoTerminal writes every screen that shows names which pods and other programs
 // chose.
 func TestNamesReachNoTerminal(t *testing.T) {
-	way := explain.Explanation{
+	way := document.Explanation{
 		From: "10.244.17.5", Pod: hostile, To: "10.244.42.9", Node: "node-42", Broken: 1,
-		Hops:  []explain.Hop{{N: 1, Kind: "pod", Detail: hostile, State: explain.Wrong, Want: hostile, Note: hostile}},
+		Hops:  []document.Hop{{N: 1, Kind: "pod", Detail: hostile, State: document.HopWrong, Want: hostile, Note: hostile}},
 		Cause: hostile, Fix: hostile, Note: hostile, Return: hostile, ReturnOn: hostile,
 	}
 	healed := drifting()
@@ -27,7 +26,7 @@ func TestNamesReachNoTerminal(t *testing.T) {
 	healed.Conditions = append(healed.Conditions, document.Condition{Type: document.Contention, Status: "True", Reason: hostile, Message: hostile})
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"explain":       func(b *bytes.Buffer) error { return WriteExplanation(b, Style{}, way) },
-		"explain --all": func(b *bytes.Buffer) error { return WriteExplanations(b, Style{}, []explain.Explanation{way}) },
+		"explain --all": func(b *bytes.Buffer) error { return WriteExplanations(b, Style{}, []document.Explanation{way}) },
 		"pods": func(b *bytes.Buffer) error {
 			return WritePods(b, Style{}, []Pod{{Name: hostile, Container: hostile, HostVeth: hostile, Since: "1s", Addresses: []string{hostile}, Trouble: hostile}})
 		},
