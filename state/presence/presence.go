@@ -37,7 +37,7 @@ type View struct {
 type end struct {
 	name                           string
 	index, master, peer, namespace int
-	own                            bool                 // it is a port of a bridge that podnetd made
+	own                            bool                 // is a port of a bridge that podnetd made
 	uplink                         bool                 // see findUplinks
 	addrs                          map[int][]netip.Addr // of that namespace, by the index of their link
 }
@@ -89,7 +89,8 @@ func (v *View) read() error {
 			}
 			seen[l.ParentIn] = addrs
 		}
-		if addrs == nil { // nobody has the namespace any more, and the kernel is about to take the veth away
+		// Nobody has the namespace any more, and the kernel is about to take the veth away.
+		if addrs == nil {
 			continue
 		}
 		v.ends = append(v.ends, end{
@@ -104,12 +105,15 @@ func (v *View) read() error {
 // kernel or a user namespace that does not let them be read is remembered.
 func (v *View) addrsIn(namespace int) (map[int][]netip.Addr, error) {
 	addrs, err := v.conn.AddrsIn(namespace)
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
+	if forbidden(err) || errors.Is(err, unix.EOPNOTSUPP) {
 		v.unread = err
 		return map[int][]netip.Addr{}, nil
 	}
 	return addrs, err
 }
+
+// forbidden reports whether a user namespace may not look into others' pods.
+func forbidden(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) }
 
 // Has reports whether the pod is there, or may be.
 func (v *View) Has(p Pod) (bool, error) {
@@ -165,7 +169,9 @@ func (v *View) hides(a netip.Addr) (bool, error) {
 		return false, err
 	}
 	silent := func(e end) bool {
-		return e.master == index && !slices.ContainsFunc(e.addrs[e.peer], func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() })
+		return e.master == index && !slices.ContainsFunc(e.addrs[e.peer], func(a netip.Addr) bool {
+			return !a.IsLinkLocalUnicast()
+		})
 	}
 	return slices.ContainsFunc(v.ends, silent), nil
 }

@@ -27,7 +27,8 @@ func onceProcessAddrs() func() (map[netip.Addr]bool, error) {
 				continue
 			}
 			path := "/proc/" + p.Name() + "/ns/net"
-			if namespace, err := os.Readlink(path); err == nil && !seen[namespace] { // else the process has ended
+			// Without a link the process has ended.
+			if namespace, err := os.Readlink(path); err == nil && !seen[namespace] {
 				seen[namespace] = true
 				readNamespace(path, found)
 			}

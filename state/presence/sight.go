@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/netns"
@@ -79,14 +77,16 @@ func (o *Own) Link(name string) (bool, error) {
 // addresses are those that veths lead to, read when they are asked for: a link's name says enough
 // of most pods.
 type addresses struct {
-	view    func() (*View, error)
-	unknown func(end) bool // the veth may lead to a pod of the network, if its namespace shows no address
+	view func() (*View, error)
+	// unknown reports whether a veth whose namespace shows no address may lead to a pod of the
+	// network.
+	unknown func(end) bool
 }
 
 // Behind is described with ipam.Sight.
 func (a addresses) Behind(addrs []netip.Addr) (is, sure bool, err error) {
 	v, err := a.view()
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) { // a user namespace may not look into others' pods
+	if forbidden(err) {
 		return false, false, nil
 	}
 	if err != nil {
@@ -97,20 +97,22 @@ func (a addresses) Behind(addrs []netip.Addr) (is, sure bool, err error) {
 			return true, true, nil
 		}
 	}
-	return false, !slices.ContainsFunc(v.ends, func(e end) bool { return e.empty() && a.unknown(e) }), nil
+	unsure := slices.ContainsFunc(v.ends, func(e end) bool { return e.empty() && a.unknown(e) })
+	return false, !unsure, nil
 }
 
 // empty reports whether the namespace shows no address at all.
 func (e end) empty() bool {
+	shown := func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() && !a.IsLoopback() }
 	for _, addrs := range e.addrs {
-		if slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !a.IsLinkLocalUnicast() && !a.IsLoopback() }) {
+		if slices.ContainsFunc(addrs, shown) {
 			return false
 		}
 	}
 	return true
 }
 
-// readWithout is Read less what leads to one namespace.
+// readWithout returns what Read does, without the veths that lead to one namespace.
 func readWithout(asking string) (*View, error) {
 	v, err := Read()
 	if err != nil {

@@ -1,5 +1,3 @@
-// Package collect frees what pods that are gone have left behind on a node, for the daemon and the
-// command line alike.
 package collect
 
 import (
@@ -12,17 +10,18 @@ import (
 	"github.com/podnet/podnet/state/pods"
 )
 
-// Garbage is what there was.
+// Garbage is what has been freed.
 type Garbage struct {
 	pods.Garbage
 	Mappings int // host ports
 }
 
-// Len is the number of things that were freed.
+// Len returns the number of things that were freed.
 func (g Garbage) Len() int { return len(g.Freed) + g.Veths + g.Mappings }
 
-// Run frees the leases, host veths and port mappings of a network whose pod is gone, where the
-// node's ip is: a *pods.AwayError. What cannot be freed does not keep the rest from it.
+// Run frees the leases, host veths and port mappings of a network whose pod is gone. The error is a
+// *pods.AwayError if this network namespace does not have the node's ip. What cannot be freed does
+// not keep the rest from being freed.
 func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garbage, error) {
 	var g Garbage
 	if err := pods.AtHome(node, network); err != nil {
@@ -32,8 +31,8 @@ func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garba
 	g.Garbage, err = pods.Collect(node, ctx, network.Name)
 	gone, err2 := pods.Gone(node, network.Name)
 	if err2 == nil {
-		g.Mappings, err2 = portmap.Collect(network.Name, func(containerID, ifname string) (bool, error) {
-			return gone(ipam.Owner{ContainerID: containerID, IfName: ifname})
+		g.Mappings, err2 = portmap.Collect(network.Name, func(id, ifname string) (bool, error) {
+			return gone(ipam.Owner{ContainerID: id, IfName: ifname})
 		})
 	}
 	return g, errors.Join(err, err2)

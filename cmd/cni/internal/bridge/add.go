@@ -13,7 +13,7 @@ import (
 	"github.com/podnet/podnet/state/netns"
 )
 
-// Verbs is the plugin.
+// Verbs returns what the plugin does.
 func Verbs() protocol.Verbs {
 	return protocol.Verbs{Add: add, Del: del, Check: check, Status: status, GC: gc}
 }
@@ -21,7 +21,7 @@ func Verbs() protocol.Verbs {
 // rollback is what a failed ADD takes back, the last thing first.
 type rollback struct {
 	steps      []func() error
-	superseded func() bool // another ADD of this attachment has taken over; nil: none can have
+	superseded func() bool // reports that another ADD of the attachment has taken over; may be nil
 }
 
 func (r *rollback) push(f func() error) { r.steps = append(r.steps, f) }
@@ -44,9 +44,9 @@ type attachment struct {
 	undo rollback
 
 	bridge  *netlink.Link
-	gateway *netlink.Link // has the gateways' addresses: the bridge, or the VLAN's interface on it
+	gateway *netlink.Link // the link with the gateways' addresses: the bridge, or the VLAN's interface
 	veth    *veth
-	port    *netlink.Link // the host's end of the veth; nil: there is none yet
+	port    *netlink.Link // the host's end of the veth; nil if there is none yet
 	addrs   *addressing
 }
 
@@ -73,7 +73,7 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 	return a.result(), nil
 }
 
-// connect is an ADD's work, in the order in which the cheap refusals come first. Another IPAM
+// connect does an ADD's work, in the order in which the cheap refusals come first. Another IPAM
 // plugin is called when the pod has its interface, which it may ask the network through, as dhcp
 // does.
 func (a *attachment) connect() error {
@@ -213,17 +213,19 @@ func openPod(req *protocol.Request) (*netns.Namespace, error) {
 	pod, err := netns.Open(req.Netns)
 	switch {
 	case errors.Is(err, netns.ErrHost):
-		return nil, protocol.Errorf(protocol.CodeEnvironment, "CNI_NETNS %w: a pod with the host's network is not for CNI", err)
+		return nil, protocol.Errorf(protocol.CodeEnvironment,
+			"CNI_NETNS %w: a pod with the host's network is not for CNI", err)
 	case errors.Is(err, netns.ErrGone):
-		return nil, protocol.Errorf(protocol.CodeContainer, "CNI_NETNS %w: the container has gone, or was never there", err)
+		return nil, protocol.Errorf(protocol.CodeContainer,
+			"CNI_NETNS %w: the container has gone, or was never there", err)
 	case err != nil:
 		return nil, protocol.Errorf(protocol.CodeIO, "%w", err)
 	}
 	return pod, nil
 }
 
-// result is what the runtime gets: bridge, host's end, pod's end, to which the addresses belong,
-// and the interface with the gateways' addresses if that is not the bridge.
+// result returns what the runtime gets: the bridge, the host's end, the pod's end, to which the
+// addresses belong, and the interface with the gateways' addresses if that is not the bridge.
 func (a *attachment) result() *current.Result {
 	mtu := a.port.MTU
 	r := &current.Result{Routes: a.addrs.routes, DNS: a.addrs.dns, Interfaces: []*current.Interface{
@@ -241,7 +243,8 @@ func (a *attachment) result() *current.Result {
 	}
 	if a.gateway != a.bridge {
 		g := a.gateway
-		r.Interfaces = append(r.Interfaces, &current.Interface{Name: g.Name, Mac: g.MAC.String(), Mtu: g.MTU})
+		r.Interfaces = append(r.Interfaces,
+			&current.Interface{Name: g.Name, Mac: g.MAC.String(), Mtu: g.MTU})
 	}
 	return r
 }

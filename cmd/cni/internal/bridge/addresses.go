@@ -17,12 +17,12 @@ type addressing struct {
 	routes []*types.Route
 	dns    types.DNS
 
-	reclaimed []netip.Addr // of pods that have gone without a DEL, freed just now
+	reclaimed []netip.Addr // freed just now, of pods that have gone without a DEL
 }
 
 type address struct {
 	prefix  netip.Prefix
-	gateway netip.Addr // invalid: none
+	gateway netip.Addr // not valid if there is none
 }
 
 // allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is

@@ -18,8 +18,8 @@ import (
 // inspection is a CHECK at work: what the ADD left, and the sentences about what is not so any more.
 type inspection struct {
 	*call
-	prev   *current.Result // of all the network's plugins
-	addrs  *addressing     // what that says of this attachment
+	prev   *current.Result // the result of all the network's plugins
+	addrs  *addressing     // what prev says of this attachment
 	bridge *netlink.Link
 
 	findings []string
@@ -50,7 +50,8 @@ func check(req *protocol.Request) error {
 	}
 	i.bridge, err = c.findBridge()
 	if errors.Is(err, netlink.ErrNoLink) {
-		return protocol.Errorf(protocol.CodeChanged, "the bridge %s is gone, and the pods on it are cut off", c.Bridge)
+		return protocol.Errorf(protocol.CodeChanged,
+			"the bridge %s is gone, and the pods on it are cut off", c.Bridge)
 	}
 	if err != nil {
 		return err

@@ -42,7 +42,9 @@ func (c *call) ownPart(prev *current.Result) *addressing {
 // hasGateway reports whether a route leads to a gateway in one of the networks; one without a
 // gateway may be anybody's.
 func (a *addressing) hasGateway(r *types.Route) bool {
-	return slices.ContainsFunc(a.addrs, func(addr address) bool { return ipNet(addr.prefix).Contains(r.GW) })
+	return slices.ContainsFunc(a.addrs, func(addr address) bool {
+		return ipNet(addr.prefix).Contains(r.GW)
+	})
 }
 
 // checkIPAM asks whoever gave the addresses. One that is neither leased nor in a range of the
@@ -68,7 +70,9 @@ func (c *call) checkIPAM(a *addressing) error {
 			ranged = ranged || r.Subnet.Contains(addr)
 		}
 		if !slices.Contains(held, addr) && (ranged || len(held) == 0) {
-			return protocol.Errorf(protocol.CodeChanged, "container %s has no lease for %s: another pod may get the address; DEL and ADD it again", c.ContainerID, addr)
+			return protocol.Errorf(protocol.CodeChanged,
+				"container %s has no lease for %s: another pod may get the address; "+
+					"DEL and ADD it again", c.ContainerID, addr)
 		}
 	}
 	return nil

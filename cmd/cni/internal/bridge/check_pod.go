@@ -103,13 +103,15 @@ func (i *inspection) checkEnds(pod *netns.Namespace, inside *netlink.Link) error
 func (i *inspection) checkPort(port *netlink.Link) {
 	p := port.Port()
 	if p.Blocked && port.OperUp() { // it is so of itself while the pod's end is down
-		i.addf("the port %s of the bridge passes nothing (bridge link set dev %s state 3)", port.Name, port.Name)
+		i.addf("the port %s of the bridge passes nothing (bridge link set dev %s state 3)",
+			port.Name, port.Name)
 	}
 	if i.HairpinMode && !p.Hairpin {
 		i.addf("hairpinMode of %s is off (bridge link set dev %s hairpin on)", port.Name, port.Name)
 	}
 	if i.PortIsolation && !p.Isolated {
-		i.addf("portIsolation of %s is off (bridge link set dev %s isolated on)", port.Name, port.Name)
+		i.addf("portIsolation of %s is off (bridge link set dev %s isolated on)",
+			port.Name, port.Name)
 	}
 }
 
@@ -123,8 +125,9 @@ func (i *inspection) checkLayer3(p *netlink.Conn, inside *netlink.Link) error {
 	for _, addr := range i.addrs.addrs {
 		if !slices.Contains(have, addr.prefix) {
 			i.addf("the address %s is gone", addr.prefix)
-		} else if network := addr.prefix.Masked(); !addr.prefix.IsSingleIP() { // which the kernel makes with the address
-			wanted = append(wanted, netlink.Route{Dst: network, Index: inside.Index})
+		} else if !addr.prefix.IsSingleIP() {
+			// The kernel makes the route to the network with the address.
+			wanted = append(wanted, netlink.Route{Dst: addr.prefix.Masked(), Index: inside.Index})
 		}
 	}
 	for _, r := range i.addrs.routes {

@@ -1,6 +1,3 @@
-// Package bridge is the plugin that connects a pod to a bridge: a veth pair, its addresses and
-// routes, the bridge's own address. It does everything in one process, over one netlink socket in
-// the host's namespace and one in the pod's.
 package bridge
 
 import (
@@ -86,19 +83,27 @@ func (c *config) delegates() bool { return c.layer3() && c.local == nil }
 
 // validate returns what an ADD cannot do.
 func (c *config) validate() error {
+	masqBackends := []string{"", masquerade.Auto, masquerade.IPTables, masquerade.NFTables}
 	switch {
 	case c.HairpinMode && c.PromiscMode:
-		return protocol.Errorf(protocol.CodeConfig, "hairpinMode and promiscMode exclude each other: set one of them")
+		return protocol.Errorf(protocol.CodeConfig,
+			"hairpinMode and promiscMode exclude each other: set one of them")
 	case c.layer3() && c.DisableContainerInterface:
-		return protocol.Errorf(protocol.CodeConfig, "disableContainerInterface and ipam exclude each other: an interface that stays down has no address")
+		return protocol.Errorf(protocol.CodeConfig,
+			"disableContainerInterface and ipam exclude each other: "+
+				"an interface that stays down has no address")
 	case c.MTU != 0 && (c.MTU < 68 || c.MTU > 65535):
-		return protocol.Errorf(protocol.CodeConfig, "mtu %d is not between 68 and 65535, nor 0 for the kernel's", c.MTU)
-	case !slices.Contains([]string{"", masquerade.Auto, masquerade.IPTables, masquerade.NFTables}, c.IPMasqBackend):
-		return protocol.Errorf(protocol.CodeConfig, "ipMasqBackend %q is none of auto, iptables and nftables", c.IPMasqBackend)
-	case c.Bridge == "" || c.Bridge == "." || c.Bridge == ".." || strings.ContainsAny(c.Bridge, "/: \t\n\v\f\r"):
-		return protocol.Errorf(protocol.CodeConfig, "bridge %q is no interface name: no slash, colon or space", c.Bridge)
+		return protocol.Errorf(protocol.CodeConfig,
+			"mtu %d is not between 68 and 65535, nor 0 for the kernel's", c.MTU)
+	case !slices.Contains(masqBackends, c.IPMasqBackend):
+		return protocol.Errorf(protocol.CodeConfig,
+			"ipMasqBackend %q is none of auto, iptables and nftables", c.IPMasqBackend)
+	case slices.Contains([]string{"", ".", ".."}, c.Bridge), strings.ContainsAny(c.Bridge, "/: \t\n\v\f\r"):
+		return protocol.Errorf(protocol.CodeConfig,
+			"bridge %q is no interface name: no slash, colon or space", c.Bridge)
 	case len(c.Bridge) > 15:
-		return protocol.Errorf(protocol.CodeConfig, "bridge %q is longer than the 15 characters of an interface name", c.Bridge)
+		return protocol.Errorf(protocol.CodeConfig,
+			"bridge %q is longer than the 15 characters of an interface name", c.Bridge)
 	}
 	return c.validateVLANs()
 }

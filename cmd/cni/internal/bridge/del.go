@@ -91,8 +91,8 @@ func (c *call) forgetNeighbours(br *netlink.Link, addrs []netip.Addr) error {
 	return dropNeighbours(c.host, link, addrs)
 }
 
-// known are the addresses of the ADD's result, if there is one, that the host knows by the MAC of
-// this attachment's interface.
+// known returns the addresses of the ADD's result, if there is one, that the host knows by the MAC
+// of this attachment's interface.
 func (c *call) known(link *netlink.Link) ([]netip.Addr, error) {
 	prev, err := c.PrevResult()
 	if err != nil || prev == nil {

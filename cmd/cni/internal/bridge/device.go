@@ -23,7 +23,9 @@ func (c *call) findBridge() (*netlink.Link, error) {
 		return nil, fmt.Errorf("bridge %s: %w", name, err)
 	}
 	if link.Kind != "bridge" {
-		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not a bridge: name another bridge in the configuration, or ip link del %s",
+		return nil, protocol.Errorf(protocol.CodeConflict,
+			"%s exists and is a %s, not a bridge: "+
+				"name another bridge in the configuration, or ip link del %s",
 			name, link.Kind, name)
 	}
 	return link, nil
@@ -148,8 +150,8 @@ func (c *config) writeFirst() error {
 	return writeSettings(settings...)
 }
 
-// families tells which addresses pods are going to have. Another IPAM plugin's may be of either
-// family.
+// families reports which families the addresses of pods are going to be of. Another IPAM plugin's
+// may be of either.
 func (c *config) families() (ipv4, ipv6 bool, err error) {
 	if c.local == nil {
 		return c.layer3(), c.layer3(), nil
@@ -169,7 +171,9 @@ func writeSettings(settings ...device.Setting) error {
 		switch {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 		case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
-			return protocol.Errorf(protocol.CodeConfig, "%s has to be %s, and the plugin cannot write it: have it run where /proc/sys is writable: %w", s.Path, s.Value, err)
+			return protocol.Errorf(protocol.CodeConfig,
+				"%s has to be %s, and the plugin cannot write it: "+
+					"have it run where /proc/sys is writable: %w", s.Path, s.Value, err)
 		default:
 			return err
 		}

@@ -41,14 +41,16 @@ func hostLinks(h *netlink.Conn) func() ([]device.Link, error) {
 		var out []device.Link
 		for _, l := range links {
 			out = append(out, device.Link{
-				Index: l.Index, Name: l.Name, Kind: l.Kind, Group: l.Group, Port: l.Master != 0, Loopback: l.Flags&unix.IFF_LOOPBACK != 0,
+				Index: l.Index, Name: l.Name, Kind: l.Kind, Group: l.Group,
+				Port: l.Master != 0, Loopback: l.Flags&unix.IFF_LOOPBACK != 0,
 			})
 		}
 		return out, err
 	}
 }
 
-// uplinks tells whether a default route leads over a link, or a route that a router has announced.
+// uplinks returns a function that reports whether a default route leads over a link, or a route
+// that a router has announced.
 func uplinks(h *netlink.Conn) func(device.Link) (bool, error) {
 	known := sync.OnceValues(func() (map[int]bool, error) {
 		indexes := map[int]bool{}

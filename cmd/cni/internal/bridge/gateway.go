@@ -31,7 +31,8 @@ func (a *addressing) completeDefaultRoute(gateway netip.Addr) {
 		everything = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	}
 	for _, r := range a.routes {
-		if inMain := r.Table == nil || *r.Table == 0 || *r.Table == unix.RT_TABLE_MAIN; !inMain || prefixOf(r.Dst) != everything {
+		inMain := r.Table == nil || *r.Table == 0 || *r.Table == unix.RT_TABLE_MAIN
+		if !inMain || prefixOf(r.Dst) != everything {
 			continue
 		}
 		if len(r.GW) == 0 && !onLink(r) {
@@ -42,8 +43,8 @@ func (a *addressing) completeDefaultRoute(gateway netip.Addr) {
 	a.routes = append(a.routes, &types.Route{Dst: *ipNet(everything), GW: gateway.AsSlice()})
 }
 
-// gatewayFor is the address that a route without one goes over: the first gateway of its family, if
-// there is one.
+// gatewayFor returns the address that a route without a gateway goes over: the first gateway of
+// its family, if there is one.
 func (a *addressing) gatewayFor(is4 bool) netip.Addr {
 	for _, addr := range a.addrs {
 		if addr.gateway.IsValid() && addr.gateway.Is4() == is4 {
@@ -53,11 +54,12 @@ func (a *addressing) gatewayFor(is4 bool) netip.Addr {
 	return netip.Addr{}
 }
 
-// gateways are the addresses that the bridge has to have.
+// gateways returns the addresses that the bridge has to have.
 func (a *addressing) gateways() []netip.Prefix {
 	var all []netip.Prefix
 	for _, addr := range a.addrs {
-		if g := netip.PrefixFrom(addr.gateway, addr.prefix.Bits()); addr.gateway.IsValid() && !slices.Contains(all, g) {
+		g := netip.PrefixFrom(addr.gateway, addr.prefix.Bits())
+		if addr.gateway.IsValid() && !slices.Contains(all, g) {
 			all = append(all, g)
 		}
 	}

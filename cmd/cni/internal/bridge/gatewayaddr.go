@@ -20,7 +20,9 @@ func (c *call) ensureGateway(link *netlink.Link, wanted []netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", link.Name, err)
 	}
-	others := slices.DeleteFunc(slices.Clone(have), func(p netip.Prefix) bool { return slices.Contains(wanted, p) })
+	others := slices.DeleteFunc(slices.Clone(have), func(p netip.Prefix) bool {
+		return slices.Contains(wanted, p)
+	})
 	var messages []*netlink.Message
 	for _, w := range wanted {
 		if slices.Contains(have, w) {
@@ -54,17 +56,23 @@ func (c *call) makeRoom(link *netlink.Link, others []netip.Prefix, w netip.Prefi
 			continue
 		}
 		if !c.ForceAddress {
-			return protocol.Errorf(protocol.CodeConflict, "%s has the address %s, which is not %s nor another gateway of this network: give the network a bridge of its own, or leave %s in ipam.ranges while pods have it for their gateway; if nothing uses it any more: ip addr del %s dev %s (forceAddress does that too, and cuts off whoever uses it)",
+			return protocol.Errorf(protocol.CodeConflict,
+				"%s has the address %s, which is not %s nor another gateway of this network: "+
+					"give the network a bridge of its own, "+
+					"or leave %s in ipam.ranges while pods have it for their gateway; "+
+					"if nothing uses it any more: ip addr del %s dev %s "+
+					"(forceAddress does that too, and cuts off whoever uses it)",
 				link.Name, old, w, old.Masked(), old, link.Name)
 		}
-		if err := c.host.Do(netlink.DelAddr(link.Index, old)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		err = c.host.Do(netlink.DelAddr(link.Index, old))
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s from %s: %w", old, link.Name, err)
 		}
 	}
 	return nil
 }
 
-// ownGateways are the gateways of all of the network's ranges.
+// ownGateways returns the gateways of all of the network's ranges.
 func (c *config) ownGateways() ([]netip.Prefix, error) {
 	if c.local == nil {
 		return nil, nil
@@ -115,16 +123,19 @@ func (c *call) allowIPv6(link *netlink.Link) error {
 }
 
 func noIPv6(link string) *protocol.Error {
-	return protocol.Errorf(protocol.CodeConfig, "%s can have no IPv6 address: its mtu is under 1280, or the kernel has no IPv6", link)
+	return protocol.Errorf(protocol.CodeConfig,
+		"%s can have no IPv6 address: its mtu is under 1280, or the kernel has no IPv6", link)
 }
 
 func ipv6Off(link string) *protocol.Error {
 	off := device.AllowIPv6(link)
-	return protocol.Errorf(protocol.CodeConfig, "IPv6 is off on %s, so that it can have no gateway's address: sysctl -w %s=%s, or leave the IPv6 ranges out", link, off.Path, off.Value)
+	return protocol.Errorf(protocol.CodeConfig,
+		"IPv6 is off on %s, so that it can have no gateway's address: "+
+			"sysctl -w %s=%s, or leave the IPv6 ranges out", link, off.Path, off.Value)
 }
 
-// conflicts: a bridge has one IPv4 address but for those that are wanted, and no two IPv6 networks
-// that overlap.
+// conflicts reports whether two addresses cannot be on one bridge. It has one IPv4 address beside
+// those that are wanted, and no two IPv6 networks that overlap.
 func conflicts(a, b netip.Prefix) bool {
 	return a.Addr().Is4() && b.Addr().Is4() || a.Overlaps(b)
 }

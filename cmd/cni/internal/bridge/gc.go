@@ -31,7 +31,8 @@ func gc(req *protocol.Request) error {
 		return err
 	}
 	defer c.host.Close()
-	links, err := c.host.Links(0) // before the leases: whoever has a veth has held its lease by then
+	// Before the leases: whoever has a veth has held its lease by then.
+	links, err := c.host.Links(0)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,8 @@ func gc(req *protocol.Request) error {
 func (c *call) collectGuards(leases []ipam.Lease, valid protocol.Attachments) error {
 	invalid := map[string]bool{}
 	for _, l := range leases {
-		invalid[l.Owner.ContainerID+"-"+l.Owner.IfName] = !valid.Has(l.Owner.ContainerID, l.Owner.IfName)
+		o := l.Owner
+		invalid[o.ContainerID+"-"+o.IfName] = !valid.Has(o.ContainerID, o.IfName)
 	}
 	var failed error
 	err := spoof.Collect(func(port, name string) bool {
@@ -135,7 +137,8 @@ func (c *call) collectVeths(links []*netlink.Link, leases []ipam.Lease, valid pr
 	leased := map[string]bool{} // names of veths
 	for _, l := range leases {
 		o := l.Owner
-		leased[device.VethName(c.Network, o.ContainerID, o.IfName)] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
+		name := device.VethName(c.Network, o.ContainerID, o.IfName)
+		leased[name] = o.IfName != "" && !valid.Has(o.ContainerID, o.IfName)
 	}
 	var dead []*netlink.Message
 	for _, l := range links {
@@ -155,9 +158,12 @@ func (c *call) collectVeths(links []*netlink.Link, leases []ipam.Lease, valid pr
 	return err
 }
 
-// aliasInvalid says whether a veth's alias and name are those of an attachment to the network that
-// is not valid.
+// aliasInvalid reports whether a veth's alias and name are those of an attachment to the network
+// that is not valid.
 func aliasInvalid(network string, l *netlink.Link, valid protocol.Attachments) bool {
 	name, id, ifname, ok := device.ParsePodAlias(l.Alias)
-	return ok && name == network && l.Name == device.VethName(network, id, ifname) && !valid.Has(id, ifname)
+	if !ok || name != network || l.Name != device.VethName(network, id, ifname) {
+		return false
+	}
+	return !valid.Has(id, ifname)
 }

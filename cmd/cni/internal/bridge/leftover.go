@@ -49,16 +49,20 @@ func (c *call) removeLeftover(pod *netns.Namespace) error {
 		}
 	}
 	if inside != nil && !paired {
-		return protocol.Errorf(protocol.CodeConflict, "%s exists in %s already (a %s that is not this attachment's): use another CNI_IFNAME, or remove it first",
+		return protocol.Errorf(protocol.CodeConflict,
+			"%s exists in %s already (a %s that is not this attachment's): "+
+				"use another CNI_IFNAME, or remove it first",
 			c.IfName, pod.Path, inside.Kind)
 	}
 	return deleteVeth(c.host, host)
 }
 
-// pairs says whether a link of the host and one of the pod are the ends of one veth. Each names the
-// other by an index, which other namespaces have too: the host's end has to lead into this one.
+// pairs reports whether a link of the host and one of the pod are the ends of one veth. Each names
+// the other by an index, which links of other namespaces have too: the host's end has to lead into
+// this namespace.
 func pairs(h *netlink.Conn, pod *netns.Namespace, host, inside *netlink.Link) (bool, error) {
-	if host.Kind != "veth" || inside.Kind != "veth" || inside.Parent != host.Index || host.Parent != inside.Index {
+	veths := host.Kind == "veth" && inside.Kind == "veth"
+	if !veths || inside.Parent != host.Index || host.Parent != inside.Index {
 		return false, nil
 	}
 	id, err := h.NamespaceID(pod.FD())
@@ -79,7 +83,9 @@ func (c *call) findVeth() (*netlink.Link, error) {
 		return nil, err
 	}
 	if link.Kind != "veth" || namesPod(link) && link.Alias != c.podAlias() {
-		return nil, protocol.Errorf(protocol.CodeConflict, "%s is not the veth of this container (a %s, alias %q): rename or remove it", name, link.Kind, link.Alias)
+		return nil, protocol.Errorf(protocol.CodeConflict,
+			"%s is not the veth of this container (a %s, alias %q): rename or remove it",
+			name, link.Kind, link.Alias)
 	}
 	return link, nil
 }
@@ -91,7 +97,7 @@ func replaced(h *netlink.Conn, host *netlink.Link) bool {
 	return err == nil && link.Index != host.Index
 }
 
-// namesPod says whether a link's alias is that of a pod's host veth.
+// namesPod reports whether a link's alias is that of a pod's host veth.
 func namesPod(l *netlink.Link) bool {
 	_, _, _, is := device.ParsePodAlias(l.Alias)
 	return is

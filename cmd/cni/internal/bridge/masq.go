@@ -52,7 +52,8 @@ func (c *call) anotherInterface(a netip.Addr) (bool, error) {
 	leases, err := c.local.Leases()
 	for _, l := range leases {
 		if l.Addr == a {
-			return l.Owner.ContainerID == c.ContainerID && l.Owner.IfName != "" && l.Owner.IfName != c.IfName, err
+			o := l.Owner
+			return o.ContainerID == c.ContainerID && o.IfName != "" && o.IfName != c.IfName, err
 		}
 	}
 	return false, err

@@ -23,7 +23,8 @@ func neighbours(link *netlink.Link, c *config, a *addressing, mac net.HardwareAd
 	}
 	var messages []*netlink.Message
 	for _, addr := range a.addrs {
-		messages = append(messages, netlink.SetNeighbour(link.Index, addr.prefix.Addr(), mac, unix.NUD_STALE, flags))
+		messages = append(messages,
+			netlink.SetNeighbour(link.Index, addr.prefix.Addr(), mac, unix.NUD_STALE, flags))
 	}
 	return messages
 }
@@ -40,7 +41,8 @@ func dropNeighbours(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr) err
 	answers, errs := h.Exchange(messages...)
 	for i, a := range answers {
 		if a.Err != nil && !errors.Is(a.Err, unix.ENOENT) {
-			errs = errors.Join(errs, fmt.Errorf("neighbour %s on %s: %w", addrs[i], link.Name, a.Err))
+			errs = errors.Join(errs,
+				fmt.Errorf("neighbour %s on %s: %w", addrs[i], link.Name, a.Err))
 		}
 	}
 	return errs

@@ -61,11 +61,14 @@ type step struct {
 func (e *podEnd) configure(a *addressing, c *config) error {
 	var steps []step
 	for _, addr := range a.addrs {
-		steps = append(steps, step{addAddr(e.index, addr.prefix, c.EnableDAD), func(err error) error {
+		message := addAddr(e.index, addr.prefix, c.EnableDAD)
+		steps = append(steps, step{message, func(err error) error {
 			return fmt.Errorf("add address %s to %s: %w", addr.prefix, e.name, err)
 		}})
 	}
-	steps = append(steps, step{e.start(), func(err error) error { return fmt.Errorf("set %s in the pod up: %w", e.name, err) }})
+	steps = append(steps, step{e.start(), func(err error) error {
+		return fmt.Errorf("set %s in the pod up: %w", e.name, err)
+	}})
 	if c.EnableDAD {
 		if err := e.run(steps); err != nil {
 			return err
@@ -77,12 +80,14 @@ func (e *podEnd) configure(a *addressing, c *config) error {
 	}
 	for _, r := range a.routes {
 		route := routeOf(r, a, e.index)
-		steps = append(steps, step{route.Put(), func(err error) error { return explainRoute(route, err) }})
+		steps = append(steps, step{route.Put(), func(err error) error {
+			return explainRoute(route, err)
+		}})
 	}
 	return e.run(steps)
 }
 
-// run tells the kernel all steps at once and returns what the first refusal means.
+// run sends all steps to the kernel at once and returns what the first refusal means.
 func (e *podEnd) run(steps []step) error {
 	if len(steps) == 0 {
 		return nil
@@ -118,12 +123,13 @@ func (e *podEnd) start() *netlink.Message {
 	})
 }
 
-// announce tells the neighbours whose the addresses are now: they may remember a pod that had them
-// before. The kernel does that, as start and podSettings asked it to, whenever the MAC address is
-// set. It must wait for the bridge's port; and a packet socket of our own would take an RCU grace
-// period to close, more than all the rest of an ADD.
+// announce tells the pod's neighbours that its addresses are its own now: they may remember a pod
+// that had them before. The kernel does that, as start and podSettings asked it to, whenever the
+// MAC address is set. It must wait for the bridge's port. A packet socket would take an RCU grace
+// period to close, which is more than all the rest of an ADD.
 func (e *podEnd) announce(mac net.HardwareAddr) error {
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(e.index)}).Bytes(unix.IFLA_ADDRESS, mac)
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0)
+	m.LinkHeader(unix.IfInfomsg{Index: int32(e.index)}).Bytes(unix.IFLA_ADDRESS, mac)
 	if err := e.Do(m); err != nil {
 		return fmt.Errorf("announce the pod's addresses: %w", err)
 	}
@@ -171,23 +177,30 @@ func (c *config) duplicateSettings(ifname string) {
 
 func explainRoute(r netlink.Route, err error) error {
 	if errors.Is(err, unix.EEXIST) {
-		return protocol.Errorf(protocol.CodeConfig, "route %s via %s: the pod has it already: remove it from ipam.routes, where it is twice, or from the other network",
+		return protocol.Errorf(protocol.CodeConfig,
+			"route %s via %s: the pod has it already: "+
+				"remove it from ipam.routes, where it is twice, or from the other network",
 			r.Dst, r.Gateway)
 	}
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
-		return protocol.Errorf(protocol.CodeConfig, "route %s: the gateway %s is in none of the pod's networks: correct ipam.routes or the range's gateway", r.Dst, r.Gateway)
+		return protocol.Errorf(protocol.CodeConfig,
+			"route %s: the gateway %s is in none of the pod's networks: "+
+				"correct ipam.routes or the range's gateway", r.Dst, r.Gateway)
 	}
 	return fmt.Errorf("add route %s via %s in the pod: %w", r.Dst, r.Gateway, err)
 }
 
-// onLink says whether a route names a scope that no gateway is in.
+// onLink reports whether a route names a scope that no gateway is in.
 func onLink(r *types.Route) bool { return r.Scope != nil && *r.Scope >= unix.RT_SCOPE_LINK }
 
-// routeOf is one of IPAM's routes, over the family's gateway if it names none and is not to be on
-// the link.
+// routeOf returns one of IPAM's routes as the kernel takes it. It goes over the family's gateway
+// if it names none and is not to be on the link.
 func routeOf(r *types.Route, a *addressing, index int) netlink.Route {
 	gateway, _ := netip.AddrFromSlice(r.GW)
-	route := netlink.Route{Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index, Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS}
+	route := netlink.Route{
+		Dst: prefixOf(r.Dst).Masked(), Gateway: gateway.Unmap(), Index: index,
+		Priority: r.Priority, MTU: r.MTU, AdvMSS: r.AdvMSS,
+	}
 	if !route.Gateway.IsValid() && !onLink(r) {
 		route.Gateway = a.gatewayFor(route.Dst.Addr().Is4())
 	}

@@ -49,12 +49,15 @@ func (c *call) statusOfBridge() error {
 		return err
 	}
 	if len(ports) >= mostPorts {
-		return protocol.Errorf(protocol.CodeNotReady, "the bridge %s has %d of %d ports: fewer pods on this node", c.Bridge, len(ports), mostPorts)
+		return protocol.Errorf(protocol.CodeNotReady,
+			"the bridge %s has %d of %d ports: fewer pods on this node",
+			c.Bridge, len(ports), mostPorts)
 	}
 	if !br.Up() || !br.IPv6Off() || !c.IsGateway || c.local == nil || c.VLAN != 0 {
 		return nil
 	}
-	if _, ipv6, err := c.families(); err == nil && ipv6 { // a configuration that is wrong is for host-local to report
+	// A configuration that is wrong is for host-local to report.
+	if _, ipv6, err := c.families(); err == nil && ipv6 {
 		return protocol.Errorf(protocol.CodeNotReady, "%w", ipv6Off(br.Name))
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 
 // veth is the pair of one attachment: the host's end, a port of the bridge, and the pod's.
 type veth struct {
-	name    string // of the host's end
+	name    string // name of the host's end
 	alias   string
 	mac     net.HardwareAddr
 	group   uint32
@@ -61,7 +61,8 @@ func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error)
 	if err = answers[0].Err; err != nil {
 		err = fmt.Errorf("set options of veth %s: %w", v.name, err)
 	} else {
-		err = writeSettings(device.IgnoreRouters(v.name)) // a port takes nothing in, but it is one only as long as there is a bridge
+		// A port takes nothing in, but it is one only as long as there is a bridge.
+		err = writeSettings(device.IgnoreRouters(v.name))
 	}
 	if err != nil {
 		return nil, errors.Join(err, deleteVeth(h, link))
@@ -84,7 +85,8 @@ func (v *veth) request(podFD int) *netlink.Message {
 	return m.Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
 		m.String(unix.IFLA_INFO_KIND, "veth").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) {
 			m.Nest(vethPeer, func(m *netlink.Message) {
-				m.LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
+				m.LinkHeader(unix.IfInfomsg{})
+				m.String(unix.IFLA_IFNAME, v.peer).Bytes(unix.IFLA_ADDRESS, v.peerMAC)
 				m.Uint32(unix.IFLA_NUM_TX_QUEUES, 1).Uint32(unix.IFLA_NUM_RX_QUEUES, 1)
 				if podFD >= 0 {
 					m.Uint32(unix.IFLA_NET_NS_FD, uint32(podFD))
@@ -106,11 +108,12 @@ const (
 	addrGenModeNone = 1  // IN6_ADDR_GEN_MODE_NONE
 )
 
-// options are what the kernel ignores when the veth is made. The host's end gets no link-local
-// address: it is a port. The group comes with them, for to podnetd it says that the port is a
-// pod's, and a port without its options is one to heal.
+// options returns the settings that the kernel ignores when the veth is made. The host's end gets
+// no link-local address, as it is a port. The group comes with the options: it tells podnetd that
+// the port is a pod's, and podnetd repairs a port that lacks its options.
 func (v *veth) options(ipv6 bool) *netlink.Message {
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.name)
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0)
+	m.LinkHeader(unix.IfInfomsg{}).String(unix.IFLA_IFNAME, v.name)
 	if v.group != 0 {
 		m.Uint32(unix.IFLA_GROUP, v.group)
 	}
@@ -119,7 +122,9 @@ func (v *veth) options(ipv6 bool) *netlink.Message {
 	}
 	if ipv6 {
 		m.Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
-			m.Nest(unix.AF_INET6, func(m *netlink.Message) { m.Uint8(ipv6AddrGenMode, addrGenModeNone) })
+			m.Nest(unix.AF_INET6, func(m *netlink.Message) {
+				m.Uint8(ipv6AddrGenMode, addrGenModeNone)
+			})
 		})
 	}
 	if v.port == (portOptions{}) {
@@ -132,15 +137,18 @@ func (v *veth) options(ipv6 bool) *netlink.Message {
 	})
 }
 
-// explain says what the kernel's terse refusals mean here.
+// explain returns what a refusal of the kernel means here.
 func (v *veth) explain(err error) error {
 	err = fmt.Errorf("make veth %s with peer %s: %w", v.name, v.peer, err)
 	switch {
 	case errors.Is(err, unix.EXFULL):
-		return protocol.Errorf(protocol.CodeExhausted, "the bridge %s is full, it has the %d ports that a bridge can have: fewer pods on this node, or a network with a bridge of its own for some of them: %w",
+		return protocol.Errorf(protocol.CodeExhausted,
+			"the bridge %s is full, it has the %d ports that a bridge can have: fewer pods on this node, "+
+				"or a network with a bridge of its own for some of them: %w",
 			v.bridge.Name, mostPorts, err)
 	case errors.Is(err, unix.ENODEV):
-		return protocol.Errorf(protocol.CodeTryLater, "the bridge %s was deleted at this moment: %w", v.bridge.Name, err)
+		return protocol.Errorf(protocol.CodeTryLater,
+			"the bridge %s was deleted at this moment: %w", v.bridge.Name, err)
 	}
 	return err
 }

@@ -21,18 +21,21 @@ type trunkFile struct {
 
 const (
 	highestVLAN = 4094
-	nativeVLAN  = 1 // of a trunk that names none
+	nativeVLAN  = 1 // the native VLAN of a trunk that names none
 )
 
-// filtersVLANs says whether the bridge has to tell VLANs apart.
+// filtersVLANs reports whether the bridge has to tell VLANs apart.
 func (c *config) filtersVLANs() bool { return c.VLAN != 0 || c.VLANTrunk != nil }
 
 func (c *config) validateVLANs() error {
 	if c.VLAN < 0 || c.VLAN > highestVLAN {
-		return protocol.Errorf(protocol.CodeConfig, "vlan %d is not between 0 and %d", c.VLAN, highestVLAN)
+		return protocol.Errorf(protocol.CodeConfig,
+			"vlan %d is not between 0 and %d", c.VLAN, highestVLAN)
 	}
 	if name := c.vlanGateway(); len(name) > 15 {
-		return protocol.Errorf(protocol.CodeConfig, "the gateway's interface %s would be longer than the 15 characters of an interface name: shorten bridge", name)
+		return protocol.Errorf(protocol.CodeConfig,
+			"the gateway's interface %s would be longer than the 15 characters of an interface name: "+
+				"shorten bridge", name)
 	}
 	for _, t := range c.VLANTrunk {
 		first, last, err := t.ids()
@@ -40,7 +43,9 @@ func (c *config) validateVLANs() error {
 			return err
 		}
 		if first < 1 || last > highestVLAN || first > last {
-			return protocol.Errorf(protocol.CodeConfig, "vlanTrunk: %d to %d are no VLANs: 1 to %d, the lower one first", first, last, highestVLAN)
+			return protocol.Errorf(protocol.CodeConfig,
+				"vlanTrunk: %d to %d are no VLANs: 1 to %d, the lower one first",
+				first, last, highestVLAN)
 		}
 	}
 	return nil
@@ -53,11 +58,12 @@ func (t trunkFile) ids() (first, last int, err error) {
 	case t.ID == nil && t.MinID != nil && t.MaxID != nil:
 		return *t.MinID, *t.MaxID, nil
 	}
-	return 0, 0, protocol.Errorf(protocol.CodeConfig, "vlanTrunk: an entry has either id, or minID and maxID")
+	return 0, 0, protocol.Errorf(protocol.CodeConfig,
+		"vlanTrunk: an entry has either id, or minID and maxID")
 }
 
-// vlanGateway is the interface that has the gateway's address within the VLAN; "" if that is the
-// bridge itself.
+// vlanGateway returns the name of the interface that has the gateway's address within the VLAN; ""
+// if that is the bridge itself.
 func (c *config) vlanGateway() string {
 	if c.VLAN == 0 || !c.IsGateway || !c.layer3() {
 		return ""
@@ -85,15 +91,21 @@ func (c *call) filterVLANs(br *netlink.Link) (*netlink.Link, error) {
 	if !c.filtersVLANs() || isSet(br.Info(bridgeVLANFiltering)) {
 		return br, nil
 	}
-	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(br.Index)}).Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
-		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) { m.Uint8(bridgeVLANFiltering, 1) })
+	m := netlink.NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(br.Index)})
+	m.Nest(unix.IFLA_LINKINFO, func(m *netlink.Message) {
+		m.String(unix.IFLA_INFO_KIND, "bridge").Nest(unix.IFLA_INFO_DATA, func(m *netlink.Message) {
+			m.Uint8(bridgeVLANFiltering, 1)
+		})
 	})
 	err := c.host.Do(m)
 	if err == nil {
 		br, err = c.findBridge()
 	}
-	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info(bridgeVLANFiltering)) { // a kernel without it says nothing
-		return nil, protocol.Errorf(protocol.CodeUnsupported, "unsupported field \"vlan\" or \"vlanTrunk\": this kernel's bridge has no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
+	// A kernel without it says nothing.
+	if errors.Is(err, unix.EOPNOTSUPP) || err == nil && !isSet(br.Info(bridgeVLANFiltering)) {
+		return nil, protocol.Errorf(protocol.CodeUnsupported,
+			"unsupported field \"vlan\" or \"vlanTrunk\": "+
+				"this kernel's bridge has no VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("switch on VLAN filtering of bridge %s: %w", c.Bridge, err)
@@ -110,7 +122,8 @@ func (c *call) setVLANs(br *netlink.Link, port int, trunk []trunkFile) error {
 		return nil
 	}
 	if pvid := br.Info(bridgeDefaultPVID); !c.PreserveDefaultVLAN && len(pvid) == 2 {
-		err := c.host.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, int(binary.NativeEndian.Uint16(pvid)))))
+		id := int(binary.NativeEndian.Uint16(pvid))
+		err := c.host.Do(vlanMessage(unix.RTM_DELLINK, port, vlanInfo(0, id)))
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove the default VLAN of a port of %s: %w", br.Name, err)
 		}
@@ -134,8 +147,8 @@ func (c *call) setVLANs(br *netlink.Link, port int, trunk []trunkFile) error {
 	return nil
 }
 
-// mergeTrunk is the trunk as ranges in order that neither touch nor have the native VLAN, which is
-// another entry's.
+// mergeTrunk returns the trunk as ranges in order that do not touch each other. The native VLAN is
+// left out, as it is an entry of its own.
 func mergeTrunk(trunk []trunkFile, native int) [][2]int {
 	var in [highestVLAN + 2]bool
 	for _, t := range trunk {
@@ -156,16 +169,19 @@ func mergeTrunk(trunk []trunkFile, native int) [][2]int {
 }
 
 func vlanInfo(flags uint16, id int) []byte {
-	return binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, flags), uint16(id))
+	info := binary.NativeEndian.AppendUint16(nil, flags)
+	return binary.NativeEndian.AppendUint16(info, uint16(id))
 }
 
-// vlanMessage is about the VLANs of a bridge's port, of which the bridge knows.
+// vlanMessage returns a message about the VLANs of a bridge's port, as the bridge keeps them.
 func vlanMessage(typ uint16, port int, infos ...[]byte) *netlink.Message {
 	return vlanMessageTo(ofMaster, typ, port, infos...)
 }
 
 func vlanMessageTo(whose, typ uint16, link int, infos ...[]byte) *netlink.Message {
-	return netlink.NewMessage(typ, 0).LinkHeader(unix.IfInfomsg{Family: unix.AF_BRIDGE, Index: int32(link)}).Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
+	m := netlink.NewMessage(typ, 0)
+	m.LinkHeader(unix.IfInfomsg{Family: unix.AF_BRIDGE, Index: int32(link)})
+	return m.Nest(unix.IFLA_AF_SPEC, func(m *netlink.Message) {
 		m.Uint16(bridgeFlags, whose)
 		for _, info := range infos {
 			m.Bytes(bridgeVLANInfo, info)

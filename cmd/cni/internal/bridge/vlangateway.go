@@ -12,8 +12,8 @@ import (
 	"github.com/podnet/podnet/state/netlink"
 )
 
-// gatewayLink is what has the gateway's address: the bridge, or the VLAN's interface.
-// netlink.ErrNoLink.
+// gatewayLink returns the link that has the gateway's address: the bridge, or the VLAN's
+// interface. The error is netlink.ErrNoLink if that is not there.
 func (c *call) gatewayLink(br *netlink.Link) (*netlink.Link, error) {
 	name := c.vlanGateway()
 	if name == "" {
@@ -24,7 +24,9 @@ func (c *call) gatewayLink(br *netlink.Link) (*netlink.Link, error) {
 		return nil, fmt.Errorf("link %s: %w", name, err)
 	}
 	if link.Kind != "veth" && !c.prepared(link, br) {
-		return nil, protocol.Errorf(protocol.CodeConflict, "%s exists and is a %s, not the interface of VLAN %d on %s: rename or remove it", name, link.Kind, c.VLAN, br.Name)
+		return nil, protocol.Errorf(protocol.CodeConflict,
+			"%s exists and is a %s, not the interface of VLAN %d on %s: rename or remove it",
+			name, link.Kind, c.VLAN, br.Name)
 	}
 	return link, nil
 }
@@ -35,7 +37,10 @@ const linkVLAN = 1 // IFLA_VLAN_ID
 // VLAN.
 func (c *config) prepared(link, br *netlink.Link) bool {
 	id := link.Info(linkVLAN)
-	return link.Kind == "vlan" && link.Parent == br.Index && len(id) == 2 && int(binary.NativeEndian.Uint16(id)) == c.VLAN
+	if link.Kind != "vlan" || link.Parent != br.Index || len(id) != 2 {
+		return false
+	}
+	return int(binary.NativeEndian.Uint16(id)) == c.VLAN
 }
 
 // ensureGatewayLink makes the VLAN's interface if it is missing: a veth whose other end is a port
@@ -47,7 +52,11 @@ func (c *call) ensureGatewayLink(br *netlink.Link) (*netlink.Link, error) {
 		return link, err
 	}
 	if errors.Is(err, netlink.ErrNoLink) {
-		v := &veth{name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: portMAC(), mtu: br.MTU, bridge: br, peer: c.vlanGateway(), peerMAC: randomMAC()}
+		v := &veth{
+			name: device.VethName(br.Name, "vlan", fmt.Sprint(c.VLAN)), mac: portMAC(),
+			mtu: br.MTU, bridge: br,
+			peer: c.vlanGateway(), peerMAC: randomMAC(),
+		}
 		if err := c.host.Do(v.request(-1)); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, v.explain(err)
 		}

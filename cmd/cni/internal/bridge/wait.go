@@ -44,7 +44,8 @@ func settle(h *netlink.Conn, index int) error {
 }
 
 func duplicate(a netip.Addr) error {
-	return protocol.Errorf(protocol.CodeUnavailable, "another host has the address %s, as duplicate address detection found", a)
+	return protocol.Errorf(protocol.CodeUnavailable,
+		"another host has the address %s, as duplicate address detection found", a)
 }
 
 // awaitLinks waits until the host's end and the bridge pass packets. The kernel sets the end going
@@ -52,9 +53,12 @@ func duplicate(a netip.Addr) error {
 // before is dropped. Since Linux 6.8 asking for a link is what sets it going, so that the first
 // answer is yes: the port's must be asked for before the bridge's. messages go along with the first
 // question. It returns the bridge as it is with the port.
-func awaitLinks(h *netlink.Conn, port, bridge string, messages ...*netlink.Message) (br *netlink.Link, err error) {
+func awaitLinks(
+	h *netlink.Conn, port, bridge string, messages ...*netlink.Message,
+) (br *netlink.Link, err error) {
 	err = poll(port+" and "+bridge+" to come up", func() (bool, error) {
-		answers, err := h.Exchange(append(messages, netlink.GetLink(port), netlink.GetLink(bridge))...)
+		both := []*netlink.Message{netlink.GetLink(port), netlink.GetLink(bridge)}
+		answers, err := h.Exchange(append(messages, both...)...)
 		if err != nil {
 			return false, err
 		}
@@ -101,17 +105,22 @@ func (a *attachment) offerLink() error {
 // addresses are there at once. linkLocal is an address that the kernel makes by itself, waited for
 // as long as it may come.
 func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, linkLocal netip.Addr) error {
-	missing := slices.DeleteFunc(append(slices.Clone(addrs), linkLocal), func(a netip.Addr) bool { return !a.Is6() })
+	missing := slices.DeleteFunc(append(slices.Clone(addrs), linkLocal), func(a netip.Addr) bool {
+		return !a.Is6()
+	})
 	if len(missing) == 0 {
 		return nil
 	}
-	return poll(fmt.Sprintf("the kernel to take packets to %v on %s", missing, link.Name), func() (bool, error) {
+	what := fmt.Sprintf("the kernel to take packets to %v on %s", missing, link.Name)
+	return poll(what, func() (bool, error) {
 		routes, err := h.Routes(netlink.IPv6, unix.RT_TABLE_LOCAL, link.Index)
 		if err != nil {
 			return false, err
 		}
 		missing = slices.DeleteFunc(missing, func(a netip.Addr) bool {
-			return slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Dst == netip.PrefixFrom(a, a.BitLen()) })
+			return slices.ContainsFunc(routes, func(r netlink.Route) bool {
+				return r.Dst == netip.PrefixFrom(a, a.BitLen())
+			})
 		})
 		if len(missing) == 0 {
 			return true, nil
@@ -121,9 +130,11 @@ func awaitAddresses(h *netlink.Conn, link *netlink.Link, addrs []netip.Addr, lin
 	})
 }
 
-// stillToCome tells which of these addresses the link may yet have: one that another host has is an
-// error, but for the link-local one, which nobody has asked for.
-func stillToCome(h *netlink.Conn, link *netlink.Link, missing []netip.Addr, linkLocal netip.Addr) ([]netip.Addr, error) {
+// stillToCome returns which of these addresses the link may yet have. One that another host has is
+// an error, except for the link-local address, which nobody has asked for.
+func stillToCome(
+	h *netlink.Conn, link *netlink.Link, missing []netip.Addr, linkLocal netip.Addr,
+) ([]netip.Addr, error) {
 	now, err := h.LinkByName(link.Name)
 	if err != nil {
 		return nil, err
@@ -145,9 +156,12 @@ func stillToCome(h *netlink.Conn, link *netlink.Link, missing []netip.Addr, link
 	}), err
 }
 
-// linkLocalOf is the link-local address that the kernel makes of a MAC.
+// linkLocalOf returns the link-local address that the kernel makes of a MAC.
 func linkLocalOf(mac net.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+	return netip.AddrFrom16([16]byte{
+		0: 0xfe, 1: 0x80,
+		8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5],
+	})
 }
 
 // poll asks until the answer is yes, less and less often. what is what is waited for, to be read
@@ -170,7 +184,7 @@ func poll(what string, done func() (bool, error)) error {
 	}
 }
 
-// sleep is time.Sleep for microseconds: the runtime's timers would set up its poller, which counts
+// sleep pauses for microseconds. time.Sleep would have the runtime set up its poller, which counts
 // in milliseconds.
 func sleep(d time.Duration) {
 	t := unix.NsecToTimespec(d.Nanoseconds())

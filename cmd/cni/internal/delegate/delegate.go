@@ -1,6 +1,3 @@
-// Package delegate executes another plugin for this one, as the CNI specification says. The
-// library's own invoke package brings a tracing framework along that every start of a plugin would
-// pay for.
 package delegate
 
 import (
@@ -47,12 +44,17 @@ func Check(req *protocol.Request, plugin string) error {
 func GC(req *protocol.Request, plugin string) error { return optional(run(req, plugin, "GC")) }
 
 // Status has the plugin do a STATUS.
-func Status(req *protocol.Request, plugin string) error { return optional(run(req, plugin, "STATUS")) }
+func Status(req *protocol.Request, plugin string) error {
+	return optional(run(req, plugin, "STATUS"))
+}
 
 // optional takes a plugin that is older than the verb for one that has nothing to say.
 func optional(_ []byte, err error) error {
 	var said *protocol.Error
-	if errors.As(err, &said) && (said.Code == protocol.CodeEnvironment || said.Code == protocol.CodeVersion) {
+	if !errors.As(err, &said) {
+		return err
+	}
+	if said.Code == protocol.CodeEnvironment || said.Code == protocol.CodeVersion {
 		return nil
 	}
 	return err
@@ -81,15 +83,18 @@ func failure(plugin string, stdout []byte, err error) error {
 		Msg, Details string
 	}
 	if json.Unmarshal(stdout, &said) != nil || said.Msg == "" {
-		return protocol.Errorf(protocol.CodeIO, "plugin %s: %w: %s", plugin, err, bytes.TrimSpace(stdout))
+		return protocol.Errorf(protocol.CodeIO, "plugin %s: %w: %s", plugin, err,
+			bytes.TrimSpace(stdout))
 	}
-	return &protocol.Error{Code: said.Code, Msg: "plugin " + plugin + ": " + said.Msg, Details: said.Details}
+	msg := "plugin " + plugin + ": " + said.Msg
+	return &protocol.Error{Code: said.Code, Msg: msg, Details: said.Details}
 }
 
 // find looks for the plugin in the directories of CNI_PATH.
 func find(path, plugin string) (string, error) {
 	if strings.ContainsRune(plugin, '/') {
-		return "", protocol.Errorf(protocol.CodeConfig, "plugin type %q has a slash: it is a file name, looked for in CNI_PATH", plugin)
+		return "", protocol.Errorf(protocol.CodeConfig,
+			"plugin type %q has a slash: it is a file name, looked for in CNI_PATH", plugin)
 	}
 	for _, dir := range filepath.SplitList(path) {
 		full := filepath.Join(dir, plugin)
@@ -97,5 +102,6 @@ func find(path, plugin string) (string, error) {
 			return full, nil
 		}
 	}
-	return "", protocol.Errorf(protocol.CodeConfig, "plugin %s is in no directory of CNI_PATH %s: install it there", plugin, path)
+	return "", protocol.Errorf(protocol.CodeConfig,
+		"plugin %s is in no directory of CNI_PATH %s: install it there", plugin, path)
 }

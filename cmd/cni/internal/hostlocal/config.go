@@ -1,5 +1,3 @@
-// Package hostlocal is the host-local IPAM plugin: addresses out of ranges in its configuration,
-// kept in a lease store on this node. The bridge plugin calls it in its own process.
 package hostlocal
 
 import (
@@ -27,9 +25,9 @@ type Call struct {
 	*protocol.Request
 
 	kind       string        // the type of the plugin that the addresses are for
-	old        rangeFile     // the older top-level fields
-	ranges     [][]rangeFile // those of ranges
-	ipRanges   [][]rangeFile // the runtime's
+	old        rangeFile     // ipam.subnet and the others of that older form
+	ranges     [][]rangeFile // ipam.ranges
+	ipRanges   [][]rangeFile // runtimeConfig.ipRanges
 	routes     []*types.Route
 	resolvConf string
 	dataDir    string
@@ -103,7 +101,8 @@ func (c *Call) store() (*ipam.Store, error) {
 		return nil, protocol.Errorf(protocol.CodeIO, "lease store: %w", err)
 	}
 	if !s.BootKnown() {
-		fmt.Fprintln(os.Stderr, "host-local: the boot id (/proc/sys/kernel/random/boot_id) cannot be read: leases of earlier boots are kept")
+		fmt.Fprintln(os.Stderr, "host-local: the boot id (/proc/sys/kernel/random/boot_id) "+
+			"cannot be read: leases of earlier boots are kept")
 	}
 	return s, nil
 }
@@ -122,7 +121,9 @@ func (c *Call) Sets() ([]ipam.Set, error) {
 	sets := make([]ipam.Set, len(written))
 	for i, w := range written {
 		for _, r := range w {
-			sets[i] = append(sets[i], ipam.Range{Subnet: r.Subnet, First: r.RangeStart, Last: r.RangeEnd, Gateway: r.Gateway})
+			sets[i] = append(sets[i], ipam.Range{
+				Subnet: r.Subnet, First: r.RangeStart, Last: r.RangeEnd, Gateway: r.Gateway,
+			})
 		}
 	}
 	sets, err := ipam.Normalize(sets)

@@ -19,7 +19,7 @@ type Allocation struct {
 	Routes []*types.Route
 	DNS    types.DNS
 
-	store *ipam.Store // the one that holds the leases
+	store *ipam.Store // holds the leases
 	owner ipam.Owner
 }
 
@@ -39,7 +39,7 @@ func (c *Call) Allocate(args ...string) (*Allocation, error) {
 	return c.allocate((*ipam.Store).Bound, args...)
 }
 
-// unbound is for a plugin that ends when it has answered.
+// unbound is the binding of a plugin that ends when it has answered.
 func unbound(s *ipam.Store) *ipam.Store { return s }
 
 func (c *Call) allocate(binding func(*ipam.Store) *ipam.Store, args ...string) (*Allocation, error) {
@@ -70,13 +70,14 @@ func (c *Call) allocate(binding func(*ipam.Store) *ipam.Store, args ...string) (
 	a.Grants, err = a.store.Reserve(newPatience(), a.owner, sets, wanted...)
 	var exhausted *ipam.ExhaustedError
 	if errors.As(err, &exhausted) {
-		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err, exhausted.Leased, c.moreRoom(s, exhausted))
+		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err,
+			exhausted.Leased, c.moreRoom(s, exhausted))
 	}
 	return a, storeError(err)
 }
 
-// podName is what the runtime calls the pod, if it says so in CNI_ARGS: Kubernetes by namespace and
-// name, Nomad by namespace, job and group.
+// podName returns what the runtime calls the pod, if it says so in CNI_ARGS: Kubernetes by
+// namespace and name, Nomad by namespace, job and group.
 func podName(args map[string]string) string {
 	if name := args["K8S_POD_NAME"]; name != "" {
 		return args["K8S_POD_NAMESPACE"] + "/" + name
@@ -149,8 +150,8 @@ func (c *Call) looking(s *ipam.Store) *ipam.Store {
 // hasVeths reports whether the plugin that the configuration is for connects each pod by a veth.
 func (c *Call) hasVeths() bool { return c.kind == "bridge" || c.kind == "ptp" }
 
-// moreRoom says what may be done where all addresses of a set have a lease: those of pods that are
-// known to have gone are taken already.
+// moreRoom returns what can be done when all addresses of a set have a lease. Those of pods that
+// are known to have gone are taken already.
 func (c *Call) moreRoom(s *ipam.Store, e *ipam.ExhaustedError) string {
 	unjudged, example := 0, ""
 	for l, err := range s.Leases() {
@@ -165,7 +166,8 @@ func (c *Call) moreRoom(s *ipam.Store, e *ipam.ExhaustedError) string {
 	if unjudged == 0 {
 		return remedy
 	}
-	return fmt.Sprintf("%s; of %d podnet cannot tell whether their pod is still there, such as %s: remove the files of those whose container has gone", remedy, unjudged, example)
+	return fmt.Sprintf("%s; of %d podnet cannot tell whether their pod is still there, "+
+		"such as %s: remove the files of those whose container has gone", remedy, unjudged, example)
 }
 
 // storeError gives what the store says its code.

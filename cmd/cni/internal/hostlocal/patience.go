@@ -22,11 +22,13 @@ func newPatience() *patience {
 	return &patience{Context: context.Background(), ended: make(chan struct{})}
 }
 
+// Done returns a channel that is closed lockTimeout after the first call.
 func (p *patience) Done() <-chan struct{} {
 	p.begin.Do(func() { time.AfterFunc(lockTimeout, func() { close(p.ended) }) })
 	return p.ended
 }
 
+// Err returns context.DeadlineExceeded once that channel is closed.
 func (p *patience) Err() error {
 	select {
 	case <-p.ended:

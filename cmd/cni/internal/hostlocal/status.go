@@ -38,15 +38,16 @@ func (c *Call) notReady(s *ipam.Store, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &exhausted):
-		return protocol.Errorf(protocol.CodeNotReady, "range set %d (%s) of network %s is exhausted: %d of %d addresses are leased: %s",
-			exhausted.Index, exhausted.Set, c.Network, exhausted.Leased, exhausted.Leased, c.moreRoom(s, exhausted))
+		return protocol.Errorf(protocol.CodeNotReady,
+			"range set %d (%s) of network %s is exhausted: %d of %[4]d addresses are leased: %s",
+			exhausted.Index, exhausted.Set, c.Network, exhausted.Leased, c.moreRoom(s, exhausted))
 	case errors.Is(err, ipam.ErrBusy):
 		return storeError(err)
 	}
 	return protocol.Errorf(protocol.CodeNotReady, "lease store: %w", err)
 }
 
-// writable says why a directory cannot be written to, or be made if it is not there.
+// writable returns why a directory cannot be written to, or be made if it is not there.
 func writable(dir string) error {
 	_, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {

@@ -10,7 +10,7 @@ import (
 	"github.com/podnet/podnet/state/ipam"
 )
 
-// Verbs is the stand-alone plugin.
+// Verbs returns what the stand-alone plugin does.
 func Verbs() protocol.Verbs {
 	return protocol.Verbs{Add: add, Del: del, Check: check, Status: status, GC: gc}
 }
@@ -26,7 +26,8 @@ func add(req *protocol.Request) (*current.Result, error) {
 	}
 	r := &current.Result{Routes: a.Routes, DNS: a.DNS}
 	for _, g := range a.Grants {
-		r.IPs = append(r.IPs, &current.IPConfig{Address: ipNet(g.Addr), Gateway: g.Gateway.AsSlice()})
+		ip := &current.IPConfig{Address: ipNet(g.Addr), Gateway: g.Gateway.AsSlice()}
+		r.IPs = append(r.IPs, ip)
 	}
 	return r, nil
 }
@@ -54,7 +55,8 @@ func check(req *protocol.Request) error {
 	}
 	held, err := c.Held()
 	if err == nil && len(held) == 0 {
-		return protocol.Errorf(protocol.CodeChanged, "host-local: container %s has no lease for %s in network %s: DEL and ADD it again",
+		return protocol.Errorf(protocol.CodeChanged,
+			"host-local: container %s has no lease for %s in network %s: DEL and ADD it again",
 			c.ContainerID, c.IfName, c.Network)
 	}
 	return err
@@ -86,7 +88,9 @@ func (c *Call) Retain(valid protocol.Attachments) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Retain(newPatience(), func(o ipam.Owner) bool { return valid.Has(o.ContainerID, o.IfName) })
+	_, err = s.Retain(newPatience(), func(o ipam.Owner) bool {
+		return valid.Has(o.ContainerID, o.IfName)
+	})
 	return storeError(err)
 }
 
@@ -97,7 +101,9 @@ func (c *Call) InFlight(valid protocol.Attachments) (protocol.Attachments, error
 	if err != nil {
 		return nil, err
 	}
-	owners, err := s.InFlight(newPatience(), func(o ipam.Owner) bool { return !valid.Has(o.ContainerID, o.IfName) })
+	owners, err := s.InFlight(newPatience(), func(o ipam.Owner) bool {
+		return !valid.Has(o.ContainerID, o.IfName)
+	})
 	found := protocol.Attachments{}
 	for _, o := range owners {
 		found[protocol.Attachment(o)] = true

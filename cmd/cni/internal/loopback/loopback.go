@@ -1,4 +1,3 @@
-// Package loopback is the plugin that sets up lo in a pod.
 package loopback
 
 import (
@@ -14,7 +13,7 @@ import (
 
 const device = "lo" // whatever CNI_IFNAME says
 
-// Verbs is the plugin.
+// Verbs returns what the plugin does.
 func Verbs() protocol.Verbs { return protocol.Verbs{Add: add, Del: del, Check: check} }
 
 func add(req *protocol.Request) (*current.Result, error) {
@@ -22,7 +21,9 @@ func add(req *protocol.Request) (*current.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := &current.Result{Interfaces: []*current.Interface{{Name: device, Mac: "00:00:00:00:00:00", Sandbox: req.Netns}}}
+	result := &current.Result{Interfaces: []*current.Interface{
+		{Name: device, Mac: "00:00:00:00:00:00", Sandbox: req.Netns},
+	}}
 	err = inPod(req, func(c *netlink.Conn, lo *netlink.Link) error {
 		if err := c.Do(netlink.SetUp(lo.Index)); err != nil {
 			return err
@@ -31,7 +32,8 @@ func add(req *protocol.Request) (*current.Result, error) {
 		for _, a := range addrs {
 			if ip := a.Prefix.Addr(); ip.IsLoopback() {
 				address := net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), ip.BitLen())}
-				result.IPs = append(result.IPs, &current.IPConfig{Interface: current.Int(0), Address: address})
+				result.IPs = append(result.IPs,
+					&current.IPConfig{Interface: current.Int(0), Address: address})
 			}
 		}
 		return err
@@ -47,7 +49,9 @@ func del(req *protocol.Request) error {
 	if req.Netns == "" {
 		return nil
 	}
-	err := inPod(req, func(c *netlink.Conn, lo *netlink.Link) error { return c.Do(netlink.SetDown(lo.Index)) })
+	err := inPod(req, func(c *netlink.Conn, lo *netlink.Link) error {
+		return c.Do(netlink.SetDown(lo.Index))
+	})
 	if errors.Is(err, netns.ErrGone) || errors.Is(err, netns.ErrHost) {
 		return nil
 	}
@@ -57,7 +61,8 @@ func del(req *protocol.Request) error {
 func check(req *protocol.Request) error {
 	return inPod(req, func(_ *netlink.Conn, lo *netlink.Link) error {
 		if !lo.Up() {
-			return protocol.Errorf(protocol.CodeChanged, "lo in %s is down: ip -n NAMESPACE link set lo up", req.Netns)
+			return protocol.Errorf(protocol.CodeChanged,
+				"lo in %s is down: ip -n NAMESPACE link set lo up", req.Netns)
 		}
 		return nil
 	})

@@ -36,69 +36,95 @@ func parseComment(text string) (p Pod, ok bool) {
 }
 
 func (i iptables) tables() []*netfilter.IPTables {
-	return []*netfilter.IPTables{i.conn.IPTables(netlink.IPv4, "nat"), i.conn.IPTables(netlink.IPv6, "nat")}
+	return []*netfilter.IPTables{
+		i.conn.IPTables(netlink.IPv4, "nat"),
+		i.conn.IPTables(netlink.IPv6, "nat"),
+	}
 }
 
 func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	var changes []change
 	for n, table := range i.tables() {
 		f := []netlink.Family{netlink.IPv4, netlink.IPv6}[n]
-		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool { return family(a) != f })
+		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool {
+			return family(a) != f
+		})
 		if len(mine) == 0 {
 			continue
 		}
-		chains, rules, err := missing(table, p, mine, f)
+		g, err := missing(table, p, mine)
 		if err != nil {
 			return nil, err
 		}
-		if len(rules) > 0 {
-			changes = append(changes, func() error { return table.Append(chains, rules) })
+		if len(g.rules) > 0 {
+			changes = append(changes, func() error { return table.Append(g.chains, g.rules) })
 		}
 	}
 	return all(changes), nil
 }
 
-// missing are the rules of a family that are not there. A chain is written anew that has not all of
-// its rules.
-func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix, f netlink.Family) (chains []string, rules []netfilter.NATRule, err error) {
+// gap is what the table of a family lacks: chains to write anew, and rules.
+type gap struct {
+	chains []string
+	rules  []netfilter.NATRule
+}
+
+// missing returns what is not there of a pod's addresses in one family. A chain that lacks one of
+// its rules is written anew.
+func missing(table *netfilter.IPTables, p Pod, addrs []netip.Prefix) (g gap, err error) {
 	name, comment := chainOf(p), commentOf(p)
 	inside, err := current(table, name)
 	if err != nil {
-		return nil, nil, err
+		return gap{}, err
 	}
-	within := map[netip.Prefix]bool{}
-	for _, r := range inside {
-		within[r.Destination] = true
-	}
-	whole := len(inside) > 1
-	for _, a := range addrs {
-		whole = whole && within[a.Masked()]
-	}
-	if !whole {
-		chains = []string{name}
-		networks := map[netip.Prefix]bool{}
-		for _, a := range addrs {
-			if !networks[a.Masked()] {
-				networks[a.Masked()] = true
-				rules = append(rules, netfilter.NATRule{Chain: name, Destination: a.Masked(), Comment: comment, Target: netfilter.Accept})
-			}
-		}
-		rules = append(rules, netfilter.NATRule{Chain: name, Except: multicast(f), Comment: comment, Target: netfilter.Masquerade})
+	if !whole(inside, addrs) {
+		g.chains, g.rules = []string{name}, chainRules(p, addrs)
 	}
 	jumps, err := current(table, postrouting)
 	if err != nil {
-		return nil, nil, err
+		return gap{}, err
 	}
 	for _, a := range addrs {
 		leads := func(r netfilter.Rule) bool { return r.Jump == name && r.Source == single(a) }
 		if !slices.ContainsFunc(jumps, leads) {
-			rules = append(rules, netfilter.NATRule{Chain: postrouting, Source: single(a), Comment: comment, Target: name})
+			g.rules = append(g.rules, netfilter.NATRule{
+				Chain: postrouting, Source: single(a), Comment: comment, Target: name,
+			})
 		}
 	}
-	return chains, rules, nil
+	return g, nil
 }
 
-// current are the rules of a chain that the host's iptables goes by.
+// whole reports whether the rules in a pod's chain are all that it needs.
+func whole(inside []netfilter.Rule, addrs []netip.Prefix) bool {
+	within := map[netip.Prefix]bool{}
+	for _, r := range inside {
+		within[r.Destination] = true
+	}
+	lacks := func(a netip.Prefix) bool { return !within[a.Masked()] }
+	return len(inside) > 1 && !slices.ContainsFunc(addrs, lacks)
+}
+
+// chainRules returns the rules of a pod's chain for addresses of one family: what stays in their
+// networks is accepted, the rest is masqueraded.
+func chainRules(p Pod, addrs []netip.Prefix) []netfilter.NATRule {
+	name, comment := chainOf(p), commentOf(p)
+	var rules []netfilter.NATRule
+	networks := map[netip.Prefix]bool{}
+	for _, a := range addrs {
+		if !networks[a.Masked()] {
+			networks[a.Masked()] = true
+			rules = append(rules, netfilter.NATRule{
+				Chain: name, Destination: a.Masked(), Comment: comment, Target: netfilter.Accept,
+			})
+		}
+	}
+	return append(rules, netfilter.NATRule{
+		Chain: name, Except: multicast(family(addrs[0])), Comment: comment, Target: netfilter.Masquerade,
+	})
+}
+
+// current returns the rules of a chain in the tables that the host's iptables programs write.
 func current(table *netfilter.IPTables, chain string) ([]netfilter.Rule, error) {
 	rules, err := table.Rules(chain)
 	if err != nil {
@@ -158,9 +184,11 @@ func (i iptables) remove(match func(netfilter.Rule) (bool, error), chains ...str
 	return all(changes), nil
 }
 
-// unusedChains are those that the dead rules led to, or that are named and there, less the used
-// ones.
-func unusedChains(table *netfilter.IPTables, dead []netfilter.Rule, used map[string]bool, named []string) ([]string, error) {
+// unusedChains returns the chains that the dead rules led to, or that are named and there, less
+// the used ones.
+func unusedChains(
+	table *netfilter.IPTables, dead []netfilter.Rule, used map[string]bool, named []string,
+) ([]string, error) {
 	var chains []string
 	for _, d := range dead {
 		if !used[d.Jump] && !slices.Contains(chains, d.Jump) {

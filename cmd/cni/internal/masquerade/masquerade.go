@@ -1,7 +1,3 @@
-// Package masquerade keeps the rules that give packets of pods the node's address when they leave
-// their network. They are the reference plugin's, one for each address of a pod, so that either
-// plugin removes what the other has made. They are looked at, and written, over netlink; a program
-// is executed only where the tables are not there, or where iptables is of its older kind.
 package masquerade
 
 import (
@@ -30,30 +26,31 @@ const lockTimeout = 10 * time.Second
 
 // backend keeps rules in one of the kernel's ways.
 type backend interface {
-	// repair is what adds the rules that are missing for a pod's addresses, each with its network;
-	// nil: none are.
+	// repair returns what adds the rules that are missing for a pod's addresses, each with its network;
+	// nil if none are missing.
 	repair(p Pod, addrs []netip.Prefix) (change, error)
-	// removal is what removes a pod's rules but those of the addresses that keep says are another
-	// interface's; nil: there are none.
+	// removal returns what removes a pod's rules but those of the addresses that keep says are another
+	// interface's; nil if there are none.
 	removal(p Pod, keep func(netip.Addr) (bool, error)) (change, error)
-	// garbage is what removes the rules of a network's pods that are not valid; nil: there are
-	// none.
+	// garbage returns what removes the rules of a network's pods that are not valid; nil if there
+	// are none.
 	garbage(network string, valid protocol.Attachments) (change, error)
 }
 
-// change is what has not been done yet.
+// change writes what was found to be missing, or removes what was found to be there.
 type change func() error
 
 // choose picks as the reference plugin does: iptables, unless only nft is there.
 func choose(name string, c *netfilter.Conn) backend {
-	if name == IPTables || name != NFTables && (netfilter.HasIPTables() == nil || netfilter.HasNFTables() != nil) {
+	usable := func() bool { return netfilter.HasIPTables() == nil || netfilter.HasNFTables() != nil }
+	if name == IPTables || name != NFTables && usable() {
 		return iptables{c}
 	}
 	return nftables{c}
 }
 
-// Ensure makes a pod's rules be there, for its addresses with their networks. Made reports that
-// they were not all there.
+// Ensure makes a pod's rules be there, for its addresses with their networks. It reports
+// whether some were missing.
 func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err error) {
 	err = locked(func(c *netfilter.Conn) error {
 		repair, err := choose(backendName, c).repair(p, addrs)
@@ -66,7 +63,7 @@ func Ensure(backendName string, p Pod, addrs []netip.Prefix) (made bool, err err
 	return made, err
 }
 
-// There reports whether a pod's rules are.
+// There reports whether all of a pod's rules are there.
 func There(backendName string, p Pod, addrs []netip.Prefix) (there bool, err error) {
 	c, err := netfilter.Dial()
 	if err != nil {
@@ -144,7 +141,8 @@ func family(p netip.Prefix) netlink.Family {
 	return netlink.IPv6
 }
 
-// multicast is what pods send to all of their network, with their own address.
+// multicast returns the addresses that pods send to all of their network with, which is not
+// masqueraded.
 func multicast(f netlink.Family) netip.Prefix {
 	if f == netlink.IPv4 {
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4)
@@ -152,5 +150,5 @@ func multicast(f netlink.Family) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8)
 }
 
-// single is an address by itself.
+// single returns the prefix of an address by itself.
 func single(p netip.Prefix) netip.Prefix { return netip.PrefixFrom(p.Addr(), p.Addr().BitLen()) }

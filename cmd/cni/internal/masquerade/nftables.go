@@ -30,7 +30,8 @@ func skeleton(b *netfilter.Batch) {
 	b.KeepChain(checks)
 	b.AddBaseChain(post, netfilter.SNAT)
 	for _, f := range []netlink.Family{netlink.IPv4, netlink.IPv6} {
-		b.AddRule(post, new(netfilter.Expressions).Family(f).Destination(multicast(f)).Return(), "", "")
+		toMany := new(netfilter.Expressions).Family(f).Destination(multicast(f))
+		b.AddRule(post, toMany.Return(), "", "")
 	}
 	b.AddRule(post, new(netfilter.Expressions).GoTo(checks.Name), "", "")
 }
@@ -43,10 +44,11 @@ func digest(text string) string {
 
 func digestOf(p Pod) string { return digest(p.Network) + "-" + digest(p.IfName+":"+p.ContainerID) }
 
-// ruleComment is a pod's, cut where nft would refuse it.
+// ruleComment returns the comment of a pod's rules, cut where nft would refuse it.
 func ruleComment(p Pod) string {
 	const limit = 128
-	text := fmt.Sprintf("%s, net: %s, if: %s, id: %s", digestOf(p), p.Network, p.IfName, p.ContainerID)
+	text := fmt.Sprintf("%s, net: %s, if: %s, id: %s",
+		digestOf(p), p.Network, p.IfName, p.ContainerID)
 	return text[:min(len(text), limit)]
 }
 
@@ -64,7 +66,9 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 		skeleton(&batch)
 	}
 	for _, a := range addrs {
-		there := func(r netfilter.Rule) bool { return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a) }
+		there := func(r netfilter.Rule) bool {
+			return strings.HasPrefix(r.Comment, digestOf(p)) && r.Source == single(a)
+		}
 		if slices.ContainsFunc(rules, there) {
 			continue
 		}
@@ -74,7 +78,7 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	return n.commit(batch), nil
 }
 
-// commit is what makes a batch true; nil for an empty one.
+// commit returns a function that sends a batch to the kernel; nil for an empty batch.
 func (n nftables) commit(b netfilter.Batch) change {
 	if b.Empty() {
 		return nil

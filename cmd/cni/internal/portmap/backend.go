@@ -71,8 +71,8 @@ func (b *backends) remove(w whose) ([]mapping, error) {
 	return r.gone, forget(b.conn, r.gone)
 }
 
-// backend is what the configuration says; if it does not say, what its conditions are written for;
-// empty if it has none.
+// backend returns the backend that the configuration names; if it names none, the one that its
+// conditions are written for; "" if it has no conditions.
 func (c *config) backend() (string, error) {
 	name := c.Backend
 	for i, conditions := range [][]string{c.ConditionsV4, c.ConditionsV6} {
@@ -81,20 +81,22 @@ func (c *config) backend() (string, error) {
 			name = language
 		}
 		if language != "" && language != name {
-			return "", configError("%s is written for %s, and the backend is %s: make them the same", field, language, name)
+			return "", configError("%s is written for %s, and the backend is %s: make them the same",
+				field, language, name)
 		}
 	}
 	if c.ExternalSetMarkChain != nil {
 		if name == nameNFTables {
-			return "", configError("externalSetMarkChain is a chain of iptables, and the backend is nftables: leave it out")
+			return "", configError("externalSetMarkChain is a chain of iptables, and the backend " +
+				"is nftables: leave it out")
 		}
 		name = nameIPTables
 	}
 	return name, nil
 }
 
-// installed is the backend by its name, or for none iptables, or nftables where only that is
-// installed. What this host lacks is an error.
+// installed returns the backend of that name. For no name it returns iptables, or nftables where
+// only that is installed. The error says what this host lacks.
 func installed(name string) (string, error) {
 	lacks := map[string]error{nameIPTables: netfilter.HasIPTables(), nameNFTables: netfilter.HasNFTables()}
 	if name == "" {
@@ -104,13 +106,14 @@ func installed(name string) (string, error) {
 		}
 	}
 	if err := lacks[name]; err != nil {
-		return "", protocol.Errorf(protocol.CodeUnsupported, "backend %s: %w: install the package %[1]s", name, err)
+		return "", protocol.Errorf(protocol.CodeUnsupported,
+			"backend %s: %w: install the package %[1]s", name, err)
 	}
 	return name, nil
 }
 
-// languageOf tells for which backend conditions are written: those of iptables begin with an
-// option, and no expression of nftables does. Empty if there are none.
+// languageOf returns the backend that conditions are written for: those of iptables begin with an
+// option, which no expression of nftables does. It returns "" if there are none.
 func languageOf(conditions []string) string {
 	switch {
 	case len(conditions) == 0:

@@ -17,14 +17,14 @@ type chain struct {
 	name     string
 	ipv6     bool
 	owner    owner            // whose it is; the zero value if nothing says so
-	entries  []netfilter.Rule // that lead to it
-	rules    []netfilter.Rule // in it
-	mappings []mapping        // that its rules name
+	entries  []netfilter.Rule // the rules that lead to the chain
+	rules    []netfilter.Rule // the rules in the chain
+	mappings []mapping        // what those rules say
 }
 
-// referenceChainOf is the chain of a container on a network, as the reference plugin names it. A
-// second interface of the container there has one of its own, chainOf, which was every attachment's
-// in earlier versions.
+// referenceChainOf returns the name of the chain of a container on a network, as the reference
+// plugin makes it. A second interface of the container on that network has a chain of its own,
+// chainOf, which every attachment had in earlier versions.
 func referenceChainOf(o owner) string {
 	sum := sha512.Sum512([]byte(o.network + o.container))
 	return podChain + hex.EncodeToString(sum[:])[:21]
@@ -37,7 +37,8 @@ func chainOf(o owner) string {
 
 func chainsOf(o owner) []string { return []string{referenceChainOf(o), chainOf(o)} }
 
-// entryComment is the reference plugin's. It does not say which interface is meant.
+// entryComment returns the comment that the reference plugin writes. It does not say which
+// interface is meant.
 func entryComment(o owner) string {
 	return fmt.Sprintf(`dnat name: "%s" id: "%s"`, o.short().network, o.short().container)
 }
@@ -49,7 +50,7 @@ func parseEntry(comment string) (owner, bool) {
 	return owner{network, container, ""}, ok && ok2 && ok3
 }
 
-// markerComment is what parseMarker reads.
+// markerComment returns the text that parseMarker reads.
 func markerComment(o owner, m mapping) string { return m.String() + " " + o.String() }
 
 func parseMarker(comment string) (owner, mapping, bool) {
@@ -62,7 +63,7 @@ func parseMarker(comment string) (owner, mapping, bool) {
 	return o, m, isMapping && isOwner
 }
 
-// entries are the rules of topChain, by the chain that they lead to.
+// entries returns the rules of topChain, by the chain that they lead to.
 func (t *iptables) entries(ipv6 bool) (map[string][]netfilter.Rule, error) {
 	rules, err := t.nat[ipv6].Rules(topChain)
 	if err != nil {
@@ -111,8 +112,8 @@ func (t *iptables) mine(ipv6 bool, o owner, entries map[string][]netfilter.Rule)
 	return nil, nil
 }
 
-// freeChain is the chain for an attachment that has none: the reference plugin's, unless another
-// interface of the container has it.
+// freeChain returns the chain for an attachment that has none: the reference plugin's, unless
+// another interface of the container has it.
 func (t *iptables) freeChain(ipv6 bool, o owner) (string, error) {
 	c, err := t.chain(ipv6, referenceChainOf(o), nil)
 	if err == nil && c.owner.container != "" {
@@ -201,5 +202,6 @@ func marks(r netfilter.Rule, f forward, source netip.Prefix) bool {
 		from = netip.PrefixFrom(source.Addr(), 0)
 	}
 	covered := from.Masked() == source.Masked() || source.Addr().IsLoopback() && source.Contains(from.Addr())
-	return r.Protocol == netfilter.Protocols[f.protocol] && r.Port == f.host.Port() && !r.To.IsValid() && covered
+	port := r.Protocol == netfilter.Protocols[f.protocol] && r.Port == f.host.Port()
+	return port && !r.To.IsValid() && covered
 }

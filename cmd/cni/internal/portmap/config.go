@@ -24,9 +24,9 @@ type config struct {
 	Backend                    string
 	SNAT, MasqAll              bool
 	ConditionsV4, ConditionsV6 []string
-	MarkMasqBit                *int    // nil: it is not set
-	ExternalSetMarkChain       *string // nil: it is not set
-	PortMappings               []entry // the runtime's
+	MarkMasqBit                *int    // nil if it is not set
+	ExternalSetMarkChain       *string // nil if it is not set
+	PortMappings               []entry // runtimeConfig.portMappings
 }
 
 // entry is one mapping as the runtime asks for it.
@@ -55,13 +55,15 @@ func decode(req *protocol.Request) (*config, error) {
 	return c, c.validate()
 }
 
-// validate says what cannot be, the backend's choice and the runtime's part left out.
+// validate returns what cannot be in a configuration. The backend and the runtime's part are
+// checked elsewhere.
 func (c *config) validate() error {
 	switch {
 	case c.Backend != "" && c.Backend != nameIPTables && c.Backend != nameNFTables:
 		return configError("backend %q is neither %s nor %s", c.Backend, nameIPTables, nameNFTables)
 	case c.MarkMasqBit != nil && c.ExternalSetMarkChain != nil:
-		return configError("markMasqBit and externalSetMarkChain exclude each other: set one of them")
+		return configError("markMasqBit and externalSetMarkChain exclude each other: " +
+			"set one of them")
 	case c.MarkMasqBit != nil && (*c.MarkMasqBit < 0 || *c.MarkMasqBit > 31):
 		return configError("markMasqBit %d is not between 0 and 31", *c.MarkMasqBit)
 	case c.ExternalSetMarkChain != nil && !isChainName(*c.ExternalSetMarkChain):
@@ -69,7 +71,8 @@ func (c *config) validate() error {
 	}
 	for _, word := range append(append([]string(nil), c.ConditionsV4...), c.ConditionsV6...) {
 		if strings.ContainsAny(word, "\n\r;#") {
-			return configError("condition %q: conditions are part of one rule, without comments", word)
+			return configError("condition %q: conditions are part of one rule, without comments",
+				word)
 		}
 	}
 	return nil
@@ -79,14 +82,20 @@ func configError(format string, args ...any) error {
 	return protocol.Errorf(protocol.CodeConfig, format, args...)
 }
 
-// isChainName is as strict as iptables: what starts with a dash or an exclamation mark would be an
-// option.
+// isChainName reports whether iptables takes a name for a chain: what starts with a dash or an
+// exclamation mark would be an option.
 func isChainName(s string) bool {
-	return s != "" && len(s) < 29 && !strings.ContainsAny(s, " \t\n\r\"'\\") && s[0] != '-' && s[0] != '!'
+	if s == "" || len(s) >= 29 {
+		return false
+	}
+	return !strings.ContainsAny(s, " \t\n\r\"'\\") && s[0] != '-' && s[0] != '!'
 }
 
 func (c *config) settings() settings {
-	s := settings{conditions: map[bool][]string{false: words(c.ConditionsV4), true: words(c.ConditionsV6)}, markBit: defaultMarkBit}
+	s := settings{
+		conditions: map[bool][]string{false: words(c.ConditionsV4), true: words(c.ConditionsV6)},
+		markBit:    defaultMarkBit,
+	}
 	if c.MarkMasqBit != nil {
 		s.markBit = *c.MarkMasqBit
 	}
@@ -114,9 +123,9 @@ type service struct {
 	ipv6     bool
 }
 
-// mappings are the runtime's entries for the addresses that a pod has; of two that say the same the
-// wider. An entry may name an address of the host of a family that the pod lacks, but one that
-// leaves its port without any mapping is refused.
+// mappings returns the runtime's entries for the addresses that a pod has. Of two that say the
+// same it keeps the wider. An entry may name an address of the host of a family that the pod
+// lacks, but one that leaves its port without any mapping is refused.
 func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	var order []service
 	found := map[service][]mapping{}
@@ -135,7 +144,11 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 			if found[s] == nil {
 				order = append(order, s)
 			}
-			m := mapping{s.protocol, netip.AddrPortFrom(host, uint16(e.HostPort)), netip.AddrPortFrom(pod[s.ipv6].Addr(), uint16(e.ContainerPort))}
+			m := mapping{
+				s.protocol,
+				netip.AddrPortFrom(host, uint16(e.HostPort)),
+				netip.AddrPortFrom(pod[s.ipv6].Addr(), uint16(e.ContainerPort)),
+			}
 			if found[s], err = merge(found[s], m); err != nil {
 				return nil, err
 			}
@@ -144,7 +157,8 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	for i, e := range c.PortMappings {
 		s := service{e.protocol(), e.HostPort, false}
 		if useless[i] != nil && found[s] == nil && found[service{s.protocol, s.port, true}] == nil {
-			return nil, configError("portMappings: host port %d/%s cannot lead to the pod: %w", s.port, s.protocol, useless[i])
+			return nil, configError("portMappings: host port %d/%s cannot lead to the pod: %w",
+				s.port, s.protocol, useless[i])
 		}
 	}
 	var all []mapping
@@ -154,8 +168,8 @@ func (c *config) mappings(pod map[bool]netip.Prefix) ([]mapping, error) {
 	return all, nil
 }
 
-// workable says why connections to an address of the host cannot reach a pod with these addresses;
-// nil if they can.
+// workable returns why connections to an address of the host cannot reach a pod with these
+// addresses; nil if they can.
 func (c *config) workable(host netip.Addr, pod map[bool]netip.Prefix) error {
 	family := "IPv4"
 	if host.Is6() {
@@ -163,13 +177,16 @@ func (c *config) workable(host netip.Addr, pod map[bool]netip.Prefix) error {
 	}
 	switch {
 	case len(pod) == 0:
-		return errors.New("prevResult has no address of its interface; portmap goes behind the plugin that gives it one")
+		return errors.New("prevResult has no address of its interface; " +
+			"portmap goes behind the plugin that gives it one")
 	case !pod[host.Is6()].IsValid():
 		return fmt.Errorf("hostIP %s is %s, and the pod has no %[2]s address", host, family)
 	case host == netip.IPv6Loopback():
-		return fmt.Errorf("hostIP %s: the kernel routes no packets from the IPv6 loopback address; use 127.0.0.1, or another address of the host", host)
+		return fmt.Errorf("hostIP %s: the kernel routes no packets from the IPv6 loopback address; "+
+			"use 127.0.0.1, or another address of the host", host)
 	case host.IsLoopback() && !c.SNAT:
-		return fmt.Errorf("hostIP %s: the pod cannot answer a loopback address; leave out snat: false, or use another address of the host", host)
+		return fmt.Errorf("hostIP %s: the pod cannot answer a loopback address; "+
+			"leave out snat: false, or use another address of the host", host)
 	}
 	return nil
 }
@@ -182,7 +199,8 @@ func merge(all []mapping, m mapping) ([]mapping, error) {
 		case !o.overlaps(m):
 			kept = append(kept, o)
 		case o.pod != m.pod:
-			return nil, configError("portMappings: host port %d/%s is to lead to %s and to %s: leave one out", m.host.Port(), m.protocol, o.pod, m.pod)
+			return nil, configError("portMappings: host port %d/%s is to lead to %s and to %s: "+
+				"leave one out", m.host.Port(), m.protocol, o.pod, m.pod)
 		case o.wild():
 			m = o
 		}
@@ -197,14 +215,15 @@ func (e entry) protocol() string {
 	return strings.ToLower(e.Protocol)
 }
 
-// hosts are the addresses of the host that an entry is about, the unspecified one for all of a
-// family.
+// hosts returns the addresses of the host that an entry is about: the unspecified one stands for
+// all of a family.
 func (e entry) hosts() ([]netip.Addr, error) {
 	switch {
 	case e.HostPort < 1 || e.HostPort > 65535:
 		return nil, configError("portMappings: hostPort %d is not between 1 and 65535", e.HostPort)
 	case e.ContainerPort < 1 || e.ContainerPort > 65535:
-		return nil, configError("portMappings: containerPort %d is not between 1 and 65535", e.ContainerPort)
+		return nil, configError("portMappings: containerPort %d is not between 1 and 65535",
+			e.ContainerPort)
 	case netfilter.Protocols[e.protocol()] == 0:
 		return nil, configError("portMappings: protocol %q is none of tcp, udp, sctp", e.Protocol)
 	case e.HostIP == "":
@@ -217,9 +236,9 @@ func (e entry) hosts() ([]netip.Addr, error) {
 	return []netip.Addr{addr.Unmap()}, nil
 }
 
-// sources are where connections to a pod come from that have to be masqueraded: its own network,
-// from which it would be answered directly, and the host itself by a loopback address, which nobody
-// could answer. IPv6 does not route those at all.
+// sources returns where connections to a pod come from that have to be masqueraded: its own
+// network, which the pod would answer directly, and the host itself by a loopback address, which
+// nobody could answer. IPv6 does not route those at all.
 func (c *config) sources(pod netip.Prefix) []netip.Prefix {
 	switch {
 	case !c.SNAT:

@@ -37,7 +37,7 @@ func checkLocalnet(forwards []forward) (string, error) {
 	return "sysctl " + setting.Path, nil
 }
 
-// localnetOf is the setting of the interface that leads to the pod; nil if none is needed, or
+// localnetOf returns the setting of the interface that leads to the pod; nil if none is needed, or
 // nothing leads there.
 func localnetOf(forwards []forward) (*device.Setting, error) {
 	if !masquerades(forwards) {
@@ -78,16 +78,19 @@ func forget(conn *netfilter.Conn, mappings []mapping) error {
 	if err != nil {
 		return err
 	}
-	return conn.ForgetConnections(netfilter.Protocols["udp"], slices.Collect(maps.Keys(ports)), func(to netip.AddrPort) bool {
+	concerned := func(to netip.AddrPort) bool {
 		all := netip.IPv4Unspecified()
 		if to.Addr().Is6() {
 			all = netip.IPv6Unspecified()
 		}
-		return hosts[to] || hosts[netip.AddrPortFrom(all, to.Port())] && (local[to.Addr()] || to.Addr().IsLoopback())
-	})
+		here := local[to.Addr()] || to.Addr().IsLoopback()
+		return hosts[to] || hosts[netip.AddrPortFrom(all, to.Port())] && here
+	}
+	numbers := slices.Collect(maps.Keys(ports))
+	return conn.ForgetConnections(netfilter.Protocols["udp"], numbers, concerned)
 }
 
-// localAddresses are the host's.
+// localAddresses returns the host's addresses.
 func localAddresses() (map[netip.Addr]bool, error) {
 	list, err := net.InterfaceAddrs()
 	if err != nil {

@@ -32,7 +32,10 @@ type iptables struct {
 }
 
 func newIPTables(conn *netfilter.Conn) *iptables {
-	return &iptables{conn, map[bool]*netfilter.IPTables{false: conn.IPTables(netlink.IPv4, "nat"), true: conn.IPTables(netlink.IPv6, "nat")}}
+	return &iptables{conn, map[bool]*netfilter.IPTables{
+		false: conn.IPTables(netlink.IPv4, "nat"),
+		true:  conn.IPTables(netlink.IPv6, "nat"),
+	}}
 }
 
 // families are both, as keys of nat.
@@ -49,7 +52,9 @@ func (t *iptables) holdings(ports map[uint16]bool) ([]holding, error) {
 		}
 		for name, list := range entries {
 			concerns := func(r netfilter.Rule) bool {
-				return len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p uint16) bool { return ports[p] })
+				return len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p uint16) bool {
+					return ports[p]
+				})
 			}
 			if !slices.ContainsFunc(list, concerns) {
 				continue
@@ -116,12 +121,13 @@ func (t *iptables) hasMarkChain(ipv6 bool, a *attachment, masquerade bool) error
 	if ipv6 {
 		program = "ip6tables"
 	}
-	return configError("externalSetMarkChain: there is no chain %s in the nat table of %s: start what makes it (kube-proxy makes KUBE-MARK-MASQ), "+
+	return configError("externalSetMarkChain: there is no chain %s in the nat table of %s: "+
+		"start what makes it (kube-proxy makes KUBE-MARK-MASQ), "+
 		"or leave the field out, for a chain of the plugin's own", a.markChain, program)
 }
 
-// podLines are what is in a pod's chain. Its line empties what an earlier attempt may have left in
-// it.
+// podLines returns the lines that make a pod's chain. The chain's own line empties what an earlier
+// attempt may have left in it.
 func podLines(a *attachment, ipv6 bool, chain string) []string {
 	lines := []string{":" + chain + " - [0:0]"}
 	for _, r := range podRules(a, ipv6) {
@@ -144,7 +150,7 @@ func (r podRule) line() string {
 	return line
 }
 
-// podRules are those of the pod's own chain. ::1 is left out: no pod can answer it.
+// podRules returns the rules of the pod's own chain. They leave out ::1, which no pod can answer.
 func podRules(a *attachment, ipv6 bool) []podRule {
 	var rules []podRule
 	forwards := a.family(ipv6)
@@ -162,12 +168,13 @@ func podRules(a *attachment, ipv6 bool) []podRule {
 			}
 			rules = append(rules, podRule{match: f.matches() + " -s " + s.String(), target: mark})
 		}
-		rules = append(rules, podRule{match: f.matches(), target: "DNAT --to-destination " + f.pod.String()})
+		rules = append(rules,
+			podRule{match: f.matches(), target: "DNAT --to-destination " + f.pod.String()})
 	}
 	return rules
 }
 
-// matches are the options that a packet to the host's side has to match.
+// matches returns the options that select a packet to the host's side.
 func (f forward) matches() string {
 	match := fmt.Sprintf(" -p %s -m %s --dport %d", f.protocol, f.protocol, f.host.Port())
 	if !f.wild() {
@@ -188,8 +195,11 @@ func entryLines(a *attachment, ipv6 bool, chain string) []string {
 		for _, p := range e.ports {
 			ports = append(ports, strconv.Itoa(int(p)))
 		}
-		lines = append(lines, fmt.Sprintf("-A %s -p %s -m comment --comment %s -m multiport --dports %s%s -j %s", topChain, e.protocol,
-			netfilter.Quote(entryComment(a.owner)), strings.Join(ports, ","), quoted(a.conditions[ipv6]), chain))
+		lines = append(lines, fmt.Sprintf(
+			"-A %s -p %s -m comment --comment %s -m multiport --dports %s%s -j %s",
+			topChain, e.protocol, netfilter.Quote(entryComment(a.owner)),
+			strings.Join(ports, ","), quoted(a.conditions[ipv6]), chain,
+		))
 	}
 	return lines
 }
@@ -255,12 +265,14 @@ func (t *iptables) check(a *attachment) (string, error) {
 	return "", nil
 }
 
-// conflictOf is the error of a host port that another container has.
+// conflictOf returns the error of a host port that another container has.
 func conflictOf(h holding, f *forward) error {
 	whose := h.owner.String() + " (network/container/interface)"
 	if !h.owner.complete() {
 		whose = "container " + h.owner.container
 	}
-	return protocol.Errorf(protocol.CodeConflict, "host port %d/%s is taken: %s has %s, which leads to %s, and %s was asked for; "+
-		"choose another port or hostIP, or remove that container", h.host.Port(), h.protocol, whose, h.host, h.pod, f.host)
+	return protocol.Errorf(protocol.CodeConflict,
+		"host port %d/%s is taken: %s has %s, which leads to %s, and %s was asked for; "+
+			"choose another port or hostIP, or remove that container",
+		h.host.Port(), h.protocol, whose, h.host, h.pod, f.host)
 }

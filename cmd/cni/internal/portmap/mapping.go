@@ -17,7 +17,10 @@ type mapping struct {
 	pod      netip.AddrPort
 }
 
-func (m mapping) String() string { return m.protocol + " " + m.host.String() + " " + m.pod.String() }
+// String returns the mapping as markers name it: protocol, host and pod.
+func (m mapping) String() string {
+	return m.protocol + " " + m.host.String() + " " + m.pod.String()
+}
 
 func parseMapping(text string) (mapping, bool) {
 	words := strings.Fields(text)
@@ -34,10 +37,10 @@ func parseMapping(text string) (mapping, bool) {
 
 func (m mapping) ipv6() bool { return m.host.Addr().Is6() }
 
-// wild says that every address of the host will do.
+// wild reports whether every address of the host will do.
 func (m mapping) wild() bool { return m.host.Addr().IsUnspecified() }
 
-// overlaps says whether a packet could be meant by both.
+// overlaps reports whether a packet could be meant by both.
 func (m mapping) overlaps(o mapping) bool {
 	return m.protocol == o.protocol && m.host.Port() == o.host.Port() && m.ipv6() == o.ipv6() &&
 		(m.wild() || o.wild() || m.host.Addr() == o.host.Addr())
@@ -53,7 +56,7 @@ type forward struct {
 // attachment is what an ADD asks for.
 type attachment struct {
 	owner    owner
-	asked    []entry // by the runtime, of either family
+	asked    []entry // what the runtime asks for, of either family
 	forwards []forward
 	settings
 }
@@ -62,7 +65,7 @@ type attachment struct {
 type settings struct {
 	conditions map[bool][]string // by whether it is for IPv6
 	markBit    int
-	markChain  string // somebody else's that marks what to masquerade; empty: ours
+	markChain  string // another program's chain that marks what to masquerade; "" for podnet's
 }
 
 // conditionFields are the names of the configuration's fields, by whether they are for IPv6.
@@ -75,16 +78,18 @@ func (s *settings) blame(err error, families ...bool) error {
 	var fields []string
 	for _, ipv6 := range families {
 		if len(s.conditions[ipv6]) > 0 {
-			fields = append(fields, fmt.Sprintf("%s (%s)", conditionFields[ipv6], strings.Join(s.conditions[ipv6], " ")))
+			text := strings.Join(s.conditions[ipv6], " ")
+			fields = append(fields, fmt.Sprintf("%s (%s)", conditionFields[ipv6], text))
 		}
 	}
 	if !errors.Is(err, netfilter.ErrRefused) || len(fields) == 0 {
 		return err
 	}
-	return configError("%s: the rule with that was refused, correct the field or leave it out: %w", strings.Join(fields, ", "), err)
+	return configError("%s: the rule with that was refused, correct the field or leave it out: %w",
+		strings.Join(fields, ", "), err)
 }
 
-// family are the forwards of one.
+// family returns the forwards of one family.
 func (a *attachment) family(ipv6 bool) []forward {
 	var forwards []forward
 	for _, f := range a.forwards {
@@ -95,7 +100,7 @@ func (a *attachment) family(ipv6 bool) []forward {
 	return forwards
 }
 
-// ports are those of the host.
+// ports returns the ports of the host.
 func (a *attachment) ports() map[uint16]bool {
 	ports := map[uint16]bool{}
 	for _, f := range a.forwards {
@@ -104,7 +109,7 @@ func (a *attachment) ports() map[uint16]bool {
 	return ports
 }
 
-// mappings are those of the forwards.
+// mappings returns the mappings of the forwards.
 func (a *attachment) mappings() []mapping {
 	var all []mapping
 	for _, f := range a.forwards {
@@ -113,7 +118,7 @@ func (a *attachment) mappings() []mapping {
 	return all
 }
 
-// masquerades says whether any of them does.
+// masquerades reports whether any of the forwards masquerades.
 func masquerades(forwards []forward) bool {
 	for _, f := range forwards {
 		if len(f.sources) > 0 {
@@ -123,7 +128,8 @@ func masquerades(forwards []forward) bool {
 	return false
 }
 
-// mappingOf is what a rule does that translates destinations; false: the rule does not.
+// mappingOf returns the mapping that a rule makes by translating destinations; false if the rule
+// makes none.
 func mappingOf(r netfilter.Rule, ipv6 bool) (mapping, bool) {
 	host := netip.IPv4Unspecified()
 	if ipv6 {
@@ -146,7 +152,7 @@ type holding struct {
 	mapping
 }
 
-// mappingsOf are those of one owner.
+// mappingsOf returns the mappings of one owner.
 func mappingsOf(held []holding, o owner) []mapping {
 	var maps []mapping
 	for _, h := range held {

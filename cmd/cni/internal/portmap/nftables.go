@@ -15,7 +15,7 @@ import (
 // whose it is besides the container's.
 type nftables struct {
 	conn *netfilter.Conn
-	read map[netlink.Family][]netfilter.Rule // until something is written
+	read map[netlink.Family][]netfilter.Rule // the rules as they were read, until something is written
 }
 
 func newNFTables(conn *netfilter.Conn) *nftables {
@@ -47,16 +47,18 @@ func (n *nftables) commit(b *netfilter.Batch) error {
 	return n.conn.Commit(b)
 }
 
-// pods are the rules among these that are pods'.
+// pods returns those of the rules that are pods'.
 func pods(rules []netfilter.Rule) []netfilter.Rule {
-	return slices.DeleteFunc(slices.Clone(rules), func(r netfilter.Rule) bool { return r.Comment == "" || !slices.Contains(podChains, r.Chain) })
+	return slices.DeleteFunc(slices.Clone(rules), func(r netfilter.Rule) bool {
+		return r.Comment == "" || !slices.Contains(podChains, r.Chain)
+	})
 }
 
 // maxComment is what nft takes.
 const maxComment = 127
 
-// commentOf is the container. The reference plugin cannot have made rules for one whose name nft
-// does not take.
+// commentOf returns the comment of a container's rules. The reference plugin cannot have made
+// rules for a container whose name nft does not take.
 func commentOf(o owner) string {
 	if len(o.container) > maxComment {
 		return o.short().container
@@ -66,7 +68,8 @@ func commentOf(o owner) string {
 
 func tagOf(o owner) string { return o.short().network + "/" + o.ifname }
 
-// ownerOfRule is whose rule it is. One of the reference plugin's names the container alone.
+// ownerOfRule returns the owner that a rule names. A rule of the reference plugin names the
+// container alone.
 func ownerOfRule(r netfilter.Rule) owner {
 	network, ifname, _ := strings.Cut(r.Tag, "/")
 	return owner{network, r.Comment, ifname}
@@ -130,8 +133,10 @@ func addRules(b *netfilter.Batch, a *attachment, forwards []forward, lead bool) 
 	comment, tag := commentOf(a.owner), tagOf(a.owner)
 	for _, f := range forwards {
 		for _, s := range f.sources {
-			x := new(netfilter.Expressions).Source(s).Destination(single(f.pod.Addr())).Protocol(netfilter.Protocols[f.protocol]).Original(f.mapping.host.Port())
-			b.AddRule(netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: snatChain}, x.Masquerade(), comment, tag)
+			x := new(netfilter.Expressions).Source(s).Destination(single(f.pod.Addr()))
+			x.Protocol(netfilter.Protocols[f.protocol]).Original(f.mapping.host.Port())
+			b.AddRule(netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: snatChain},
+				x.Masquerade(), comment, tag)
 		}
 	}
 	if !lead {
@@ -145,15 +150,17 @@ func addRules(b *netfilter.Batch, a *attachment, forwards []forward, lead bool) 
 		case f.ipv6(): // which no pod can answer
 			x.NotDestination(single(netip.IPv6Loopback()))
 		}
-		x.Protocol(netfilter.Protocols[f.protocol]).Port(f.mapping.host.Port()).DNAT(familyOf(f.ipv6()), f.pod)
-		b.AddRule(netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: portsChain}, x, comment, tag)
+		x.Protocol(netfilter.Protocols[f.protocol]).Port(f.mapping.host.Port())
+		x.DNAT(familyOf(f.ipv6()), f.pod)
+		chain := netfilter.Chain{Family: familyOf(f.ipv6()), Table: table, Name: portsChain}
+		b.AddRule(chain, x, comment, tag)
 	}
 }
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// conditional are the lines of rules that lead to the pod under conditions; empty if there are
-// none. nft cannot write a tag.
+// conditional returns the lines of rules that lead to the pod under conditions; "" if there are
+// none. They have no tag, as nft cannot write one.
 func conditional(a *attachment, forwards []forward, conditions []string) string {
 	var b strings.Builder
 	for _, f := range forwards {
@@ -167,7 +174,8 @@ func conditional(a *attachment, forwards []forward, conditions []string) string 
 		case f.ipv6():
 			to = " ip6 daddr != ::1"
 		}
-		fmt.Fprintf(&b, "add rule %s %s %s %s%s %s dport %d dnat to %s comment %q\n", ip, table, portsChain, strings.Join(conditions, " "), to,
+		fmt.Fprintf(&b, "add rule %s %s %s %s%s %s dport %d dnat to %s comment %q\n",
+			ip, table, portsChain, strings.Join(conditions, " "), to,
 			f.protocol, f.mapping.host.Port(), f.pod, commentOf(a.owner))
 	}
 	return b.String()
@@ -187,7 +195,9 @@ func (n *nftables) check(a *attachment) (string, error) {
 		if missing, err := n.lacks(f, rules); err != nil || missing != "" {
 			return missing, err
 		}
-		mine := slices.DeleteFunc(pods(rules), func(r netfilter.Rule) bool { return !a.owner.names(ownerOfRule(r)) })
+		mine := slices.DeleteFunc(pods(rules), func(r netfilter.Rule) bool {
+			return !a.owner.names(ownerOfRule(r))
+		})
 		if missing := lacksOf(mine, forwards, ipv6); missing != "" {
 			return missing, nil
 		}
@@ -211,7 +221,8 @@ func lacksOf(mine []netfilter.Rule, forwards []forward, ipv6 bool) string {
 	}
 	for _, f := range forwards {
 		if leads[f.mapping] == 0 {
-			return fmt.Sprintf("the rule for %s/%s of chain %s", f.mapping.host, f.protocol, portsChain)
+			return fmt.Sprintf("the rule for %s/%s of chain %s",
+				f.mapping.host, f.protocol, portsChain)
 		}
 		delete(leads, f.mapping)
 		asked := netip.AddrPortFrom(f.pod.Addr(), f.mapping.host.Port())
@@ -219,7 +230,8 @@ func lacksOf(mine []netfilter.Rule, forwards []forward, ipv6 bool) string {
 			asked = netip.AddrPortFrom(f.pod.Addr(), 0)
 		}
 		if masqueraded[asked] < len(f.sources) {
-			return fmt.Sprintf("a rule for %s/%s of chain %s", f.mapping.host, f.protocol, snatChain)
+			return fmt.Sprintf("a rule for %s/%s of chain %s",
+				f.mapping.host, f.protocol, snatChain)
 		}
 	}
 	if len(leads) > 0 {
@@ -275,10 +287,12 @@ func (n *nftables) delete(b *netfilter.Batch, f netlink.Family, rules []netfilte
 	return err
 }
 
-// deadOf are the rules that are to be removed.
+// deadOf returns the rules that are to be removed.
 func deadOf(all []netfilter.Rule, w whose, ipv6 bool) []netfilter.Rule {
 	if w.match == nil {
-		return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool { return !w.owner.names(ownerOfRule(r)) })
+		return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool {
+			return !w.owner.names(ownerOfRule(r))
+		})
 	}
 	led := map[owner][]mapping{} // an owner that has lost its mappings is one too
 	for _, r := range all {
@@ -292,5 +306,7 @@ func deadOf(all []netfilter.Rule, w whose, ipv6 bool) []netfilter.Rule {
 	for o, maps := range led {
 		match[o] = w.match(o, maps)
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool { return !match[ownerOfRule(r)] })
+	return slices.DeleteFunc(slices.Clone(all), func(r netfilter.Rule) bool {
+		return !match[ownerOfRule(r)]
+	})
 }

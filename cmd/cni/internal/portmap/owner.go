@@ -23,7 +23,7 @@ const (
 
 func ownerOf(req *protocol.Request) owner { return owner{req.Network, req.ContainerID, req.IfName} }
 
-// short is the owner as rules name it.
+// short returns the owner as rules name it.
 func (o owner) short() owner {
 	return owner{shorten(o.network, maxNetwork), shorten(o.container, maxContainer), o.ifname}
 }
@@ -41,6 +41,7 @@ func (o owner) complete() bool {
 	return o.network != "" && o.ifname != "" && !strings.Contains(o.network+o.container, digestMark)
 }
 
+// String returns the short owner as text that parseOwner reads.
 func (o owner) String() string {
 	s := o.short()
 	return s.network + "/" + s.container + "/" + s.ifname
@@ -57,5 +58,7 @@ func parseOwner(text string) (owner, bool) {
 // names reports whether what other has left may be this one's: all that it names is the same.
 func (o owner) names(other owner) bool {
 	mine, other := o.short(), other.short()
-	return other.container == mine.container && (other.network == mine.network || other.network == "") && (other.ifname == mine.ifname || other.ifname == "")
+	return other.container == mine.container &&
+		(other.network == mine.network || other.network == "") &&
+		(other.ifname == mine.ifname || other.ifname == "")
 }

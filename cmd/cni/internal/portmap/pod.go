@@ -8,15 +8,16 @@ import (
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 )
 
-// attachment is what a call asks for, and the result of the plugins before, which is this one's
-// too.
+// attachment returns what a call asks for, and the result of the plugins before, which is this
+// plugin's too.
 func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result, error) {
 	prev, err := req.PrevResult()
 	if err != nil {
 		return nil, nil, err
 	}
 	if prev == nil {
-		return nil, nil, configError("prevResult is missing: portmap goes behind the plugin that gives the pod its addresses, in the same list")
+		return nil, nil, configError("prevResult is missing: " +
+			"portmap goes behind the plugin that gives the pod its addresses, in the same list")
 	}
 	pod := addresses(prev, req.IfName)
 	maps, err := c.mappings(pod)
@@ -30,12 +31,13 @@ func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result
 	return a, prev, nil
 }
 
-// addresses are the pod's first of either family, by whether it is IPv6, with their networks. An
-// address of an interface that is not the pod's is none; one without interface is the pod's.
+// addresses returns the pod's first address of either family, with its network. The key is whether
+// it is IPv6. An address of an interface that is not the pod's does not count; one without an
+// interface is the pod's.
 func addresses(r *current.Result, ifname string) map[bool]netip.Prefix {
 	found := map[bool]netip.Prefix{}
 	for _, ip := range r.IPs {
-		if ip == nil || ip.Interface != nil && *ip.Interface >= 0 && *ip.Interface < len(r.Interfaces) && !isPods(r.Interfaces[*ip.Interface], ifname) {
+		if ip == nil || isAnothers(r, ip.Interface, ifname) {
 			continue
 		}
 		addr, ok := netip.AddrFromSlice(ip.Address.IP)
@@ -54,6 +56,11 @@ func addresses(r *current.Result, ifname string) map[bool]netip.Prefix {
 	return found
 }
 
-func isPods(in *current.Interface, ifname string) bool {
-	return in != nil && in.Name == ifname && in.Sandbox != ""
+// isAnothers reports whether an index into the result's interfaces is of one that is not the pod's.
+func isAnothers(r *current.Result, index *int, ifname string) bool {
+	if index == nil || *index < 0 || *index >= len(r.Interfaces) {
+		return false
+	}
+	in := r.Interfaces[*index]
+	return in == nil || in.Name != ifname || in.Sandbox == ""
 }

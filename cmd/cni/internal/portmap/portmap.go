@@ -1,10 +1,3 @@
-// Package portmap is the plugin that forwards ports of the host to a pod, IPv4 and IPv6 alike, with
-// iptables or nftables. It reads the rules in force without executing anything, and writes all that
-// a pod needs in one transaction, for iptables one a family.
-//
-// Every rule names its attachment. So a host port that another one has is refused with that one's
-// name, and DEL and GC need neither the namespace nor the addresses nor the configuration that the
-// ADD had.
 package portmap
 
 import (
@@ -21,19 +14,22 @@ import (
 // lockTimeout is how long a call waits for others, each of which takes milliseconds.
 const lockTimeout = 30 * time.Second
 
-// Verbs is the plugin.
+// Verbs returns what the plugin does.
 func Verbs() protocol.Verbs {
 	return protocol.Verbs{Add: add, Del: del, Check: check, Status: status, GC: gc}
 }
 
 // withBackends calls f with the rules that nobody else of podnet's changes meanwhile.
 func withBackends(f func(*backends) error) error {
-	err := netfilter.Locked(lockTimeout, func(conn *netfilter.Conn) error { return f(newBackends(conn)) })
+	err := netfilter.Locked(lockTimeout, func(conn *netfilter.Conn) error {
+		return f(newBackends(conn))
+	})
 	switch {
 	case errors.Is(err, netfilter.ErrLocked):
 		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
 	case netfilter.Absent(err):
-		return protocol.Errorf(protocol.CodeUnsupported, "port mappings need the kernel's nfnetlink (modprobe nf_tables loads it): %w", err)
+		return protocol.Errorf(protocol.CodeUnsupported,
+			"port mappings need the kernel's nfnetlink (modprobe nf_tables loads it): %w", err)
 	}
 	return err
 }
@@ -186,14 +182,15 @@ func check(req *protocol.Request) error {
 			missing, err = checkLocalnet(a.family(false))
 		}
 		if err == nil && missing != "" {
-			err = protocol.Errorf(protocol.CodeChanged, "%s: %s is not as the ADD left it; a new ADD puts it back", name, missing)
+			err = protocol.Errorf(protocol.CodeChanged,
+				"%s: %s is not as the ADD left it; a new ADD puts it back", name, missing)
 		}
 		return err
 	})
 }
 
-// status is whether the configuration is one to ADD by. That no backend is installed fails it only
-// if one is asked for: pods without mappings need none, and they are most.
+// status returns why an ADD with the configuration would fail. A backend that is not installed is
+// a fault only if one is asked for: most pods have no mappings and need none.
 func status(req *protocol.Request) error {
 	c, err := decode(req)
 	if err != nil {
@@ -219,7 +216,8 @@ func gc(req *protocol.Request) error {
 	containers := map[string]bool{}
 	for a := range list {
 		o := owner{req.Network, a.ContainerID, a.IfName}.short()
-		valid[o], valid[owner{o.network, o.container, ""}] = true, true // the reference plugin names no interface
+		// The reference plugin names no interface.
+		valid[o], valid[owner{o.network, o.container, ""}] = true, true
 		containers[o.container] = true
 	}
 	network := owner{network: req.Network}.short().network

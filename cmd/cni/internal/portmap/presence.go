@@ -39,7 +39,12 @@ func (l *living) has(o owner, maps []mapping) (bool, error) {
 // inherits reports whether the attachment has been given an address that the mappings of another
 // container lead to: that one's pod has gone.
 func (a *attachment) inherits(o owner, maps []mapping) bool {
-	return o.short().container != a.owner.short().container && slices.ContainsFunc(a.forwards, func(f forward) bool {
-		return slices.ContainsFunc(maps, func(m mapping) bool { return m.pod.Addr() == f.pod.Addr() })
+	if o.short().container == a.owner.short().container {
+		return false
+	}
+	return slices.ContainsFunc(a.forwards, func(f forward) bool {
+		return slices.ContainsFunc(maps, func(m mapping) bool {
+			return m.pod.Addr() == f.pod.Addr()
+		})
 	})
 }

@@ -10,13 +10,13 @@ import (
 
 // whose says what is to be removed: of one attachment, or of all owners that match says yes to.
 type whose struct {
-	owner owner // the zero value: match
+	owner owner // the zero value if match says whose
 	match func(owner, []mapping) bool
 }
 
 // removal is what a backend would remove. Nothing is changed until it is committed.
 type removal struct {
-	gone  []mapping // what is not in force any more then
+	gone  []mapping // the mappings that are not in force afterwards
 	parts []func() error
 }
 
@@ -35,7 +35,7 @@ func (r *removal) join(o *removal) {
 	r.gone, r.parts = append(r.gone, o.gone...), append(r.parts, o.parts...)
 }
 
-// removal is without the execution of a program, other than where the older filter has the rules.
+// removal returns what to remove. It executes no program, unless the older filter has the rules.
 func (t *iptables) removal(w whose) (*removal, error) {
 	r := &removal{}
 	for _, ipv6 := range families {
@@ -60,13 +60,15 @@ func (t *iptables) removal(w whose) (*removal, error) {
 			delete(entries, c.name)
 		}
 		nat, last := t.nat[ipv6], len(entries) == 0
-		r.parts = append(r.parts, func() error { return deleteWithShared(nat, rules, slices.Sorted(maps.Keys(chains)), last) })
+		r.parts = append(r.parts, func() error {
+			return deleteWithShared(nat, rules, slices.Sorted(maps.Keys(chains)), last)
+		})
 	}
 	return r, nil
 }
 
-// dead are the chains that are to be removed, those of one attachment although nothing leads there
-// any more.
+// dead returns the chains that are to be removed. Those of one attachment are among them although
+// nothing leads there any more.
 func (t *iptables) dead(ipv6 bool, w whose, entries map[string][]netfilter.Rule) ([]*chain, error) {
 	names := slices.Collect(maps.Keys(entries))
 	if w.match == nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// chains are those that mark what to masquerade and that masquerade it. The default mark has the
-// reference plugin's; another has its own, or the mark of one network would be put on the packets
-// of all.
+// chains returns the names of the chains that mark what to masquerade and that masquerade it. The
+// default mark has the reference plugin's chains. Another mark has chains of its own, or one
+// network's mark would be put on the packets of all.
 func (s settings) chains() (mark, masq string) {
 	suffix := ""
 	if s.markBit != defaultMarkBit {
@@ -22,7 +22,7 @@ func (s settings) chains() (mark, masq string) {
 	return markChainName + suffix, masqChainName + suffix
 }
 
-// shared are the lines for what all pods have in common and is not there yet.
+// shared returns the lines for what all pods have in common and is not there yet.
 func (t *iptables) shared(ipv6 bool, a *attachment, masquerade bool) ([]string, error) {
 	parts := []part{{
 		chain: topChain, hooks: []string{"PREROUTING", "OUTPUT"},
@@ -52,7 +52,7 @@ func (t *iptables) shared(ipv6 bool, a *attachment, masquerade bool) ([]string, 
 type part struct {
 	chain, rule string
 	hooks       []string
-	jump        string // with the base chain's name to put in
+	jump        string // the jump, with a place for the base chain's name
 }
 
 func (p part) missing(nat *netfilter.IPTables) ([]string, error) {
@@ -102,7 +102,7 @@ func deleteWithShared(nat *netfilter.IPTables, rules []netfilter.Rule, pods []st
 	return nat.Delete(rules, pods...)
 }
 
-// sharedOf are the jumps to shared chains, and these.
+// sharedOf returns the jumps to shared chains, and the rules in those.
 func sharedOf(nat *netfilter.IPTables) (jumps []netfilter.Rule, chains []string, err error) {
 	chains = []string{topChain, markChainName, masqChainName}
 	for _, hook := range []string{"PREROUTING", "OUTPUT", "POSTROUTING"} {

@@ -13,7 +13,7 @@ const (
 	table       = "cni_hostport"
 	allChain    = "hostports_all"
 	portsChain  = "hostports"
-	formerChain = "hostip_hostports" // of older versions of the reference plugin
+	formerChain = "hostip_hostports" // made by older versions of the reference plugin
 	snatChain   = "masquerading"
 )
 
@@ -21,12 +21,19 @@ const (
 var podChains = []string{portsChain, formerChain, snatChain}
 
 // jumps are those of the skeleton, by chain.
-var jumps = []struct{ from, to string }{{"prerouting", allChain}, {"output", allChain}, {allChain, formerChain}, {allChain, portsChain}}
+var jumps = []struct{ from, to string }{
+	{"prerouting", allChain},
+	{"output", allChain},
+	{allChain, formerChain},
+	{allChain, portsChain},
+}
 
 // skeleton makes what all pods share. Only the first packet of a connection to an address of the
 // host comes to the pods' rules.
 func skeleton(b *netfilter.Batch, f netlink.Family) {
-	chain := func(name string) netfilter.Chain { return netfilter.Chain{Family: f, Table: table, Name: name} }
+	chain := func(name string) netfilter.Chain {
+		return netfilter.Chain{Family: f, Table: table, Name: name}
+	}
 	b.AddTable(f, table)
 	for _, name := range []string{portsChain, formerChain} {
 		b.KeepChain(chain(name))
@@ -55,7 +62,8 @@ func nftFamily(f netlink.Family) string {
 // pods' rules; empty if all is well.
 func (n *nftables) lacks(f netlink.Family, rules []netfilter.Rule) (string, error) {
 	for _, j := range jumps {
-		if !slices.ContainsFunc(rules, func(r netfilter.Rule) bool { return r.Chain == j.from && r.Jump == j.to }) {
+		leads := func(r netfilter.Rule) bool { return r.Chain == j.from && r.Jump == j.to }
+		if !slices.ContainsFunc(rules, leads) {
 			return "the jump from chain " + j.from + " to " + j.to, nil
 		}
 	}

@@ -26,10 +26,13 @@ func ParseArgs(args string, known ...string) (map[string]string, error) {
 	}
 	ignore, err := strconv.ParseBool(values["IgnoreUnknown"])
 	if values["IgnoreUnknown"] != "" && err != nil {
-		return nil, Errorf(CodeEnvironment, "CNI_ARGS: IgnoreUnknown=%s is neither 1 nor 0", values["IgnoreUnknown"])
+		return nil, Errorf(CodeEnvironment, "CNI_ARGS: IgnoreUnknown=%s is neither 1 nor 0",
+			values["IgnoreUnknown"])
 	}
 	if len(unknown) > 0 && !ignore {
-		return nil, Errorf(CodeEnvironment, "CNI_ARGS: unknown keys %s (IgnoreUnknown=1 lets them pass)", strings.Join(unknown, ", "))
+		return nil, Errorf(CodeEnvironment,
+			"CNI_ARGS: unknown keys %s (IgnoreUnknown=1 lets them pass)",
+			strings.Join(unknown, ", "))
 	}
 	return values, nil
 }

@@ -11,8 +11,8 @@ type Attachment struct {
 // Attachments are those that a GC must keep.
 type Attachments map[Attachment]bool
 
-// Has says whether the attachment is valid. Very old leases name no interface: then the container
-// will do.
+// Has reports whether the attachment is valid. Very old leases name no interface: for them any
+// attachment of the container will do.
 func (a Attachments) Has(containerID, ifname string) bool {
 	if ifname != "" {
 		return a[Attachment{containerID, ifname}]
@@ -25,10 +25,11 @@ func (a Attachments) Has(containerID, ifname string) bool {
 	return false
 }
 
-// ValidAttachments is what the runtime of a GC says is in use. Only a list says so, the empty one
-// that nothing is. A runtime that leaves the key out, or says null, has not told what is in use:
-// false, and a GC does nothing, as the other reading would cut off every pod. The specification
-// asks runtimes for the key; libcni writes null for a list that was not given.
+// ValidAttachments returns what the runtime of a GC says is in use, and whether it says so at all.
+// Only a list says so, and the empty list says that nothing is. A runtime that leaves the key out,
+// or says null, has not told what is in use, and a GC then does nothing, as the other reading
+// would cut off every pod. The specification asks runtimes for the key; libcni writes null for a
+// list that was not given.
 func (r *Request) ValidAttachments() (Attachments, bool, error) {
 	raw := r.Config.Raw("cni.dev/valid-attachments")
 	if raw == nil {
@@ -44,7 +45,9 @@ func (r *Request) ValidAttachments() (Attachments, bool, error) {
 	valid := Attachments{}
 	for _, a := range list {
 		if a.ContainerID == "" || a.IfName == "" {
-			return nil, false, Errorf(CodeConfig, "cni.dev/valid-attachments: an entry without containerID or ifname: nothing is collected, as it may mean any pod")
+			return nil, false, Errorf(CodeConfig,
+				"cni.dev/valid-attachments: an entry without containerID or ifname: nothing is "+
+					"collected, as it may mean any pod")
 		}
 		valid[a] = true
 	}

@@ -34,7 +34,7 @@ func ReadObject(what string, raw []byte) Object {
 	return o
 }
 
-// Err is the first fault of the object and of those in it.
+// Err returns the first fault of the object and of those in it.
 func (o Object) Err() error {
 	if *o.err == nil {
 		return nil
@@ -81,8 +81,8 @@ func elements(raw []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// value is the length of the value, or of the one byte between values, that a piece of valid JSON
-// begins with.
+// value returns the length of the value that a piece of valid JSON begins with, or of the one byte
+// between values.
 func value(b []byte) int {
 	depth := 0
 	for i := 0; i < len(b); i++ {
@@ -129,7 +129,7 @@ func unquote(raw []byte) (string, bool) {
 	return s, json.Unmarshal(raw, &s) == nil
 }
 
-// Raw is a field as it is written, nil if it is absent.
+// Raw returns a field as it is written, nil if it is absent.
 func (o Object) Raw(name string) []byte {
 	var found []byte
 	exact := false

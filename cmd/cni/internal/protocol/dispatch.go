@@ -26,7 +26,8 @@ type Verbs struct {
 // wrote it: podnet-plugin[V], so that V can be read from the file without executing it.
 func Main(plugin, version string, verbs Verbs) {
 	if os.Getenv("CNI_COMMAND") == "" {
-		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n", plugin, marked(version), strings.Join(versions, ", "))
+		fmt.Fprintf(os.Stderr, "podnet CNI plugin %s %s\nCNI protocol versions supported: %s\n",
+			plugin, marked(version), strings.Join(versions, ", "))
 		return
 	}
 	ok := false
@@ -36,7 +37,7 @@ func Main(plugin, version string, verbs Verbs) {
 	}
 }
 
-// marked is what stands between the brackets of a version; all of it where there are none.
+// marked returns what stands between the brackets of a version, or all of it if there are none.
 func marked(version string) string {
 	_, inner, ok := strings.Cut(version, "[")
 	if !ok {
@@ -45,8 +46,8 @@ func marked(version string) string {
 	return strings.TrimSuffix(inner, "]")
 }
 
-// input is standard input; nothing if that is a terminal, where somebody asks for the version and
-// waits for the answer.
+// input returns standard input. It returns nothing to read if that is a terminal, where somebody
+// asks for the version and waits for the answer.
 func input() io.Reader {
 	if _, err := unix.IoctlGetTermios(unix.Stdin, unix.TCGETS); err == nil {
 		return strings.NewReader("")
@@ -67,7 +68,7 @@ func onWideStack(f func()) {
 	f()
 }
 
-// serve answers a call and says whether it succeeded. Nothing but the answer is written to stdout.
+// serve answers a call and reports whether it succeeded. Nothing but the answer is written to stdout.
 func serve(getenv func(string) string, stdin io.Reader, stdout io.Writer, verbs Verbs) bool {
 	req, err := readRequest(getenv, stdin)
 	if err == nil {
@@ -80,14 +81,17 @@ func serve(getenv func(string) string, stdin io.Reader, stdout io.Writer, verbs 
 }
 
 func (v Verbs) run(req *Request, stdout io.Writer) error {
-	silent := map[string]func(*Request) error{"DEL": v.Del, "CHECK": v.Check, "STATUS": v.Status, "GC": v.GC}
+	silent := map[string]func(*Request) error{
+		"DEL": v.Del, "CHECK": v.Check, "STATUS": v.Status, "GC": v.GC,
+	}
 	switch req.Verb {
 	case "VERSION":
 		asked := versions[len(versions)-1]
 		if slices.Contains(versions, req.Version) {
 			asked = req.Version
 		}
-		_, err := fmt.Fprintf(stdout, `{"cniVersion":"%s","supportedVersions":["%s"]}`+"\n", asked, strings.Join(versions, `","`))
+		_, err := fmt.Fprintf(stdout, `{"cniVersion":"%s","supportedVersions":["%s"]}`+"\n", asked,
+			strings.Join(versions, `","`))
 		return err
 	case "ADD":
 		result, err := v.Add(req)

@@ -34,6 +34,7 @@ type Error struct {
 	cause   error
 }
 
+// Error returns the message and the details.
 func (e *Error) Error() string {
 	if e.Details == "" {
 		return e.Msg
@@ -41,6 +42,7 @@ func (e *Error) Error() string {
 	return e.Msg + ": " + e.Details
 }
 
+// Unwrap returns what Errorf was given with %w.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Errorf makes an Error; %w keeps the cause.

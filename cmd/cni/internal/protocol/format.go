@@ -11,10 +11,10 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 )
 
-// formatResult is the result as JSON of a version: without what came with a later one, with what
-// went with it. It is written by hand because package json takes a plugin longer to get ready for
-// these types than the kernel takes for a pod's addresses, and because the library's own conversion
-// leaves fields of 1.1 in results of 1.0.
+// formatResult returns the result as JSON of a version: without the fields of later versions, and
+// with those that later versions dropped. It is written by hand because package json takes a
+// plugin longer to get ready for these types than the kernel takes for a pod's addresses, and
+// because the library's own conversion leaves fields of 1.1 in results of 1.0.
 func formatResult(r *current.Result, version string) []byte {
 	if order(version, "0.3.0") < 0 {
 		return formatByFamily(r, version)
@@ -44,7 +44,8 @@ func formatResult(r *current.Result, version string) []byte {
 	b = list(b, "routes", r.Routes, func(b jsonText, route *types.Route) jsonText {
 		b = append(b, `{"dst": `...).quote(route.Dst.String()).ip("gw", route.GW)
 		if latest {
-			b = b.number("mtu", route.MTU).number("advmss", route.AdvMSS).number("priority", route.Priority)
+			b = b.number("mtu", route.MTU).number("advmss", route.AdvMSS)
+			b = b.number("priority", route.Priority)
 			b = b.pointer("table", route.Table).pointer("scope", route.Scope)
 		}
 		return append(b, '}')
@@ -55,16 +56,19 @@ func formatResult(r *current.Result, version string) []byte {
 	return append(b, '}')
 }
 
-// formatByFamily is the result as versions before 0.3.0 have it: no interfaces, and one address of
-// each family, with the routes of that family.
+// formatByFamily returns the result as versions before 0.3.0 have it: no interfaces, and one
+// address of each family, with the routes of that family.
 func formatByFamily(r *current.Result, version string) []byte {
 	b := append(jsonText(nil), `{"cniVersion": `...).quote(version)
 	for _, family := range []string{"4", "6"} {
-		i := slices.IndexFunc(r.IPs, func(ip *current.IPConfig) bool { return ipVersion(ip.Address.IP) == family })
+		i := slices.IndexFunc(r.IPs, func(ip *current.IPConfig) bool {
+			return ipVersion(ip.Address.IP) == family
+		})
 		if i < 0 {
 			continue
 		}
-		b = append(b.name("ip"+family), `{"ip": `...).quote(r.IPs[i].Address.String()).ip("gateway", r.IPs[i].Gateway)
+		b = append(b.name("ip"+family),
+			`{"ip": `...).quote(r.IPs[i].Address.String()).ip("gateway", r.IPs[i].Gateway)
 		var routes []*types.Route
 		for _, route := range r.Routes {
 			if ipVersion(route.Dst.IP) == family {
@@ -72,7 +76,8 @@ func formatByFamily(r *current.Result, version string) []byte {
 			}
 		}
 		b = append(list(b, "routes", routes, func(b jsonText, route *types.Route) jsonText {
-			return append(append(b, `{"dst": `...).quote(route.Dst.String()).ip("gw", route.GW), '}')
+			return append(append(b, `{"dst": `...).quote(route.Dst.String()).ip("gw", route.GW),
+				'}')
 		}), '}')
 	}
 	return append(b.dns(r), '}')

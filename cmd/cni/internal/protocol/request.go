@@ -1,7 +1,3 @@
-// Package protocol is a plugin's side of the CNI specification: what the runtime says in the
-// environment and on standard input, and what it is answered. It is podnet's own because the
-// library's answers lack the cniVersion that the specification asks for, give one code for all that
-// goes wrong, and keep fields of 1.1 in results of 1.0.
 package protocol
 
 import (
@@ -40,7 +36,7 @@ var variables = []struct {
 	{"CNI_ARGS", func(r *Request) *string { return &r.Args }, ""},
 }
 
-// readRequest is not more than one look at the environment and at the configuration. That is read
+// readRequest reads the environment and the configuration once. It reads the configuration
 // whatever the environment lacks, as errors carry its cniVersion.
 func readRequest(getenv func(string) string, stdin io.Reader) (*Request, error) {
 	r := &Request{}
@@ -54,7 +50,8 @@ func readRequest(getenv func(string) string, stdin io.Reader) (*Request, error) 
 		}
 	}
 	if len(missing) > 0 {
-		return r, Errorf(CodeEnvironment, "required env variables [%s] missing", strings.Join(missing, ","))
+		return r, Errorf(CodeEnvironment, "required env variables [%s] missing",
+			strings.Join(missing, ","))
 	}
 	if !slices.Contains(strings.Fields(variables[0].verbs), r.Verb) {
 		return r, Errorf(CodeEnvironment, "unknown CNI_COMMAND: %q", r.Verb)
@@ -79,7 +76,9 @@ func (r *Request) checkNames() error {
 		return Errorf(CodeEnvironment, "invalid characters in CNI_CONTAINERID %q", r.ContainerID)
 	}
 	if n := r.IfName; len(n) > 15 || n == "." || n == ".." || strings.ContainsAny(n, "/: \t\n\v\f\r") {
-		return Errorf(CodeEnvironment, "CNI_IFNAME %q is no interface name: at most 15 characters, no slash, colon or space", n)
+		return Errorf(CodeEnvironment,
+			"CNI_IFNAME %q is no interface name: "+
+				"at most 15 characters, no slash, colon or space", n)
 	}
 	return nil
 }
@@ -93,7 +92,8 @@ func (r *Request) readConfig(stdin io.Reader) error {
 	r.Config.String("cniVersion", &r.Version)
 	r.Config.String("name", &r.Network)
 	if err := r.Config.Err(); err != nil {
-		return Errorf(CodeDecode, "the network configuration is not JSON as the specification wants it: %w", err)
+		return Errorf(CodeDecode,
+			"the network configuration is not JSON as the specification wants it: %w", err)
 	}
 	if r.Version == "" {
 		r.Version = unversioned
@@ -106,12 +106,13 @@ func (r *Request) checkConfig() error {
 		return err
 	}
 	if !validID(r.Network) {
-		return Errorf(CodeConfig, "the network configuration's name %q is missing or has invalid characters", r.Network)
+		return Errorf(CodeConfig,
+			"the network configuration's name %q is missing or has invalid characters", r.Network)
 	}
 	return nil
 }
 
-// validID says whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$. A regular expression would cost each
+// validID reports whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$. A regular expression would cost each
 // call its compilation.
 func validID(s string) bool {
 	for i := range len(s) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -77,7 +78,8 @@ func readLists(raw []byte) (map[string]json.RawMessage, error) {
 // fields are read without regard to case, as the library does.
 func checkLists(fields map[string]json.RawMessage) error {
 	for name, raw := range fields {
-		if !strings.EqualFold(name, "interfaces") && !strings.EqualFold(name, "ips") && !strings.EqualFold(name, "routes") {
+		folded := func(known string) bool { return strings.EqualFold(known, name) }
+		if !slices.ContainsFunc([]string{"interfaces", "ips", "routes"}, folded) {
 			continue
 		}
 		var list []json.RawMessage

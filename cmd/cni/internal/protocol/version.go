@@ -37,11 +37,13 @@ func (r *Request) checkVersion() error {
 		return nil
 	}
 	if !slices.Contains(versions, r.Version) {
-		return &Error{Code: CodeVersion, Msg: "incompatible CNI versions", Details: "the configuration's cniVersion is \"" + r.Version +
-			"\", the plugin knows " + strings.Join(versions, ", ") + ": write one of these"}
+		return &Error{Code: CodeVersion, Msg: "incompatible CNI versions",
+			Details: "the configuration's cniVersion is \"" + r.Version + "\", " +
+				"the plugin knows " + strings.Join(versions, ", ") + ": write one of these"}
 	}
 	if !r.AtLeast(since(r.Verb)) {
-		return Errorf(CodeVersion, "config version %s does not allow %s, which is since %s", r.Version, r.Verb, since(r.Verb))
+		return Errorf(CodeVersion, "config version %s does not allow %s, which is since %s",
+			r.Version, r.Verb, since(r.Verb))
 	}
 	return nil
 }

@@ -1,6 +1,3 @@
-// Package spoof keeps pods from sending with another MAC address than their own. The rules are the
-// reference plugin's, so that either plugin removes what the other has made: a chain for each pod's
-// port, and one for its address. They are written over netlink, all of a pod's at once.
 package spoof
 
 import (
@@ -50,7 +47,8 @@ func guardNamed(name string) guard {
 		return netfilter.Chain{Family: netfilter.Bridge, Table: table, Name: name}
 	}
 	comment := comments + name
-	return guard{chain(chainPrefix + name), chain(chainPrefix + name + "-mac"), comment[:min(len(comment), commentLimit)]}
+	comment = comment[:min(len(comment), commentLimit)]
+	return guard{chain(chainPrefix + name), chain(chainPrefix + name + "-mac"), comment}
 }
 
 // Guard lets a port send from one address only, whatever it was allowed before.
@@ -71,7 +69,8 @@ func Guard(containerID, ifname, port string, mac net.HardwareAddr) error {
 		}
 		b.AddChain(g.port)
 		b.AddChain(g.mac)
-		b.AddRule(prerouting, new(netfilter.Expressions).Interface(port).JumpTo(g.port.Name), g.comment, "")
+		b.AddRule(prerouting, new(netfilter.Expressions).Interface(port).JumpTo(g.port.Name),
+			g.comment, "")
 		b.AddRule(g.port, new(netfilter.Expressions).JumpTo(g.mac.Name), g.comment, "")
 		b.AddRule(g.mac, new(netfilter.Expressions).Sender([6]byte(mac)).Return(), g.comment, "")
 		b.AddRule(g.mac, new(netfilter.Expressions).Drop(), g.comment, "")
@@ -103,7 +102,8 @@ func Guarded(containerID, ifname, port string, mac net.HardwareAddr) (bool, erro
 	for _, r := range jumps {
 		led = led || r.Jump == g.port.Name && r.Interface == port
 	}
-	return led && len(inPort) == 1 && inPort[0].Jump == g.mac.Name && len(inMAC) == 2 && inMAC[0].Sender == [6]byte(mac), nil
+	checked := len(inPort) == 1 && inPort[0].Jump == g.mac.Name
+	return led && checked && len(inMAC) == 2 && inMAC[0].Sender == [6]byte(mac), nil
 }
 
 // Release removes what an interface of a container has.
@@ -134,8 +134,8 @@ func Collect(gone func(port, name string) bool) error {
 	})
 }
 
-// nameOf is the rest of the name of the chain that a rule of ours or the reference plugin's leads
-// to.
+// nameOf returns the rest of the name of the chain that a rule of podnet's or of the reference
+// plugin's leads to.
 func nameOf(r netfilter.Rule) (name string, ok bool) {
 	if len(r.Jump) <= len(chainPrefix) || r.Jump[:len(chainPrefix)] != chainPrefix || r.Interface == "" {
 		return "", false
