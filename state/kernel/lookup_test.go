@@ -140,6 +140,9 @@ func TestHarmlessPolicyRules(t *testing.T) {
 		"IPv6 without custom rules": {"ip -6 rule del pref 32766"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "a user" {
+				lab.NeedUsers(t)
+			}
 			node, want := misrouted(t, commands...)
 			if got := conflictsOf(t, node, want); len(got) > 0 {
 				t.Errorf("conflicts: %+v", got)

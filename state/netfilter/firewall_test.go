@@ -279,6 +279,7 @@ func TestLockInherited(t *testing.T) {
 // Nobody but root can hold the lock up: not by the namespace, which all of its processes can open,
 // nor by a file that stands in its place.
 func TestLockOfOthers(t *testing.T) {
+	lab.NeedUsers(t)
 	lab.Need(t)
 	path, err := lockFile()
 	if err != nil {

@@ -84,6 +84,7 @@ func TestForeignBridgeKeepsItsNeighbours(t *testing.T) {
 // A bridge that is up already takes no pod for the host's router, and neither does any other link
 // that guests hang on because an ADD switches forwarding on.
 func TestNobodyPosesAsRouter(t *testing.T) {
+	lab.NeedUsers(t) // whose root may open /dev/net/tun
 	for name, c := range map[string]struct{ ranges, eth0 string }{
 		"IPv4": {ranges4, "1"}, "both": {ranges46, "2"},
 	} {
