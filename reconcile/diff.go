@@ -37,7 +37,8 @@ type Step struct {
 // want or live.
 func Diff(want *state.Set, live *state.Live) []*Step {
 	left := *live
-	d := &differ{want: want, live: &left, gone: map[state.Key]bool{}, reset: map[string]bool{}, dying: map[state.Key]bool{}}
+	d := &differ{want: want, live: &left, gone: map[state.Key]bool{}, reset: map[string]bool{},
+		dying: map[state.Key]bool{}}
 	for k := range state.Kind(state.KindCount) {
 		if (live.Unknown[k] == nil || live.Partly.Has(k)) && !live.Kept.Has(k) {
 			d.kind(k)
@@ -61,7 +62,8 @@ func (d *differ) kind(k state.Kind) {
 		d.live.Drop(k, func(parent state.Key) bool { return d.gone[parent] }, func(key state.Key) { d.gone[key] = true })
 	}
 	if k == state.KindNeigh && len(d.reset) > 0 {
-		d.live.Drop(k, func(parent state.Key) bool { return d.reset[parent.Name] }, func(key state.Key) { d.gone[key] = true })
+		d.live.Drop(k, func(parent state.Key) bool { return d.reset[parent.Name] },
+			func(key state.Key) { d.gone[key] = true })
 	}
 	start := len(d.steps)
 	d.want.Diff(&d.live.Set, k, func(c state.Change) { d.add(&Step{Change: c, Result: Planned}) })

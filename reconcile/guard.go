@@ -235,7 +235,8 @@ func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []str
 	add(p.Name != "" && p.Name != next.Name, "metadata.name", p.Name, next.Name, ", and with it every VTEP MAC")
 	add(p.VXLAN.VNI != 0 && p.VXLAN.VNI != vxlan.VNI, "network.vxlan.vni", p.VXLAN.VNI, vxlan.VNI, everywhere)
 	add(p.VXLAN.VNI != 0 && p.VXLAN.Port != vxlan.Port, "network.vxlan.port", p.VXLAN.Port, vxlan.Port, everywhere)
-	add(pods && p.Bridge != "" && p.Bridge != bridge, "network.bridge.name", p.Bridge, bridge, ", and pods of this node hang on "+p.Bridge)
+	add(pods && p.Bridge != "" && p.Bridge != bridge, "network.bridge.name", p.Bridge, bridge,
+		", and pods of this node hang on "+p.Bridge)
 	cni := next.Network.CNI.Name
 	add(pods && p.CNI != "" && p.CNI != cni, "network.cni.name", p.CNI, cni,
 		", and the addresses of this node's pods, which are leased under "+p.CNI+", would be given out again")

@@ -26,7 +26,8 @@ func guess(was past, d disruption, next *schema.Topology) string {
 func most(n, of int) bool { return n > 1 && 2*n > of }
 
 func otherCluster(was past, d disruption, next *schema.Topology) string {
-	if was.Name != "" && was.Name != next.Name || len(d.leaving) > 1 && len(d.leaving) == len(was.Peers) && !sharesIP(was, next) {
+	if was.Name != "" && was.Name != next.Name || len(d.leaving) > 1 && len(d.leaving) == len(was.Peers) &&
+		!sharesIP(was, next) {
 		return "this is probably the file of another cluster"
 	}
 	return ""
@@ -64,7 +65,8 @@ func renamed(_ past, d disruption, next *schema.Topology) string {
 	if n == 0 || 2*n <= len(d.leaving) {
 		return ""
 	}
-	return fmt.Sprintf("%d of them are there under other names (%s): were full names and short names mixed up?", n, example)
+	return fmt.Sprintf("%d of them are there under other names (%s): were full names and short names mixed up?", n,
+		example)
 }
 
 // cutOff: what is there is as it was, and what is missing are the last entries.
@@ -78,7 +80,8 @@ func cutOff(was past, d disruption, next *schema.Topology) string {
 			return ""
 		}
 	}
-	said := fmt.Sprintf("they are the last entries of the file in force, %d now and %d before: it was probably cut off", n, len(was.Nodes))
+	said := fmt.Sprintf("they are the last entries of the file in force, %d now and %d before: it was probably cut off", n,
+		len(was.Nodes))
 	if next.Line("metadata.nodeCount") == 0 {
 		said += " (metadata.nodeCount would tell)"
 	}

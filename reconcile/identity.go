@@ -49,7 +49,8 @@ func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 		return nil, fmt.Errorf("this host has the addresses of %d entries, %s and %s among them: say which it is with --node",
 			len(local), local[0].Name, local[1].Name)
 	}
-	return nil, &NoEntryError{t.File, fmt.Sprintf("has no entry for this node: none is named %s and no entry's ip is on this host", id.Hostname),
+	return nil, &NoEntryError{t.File,
+		fmt.Sprintf("has no entry for this node: none is named %s and no entry's ip is on this host", id.Hostname),
 		"add one to nodes, or say which with --node"}
 }
 

@@ -97,7 +97,8 @@ func (e *editor) addInFlow(last *yaml.Node, n Node) {
 
 func (e *editor) styleOf(entry *yaml.Node) entryStyle {
 	key, name := field(entry, "name")
-	s := entryStyle{flow: entry.Style&yaml.FlowStyle != 0, key: quote(key), name: quote(name), ip: quote(child(entry, "ip"))}
+	s := entryStyle{flow: entry.Style&yaml.FlowStyle != 0, key: quote(key), name: quote(name),
+		ip: quote(child(entry, "ip"))}
 	if first := e.offset(entry.Content[0]); s.flow && e.beginsLine(first) {
 		s.lines, s.fields = true, e.indentOf(first)
 	}
@@ -114,7 +115,8 @@ func (e *editor) entry(s entryStyle, outer string, n Node) string {
 	if ip == "" && n.IP.Is6() {
 		ip = `"` // readers of YAML 1.1 take some for numbers to the base of 60
 	}
-	fields := []string{s.key + "name" + s.key + ": " + name + n.Name + name, s.key + "ip" + s.key + ": " + ip + n.IP.String() + ip}
+	fields := []string{s.key + "name" + s.key + ": " + name + n.Name + name,
+		s.key + "ip" + s.key + ": " + ip + n.IP.String() + ip}
 	if !s.flow {
 		fields = append(fields, e.podCIDRs(s.key, s.column, n.PodCIDRs))
 		return strings.Join(fields, e.eol+spaces(s.column))

@@ -39,7 +39,8 @@ func reservedFault(p netip.Prefix) string {
 		case p.Bits() >= r.prefix.Bits():
 			return " holds " + strings.TrimPrefix(strings.TrimPrefix(r.what, "an "), "a ") + " addresses"
 		default:
-			return " contains " + r.prefix.String() + ", " + strings.TrimPrefix(strings.TrimPrefix(r.what, "an "), "a ") + " addresses"
+			return " contains " + r.prefix.String() + ", " + strings.TrimPrefix(strings.TrimPrefix(r.what, "an "), "a ") +
+				" addresses"
 		}
 	}
 	return ""

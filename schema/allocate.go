@@ -59,7 +59,8 @@ func (d *document) awaitsFirst(ask Request) bool {
 	if d.nodes > 0 || d.root == nil || child(d.root, "nodes") == nil || !ask.IP.IsValid() {
 		return false
 	}
-	return !slices.ContainsFunc(d.faults, func(f found) bool { return f.Field != "nodes" && f.Field != "metadata.nodeCount" })
+	return !slices.ContainsFunc(d.faults,
+		func(f found) bool { return f.Field != "nodes" && f.Field != "metadata.nodeCount" })
 }
 
 // waiting is judge, but takes a file whose last entry has no podCIDRs yet, if nothing else is wrong
@@ -94,7 +95,8 @@ func (d *document) takers(ask Request) ([]taker, error) {
 	case ask.Node == "" || entry != nil && (entry.IP == ask.IP || !ask.IP.IsValid()):
 		return takers, nil
 	case entry != nil:
-		return nil, refuse("%s:%d: %s has the ip %s, not %s (to move a node, edit its ip there)", t.File, entry.Line, ask.Node, entry.IP, ask.IP)
+		return nil, refuse("%s:%d: %s has the ip %s, not %s (to move a node, edit its ip there)", t.File, entry.Line,
+			ask.Node, entry.IP, ask.IP)
 	case removed >= 0:
 		return nil, refuse("%s:%d: %s is in removedNodes (if it comes back, take it out of there first)", t.File,
 			t.Line(fmt.Sprintf("removedNodes[%d]", removed)), ask.Node)
@@ -144,9 +146,11 @@ func (d *document) pools(takers []taker) ([]*pool, error) {
 func (d *document) exhausted(p *pool, given, wanted int) error {
 	const few = 3
 	t := d.topology
-	said := fmt.Sprintf("%s:%d: %s: nothing was allocated (add a range at the end of clusterCIDRs)", t.File, t.Line("network.clusterCIDRs"), p.exhausted(given, wanted))
+	said := fmt.Sprintf("%s:%d: %s: nothing was allocated (add a range at the end of clusterCIDRs)", t.File,
+		t.Line("network.clusterCIDRs"), p.exhausted(given, wanted))
 	if holes := p.holes(few); len(holes) > 0 {
-		said += fmt.Sprintf("; free below it: %s (write one into the entry by hand, if no node that had it is still up)", strings.Join(holes, ", "))
+		said += fmt.Sprintf("; free below it: %s (write one into the entry by hand, if no node that had it is still up)",
+			strings.Join(holes, ", "))
 	}
 	return &RefusedError{said}
 }
@@ -156,7 +160,8 @@ func (d *document) exhausted(p *pool, given, wanted int) error {
 func (d *document) outcome(text []byte, takers []taker) (*Allocation, error) {
 	t, err := readDocument(d.topology.File, text).waiting(text)
 	if bad, ok := errors.AsType[*Invalid](err); ok && bad.Faults[0].Field != "" {
-		return nil, refuse("%s: with it the file would not be valid: %s; nothing was written", d.topology.File, bad.Faults[0].sentence())
+		return nil, refuse("%s: with it the file would not be valid: %s; nothing was written", d.topology.File,
+			bad.Faults[0].sentence())
 	}
 	if err != nil || !sameBut(d.topology, t, takers) {
 		return nil, refuse("%s: this file is laid out in a way that podnet cannot write into; nothing was written (by hand it is: %s)",
@@ -179,7 +184,8 @@ func sameBut(before, after *Topology, takers []taker) bool {
 		}
 		want[n.index].PodCIDRs = n.PodCIDRs
 	}
-	return before.Name == after.Name && before.Safety == after.Safety && slices.Equal(before.RemovedNodes, after.RemovedNodes) &&
+	return before.Name == after.Name && before.Safety == after.Safety &&
+		slices.Equal(before.RemovedNodes, after.RemovedNodes) &&
 		reflect.DeepEqual(before.Network, after.Network) &&
 		slices.EqualFunc(want, after.Nodes, func(a, b Node) bool {
 			a.Line, b.Line = 0, 0

@@ -77,7 +77,8 @@ func writeReport(w io.Writer, file string, faults, warnings []Fault, omitted, no
 	if omitted > 0 {
 		fmt.Fprintf(out, "... and %d more\n", omitted)
 	}
-	fmt.Fprintf(out, "%s: %s, %s, %s\n", file, plural(errorCount, "error"), plural(warningCount, "warning"), plural(nodes, "node"))
+	fmt.Fprintf(out, "%s: %s, %s, %s\n", file, plural(errorCount, "error"), plural(warningCount, "warning"),
+		plural(nodes, "node"))
 	return out.Flush()
 }
 
@@ -94,5 +95,6 @@ func (f Fault) write(w io.Writer, file, label string, mark Part, paint Paint) {
 }
 
 func compareFaults(a, b Fault) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Field, b.Field), strings.Compare(a.Message, b.Message))
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), strings.Compare(a.Field, b.Field),
+		strings.Compare(a.Message, b.Message))
 }

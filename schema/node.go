@@ -107,7 +107,8 @@ func (r *reader) podCIDRs(v value, e *entry) {
 		}
 		is4 := p.Addr().Is4()
 		if first, twice := seen[is4]; twice {
-			r.wrong(element, p.String()+" is a second "+family(p.Addr())+" range, after "+first.String(), "one of each family at most")
+			r.wrong(element, p.String()+" is a second "+family(p.Addr())+" range, after "+first.String(),
+				"one of each family at most")
 			continue
 		}
 		seen[is4] = p

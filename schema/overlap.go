@@ -64,7 +64,8 @@ func sortedSpans(entries []entry) []span {
 		}
 	}
 	slices.SortFunc(spans, func(a, b span) int {
-		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()), cmp.Compare(a.e.index, b.e.index))
+		return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()),
+			cmp.Compare(a.e.index, b.e.index))
 	})
 	return spans
 }
@@ -92,7 +93,8 @@ func (r *reader) overlapFault(c *clash) {
 	if with.pod != nil {
 		message = fmt.Sprintf("%s overlaps %s of %s, line %d", pod.prefix, with.pod.prefix, with.e.title(), with.pod.at.Line)
 	} else {
-		message = fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(), with.e.ipAt.Line)
+		message = fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(),
+			with.e.ipAt.Line)
 		remedy = "a range in which no node has its ip"
 	}
 	if c.more > 0 {

@@ -25,7 +25,8 @@ type pool struct {
 func newPool(is4 bool, bits int, cluster, pods, ips []netip.Prefix) *pool {
 	p := &pool{bits: bits}
 	for _, r := range cluster {
-		if r.Addr().Is4() == is4 && !slices.ContainsFunc(cluster, func(o netip.Prefix) bool { return o.Bits() < r.Bits() && o.Overlaps(r) }) {
+		if r.Addr().Is4() == is4 &&
+			!slices.ContainsFunc(cluster, func(o netip.Prefix) bool { return o.Bits() < r.Bits() && o.Overlaps(r) }) {
 			p.ranges = append(p.ranges, r)
 		}
 	}

@@ -34,7 +34,8 @@ func (r *reader) checkRanges(o, network *object, entries []entry, ranges cluster
 			at = v.n
 		}
 		r.fault(at, "network.clusterCIDRs", fmt.Sprintf("is not set, and the podCIDRs are in %d separate ranges", n),
-			fmt.Sprintf("name the ranges that every podCIDR lies in; without them podnet puts at most %d together itself", maxAggregated))
+			fmt.Sprintf("name the ranges that every podCIDR lies in; without them podnet puts at most %d together itself",
+				maxAggregated))
 	}
 }
 
@@ -46,7 +47,8 @@ func (r *reader) checkInside(entries []entry, cluster []netip.Prefix) {
 		e := &entries[i]
 		for _, pod := range e.pods {
 			if !insideOne(merged, pod.prefix) {
-				r.fault(pod.at, pod.field(e), pod.prefix.String()+" is outside network.clusterCIDRs", "inside "+oneOf(cluster, pod.prefix))
+				r.fault(pod.at, pod.field(e), pod.prefix.String()+" is outside network.clusterCIDRs",
+					"inside "+oneOf(cluster, pod.prefix))
 			}
 		}
 	}

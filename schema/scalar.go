@@ -39,7 +39,8 @@ func (r *reader) text(v value, remedy string) (string, bool) {
 		return "", false
 	}
 	if meaning := meaningOf(v.n); meaning != "" {
-		r.wrong(v, show(v.n.Value)+" without quotes is "+meaning+", not text", "if it is meant, write "+strconv.Quote(v.n.Value))
+		r.wrong(v, show(v.n.Value)+" without quotes is "+meaning+", not text",
+			"if it is meant, write "+strconv.Quote(v.n.Value))
 		return "", false
 	}
 	if v.n.Value == "" {

@@ -14,7 +14,8 @@ func (r *reader) checkSize(data []byte) bool {
 	if off < 0 {
 		return true
 	}
-	r.faultAt(positionOf(data, off), "", "the file holds more than "+strconv.Itoa(maxValues)+" values, so it is no topology",
+	r.faultAt(positionOf(data, off), "",
+		"the file holds more than "+strconv.Itoa(maxValues)+" values, so it is no topology",
 		"50,000 nodes with every field have fewer; is it another file under this name?")
 	return false
 }

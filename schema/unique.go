@@ -17,10 +17,12 @@ func (r *reader) checkDuplicates(entries []entry) {
 		e := &entries[i]
 		sameName := e.Name != "" && names[e.Name] != nil
 		if first := claim(names, e.Name, e); first != nil {
-			r.fault(e.nameAt, e.field("name"), fmt.Sprintf("%s is taken by nodes[%d], line %d", e.Name, first.index, first.nameAt.Line), "every node its own name")
+			r.fault(e.nameAt, e.field("name"),
+				fmt.Sprintf("%s is taken by nodes[%d], line %d", e.Name, first.index, first.nameAt.Line), "every node its own name")
 		}
 		if first := claim(ips, e.IP, e); first != nil {
-			r.fault(e.ipAt, e.field("ip"), fmt.Sprintf("%s is the ip of %s too, line %d", e.IP, first.title(), first.ipAt.Line), "every node its own address")
+			r.fault(e.ipAt, e.field("ip"), fmt.Sprintf("%s is the ip of %s too, line %d", e.IP, first.title(), first.ipAt.Line),
+				"every node its own address")
 		}
 		if sameName && e.macAt == nil {
 			continue // derived from the name, which has been said
@@ -50,7 +52,8 @@ func (r *reader) duplicateMAC(e, first *entry) {
 		message += ", derived from its name"
 	}
 	if at == nil {
-		at, message = e.nameAt, fmt.Sprintf("the derived MAC %s is the vtepMAC of %s too, line %d", e.VTEPMAC, first.title(), first.Line)
+		at, message = e.nameAt, fmt.Sprintf("the derived MAC %s is the vtepMAC of %s too, line %d", e.VTEPMAC, first.title(),
+			first.Line)
 	}
 	r.fault(at, e.field("vtepMAC"), message, "another one, or none for the derived one")
 }
@@ -90,7 +93,8 @@ func (r *reader) checkFamilies(entries []entry) {
 		return
 	}
 	for _, e := range few {
-		r.fault(e.ipAt, e.field("ip"), fmt.Sprintf("%s is %s, but %s of %s is %s", e.IP, family(e.IP), many[0].IP, many[0].title(), family(many[0].IP)),
+		r.fault(e.ipAt, e.field("ip"),
+			fmt.Sprintf("%s is %s, but %s of %s is %s", e.IP, family(e.IP), many[0].IP, many[0].title(), family(many[0].IP)),
 			"underlay addresses of one family for all nodes")
 	}
 }

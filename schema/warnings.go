@@ -35,10 +35,12 @@ func (r *reader) warnFamilies(entries []entry) {
 		return
 	}
 	for _, e := range lacking {
-		message, remedy := e.title()+" has no podCIDRs yet: it is not Ready and nobody's peer", "podnetctl allocate hands them out"
+		message, remedy := e.title()+
+			" has no podCIDRs yet: it is not Ready and nobody's peer", "podnetctl allocate hands them out"
 		if len(e.PodCIDRs) > 0 {
 			missing := lacks(e, have)
-			message = fmt.Sprintf("%s has no %s range, which other nodes have: its pods cannot reach theirs over %s", e.title(), missing, missing)
+			message = fmt.Sprintf("%s has no %s range, which other nodes have: its pods cannot reach theirs over %s", e.title(),
+				missing, missing)
 			remedy = "add one, or take it from the others"
 		}
 		r.warn(e.podsPlace(), e.field("podCIDRs"), message, remedy)
@@ -50,8 +52,10 @@ func (r *reader) warnMany(lacking []*entry) {
 	for _, e := range lacking[:maxNamed] {
 		names = append(names, e.title())
 	}
-	r.warn(lacking[0].podsPlace(), "nodes", fmt.Sprintf("%d nodes have no range of a family that other nodes have: %s and %d more",
-		len(lacking), strings.Join(names, ", "), len(lacking)-maxNamed), "podnetctl allocate hands them out to nodes that have none")
+	r.warn(lacking[0].podsPlace(), "nodes",
+		fmt.Sprintf("%d nodes have no range of a family that other nodes have: %s and %d more",
+			len(lacking), strings.Join(names, ", "), len(lacking)-maxNamed),
+		"podnetctl allocate hands them out to nodes that have none")
 }
 
 func (e *entry) families() (has [2]bool) {
@@ -96,8 +100,10 @@ func (r *reader) warnNodesInside(entries []entry, ranges clusterRanges) {
 			who += fmt.Sprintf(", and those of %s more", plural(count-1, "node"))
 		}
 		at := ranges.places[i]
-		r.warn(at.n, at.p.String(), fmt.Sprintf("a node's address is inside clusterCIDRs: %s holds %s; what pods send to addresses in it is not masqueraded, "+
-			"and hosts there that are no nodes do not answer", p, who), "ranges that hold podCIDRs and no node's ip"+podRanges(entries, p))
+		r.warn(at.n, at.p.String(),
+			fmt.Sprintf("a node's address is inside clusterCIDRs: %s holds %s; what pods send to addresses in it is not masqueraded, "+
+				"and hosts there that are no nodes do not answer", p, who), "ranges that hold podCIDRs and no node's ip"+
+				podRanges(entries, p))
 	}
 }
 

@@ -19,14 +19,16 @@ func (r *reader) yamlTree(data []byte) *yaml.Node {
 	first, err := decodeYAML(dec)
 	switch {
 	case errors.Is(err, io.EOF) || err == nil && isEmptyDocument(first):
-		r.faultAt(position{line: 1, column: 1}, "", "the file holds no document", "a topology begins with apiVersion: "+APIVersion)
+		r.faultAt(position{line: 1, column: 1}, "", "the file holds no document",
+			"a topology begins with apiVersion: "+APIVersion)
 		return nil
 	case err != nil:
 		r.yamlFault(data, err)
 		return nil
 	}
 	if second, err := decodeYAML(dec); err == nil {
-		r.faultAt(secondDocument(data, second), "", "a second document begins here", "one document; remove the --- and what belongs to the other")
+		r.faultAt(secondDocument(data, second), "", "a second document begins here",
+			"one document; remove the --- and what belongs to the other")
 	} else if !errors.Is(err, io.EOF) {
 		r.yamlFault(data, err)
 	}
@@ -139,7 +141,8 @@ func openedAt(problem string, reported int) (int, bool) {
 		return 0, false
 	case strings.HasPrefix(problem, "did not find expected ',' or"):
 		return reported + 1, true
-	case strings.HasPrefix(problem, "found unexpected end of stream"), strings.HasPrefix(problem, "could not find expected ':'"):
+	case strings.HasPrefix(problem, "found unexpected end of stream"),
+		strings.HasPrefix(problem, "could not find expected ':'"):
 		return reported, true
 	}
 	return 0, false
@@ -147,9 +150,11 @@ func openedAt(problem string, reported int) (int, bool) {
 
 func yamlRemedy(problem string) string {
 	for _, known := range [...]struct{ begins, remedy string }{
-		{"mapping values are not allowed", "quote a value that ends in a colon or has one before a space; or the line is indented too far"},
+		{"mapping values are not allowed",
+			"quote a value that ends in a colon or has one before a space; or the line is indented too far"},
 		{"found a tab", "indent with spaces, not with tabs"},
-		{"found character that cannot start", "indent with spaces, not with tabs; quote a value that begins with one of @ ` %"},
+		{"found character that cannot start",
+			"indent with spaces, not with tabs; quote a value that begins with one of @ ` %"},
 		{"did not find expected key", "indent the line like the one above that it belongs to"},
 		{"did not find expected '-'", "indent the line like the one above that it belongs to"},
 		{"did not find expected ',' or", "close every [ and { that is open in this line"},

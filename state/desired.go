@@ -109,7 +109,8 @@ func (d *desired) check() error {
 		fits = d.facts.UnderlayMTU - Overhead(d.node.IP) // which need not be what the devices keep
 	}
 	if fits < MinIPv6MTU {
-		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", fits, MinIPv6MTU, d.facts.Underlay, d.facts.UnderlayMTU)
+		return fmt.Errorf("the pods' MTU would be %d and IPv6 needs %d: raise the MTU of %s (%d)", fits, MinIPv6MTU,
+			d.facts.Underlay, d.facts.UnderlayMTU)
 	}
 	return nil
 }
@@ -129,7 +130,8 @@ func (d *desired) bridge() string { return d.t.Network.Bridge.Name }
 
 func (d *desired) links() {
 	d.set.Links.Add(Link{
-		Device: d.bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name, d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
+		Device: d.bridge(), Type: "bridge", MAC: schema.DeriveBridgeMAC(d.t.Name,
+			d.node.Name), MTU: d.mtu, Group: device.GroupDevice,
 	}, OwnNode)
 	d.set.Links.Add(Link{
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
@@ -176,10 +178,12 @@ func (d *desired) family(p netip.Prefix) {
 		d.set.Addrs.Add(Addr{Device: d.tunnel(), Prefix: netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
 	}
 	if d.t.Network.Masquerade.Enabled {
-		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p), Hook: "POSTROUTING", Jumps: 1}, OwnNode)
+		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p),
+			Hook: "POSTROUTING", Jumps: 1}, OwnNode)
 	}
 	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
-	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD", Jumps: 1}, OwnNode)
+	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD",
+		Jumps: 1}, OwnNode)
 }
 
 // masquerade: everything that pods send out of the cluster's ranges leaves with the node's address.
@@ -190,7 +194,8 @@ func (d *desired) masquerade(p netip.Prefix) string {
 	}
 	rules := []string{fmt.Sprintf("! -s %s -j RETURN", p)}
 	listed := map[netip.Prefix]bool{} // a range that is named twice is one rule
-	for _, dst := range slices.Concat(d.t.Network.ClusterCIDRs, d.t.Network.Masquerade.NonMasqueradeCIDRs, []netip.Prefix{multicast}) {
+	for _, dst := range slices.Concat(d.t.Network.ClusterCIDRs, d.t.Network.Masquerade.NonMasqueradeCIDRs,
+		[]netip.Prefix{multicast}) {
 		again := listed[dst]
 		listed[dst] = true
 		switch {
@@ -239,7 +244,8 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 			hop, source = LinkLocal(peer.VTEPMAC), d.source
 		}
 		d.set.Neighs.Add(Neigh{d.tunnel(), hop, peer.VTEPMAC, true}, from)
-		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Source: source, Onlink: p.Addr().Is4()}, from)
+		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Source: source,
+			Onlink: p.Addr().Is4()}, from)
 	}
 	if reachable {
 		d.set.FDB.Add(FDB{Device: d.tunnel(), MAC: peer.VTEPMAC, Dst: peer.IP, Permanent: true}, from)

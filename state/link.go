@@ -96,5 +96,6 @@ func (l Link) MustReplace(have Resource) string {
 // Collides says that the two cannot exist side by side although their names differ: a node has one
 // vxlan device for a VNI and port.
 func (l Link) Collides(other Link) bool {
-	return l.Type == "vxlan" && other.Type == "vxlan" && l.Device != other.Device && l.VNI == other.VNI && l.Port == other.Port
+	return l.Type == "vxlan" && other.Type == "vxlan" && l.Device != other.Device && l.VNI == other.VNI &&
+		l.Port == other.Port
 }

@@ -44,7 +44,8 @@ type portOptionText struct{ name, closed string }
 // comes from a MAC that the bridge knows already.
 func portOptionTexts() [6]portOptionText {
 	return [...]portOptionText{
-		{"state", "not forwarding"}, {"isolated", "on"}, {"locked", "on"}, {"flood", "off"}, {"mcast_flood", "off"}, {"bcast_flood", "off"},
+		{"state", "not forwarding"}, {"isolated", "on"}, {"locked", "on"}, {"flood", "off"}, {"mcast_flood",
+			"off"}, {"bcast_flood", "off"},
 	}
 }
 

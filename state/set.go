@@ -123,7 +123,8 @@ func (t *Table[R]) buildIndex() {
 	if t.index != nil {
 		return
 	}
-	x := &index{slots: make([]int32, 1<<bits.Len(uint(2*len(t.rows)))), seed: maphash.MakeSeed(), found: make([]int32, len(t.rows))}
+	x := &index{slots: make([]int32, 1<<bits.Len(uint(2*len(t.rows)))), seed: maphash.MakeSeed(),
+		found: make([]int32, len(t.rows))}
 	t.index = x
 	for i, r := range t.rows {
 		k := r.Key()

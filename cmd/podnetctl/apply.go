@@ -31,8 +31,10 @@ Exit codes: 0 the node is in sync; 1 it is not, or the file was refused; 2 an er
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.runApply(args, p) },
 	}
-	cmd.Flags().BoolVar(&p.Allow, "allow-disruption", false, "do it whatever the guard says; without FILE: accept the refused file in place")
-	options.Duration(cmd.Flags(), &p.Trial, "confirm", 0, time.Second, "on trial: undo it after so long unless podnetctl confirm comes before")
+	cmd.Flags().BoolVar(&p.Allow, "allow-disruption", false,
+		"do it whatever the guard says; without FILE: accept the refused file in place")
+	options.Duration(cmd.Flags(), &p.Trial, "confirm", 0, time.Second,
+		"on trial: undo it after so long unless podnetctl confirm comes before")
 	return cmd
 }
 

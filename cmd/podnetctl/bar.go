@@ -47,7 +47,8 @@ func (b *bar) show(done, total int) {
 	}
 	full := barWidth * done / total
 	select {
-	case b.steps <- fmt.Sprintf("\r[%s%s] %d of %d objects", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), done, total):
+	case b.steps <- fmt.Sprintf("\r[%s%s] %d of %d objects", strings.Repeat("#", full), strings.Repeat(".", barWidth-full),
+		done, total):
 	default:
 	}
 }

@@ -27,7 +27,8 @@ const (
 // bundleCommands show the network as any administrator would look at it. They change nothing.
 func bundleCommands() []string {
 	return []string{
-		"uname -a", "ip -d -s link", "ip addr", "ip -4 route show table all", "ip -6 route show table all", "ip -4 rule", "ip -6 rule",
+		"uname -a", "ip -d -s link", "ip addr", "ip -4 route show table all", "ip -6 route show table all", "ip -4 rule",
+		"ip -6 rule",
 		"ip -s neigh", "bridge -d link", "bridge fdb", "nft list ruleset", "iptables-save -c", "ip6tables-save -c",
 		"iptables-legacy-save -c", "ip6tables-legacy-save -c", "iptables --version", "ss -ulnp",
 		// By name, because stable_secret is among the others.
@@ -110,7 +111,8 @@ func (a *archive) command(line string) {
 		out = append(out, (line + ": " + err.Error() + "\n")...)
 	}
 	words = slices.DeleteFunc(words, func(w string) bool { return strings.Contains(w, "|") }) // a pattern
-	name := strings.NewReplacer(" ", "_", "/", "_").Replace(strings.TrimSpace(strings.Join(words[:min(len(words), 4)], " ")))
+	name := strings.NewReplacer(" ", "_", "/", "_").
+		Replace(strings.TrimSpace(strings.Join(words[:min(len(words), 4)], " ")))
 	a.add("commands/"+name+".txt", out[:min(len(out), bundlePart)])
 }
 
@@ -144,6 +146,7 @@ func (c *cli) writeBundle(n *node, report document.Findings, path string) error 
 	if err := files.ReplaceFile(path, b.Bytes(), 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "%s, %d bytes: names and addresses of this cluster, no keys. In it:\n  %s\n", path, b.Len(), strings.Join(a.names, "\n  "))
+	fmt.Fprintf(c.err, "%s, %d bytes: names and addresses of this cluster, no keys. In it:\n  %s\n", path, b.Len(),
+		strings.Join(a.names, "\n  "))
 	return nil
 }

@@ -108,9 +108,11 @@ func next(p *reconcile.Plan, file string, inPlace, daemon bool) screen.Closing {
 	case p.InForce != p.Topology && rollout.Irreversible(p.InForce, p.Topology) != nil:
 		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + command}
 	case p.InForce != p.Topology:
-		return screen.Closing{Label: "Nothing changed.", Text: "Apply: " + strings.Replace(command, "apply", "apply --confirm 2m", 1)}
+		return screen.Closing{Label: "Nothing changed.",
+			Text: "Apply: " + strings.Replace(command, "apply", "apply --confirm 2m", 1)}
 	case p.Count(state.Create)+p.Count(state.Update)+p.Count(state.Delete) == 0:
-		return screen.Closing{Label: "Nothing heals.", Text: "Resolve the conflict named above first; podnetd, or podnetctl apply, does the rest."}
+		return screen.Closing{Label: "Nothing heals.",
+			Text: "Resolve the conflict named above first; podnetd, or podnetctl apply, does the rest."}
 	case daemon && len(p.InTheWay()) > 0:
 		return screen.Closing{Label: "Heal", Text: "podnetd does, by itself, once the conflict named above is resolved"}
 	case daemon:

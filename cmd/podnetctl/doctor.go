@@ -37,7 +37,8 @@ Exit codes: 0 no errors (warnings do not count), 1 errors, 2 it could not look.`
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return c.runDoctor(bundle) },
 	}
-	cmd.Flags().StringVar(&bundle, "bundle", "", "also write everything that a ticket needs to this `FILE` (tar.gz), which must not exist yet")
+	cmd.Flags().StringVar(&bundle, "bundle", "",
+		"also write everything that a ticket needs to this `FILE` (tar.gz), which must not exist yet")
 	return cmd
 }
 
@@ -61,7 +62,8 @@ func (c *cli) runDoctor(bundle string) error {
 	if c.json() {
 		err = c.writeJSON(report)
 	} else {
-		err = screen.WriteFindings(c.out, c.style(), screen.Findings{Node: report.Node, Findings: report.Findings, Unseen: report.Unseen})
+		err = screen.WriteFindings(c.out, c.style(),
+			screen.Findings{Node: report.Node, Findings: report.Findings, Unseen: report.Unseen})
 	}
 	if err == nil && bundle != "" {
 		err = c.writeBundle(n, report, bundle)

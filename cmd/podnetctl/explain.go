@@ -42,7 +42,8 @@ Exit codes: 0 every hop is fine; 1 one is broken; 2 an error.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runExplain(cmd.Context(), f, args) },
 	}
-	cmd.Flags().StringVar(&f.from, "from", "", "the sender, `POD|IP`: a pod of this node, an address of it, or one outside")
+	cmd.Flags().StringVar(&f.from, "from", "",
+		"the sender, `POD|IP`: a pod of this node, an address of it, or one outside")
 	cmd.Flags().BoolVar(&f.probe, "probe", false, "send real packets, and say whether they arrive")
 	cmd.Flags().BoolVar(&f.all, "all", false, "a line for every peer")
 	return cmd
@@ -132,7 +133,8 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 		return nil, err
 	}
 	if len(view.Node.PodCIDRs) == 0 {
-		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)", view.Node.Name, view.Node.Name)
+		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)",
+			view.Node.Name, view.Node.Name)
 	}
 	g := &guide{explainFlags: f, live: n.Live(), node: n}
 	if g.pods, err = pods.List(g.live, t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
@@ -239,7 +241,8 @@ func (c *cli) explainAll(ctx context.Context, g *guide) error {
 	if slices.ContainsFunc(ways, func(f *explain.Trace) bool { return explain.Judge(f).Broken != 0 }) {
 		g.compare()
 	}
-	all := document.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(), Peers: []document.Explanation{}}
+	all := document.Explanations{APIVersion: schema.APIVersion, Kind: "Explanation", From: g.sources[0].Addr.String(),
+		Peers: []document.Explanation{}}
 	broken := map[string]bool{}
 	for _, f := range ways {
 		e := explain.Judge(f)

@@ -32,7 +32,8 @@ Exit codes: 0 everybody is there, in sync, and on the same, expected file; 1 not
 			return c.runFleet(args, string(expected), func() bool { return cmd.Flags().Changed("topology") })
 		},
 	}
-	cmd.Flags().Var(&expected, "expect-digest", "the topology they should be on: a `SHA`-256, with or without sha256: (default: that of -f)")
+	cmd.Flags().Var(&expected, "expect-digest",
+		"the topology they should be on: a `SHA`-256, with or without sha256: (default: that of -f)")
 	return cmd
 }
 

@@ -89,7 +89,8 @@ func writeGarbage(w io.Writer, network string, paths state.Paths, g collect.Garb
 	fmt.Fprintf(out, "Freed     %d leases, %d host veths, %d port mappings\n", len(g.Freed), g.Veths, g.Mappings)
 	writeLeases(out, "-", g.Freed)
 	if len(g.Kept) > 0 {
-		fmt.Fprintf(out, "Kept      of other plugins: %d; if their pods are gone:  rm %s\n", len(g.Kept), shell.Quote(filepath.Join(dir, "ADDRESS")))
+		fmt.Fprintf(out, "Kept      of other plugins: %d; if their pods are gone:  rm %s\n", len(g.Kept),
+			shell.Quote(filepath.Join(dir, "ADDRESS")))
 		writeLeases(out, " ", g.Kept)
 	}
 	return out.Flush()
@@ -97,7 +98,8 @@ func writeGarbage(w io.Writer, network string, paths state.Paths, g collect.Garb
 
 func writeLeases(out io.Writer, mark string, all []ipam.Lease) {
 	for _, l := range all {
-		fmt.Fprintf(out, "%s %-15s  %s %s  since %s\n", mark, l.Addr, shell.Printable(short(l.Owner.ContainerID)), shell.Printable(l.Owner.IfName), l.Since.UTC().Format(time.RFC3339))
+		fmt.Fprintf(out, "%s %-15s  %s %s  since %s\n", mark, l.Addr, shell.Printable(short(l.Owner.ContainerID)),
+			shell.Printable(l.Owner.IfName), l.Since.UTC().Format(time.RFC3339))
 	}
 }
 

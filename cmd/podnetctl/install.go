@@ -54,7 +54,8 @@ func (c *cli) runInstall(force bool) error {
 	if err != nil {
 		return err
 	}
-	report := document.Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: targets[0], Also: targets[1:], Plugins: []document.InstalledPlugin{}}
+	report := document.Installed{APIVersion: schema.APIVersion, Kind: "Installed", From: from, To: targets[0],
+		Also: targets[1:], Plugins: []document.InstalledPlugin{}}
 	for _, dir := range targets {
 		done, err := installInto(from, dir, force)
 		if errors.Is(err, fs.ErrPermission) {
@@ -72,7 +73,8 @@ func (c *cli) runInstall(force bool) error {
 	} else {
 		err = c.writeInstalled(report)
 	}
-	if err == nil && slices.ContainsFunc(report.Plugins, func(p document.InstalledPlugin) bool { return p.Result == pluginForeign }) {
+	if err == nil &&
+		slices.ContainsFunc(report.Plugins, func(p document.InstalledPlugin) bool { return p.Result == pluginForeign }) {
 		err = errNo
 	}
 	return err
@@ -118,7 +120,8 @@ func isPlace(dir string) error {
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, _ := os.Readlink(dir)
 		if info, err = os.Stat(dir); err != nil {
-			return fmt.Errorf("%s is a symbolic link to %s, which is not there (make that directory, or remove the link)", dir, target)
+			return fmt.Errorf("%s is a symbolic link to %s, which is not there (make that directory, or remove the link)",
+				dir, target)
 		}
 	}
 	if !info.IsDir() {
@@ -191,7 +194,9 @@ func (c *cli) writeInstalled(r document.Installed) error {
 			if p.Dir != dir {
 				continue
 			}
-			rows = append(rows, screen.Row{Label: label, Text: fmt.Sprintf("%-*s  %s", len("host-local"), p.Name, p.Result), Bad: p.Result == pluginForeign})
+			rows = append(rows,
+				screen.Row{Label: label, Text: fmt.Sprintf("%-*s  %s", len("host-local"), p.Name, p.Result),
+					Bad: p.Result == pluginForeign})
 			label = ""
 			if p.Result == pluginForeign {
 				kept = including(kept, p.Name)
@@ -200,7 +205,8 @@ func (c *cli) writeInstalled(r document.Installed) error {
 	}
 	if len(kept) > 0 {
 		rows = append(rows, screen.Row{Label: "Left", Text: fmt.Sprintf(
-			"%s: not podnet's; podnet runs on the reference plugins too, or replace them: podnetctl install --force", strings.Join(kept, ", "))})
+			"%s: not podnet's; podnet runs on the reference plugins too, or replace them: podnetctl install --force",
+			strings.Join(kept, ", "))})
 	}
 	for _, note := range r.Notes {
 		rows = append(rows, screen.Row{Label: "Note", Text: note, Bad: true})

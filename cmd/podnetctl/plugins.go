@@ -36,7 +36,8 @@ func lookups(p state.Paths) doctor.Runtimes {
 	all := doctor.Runtimes{Faults: host.Faults}
 	for _, dir := range dirs {
 		if !slices.ContainsFunc(host.Runtimes, func(r runtimes.Runtime) bool { return r.Searches(dir) }) {
-			all.Lookups = append(all.Lookups, runtimes.Runtime{PluginDirs: dirs, ConfDir: confDir}.Look(p.Root, confDir, plugins()))
+			all.Lookups = append(all.Lookups,
+				runtimes.Runtime{PluginDirs: dirs, ConfDir: confDir}.Look(p.Root, confDir, plugins()))
 		}
 	}
 	for _, r := range host.Runtimes {

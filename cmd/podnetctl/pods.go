@@ -70,7 +70,8 @@ func within(podCIDRs []netip.Prefix, addrs []netip.Addr) []netip.Addr {
 }
 
 func podOf(p pods.Pod, bridge string) document.Pod {
-	out := document.Pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{}, HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
+	out := document.Pod{ContainerID: p.Owner.ContainerID, IfName: p.Owner.IfName, Addresses: []string{},
+		HostVeth: p.Veth.Device, Trouble: trouble(p, bridge)}
 	if namespace, name, named := strings.Cut(p.Name, "/"); named {
 		out.Namespace, out.Name = namespace, name
 	}
@@ -96,7 +97,8 @@ func trouble(p pods.Pod, bridge string) string {
 	case !p.Leased:
 		return "it has no lease: another pod may get its address (delete it, and have it made anew)"
 	case len(p.Unleased) > 0:
-		return fmt.Sprintf("it has no lease of %s: another pod may get that address (delete the pod, and have it made anew)", p.Unleased[0])
+		return fmt.Sprintf("it has no lease of %s: another pod may get that address (delete the pod, and have it made anew)",
+			p.Unleased[0])
 	case v.Bridge == "" && v.Group == device.GroupPod:
 		return fmt.Sprintf("%s is no port of %s (podnetctl apply)", v.Device, bridge)
 	case v.Bridge != bridge:
@@ -110,7 +112,8 @@ func trouble(p pods.Pod, bridge string) string {
 func rowsOf(pods []document.Pod, now time.Time) []screen.Pod {
 	var rows []screen.Pod
 	for _, p := range pods {
-		r := screen.Pod{Addresses: p.Addresses, Container: short(p.ContainerID), IfName: p.IfName, HostVeth: p.HostVeth, Trouble: p.Trouble}
+		r := screen.Pod{Addresses: p.Addresses, Container: short(p.ContainerID), IfName: p.IfName, HostVeth: p.HostVeth,
+			Trouble: p.Trouble}
 		if p.Name != "" {
 			r.Name = p.Namespace + "/" + p.Name
 		}

@@ -74,7 +74,8 @@ func identity(s agent.Settings) (reconcile.Identity, error) {
 }
 
 func desiredScreen(r *document.DesiredState, set *state.Set) screen.Desired {
-	d := screen.Desired{Node: r.Node, Topology: screen.File{Path: r.Topology.Path, Digest: r.Topology.Digest}, MTU: r.MTU, Assumed: r.Assumed}
+	d := screen.Desired{Node: r.Node, Topology: screen.File{Path: r.Topology.Path, Digest: r.Topology.Digest}, MTU: r.MTU,
+		Assumed: r.Assumed}
 	for _, l := range set.Conflists.Rows() {
 		d.ConflistPath, d.Conflist = l.Path, l.Content
 	}

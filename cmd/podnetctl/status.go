@@ -39,7 +39,8 @@ no trial is pending, and podnetd runs and its last pass is younger than three re
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runStatus(cmd.Context(), f) },
 	}
 	options.Duration(cmd.Flags(), &f.wait, "wait", 0, 0, "wait for the answer to be yes, at most so long")
-	cmd.Flags().BoolVar(&f.watch, "watch", false, "a live screen, until interrupted; without a terminal a line of JSON for each change")
+	cmd.Flags().BoolVar(&f.watch, "watch", false,
+		"a live screen, until interrupted; without a terminal a line of JSON for each change")
 	cmd.Flags().Var(&f.digest, "digest", "the topology in force must be this one: a `SHA`-256, with or without sha256:")
 	return cmd
 }

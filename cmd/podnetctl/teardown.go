@@ -70,7 +70,8 @@ func refuseTeardown(r *agent.Removal, force bool) error {
 		return nil
 	case r.Elsewhere:
 		return &agent.Refusal{Reason: fmt.Sprintf("neither %s, the address of %s, nor a device of podnet's"+
-			" is in this network namespace: leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force", own.IP, own.Name)}
+			" is in this network namespace: leave it (nsenter -t 1 -n podnetctl teardown), or podnetctl teardown --force",
+			own.IP, own.Name)}
 	case r.Pods != 0:
 		why := screen.Pods(r.Pods) + " on podnet's network would lose it:" +
 			" drain the node first, or podnetctl teardown --force"

@@ -81,7 +81,8 @@ func unreadable(err error, name string, paths state.Paths) error {
 		return withRemedy(err, name)
 	}
 	if _, kept := os.Stat(paths.LastGood); kept == nil {
-		return fmt.Errorf("no topology at %s (put it back, or go on with the last good one: podnetctl apply %s)", name, paths.LastGood)
+		return fmt.Errorf("no topology at %s (put it back, or go on with the last good one: podnetctl apply %s)", name,
+			paths.LastGood)
 	}
 	return fmt.Errorf("no topology at %s (put it there, or name another file)", name)
 }
@@ -155,6 +156,7 @@ func unlisted(t *schema.Topology, err error) error {
 	if !errors.As(err, &none) {
 		return err
 	}
-	fault := schema.Fault{Line: max(1, t.Line("nodes")), Column: 1, Field: "nodes", Message: none.Message, Remedy: none.Remedy}
+	fault := schema.Fault{Line: max(1, t.Line("nodes")), Column: 1, Field: "nodes", Message: none.Message,
+		Remedy: none.Remedy}
 	return &schema.Invalid{File: t.File, Faults: []schema.Fault{fault}, Warnings: t.Warnings, Nodes: len(t.Nodes)}
 }

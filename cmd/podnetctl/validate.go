@@ -30,7 +30,8 @@ Exit codes: 0 valid, and the guard lets it pass; 1 not so; 2 an error.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return c.runValidate(args, against) },
 	}
-	cmd.Flags().StringVar(&against, "against", "", "have the guard compare it with the topology in this `FILE` (- is standard input)")
+	cmd.Flags().StringVar(&against, "against", "",
+		"have the guard compare it with the topology in this `FILE` (- is standard input)")
 	return cmd
 }
 
@@ -113,8 +114,9 @@ func (c *cli) against(path string, own *schema.Node, t *schema.Topology) (*recon
 	}
 	before, err := schema.Parse(path, data)
 	if err != nil {
-		fmt.Fprintf(c.err, "podnetctl: note: the guard did not run: what it was to compare with is no valid topology, so no node follows that, "+
-			"and what repairs it has to pass (each node's own guard compares with what is in force there): %v\n", err)
+		fmt.Fprintf(c.err,
+			"podnetctl: note: the guard did not run: what it was to compare with is no valid topology, so no node follows that, "+
+				"and what repairs it has to pass (each node's own guard compares with what is in force there): %v\n", err)
 		return nil, nil
 	}
 	guard, err := reconcile.Protect(nil, own, before, t)

@@ -98,10 +98,13 @@ func newFlags() (*pflag.FlagSet, *options.Options, *flags, error) {
 		fmt.Printf("%s\n\nUsage:\n  podnetd [flags]\n\nFlags:\n%s", usage, set.FlagUsagesWrapped(helpWidth))
 	}
 	shared := options.Register(set, "")
-	options.Duration(set, &f.resync, "resync", 30*time.Second, time.Second, "how often to compare even if nothing seems to have changed")
+	options.Duration(set, &f.resync, "resync", 30*time.Second, time.Second,
+		"how often to compare even if nothing seems to have changed")
 	err := errors.Join(
-		options.Address(set, &f.metricsAddr, "metrics-addr", "127.0.0.1:9472", "`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere"),
-		options.Address(set, &f.pprofAddr, "pprof-addr", "", "`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere"),
+		options.Address(set, &f.metricsAddr, "metrics-addr", "127.0.0.1:9472",
+			"`ADDR` where /metrics, /healthz and /readyz are served; \"\": nowhere"),
+		options.Address(set, &f.pprofAddr, "pprof-addr", "",
+			"`ADDR` where profiles are served, such as 127.0.0.1:9473 (go tool pprof http://127.0.0.1:9473/debug/pprof/heap); \"\": nowhere"),
 	)
 	set.StringVar(&f.logFormat, "log-format", "text", "`FORMAT`: text or json")
 	set.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn or error")

@@ -55,18 +55,24 @@ func newMetrics(version string, from sources) *metrics {
 	m.peers = m.gauge("peers", "Nodes that this one can reach by the topology in force.")
 	m.contended = m.gauge("contended_objects", "Objects that somebody else keeps changing back.")
 	m.lastSuccess = m.gauge("last_success_timestamp_seconds", "When a pass last ended in sync; 0: none has.")
-	m.trialDeadline = m.gauge("trial_deadline_timestamp_seconds", "When a topology on trial is rolled back unless it is confirmed; 0: there is no trial.")
+	m.trialDeadline = m.gauge("trial_deadline_timestamp_seconds",
+		"When a topology on trial is rolled back unless it is confirmed; 0: there is no trial.")
 
-	m.topology = m.gaugeVec("topology_info", "1; the labels say which topology is in force and whether it is the file's, the last good one or on trial.", "digest", "origin")
+	m.topology = m.gaugeVec("topology_info",
+		"1; the labels say which topology is in force and whether it is the file's, the last good one or on trial.", "digest",
+		"origin")
 	m.rejected = m.gaugeVec("topology_rejected", "1 while the file on disk is not in force for this reason.", "reason")
 	m.conditions = m.gaugeVec("condition", "1 while the condition is True.", "type")
-	m.objects = m.gaugeVec("objects", "Objects by kind: desired, missing (desired and not so after the last pass) and foreign (somebody else's, in the way).", "kind", "state")
+	m.objects = m.gaugeVec("objects",
+		"Objects by kind: desired, missing (desired and not so after the last pass) and foreign (somebody else's, in the way).", "kind", "state")
 	m.addressesUsed = m.gaugeVec("addresses_used", "Pod addresses in use on this node.", "family")
 	m.addressesCapacity = m.gaugeVec("addresses_capacity", "Pod addresses that this node's podCIDR has.", "family")
 	m.linkMTU = m.gaugeVec("link_mtu_bytes", "MTU of the underlay link and of pods, bridge and tunnel (pod).", "link")
 
-	m.passes = m.counterVec("passes_total", "Passes by result: unchanged, converged, failed, waiting (for a topology).", "result")
-	m.changes = m.counterVec("changes_total", "Objects that passes have changed, by operation: create, update, delete, failed.", "op")
+	m.passes = m.counterVec("passes_total", "Passes by result: unchanged, converged, failed, waiting (for a topology).",
+		"result")
+	m.changes = m.counterVec("changes_total",
+		"Objects that passes have changed, by operation: create, update, delete, failed.", "op")
 	m.healed = m.counterVec("healed_total", "Objects that others had changed and that were put right, by kind.", "kind")
 	m.passTook = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "podnet", Name: "pass_duration_seconds", Help: "How long passes take.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),

@@ -77,7 +77,8 @@ func listenAndServe(ctx context.Context, addr string, handler http.Handler, log 
 		return
 	}
 	callers := &connections{}
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ConnState: callers.changed}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ConnState: callers.changed}
 	context.AfterFunc(ctx, func() { srv.Close() })
 	go func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -92,7 +93,8 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", answer("the loop does not turn", func() bool {
 		return time.Since(*s.turned.Load()) < hung
 	}))
-	mux.HandleFunc("GET /readyz", answer("the network does not equal the topology in force (podnetctl status)", s.inSync.Load))
+	mux.HandleFunc("GET /readyz",
+		answer("the network does not equal the topology in force (podnetctl status)", s.inSync.Load))
 	return mux
 }
 

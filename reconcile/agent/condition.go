@@ -55,7 +55,8 @@ func (p *Pass) notReady() (reason, message string) {
 	case p.Plan == nil:
 		return document.ReasonPassFailed, fmt.Sprint(p.Err)
 	case len(p.Plan.Node.PodCIDRs) == 0:
-		return "NoPodCIDR", fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+		return "NoPodCIDR",
+			fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
 	case !p.Plan.Facts.IPLocal:
 		return "NodeIPMissing", p.ipMissing()
 	}
@@ -140,13 +141,15 @@ func (p *Pass) foreign() document.Condition {
 // squatted says that another user's process has taken the name of the daemon's socket, which stops
 // nothing.
 func (p *Pass) squatted() string {
-	return fmt.Sprintf("the socket %s is held by %s; that is not podnetd, which runs without it: end that process", daemonSocket, p.Squatter)
+	return fmt.Sprintf("the socket %s is held by %s; that is not podnetd, which runs without it: end that process",
+		daemonSocket, p.Squatter)
 }
 
 // unwatched: who keeps changing podnet's objects can be told only by a daemon, which puts its own
 // word in the place of this.
 func unwatched() document.Condition {
-	return document.Condition{Type: document.Contention, Status: "Unknown", Reason: "NoDaemon", Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
+	return document.Condition{Type: document.Contention, Status: "Unknown", Reason: "NoDaemon",
+		Message: "only a running podnetd sees who keeps changing its objects (systemctl start podnetd)"}
 }
 
 // trial: what is in force stays only if somebody says so. The message does not count the seconds,
@@ -155,11 +158,13 @@ func (p *Pass) trial() document.Condition {
 	t := p.Verdict.Trial
 	switch over := p.Verdict.Overdue; {
 	case over != nil:
-		return condition(document.ConfirmPending, true, "Overdue", fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+
-			" podnetctl rollback undoes it, or says which file cannot be written", over.Digest))
+		return condition(document.ConfirmPending, true, "Overdue",
+			fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+
+				" podnetctl rollback undoes it, or says which file cannot be written", over.Digest))
 	case t == nil:
 		return condition(document.ConfirmPending, false, "None", "")
 	}
-	return condition(document.ConfirmPending, true, "Trial", fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",
-		t.Digest, t.Until.Format(time.RFC3339)))
+	return condition(document.ConfirmPending, true, "Trial",
+		fmt.Sprintf("%.19s is on trial until %s, and is undone then (podnetctl confirm keeps it, podnetctl rollback undoes it now)",
+			t.Digest, t.Until.Format(time.RFC3339)))
 }

@@ -69,7 +69,8 @@ func (c *contention) hold(now time.Time, step *reconcile.Step) error {
 		f.due = now.Add(f.delay())
 	}
 	if f.held = now.Before(f.due); f.held {
-		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name, len(f.heals), flapWindow, f.delay())
+		return fmt.Errorf("%s %s: put right %d times in %s, and now only %s after the next change of it", f.kind, f.name,
+			len(f.heals), flapWindow, f.delay())
 	}
 	return nil
 }

@@ -56,7 +56,8 @@ func (p *Pass) rebuilt() bool {
 // littered says that the pass has parsed a file, or made many objects.
 func (p *Pass) littered(before *document.NodeStatus) bool {
 	const many = 1000
-	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil && len(p.Plan.Steps) > many
+	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil &&
+		len(p.Plan.Steps) > many
 }
 
 // away says that the node's ip has not been on this host since the start of the daemon, and is not

@@ -39,7 +39,8 @@ func HoldDaemon(paths state.Paths) (*Presence, error) {
 			return p, nil
 		}
 		if time.Now().After(end) {
-			return nil, errors.Join(fmt.Errorf("%w: %s (systemctl status podnetd)", ErrDaemonRuns, FindLockHolder(daemonFile(paths))), p.Release())
+			return nil, errors.Join(fmt.Errorf("%w: %s (systemctl status podnetd)", ErrDaemonRuns,
+				FindLockHolder(daemonFile(paths))), p.Release())
 		}
 	}
 }

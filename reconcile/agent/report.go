@@ -107,7 +107,8 @@ func (d *Daemon) logSteps(p *Pass) {
 		return
 	}
 	last := d.status.LastPass
-	d.Log.Info("pass", "created", last.Created, "updated", last.Updated, "deleted", last.Deleted, "failed", last.Failed, "took", p.Took)
+	d.Log.Info("pass", "created", last.Created, "updated", last.Updated, "deleted", last.Deleted, "failed", last.Failed,
+		"took", p.Took)
 	for _, s := range news[:min(len(news), most)] {
 		level, args := slog.LevelInfo, []any{"kind", s.Kind.String(), "name", s.Object().Name(), "attrs", s.Object().Attrs(),
 			"cause", s.Cause.String(), "by", d.author(p, s), "result", string(s.Result)}

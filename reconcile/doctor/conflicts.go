@@ -41,13 +41,15 @@ func sort(c state.Conflict) (id string, severity document.Severity, message stri
 	case c.Key.Kind == state.KindChain:
 		return "foreign-chain", document.SeverityError, "it decides over pods' packets beside podnet's chains"
 	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/forwarding"):
-		return "forwarding-off", document.SeverityWarning, "the link that pods' packets leave the host by has to forward what comes back"
+		return "forwarding-off", document.SeverityWarning,
+			"the link that pods' packets leave the host by has to forward what comes back"
 	case c.Key.Kind == state.KindSysctl && strings.HasSuffix(c.Key.Name, "/nf_conntrack_max"):
 		return "conntrack-table", document.SeverityError, "a connection that is not in the table gets no packet through"
 	case c.Key.Kind == state.KindSysctl:
 		return "rp-filter", document.SeverityWarning, "the filter has to be loose (2) or off (0) on this link"
 	case c.Key.Name == kernel.ByRule:
-		return "policy-rule", document.SeverityError, "pods' packets, and the tunnel's, have to be looked up in table main, where podnet's routes are"
+		return "policy-rule", document.SeverityError,
+			"pods' packets, and the tunnel's, have to be looked up in table main, where podnet's routes are"
 	case c.Key.Name == kernel.ByIPsec:
 		return "ipsec-policy", document.SeverityError, "pods' packets and the tunnel's have to get through as they are"
 	case c.Key.Name == kernel.ByVRF:
@@ -59,9 +61,11 @@ func sort(c state.Conflict) (id string, severity document.Severity, message stri
 	case c.Key.Kind == state.KindAddr:
 		return "foreign-address", document.SeverityError, "pods' addresses have to be on the bridge alone"
 	case c.Blocks:
-		return "foreign-" + c.Key.Kind.String(), document.SeverityError, fmt.Sprintf("podnet's %s %s cannot be made while it is there", c.Key.Kind, name(c.Key))
+		return "foreign-" + c.Key.Kind.String(), document.SeverityError,
+			fmt.Sprintf("podnet's %s %s cannot be made while it is there", c.Key.Kind, name(c.Key))
 	}
-	return "foreign-" + c.Key.Kind.String(), document.SeverityError, "traffic for pods goes there instead of into the tunnel"
+	return "foreign-" + c.Key.Kind.String(), document.SeverityError,
+		"traffic for pods goes there instead of into the tunnel"
 }
 
 // name of the object that a key stands for.
@@ -99,7 +103,8 @@ func conflistOrder(f Facts) []document.Finding {
 		if name < ours {
 			path := shell.Quote(filepath.Join(dir, name))
 			out = append(out, document.Finding{
-				ID: "conflist-order", Severity: document.SeverityError, Object: filepath.Join(dir, name), Owner: "another network plugin",
+				ID: "conflist-order", Severity: document.SeverityError, Object: filepath.Join(dir,
+					name), Owner: "another network plugin",
 				Message: fmt.Sprintf("it sorts before %s: the runtime gives pods that network instead", ours),
 				Remedy:  "mv " + path + " " + path + ".disabled",
 			})

@@ -55,5 +55,6 @@ func Check(f Facts) []document.Finding {
 // devices are podnet's as other programs' configuration would match them; a host veth stands for
 // all.
 func (f Facts) devices() []host.Device {
-	return []host.Device{{Name: f.Bridge, Kind: "bridge"}, {Name: f.Tunnel, Kind: "vxlan"}, {Name: "veth0123456789a", Kind: "veth"}}
+	return []host.Device{{Name: f.Bridge, Kind: "bridge"}, {Name: f.Tunnel, Kind: "vxlan"},
+		{Name: "veth0123456789a", Kind: "veth"}}
 }

@@ -15,7 +15,8 @@ import (
 func iptables(f Facts) []document.Finding {
 	var out []document.Finding
 	for _, o := range f.Other {
-		severity, message := document.SeverityWarning, fmt.Sprintf("%d rules beside those of %s, which does not show them", o.Rules, o.Uses)
+		severity, message := document.SeverityWarning, fmt.Sprintf("%d rules beside those of %s, which does not show them",
+			o.Rules, o.Uses)
 		if o.Drops {
 			severity, message = document.SeverityError, message+"; they drop what podnet accepts"
 		}
@@ -123,7 +124,8 @@ func claim(f Facts) []document.Finding {
 	var out []document.Finding
 	for _, mac := range f.Claim.Others {
 		out = append(out, document.Finding{
-			ID: "ip-claimed", Severity: document.SeverityError, Object: f.Claim.IP.String(), Owner: "the host with the MAC " + mac.String(),
+			ID: "ip-claimed", Severity: document.SeverityError, Object: f.Claim.IP.String(), Owner: "the host with the MAC " +
+				mac.String(),
 			Message: fmt.Sprintf("it answers for this node's ip on %s too, so that other nodes send to it instead, at times: a machine that was cloned, say; "+
 				"find its port by that MAC in the switch's table and take the address from it (this host's own MAC is %s; to see it:)", f.Claim.Device, f.Claim.MAC),
 			Remedy: "ip link show dev " + shell.Quote(f.Claim.Device),
@@ -146,7 +148,8 @@ func offload(f Facts) []document.Finding {
 				Message: "this kernel can spoil the checksums of masqueraded packets in a vxlan: connections that hang for 1, 3 or 63 seconds",
 				Remedy:  "ethtool -K " + quoted + " tx-checksum-ip-generic off",
 			})
-		case o.Device != f.Tunnel && o.Driver == "vmxnet3" && (o.Features["tx-udp_tnl-segmentation"] || o.Features["tx-udp_tnl-csum-segmentation"]):
+		case o.Device != f.Tunnel && o.Driver == "vmxnet3" &&
+			(o.Features["tx-udp_tnl-segmentation"] || o.Features["tx-udp_tnl-csum-segmentation"]):
 			out = append(out, document.Finding{
 				ID: "tunnel-offload", Severity: document.SeverityWarning, Object: o.Device, Owner: "driver vmxnet3",
 				Message: "can lose large packets of a tunnel that it segments itself: pings work, connections hang",

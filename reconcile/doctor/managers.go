@@ -21,7 +21,8 @@ func networkd(f Facts) []document.Finding {
 		out = append(out, document.Finding{
 			ID: "networkd-foreign-routes", Severity: document.SeverityError, Object: "ManageForeignRoutes", Owner: owner,
 			Message: "removes podnet's routes whenever it starts or a link changes",
-			Remedy: f.write("/etc/systemd/networkd.conf.d/10-podnet.conf", "[Network]", "ManageForeignRoutes=no", "ManageForeignRoutingPolicyRules=no") +
+			Remedy: f.write("/etc/systemd/networkd.conf.d/10-podnet.conf", "[Network]", "ManageForeignRoutes=no",
+				"ManageForeignRoutingPolicyRules=no") +
 				" && systemctl restart systemd-networkd",
 		})
 	}
@@ -30,7 +31,8 @@ func networkd(f Facts) []document.Finding {
 			return append(out, document.Finding{
 				ID: "networkd-manages", Severity: document.SeverityError, Object: m.Path, Owner: owner,
 				Message: fmt.Sprintf("matches %s: it takes podnet's addresses off the device and puts its own on", d.Name),
-				Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Networks, ".network"), "[Match]", "Name="+f.names(), "[Link]", "Unmanaged=yes") +
+				Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Networks, ".network"), "[Match]", "Name="+f.names(),
+					"[Link]", "Unmanaged=yes") +
 					" && networkctl reload",
 			})
 		}
@@ -62,7 +64,8 @@ func macPolicy(f Facts) []document.Finding {
 		return []document.Finding{{
 			ID: "mac-address-policy", Severity: severity, Object: m.Path, Owner: "udev",
 			Message: fmt.Sprintf(message, d.Name),
-			Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Links, ".link"), "[Match]", "OriginalName="+f.names(), "[Link]", "MACAddressPolicy=none") +
+			Remedy: f.write("/etc/systemd/network/"+ahead(f.Host.Networkd.Links, ".link"), "[Match]", "OriginalName="+f.names(),
+				"[Link]", "MACAddressPolicy=none") +
 				" && udevadm control --reload",
 		}}
 	}
@@ -116,5 +119,6 @@ func ahead(files []host.MatchFile, suffix string) string {
 // write is a command that writes lines into a file.
 func (f Facts) write(path string, lines ...string) string {
 	path = filepath.Join("/", f.Paths.Root, path)
-	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, shell.Quote(filepath.Dir(path)), strings.Join(lines, `\n`), shell.Quote(path))
+	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, shell.Quote(filepath.Dir(path)), strings.Join(lines, `\n`),
+		shell.Quote(path))
 }

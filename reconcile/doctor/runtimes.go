@@ -94,7 +94,8 @@ func (f Facts) confDir(l runtimes.Lookup) []document.Finding {
 	if slices.ContainsFunc(f.Runtimes.Lookups, func(o runtimes.Lookup) bool { return o.Name != "" && o.Reads }) {
 		message += ", where another runtime needs it"
 		dir := shell.Quote(l.ConfDir)
-		remedy = fmt.Sprintf("mkdir -p %s && rmdir %s && ln -s %s %s", dir, dir, shell.Quote(filepath.Dir(f.Paths.Conflist)), dir)
+		remedy = fmt.Sprintf("mkdir -p %s && rmdir %s && ln -s %s %s", dir, dir,
+			shell.Quote(filepath.Dir(f.Paths.Conflist)), dir)
 		if unit := units()[l.Name]; unit != "" {
 			remedy += " && systemctl try-restart " + unit
 		}
@@ -117,7 +118,8 @@ func (f Facts) follow(l runtimes.Lookup) string {
 	remedy := fmt.Sprintf("mkdir -p %s %s && ", shell.Quote(l.ConfDir), shell.Quote(filepath.Dir(f.Paths.Defaults)))
 	writable := func(dir string) bool { return strings.HasPrefix(l.ConfDir, filepath.Join("/", f.Paths.Root, dir)+"/") }
 	if !slices.ContainsFunc([]string{"/etc", "/run", "/var/lib"}, writable) {
-		remedy += f.write("/etc/systemd/system/podnetd.service.d/cni-conf-dir.conf", "[Service]", "ReadWritePaths="+l.ConfDir) + " && systemctl daemon-reload && "
+		remedy += f.write("/etc/systemd/system/podnetd.service.d/cni-conf-dir.conf", "[Service]",
+			"ReadWritePaths="+l.ConfDir) + " && systemctl daemon-reload && "
 	}
 	remedy += fmt.Sprintf("echo PODNET_CNI_CONF_DIR=%s >>%s", shell.Quote(l.ConfDir), shell.Quote(f.Paths.Defaults))
 	switch {
@@ -138,7 +140,8 @@ func (f Facts) onlyNetwork(l runtimes.Lookup) []document.Finding {
 	return []document.Finding{{
 		ID: "conflist-network", Severity: document.SeverityError, Object: "cni_default_network", Owner: by(l.Runtime),
 		Message: fmt.Sprintf("it gives pods the network %q only, and podnet's is %q", l.Network, name),
-		Remedy:  f.write("/etc/crio/crio.conf.d/zz-podnet.conf", "[crio.network]", fmt.Sprintf("cni_default_network = %q", name)) + " && systemctl try-restart crio",
+		Remedy: f.write("/etc/crio/crio.conf.d/zz-podnet.conf", "[crio.network]",
+			fmt.Sprintf("cni_default_network = %q", name)) + " && systemctl try-restart crio",
 	}}
 }
 
@@ -180,7 +183,8 @@ func unknown(fault runtimes.Fault) document.Finding {
 	}
 	return document.Finding{
 		ID: "runtime-config", Severity: document.SeverityError, Object: object, Owner: fault.Runtime,
-		Message: fault.Problem + "; where " + fault.Runtime + " looks for plugins and conflists is not known (mend the file; to see it:)",
-		Remedy:  look,
+		Message: fault.Problem + "; where " + fault.Runtime +
+			" looks for plugins and conflists is not known (mend the file; to see it:)",
+		Remedy: look,
 	}
 }

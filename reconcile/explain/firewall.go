@@ -24,7 +24,8 @@ func (f *Trace) firewallHop() hop {
 	passes := append(f.there(f.Tunnel.Name),
 		pass{verdict.Output, out, true, false}, pass{verdict.Postrouting, out, true, false},
 		pass{verdict.Prerouting, in, true, true}, pass{verdict.Input, in, true, true})
-	return f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port), append(passes, f.back(f.Tunnel.Name)...))
+	return f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, fmt.Sprintf("%s, udp/%d out and in", f.mainHook(), port),
+		append(passes, f.back(f.Tunnel.Name)...))
 }
 
 func (f *Trace) mainHook() string {
@@ -92,7 +93,9 @@ func (f *Trace) judge(h hop, detail string, passes []pass) hop {
 	}
 	if unread != nil {
 		h.Detail = fmt.Sprintf("not known: %v", unread)
-		h = h.advise("rules that can be read", fmt.Sprintf("whether the firewall drops %s is not known: %v", f.what(passes[0]), unread), "see whether real packets pass: podnetctl explain --probe")
+		h = h.advise("rules that can be read",
+			fmt.Sprintf("whether the firewall drops %s is not known: %v", f.what(passes[0]), unread),
+			"see whether real packets pass: podnetctl explain --probe")
 		h.look = []string{"nft list ruleset", "iptables-save; ip6tables-save"}
 	}
 	return h

@@ -15,13 +15,17 @@ func (f *Trace) localHops() []hop {
 	var hops []hop
 	switch {
 	case f.From.Outside:
-		hops = append(hops, f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD", append(f.there(f.Bridge.Name), f.back(f.Bridge.Name)...)))
+		hops = append(hops,
+			f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD",
+				append(f.there(f.Bridge.Name), f.back(f.Bridge.Name)...)))
 	case f.From.Pod == nil:
 		hops = append(hops, f.localRoute())
 	}
 	if f.From.Pod != nil && f.Bridged {
 		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.Bridge.Name, Out: f.Bridge.Name}
-		hops = append(hops, f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD, between ports of the bridge", []pass{{verdict.Forward, p, false, false}}))
+		hops = append(hops,
+			f.judge(hop{Hop: document.Hop{Kind: "firewall"}}, "FORWARD, between ports of the bridge",
+				[]pass{{verdict.Forward, p, false, false}}))
 	}
 	port := f.portHop(f.To.Pod)
 	if from := f.From.Pod; from != nil && from.Veth.Isolated && f.To.Pod.Veth.Isolated && port.State == "" {
@@ -45,9 +49,11 @@ func (f *Trace) localRoute() hop {
 	h = f.undelivered(h)
 	switch {
 	case !r.Rule.Usual() && r.Dst.IsValid() || r.Rule.Ends():
-		return h.wrong(want, fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), f.pastRule())
+		return h.wrong(want,
+			fmt.Sprintf("policy rule %d (%s) diverts packets for this node's own pods", r.Rule.Priority, r.Rule), f.pastRule())
 	case r.Dst.IsValid() && r.Dst.Bits() > f.To.Prefix().Bits():
-		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner()), r.Remedy())
+		return h.wrong(want, fmt.Sprintf("the longer prefix %s (%s) takes this address from the bridge", r.Dst, r.Owner()),
+			r.Remedy())
 	}
 	return h.wrong(want, "the route to this node's own pods is gone", apply)
 }
@@ -66,7 +72,8 @@ func (f *Trace) selfHop() hop {
 func (f *Trace) nobodyHop() hop {
 	h := newHop("address", f.To.Addr.String())
 	if f.To.Node != nil {
-		h = h.advise("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr), "take an address that has a pod")
+		h = h.advise("a pod", fmt.Sprintf("no pod of this node has %s: no lease, no veth", f.To.Addr),
+			"take an address that has a pod")
 		h.look = []string{"podnetctl pods"}
 		return h
 	}
@@ -78,7 +85,8 @@ func (f *Trace) nobodyHop() hop {
 	if f.From.Pod != nil && !f.masqueraded() {
 		where += fmt.Sprintf(", with the pod's own address: what goes to clusterCIDRs %s is not masqueraded", in)
 	}
-	return h.advise("a podCIDR", fmt.Sprintf("%s lies in the cluster's ranges, but in no node's podCIDR; %s", f.To.Addr, where),
+	return h.advise("a podCIDR",
+		fmt.Sprintf("%s lies in the cluster's ranges, but in no node's podCIDR; %s", f.To.Addr, where),
 		fmt.Sprintf("if a host outside of the cluster has it, narrow network.clusterCIDRs %s so that it does not hold %s; if a node had it, its pods are gone", in, f.To.Addr))
 }
 
@@ -94,11 +102,13 @@ func (f *Trace) outsideHop() hop {
 	h = f.undelivered(h)
 	switch {
 	case f.Route.Rule.Ends():
-		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule), f.Route.Rule.PassBy("to "+f.To.Addr.String()))
+		return h.wrong("a route", fmt.Sprintf("policy rule %d (%s) drops it", f.Route.Rule.Priority, f.Route.Rule),
+			f.Route.Rule.PassBy("to "+f.To.Addr.String()))
 	case f.Route.Dst.IsValid():
 		return h.wrong("a route", fmt.Sprintf("%s %s turns it away", f.Route.Dst, f.Route.Owner()), f.Route.Remedy())
 	}
-	return h.advise("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr), "add one: ip route add default via GATEWAY, with the gateway of this host's subnet")
+	return h.advise("a default route", fmt.Sprintf("this host has no route to %s", f.To.Addr),
+		"add one: ip route add default via GATEWAY, with the gateway of this host's subnet")
 }
 
 // nextHop is the router, or the destination itself if it is on link.
@@ -108,7 +118,8 @@ func (f *Trace) nextHop() hop {
 	switch {
 	case n.Failed:
 		h.Detail = fmt.Sprintf("nobody answers for %s on %s", n.IP, n.Device)
-		h.State, h.cause, h.advice = document.HopLost, fmt.Sprintf("the next hop %s is down, or cut off", n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
+		h.State, h.cause, h.advice = document.HopLost, fmt.Sprintf("the next hop %s is down, or cut off",
+			n.IP), fmt.Sprintf("look at %s and the link %s", n.IP, n.Device)
 	case !n.Known:
 		h.Detail = fmt.Sprintf("%s, asked for when it is needed", n.IP)
 	}

@@ -14,7 +14,8 @@ import (
 
 // Survey reads what all packets of this node share.
 func Survey(n *kernel.Node, v reconcile.View) (*Site, error) {
-	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{}, Firewall: map[bool]firewall.Filters{}, Unread: map[bool]error{}}
+	s := &Site{View: v, MTU: state.MTU(v.Topology, v.Node, v.Facts), Forwards: map[bool]bool{},
+		Firewall: map[bool]firewall.Filters{}, Unread: map[bool]error{}}
 	var err error
 	if s.Addrs, err = n.HostAddrs(); err != nil {
 		return nil, err
@@ -28,7 +29,8 @@ func Survey(n *kernel.Node, v reconcile.View) (*Site, error) {
 		s.Links[a.Link] = n.HostLink(a.Link)
 	}
 	// What the kernel goes by.
-	for four, setting := range map[bool]string{true: "net/ipv4/conf/" + s.Bridge.Name + "/forwarding", false: "net/ipv6/conf/all/forwarding"} {
+	for four, setting := range map[bool]string{true: "net/ipv4/conf/" + s.Bridge.Name + "/forwarding",
+		false: "net/ipv6/conf/all/forwarding"} {
 		s.Forwards[four] = sysctl.Is(setting, "1")
 		s.Bridged = s.Bridged || firewall.BridgeFiltered(!four)
 		if !s.speaks(four) {

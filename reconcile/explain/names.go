@@ -28,7 +28,8 @@ func FindPod(all []pods.Pod, who string) (pods.Pod, error) {
 	for _, p := range found {
 		which = append(which, fmt.Sprintf("%s (%s, container %s)", p.Addrs[0], Title(p), p.Owner.ContainerID))
 	}
-	return pods.Pod{}, fmt.Errorf("%d pods of this node are %s: say which by its address: %s", len(found), who, strings.Join(which, ", "))
+	return pods.Pod{},
+		fmt.Errorf("%d pods of this node are %s: say which by its address: %s", len(found), who, strings.Join(which, ", "))
 }
 
 func called(p pods.Pod, who string) bool {
@@ -125,7 +126,8 @@ func (s *Site) place(a netip.Addr) Target {
 		t.Place, t.Node = PeerHost, s.ownerOf(a)
 	case t.Node != nil && t.Node.Name == s.Node.Name:
 		t.Place = Nobody // until a pod with the address is found
-	case t.Node == nil && slices.ContainsFunc(s.Topology.Network.ClusterCIDRs, func(p netip.Prefix) bool { return p.Contains(a) }):
+	case t.Node == nil &&
+		slices.ContainsFunc(s.Topology.Network.ClusterCIDRs, func(p netip.Prefix) bool { return p.Contains(a) }):
 		t.Place = Nobody
 	}
 	return t

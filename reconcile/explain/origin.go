@@ -53,7 +53,8 @@ func (f *Trace) podHop(p *PodFacts) hop {
 		return h
 	case podCIDR(f.Node, a) == netip.Prefix{}:
 		h.Detail = fmt.Sprintf("%s has %s", p.End.Device, a)
-		return h.advise("an address of "+f.ranges(), fmt.Sprintf("%s is of no podCIDR of this node: the pod is older than the change of its range, and other nodes send its packets elsewhere", a),
+		return h.advise("an address of "+f.ranges(),
+			fmt.Sprintf("%s is of no podCIDR of this node: the pod is older than the change of its range, and other nodes send its packets elsewhere", a),
 			"have the runtime make the pod anew")
 	case !p.End.Up:
 		h.Detail = p.End.Device + " is down"
@@ -136,7 +137,8 @@ func (f *Trace) portHop(p *PodFacts) hop {
 	h := newHop("port", fmt.Sprintf("%s on %s, forwarding", v.Device, b.Name))
 	fix, up := apply, apply
 	if v.Group != device.GroupPod {
-		fix, up = fmt.Sprintf("ip link set dev %s master %s", shell.Quote(v.Device), b.Name), fmt.Sprintf("ip link set dev %s up", shell.Quote(v.Device))
+		fix, up = fmt.Sprintf("ip link set dev %s master %s", shell.Quote(v.Device),
+			b.Name), fmt.Sprintf("ip link set dev %s up", shell.Quote(v.Device))
 	}
 	switch {
 	case v.Device == "":

@@ -56,7 +56,9 @@ func (f *Trace) probeHops() []hop {
 }
 
 func (f *Trace) echoHop(i int, e Echo) hop {
-	h := hop{Hop: document.Hop{Kind: "probe", Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " + f.Probe.From.String()}}
+	h := hop{Hop: document.Hop{Kind: "probe",
+		Detail: fmt.Sprintf("%s %s, %d of %d answered", e.Name, e.To, e.Answered, e.Sent), Note: "from " +
+			f.Probe.From.String()}}
 	if e.Err != nil {
 		h.Detail = fmt.Sprintf("%s %s: %v", e.Name, e.To, e.Err)
 	} else if e.lost() {
@@ -67,7 +69,8 @@ func (f *Trace) echoHop(i int, e Echo) hop {
 	}
 	h.State = document.HopLost
 	if i > 0 { // the node answers, and this one behind it does not
-		h.cause = fmt.Sprintf("%s answers, %s does not: it is not running there, or does not answer echo requests", f.Probe.Echoes[0].Name, e.To)
+		h.cause = fmt.Sprintf("%s answers, %s does not: it is not running there, or does not answer echo requests",
+			f.Probe.Echoes[0].Name, e.To)
 		h.advice = fmt.Sprintf("on %s:  podnetctl pods", f.To.nodeName())
 		return h
 	}
@@ -90,8 +93,10 @@ func (f *Trace) fullHop(p *Probe) hop {
 	}
 	h.Detail = fmt.Sprintf("%d bytes unfragmented to %s, lost", p.Full, p.Echoes[0].To)
 	h.State, h.Want = document.HopLost, fmt.Sprintf("mtu %d on the underlay", p.Full+f.overhead())
-	h.cause = fmt.Sprintf("the MTU on the way to %s is too small: packets up to %d bytes come back, pods send %d", f.To.nodeName(), p.Fits, p.Full)
-	h.advice = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node", p.Full+f.overhead(), p.Fits-vlanTag)
+	h.cause = fmt.Sprintf("the MTU on the way to %s is too small: packets up to %d bytes come back, pods send %d",
+		f.To.nodeName(), p.Fits, p.Full)
+	h.advice = fmt.Sprintf("raise the MTU to %d on the way, or set network.mtu: %d in the topology of every node",
+		p.Full+f.overhead(), p.Fits-vlanTag)
 	return h
 }
 

@@ -63,7 +63,8 @@ func (f *Trace) refused(h hop, way string) (hop, bool) {
 		return h.wrong("forwarding", "forwarding was switched off", apply), true
 	case errors.Is(f.Route.Err, syscall.EXDEV) || errors.Is(f.Route.Err, syscall.EINVAL) && !f.hasSubnet():
 		h.Detail = fmt.Sprintf("packets from %s by %s are taken for forged", f.From.Addr, f.Bridge.Name)
-		h = h.wrong(way, "the way back to the pod leads over another device, and rp_filter drops what comes from there", apply)
+		h = h.wrong(way,
+			"the way back to the pod leads over another device, and rp_filter drops what comes from there", apply)
 		h.look = []string{fmt.Sprintf("ip route get %s", f.From.Addr), reversePathSettings}
 		return h, true
 	}
@@ -92,13 +93,16 @@ func (f *Trace) diversion(want state.Route) (cause, fix string) {
 	case r.Rule.Ends():
 		return fmt.Sprintf("policy rule %d (%s) drops what goes to %s", r.Rule.Priority, r.Rule, peer), f.pastRule()
 	case !r.Rule.Usual() && (r.Dst.IsValid() || r.Err == nil):
-		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName()), f.pastRule()
+		return fmt.Sprintf("policy rule %d (%s) diverts packets for %s to table %s", r.Rule.Priority, r.Rule, peer,
+			r.Rule.TableName()), f.pastRule()
 	case r.Dst.IsValid() && r.Dst.Bits() > want.Dst.Bits():
-		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner(), peer), r.Remedy()
+		return fmt.Sprintf("the longer prefix %s (%s) takes these addresses from podnet's route to %s", r.Dst, r.Owner(),
+			peer), r.Remedy()
 	case r.Dst == want.Dst && r.Via == want.Via:
 		return fmt.Sprintf("podnet's route to %s leads over another device", peer), apply
 	case r.Dst == want.Dst:
-		return fmt.Sprintf("another route to %s (%s) stands before podnet's", want.Dst, r.Owner()), r.Remedy() + " && " + apply
+		return fmt.Sprintf("another route to %s (%s) stands before podnet's", want.Dst, r.Owner()), r.Remedy() +
+			" && " + apply
 	case r.Dst.IsValid():
 		return fmt.Sprintf("the route to %s's pods is gone, and %s takes its packets", peer, r), apply
 	}
@@ -128,9 +132,11 @@ func (f *Trace) neighbourHop() hop {
 	switch {
 	case !have.Known:
 		h.Detail = fmt.Sprintf("%s unknown on %s", want.IP, want.Device)
-		return h.wrong(want.MAC.String(), fmt.Sprintf("the neighbour entry of %s is gone; %s", f.To.Node.Name, f.line()), apply)
+		return h.wrong(want.MAC.String(),
+			fmt.Sprintf("the neighbour entry of %s is gone; %s", f.To.Node.Name, f.line()), apply)
 	case have.MAC != want.MAC:
-		return h.wrong(want.MAC.String(), fmt.Sprintf("packets for %s get a MAC that is %s's; %s", f.To.Node.Name, f.macOwner(have.MAC), f.line()), apply)
+		return h.wrong(want.MAC.String(),
+			fmt.Sprintf("packets for %s get a MAC that is %s's; %s", f.To.Node.Name, f.macOwner(have.MAC), f.line()), apply)
 	case have.Permanent:
 		h.Detail += " permanent"
 	}
@@ -156,7 +162,8 @@ func (f *Trace) fdbHop() hop {
 		h.Detail = fmt.Sprintf("%s unknown on %s", want.MAC, want.Device)
 		return h.wrong(want.Dst.String(), fmt.Sprintf("the FDB entry of %s is gone; %s", f.To.Node.Name, f.line()), apply)
 	case have.Dst != want.Dst:
-		return h.wrong(want.Dst.String(), fmt.Sprintf("frames for %s go to %s (%s); %s", f.To.Node.Name, have.Dst, f.owner(have.Dst), f.line()), apply)
+		return h.wrong(want.Dst.String(),
+			fmt.Sprintf("frames for %s go to %s (%s); %s", f.To.Node.Name, have.Dst, f.owner(have.Dst), f.line()), apply)
 	case have.Port != 0 || have.VNI != 0 || have.Out != 0:
 		h.Detail = fmt.Sprintf("%s %s", want.MAC, have.Attrs())
 		return h.wrong(want.Attrs(), fmt.Sprintf("frames for %s go to another tunnel; %s", f.To.Node.Name, f.line()), apply)
@@ -175,7 +182,8 @@ func (f *Trace) underlayHop() hop {
 	switch {
 	case !f.Host().IPLocal:
 		h.Detail = fmt.Sprintf("%s is on no link of this host", f.Node.IP)
-		return h.advise(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)), "add it to the link, or correct "+f.place(f.Node))
+		return h.advise(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)),
+			"add it to the link, or correct "+f.place(f.Node))
 	case f.Tunnel.Index == 0 || !f.Tunnel.Up:
 		h.Detail = f.Tunnel.Name + " is gone or down"
 		return h.wrong("up", "the vxlan device is gone or was set down", apply)
@@ -186,18 +194,23 @@ func (f *Trace) underlayHop() hop {
 		return h.wrong("a route over "+f.connected().Link, f.sidestep(peer.Name), f.aside())
 	case f.connectedPassed() && !f.Connected:
 		want, fix := f.underlayRoute()
-		return h.wrong(want, fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
+		return h.wrong(want,
+			fmt.Sprintf("the route to this host's own subnet is gone, and %s takes what goes to %s", r, peer.Name), fix)
 	case r.Device == f.Tunnel.Name || r.Device == f.Bridge.Name:
-		return h.wrong("dev "+f.Host().Underlay, fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy())
+		return h.wrong("dev "+f.Host().Underlay,
+			fmt.Sprintf("the tunnel's own packets to %s are routed into %s", peer.Name, r.Device), r.Remedy())
 	case r.Rule.Ends():
 		return h.wrong("a route", f.sidestep(peer.Name), f.aside())
 	case r.MTU < need:
-		h = h.wrong(fmt.Sprintf("mtu %d", need), fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need, r.Device, r.MTU),
+		h = h.wrong(fmt.Sprintf("mtu %d", need),
+			fmt.Sprintf("the MTU is too small: packets of %d bytes are %d in the tunnel, and %s takes %d", f.MTU, need,
+				r.Device, r.MTU),
 			f.widen(r, need))
 		h.advice = fmt.Sprintf("or set network.mtu: %d in the topology of every node", r.MTU-state.Overhead(peer.IP))
 		return h
 	case f.Beyond.Failed && f.Probe != nil && f.Probe.Echoes[0].lost():
-		h.State, h.cause = document.HopLost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off", f.Beyond.IP, r.Device, f.beyond())
+		h.State, h.cause = document.HopLost, fmt.Sprintf("nobody answers for %s on %s, %s: it is down, or cut off",
+			f.Beyond.IP, r.Device, f.beyond())
 		h.advice = fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.beyond(), peer.Name)
 		return h
 	case f.Beyond.Failed && f.Probe == nil: // and may be back, without anybody having asked since
@@ -250,7 +263,9 @@ func (f *Trace) noUnderlay(h hop) hop {
 	case r.Dst.IsValid():
 		return h.wrong("a route", fmt.Sprintf("%s: %s %s turns packets away", cause, r.Dst, r.Owner()), r.Remedy())
 	case !f.connected().IsValid():
-		return h.advise("a route", cause, fmt.Sprintf("add one: ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", peer.IP, peer.IP.BitLen()))
+		return h.advise("a route", cause,
+			fmt.Sprintf("add one: ip route add %s/%d via GATEWAY, with the gateway of this host's subnet", peer.IP,
+				peer.IP.BitLen()))
 	case f.Connected: // and nothing leads to it
 		h = h.wrong("a rule that leads to table main", cause+", although table main has one", apply)
 		return h
@@ -265,7 +280,8 @@ func (f *Trace) sidestep(peer string) string {
 	if r.Rule.Ends() {
 		return fmt.Sprintf("policy rule %d (%s) drops what the tunnel sends to %s", r.Rule.Priority, r.Rule, peer)
 	}
-	return fmt.Sprintf("policy rule %d (%s) has what the tunnel sends to %s looked up in table %s", r.Rule.Priority, r.Rule, peer, r.Rule.TableName())
+	return fmt.Sprintf("policy rule %d (%s) has what the tunnel sends to %s looked up in table %s", r.Rule.Priority,
+		r.Rule, peer, r.Rule.TableName())
 }
 
 // aside is the command that has the tunnel's packets pass by the rule that takes them.
@@ -287,7 +303,8 @@ func (f *Trace) underlayRoute() (want, fix string) {
 	if !f.Links[own.Link].Up {
 		return own.Link + " up", fmt.Sprintf("ip link set dev %s up", link)
 	}
-	return fmt.Sprintf("%s dev %s", own.Masked(), link), fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
+	return fmt.Sprintf("%s dev %s", own.Masked(), link),
+		fmt.Sprintf("ip %sroute add %s dev %s proto kernel src %s", six, own.Masked(), link, own.Addr())
 }
 
 // pass is the command that has podnet's packets pass by a policy rule and leaves the rule to all

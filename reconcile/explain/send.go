@@ -117,7 +117,8 @@ func (f *Trace) stopWatching(watches []*probe.Watch) (all []probe.Sighting) {
 
 func (f *Trace) seen(watches []*probe.Watch) {
 	if s := f.stopWatching(watches); len(s) == 2 {
-		f.Probe.Seen = Seen{Watched: true, Entered: s[0].Request, Left: s[1].Request, Returned: s[1].Answer, Bare: s[1].Bare, Emerged: s[0].Answer}
+		f.Probe.Seen = Seen{Watched: true, Entered: s[0].Request, Left: s[1].Request, Returned: s[1].Answer, Bare: s[1].Bare,
+			Emerged: s[0].Answer}
 	}
 }
 

@@ -46,7 +46,8 @@ func (f *Trace) reached() string {
 	p, peer, s := f.Probe, f.To.nodeName(), f.Probe.Seen
 	switch {
 	case f.To.Place != Peer:
-		return fmt.Sprintf("%s does not answer, and the routes and packet filters that explain reads let packets for it pass", f.To.Addr)
+		return fmt.Sprintf("%s does not answer, and the routes and packet filters that explain reads let packets for it pass",
+			f.To.Addr)
 	case s.Watched && !s.Entered:
 		return fmt.Sprintf("packets do not come as far as %s", f.Tunnel.Name)
 	case s.Watched && !s.Left:
@@ -54,20 +55,23 @@ func (f *Trace) reached() string {
 	case s.Emerged:
 		return fmt.Sprintf("%s answers, and the answer is lost between %s and %s", peer, f.Tunnel.Name, p.From)
 	case s.Returned && s.Bare:
-		return fmt.Sprintf("%s answers by %s, not through the tunnel, and this host drops the answer", peer, f.Underlay.Device)
+		return fmt.Sprintf("%s answers by %s, not through the tunnel, and this host drops the answer", peer,
+			f.Underlay.Device)
 	case s.Returned:
 		return fmt.Sprintf("%s answers, and this host drops the answer before it is out of the tunnel", peer)
 	case p.Direct:
 		return fmt.Sprintf("packets leave by %s; %s answers at %s, but not through the tunnel: they are lost on the way, or on %s",
 			f.Underlay.Device, peer, f.To.Node.IP, peer)
 	}
-	return fmt.Sprintf("packets leave by %s for %s, and %s does not answer at all: it is down, or cut off", f.Underlay.Device, f.To.Node.IP, peer)
+	return fmt.Sprintf("packets leave by %s for %s, and %s does not answer at all: it is down, or cut off",
+		f.Underlay.Device, f.To.Node.IP, peer)
 }
 
 // onward is where to go on looking for what left this host.
 func (f *Trace) onward() string {
 	if f.Probe.Direct {
-		return fmt.Sprintf("on %s:  podnetctl status; podnetctl doctor; podnetctl explain --probe %s", f.To.Node.Name, f.Probe.From)
+		return fmt.Sprintf("on %s:  podnetctl status; podnetctl doctor; podnetctl explain --probe %s", f.To.Node.Name,
+			f.Probe.From)
 	}
 	return fmt.Sprintf("look at %s; once it is up:  podnetctl explain --probe %s", f.To.Node.Name, f.To.Node.Name)
 }
@@ -90,9 +94,11 @@ func (f *Trace) counted() fault {
 			s.fix = f.loosen()
 			return s
 		case strings.HasPrefix(reason, inspect.DroppedXfrm):
-			return fault{cause: "an IPsec policy of this host dropped them (" + said + ")", look: []string{"ip xfrm policy; ip xfrm state"}, ipsec: true}
+			return fault{cause: "an IPsec policy of this host dropped them (" + said + ")",
+				look: []string{"ip xfrm policy; ip xfrm state"}, ipsec: true}
 		case reason == inspect.DroppedTracking:
-			return fault{cause: "connection tracking dropped them, its table may be full (" + said + ")", look: []string{trackingCounts}}
+			return fault{cause: "connection tracking dropped them, its table may be full (" + said + ")",
+				look: []string{trackingCounts}}
 		}
 	}
 	return fault{}

@@ -35,7 +35,8 @@ func (f *Trace) Translate() {
 	}
 	here := f.own(f.To.Addr)
 	for _, f.Protocol = range []string{"udp", "tcp"} { // tcp stays if neither is translated
-		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: here, ToOther: !here}
+		p := verdict.Packet{Src: f.From.Addr, Dst: f.To.Addr, In: f.in(), Protocol: f.Protocol, Port: f.To.Port, ToHost: here,
+			ToOther: !here}
 		for _, rules := range f.Firewall[f.To.Addr.Is4()] {
 			if t, found := rules.Translate(hook, p); found {
 				f.translated(t)
@@ -72,7 +73,9 @@ func (f *Trace) arrivalHop() hop {
 	h := newHop("arrival", fmt.Sprintf("by %s, as far as it is answered there", r.Device))
 	if r.Err != nil {
 		h.Detail = r.String()
-		return h.advise("a route back", fmt.Sprintf("this host has no route to %s, so that it does not answer (%v)", f.From.Addr, r.Err), "add a route to it")
+		return h.advise("a route back",
+			fmt.Sprintf("this host has no route to %s, so that it does not answer (%v)", f.From.Addr, r.Err),
+			"add a route to it")
 	}
 	return h
 }
@@ -86,7 +89,8 @@ func (f *Trace) translationHops() []hop {
 		h.Detail = fmt.Sprintf("%s/%s becomes %s by %s", f.Asked, f.Protocol, netip.AddrPortFrom(f.To.Addr, f.To.Port), f.By)
 		return []hop{h}
 	case f.service():
-		h.Detail = fmt.Sprintf("rules of nat give %s another destination, by its ports: ask for %s:PORT", f.To.Addr, f.To.Addr)
+		h.Detail = fmt.Sprintf("rules of nat give %s another destination, by its ports: ask for %s:PORT", f.To.Addr,
+			f.To.Addr)
 		return []hop{h}
 	case f.To.Port == 0 || f.To.Place != Self:
 		return nil
@@ -95,7 +99,9 @@ func (f *Trace) translationHops() []hop {
 		return []hop{h}
 	}
 	h.Detail = fmt.Sprintf("nothing has %s/%d on %s", f.Protocol, f.To.Port, f.To.Addr)
-	h = h.advise("a host port", fmt.Sprintf("no rule that explain reads gives port %d of %s to a pod, and no process of this host listens there", f.To.Port, f.To.Addr),
+	h = h.advise("a host port",
+		fmt.Sprintf("no rule that explain reads gives port %d of %s to a pod, and no process of this host listens there",
+			f.To.Port, f.To.Addr),
 		"the pod was started without that host port, or its rules were taken away: have the runtime make the pod anew")
 	h.look = []string{fmt.Sprintf("nft list ruleset | grep -w %d", f.To.Port)}
 	return []hop{h}

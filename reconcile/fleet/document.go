@@ -13,7 +13,8 @@ func (s *Status) Document() *document.FleetStatus {
 	d := &document.FleetStatus{
 		APIVersion: schema.APIVersion, Kind: "FleetStatus", Good: s.Good(),
 		Expected: document.FleetExpectation{Digest: s.Digest, Nodes: s.Count}, Groups: []document.FleetGroup{},
-		Missing: append([]string{}, s.Missing...), Strangers: append([]string{}, s.Strangers...), MTUs: append([]document.MTU{}, s.MTUs...),
+		Missing: append([]string{}, s.Missing...), Strangers: append([]string{}, s.Strangers...),
+		MTUs: append([]document.MTU{}, s.MTUs...),
 	}
 	for _, g := range s.Groups {
 		r := document.FleetGroup{

@@ -64,7 +64,9 @@ func Read(file string, data []byte) (Report, error) {
 	}
 	fill := kinds[head.Kind]
 	if fill == nil {
-		return Report{}, fmt.Errorf("%s: kind is %q, neither NodeStatus (podnetctl status -o json) nor Plan (podnetctl diff -o json)", file, head.Kind)
+		return Report{},
+			fmt.Errorf("%s: kind is %q, neither NodeStatus (podnetctl status -o json) nor Plan (podnetctl diff -o json)", file,
+				head.Kind)
 	}
 	r := Report{File: file, Node: head.Node, Impact: reconcile.ImpactNone}
 	if r.Node == "" { // a Validation names none: the file is called like the node

@@ -85,7 +85,8 @@ func consistent(reports []Report) error {
 			return fmt.Errorf("%s and %s are both of %s (remove the older one)", first, r.File, r.Node)
 		}
 		if files[r.Node] = r.File; r.Plan != reports[0].Plan {
-			return fmt.Errorf("%s and %s: a status and a plan do not go together (give the statuses or the plans)", reports[0].File, r.File)
+			return fmt.Errorf("%s and %s: a status and a plan do not go together (give the statuses or the plans)",
+				reports[0].File, r.File)
 		}
 	}
 	return nil

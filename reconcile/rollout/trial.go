@@ -123,7 +123,8 @@ func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error)
 		before = Verdict{Topology: v.Previous}
 	}
 	t := &Trial{
-		Digest: digest, Bare: before.Topology == nil, BootID: at.BootID, Deadline: at.Since + d, Until: time.Now().Add(d).UTC().Round(time.Second),
+		Digest: digest, Bare: before.Topology == nil, BootID: at.BootID, Deadline: at.Since + d, Until: time.Now().Add(d).
+			UTC().Round(time.Second),
 	}
 	if next := s.parse(s.paths.Topology, content{data, digest}).topology; next != nil {
 		if err := Irreversible(before.Topology, next); err != nil {

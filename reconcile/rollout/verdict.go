@@ -89,7 +89,8 @@ func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost er
 	}
 	s.forget(last, disk, tried, s.given)
 	if v.Trial != nil {
-		v.Previous, v.otherwise, v.KeptAt = tried.topology, otherwise{s.TrialTopology(), OriginTrial}, Modified(s.TrialRecord())
+		v.Previous, v.otherwise, v.KeptAt = tried.topology, otherwise{s.TrialTopology(),
+			OriginTrial}, Modified(s.TrialRecord())
 	}
 	v.Topology, v.Path, v.Origin = v.Previous, v.otherwise.path, v.otherwise.origin
 	return last.topology, v, lost
@@ -124,7 +125,8 @@ func wellFormed(p parsed, err error) *schema.Topology {
 
 // guarded adds what speaks against a changed file to what was found so far. A file with the wrong
 // nodeCount that the guard would let pass is invalid all the same.
-func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identity, found error) (*reconcile.Guard, error) {
+func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identity,
+	found error) (*reconcile.Guard, error) {
 	inForce := v.Previous
 	if inForce != nil && inForce.Digest == next.Digest {
 		return nil, found

@@ -72,7 +72,8 @@ func InTheWay(path string) error {
 	if err != nil || info.Mode().IsRegular() || info.Mode()&fs.ModeSymlink != 0 {
 		return nil
 	}
-	return fmt.Errorf("%w (move it away: mv %s %s)", NoFileError(path, info.Mode()), shell.Quote(path), shell.Quote(path+".old"))
+	return fmt.Errorf("%w (move it away: mv %s %s)", NoFileError(path, info.Mode()), shell.Quote(path),
+		shell.Quote(path+".old"))
 }
 
 func temporary(path string) string {
@@ -158,7 +159,8 @@ func takeTemporary(f *os.File, waited time.Duration) (use bool, err error) {
 	case info.Mode().Perm()&0o077 != 0 && waited > squatterPatience:
 		return false, os.Remove(f.Name())
 	case waited > writerPatience:
-		return false, fmt.Errorf("another process has been writing %s for %s (fuser -v %s  finds it)", f.Name(), writerPatience, f.Name())
+		return false, fmt.Errorf("another process has been writing %s for %s (fuser -v %s  finds it)", f.Name(),
+			writerPatience, f.Name())
 	}
 	time.Sleep(temporaryPause)
 	return false, nil

@@ -229,11 +229,13 @@ func (t Traffic) world(c state.Chain, rules *verdict.Rules, pod netip.Addr) []tr
 		if c.Table == "nat" {
 			leaving.In = ""
 			if rules.Translates(c.Table, c.Chain, leaving) {
-				out = append(out, tried{leaving, "accept", false, "lets what pods send out of the cluster leave with pods' addresses"})
+				out = append(out,
+					tried{leaving, "accept", false, "lets what pods send out of the cluster leave with pods' addresses"})
 			}
 			continue
 		}
-		answer := verdict.Packet{Untrusted: true, Dst: pod, In: t.Underlay, Out: t.Bridge, Protocol: protocol, Established: true}
+		answer := verdict.Packet{Untrusted: true, Dst: pod, In: t.Underlay, Out: t.Bridge, Protocol: protocol,
+			Established: true}
 		out = append(out,
 			tried{leaving, "drop", false, "drops what pods send out of the cluster"},
 			tried{answer, "drop", false, "drops the answers that pods get from outside of the cluster"})

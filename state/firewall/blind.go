@@ -75,7 +75,8 @@ func (h *Host) explainBlind(family uint8, s *saveResult) error {
 		left := slices.DeleteFunc(chains, func(c string) bool { return !strings.HasPrefix(c, state.ChainPrefix) })
 		b := s.blind[table]
 		if b == nil && len(left) > 0 {
-			b = &blindTable{why: fmt.Errorf("%s does not show %s, which the kernel has", command(family, "iptables-save"), strings.Join(left, ", "))}
+			b = &blindTable{why: fmt.Errorf("%s does not show %s, which the kernel has", command(family, "iptables-save"),
+				strings.Join(left, ", "))}
 			s.blind[table] = b
 		}
 		if b != nil {
@@ -113,7 +114,8 @@ func (h *Host) hiddenBy(family uint8, table string, b *blindTable) error {
 	if i >= 0 {
 		r := rules[i]
 		hidden := fmt.Sprintf("rule handle %d of chain %s", r.handle, r.chain)
-		owner = fmt.Sprintf("of iptables, and its %s is one of nftables' own, which hides the table from %s", hidden, command(family, "iptables-save"))
+		owner = fmt.Sprintf("of iptables, and its %s is one of nftables' own, which hides the table from %s", hidden,
+			command(family, "iptables-save"))
 		b.why = fmt.Errorf("%s hides the table %s from %s", hidden, name, command(family, "iptables-save"))
 		remedy = moveRule(name, r)
 	}
@@ -137,12 +139,14 @@ func moveRule(table string, r kernelRule) string {
 	hook := regexp.MustCompile(`type (\w+) hook (\w+) priority ([-\w +]+);`).FindStringSubmatch(out)
 	rule := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*(.*) # handle %d$`, r.handle)).FindStringSubmatch(out)
 	keeps := regexp.MustCompile(`@|"|\\|\b(accept|return|jump|goto|continue|queue|name)\b`)
-	if hook == nil || rule == nil || keeps.MatchString(rule[1]) || strings.Count(rule[1], "{") != strings.Count(rule[1], "}") {
+	if hook == nil || rule == nil || keeps.MatchString(rule[1]) ||
+		strings.Count(rule[1], "{") != strings.Count(rule[1], "}") {
 		return show
 	}
 	own := strings.Fields(table)[0] + " moved"
-	return "nft " + shell.Quote(fmt.Sprintf("add table %s; add chain %s %s { type %s hook %s priority %s - 1; }; add rule %s %s %s; delete rule %s %s handle %d",
-		own, own, r.chain, hook[1], hook[2], hook[3], own, r.chain, rule[1], table, r.chain, r.handle))
+	return "nft " +
+		shell.Quote(fmt.Sprintf("add table %s; add chain %s %s { type %s hook %s priority %s - 1; }; add rule %s %s %s; delete rule %s %s handle %d",
+			own, own, r.chain, hook[1], hook[2], hook[3], own, r.chain, rule[1], table, r.chain, r.handle))
 }
 
 // doubt marks the rules that iptables-save has shown without the set that they look into: they are
@@ -189,7 +193,8 @@ func addBlind(live *state.Live, family uint8, table string, b *blindTable, want 
 	var err error
 	switch {
 	case len(wanted) > 0:
-		err = fmt.Errorf("%s (ipv%d %s) is not known, and left as it is: %w", strings.Join(wanted, ", "), family, table, b.why)
+		err = fmt.Errorf("%s (ipv%d %s) is not known, and left as it is: %w", strings.Join(wanted, ", "), family,
+			table, b.why)
 	case len(b.left) > 0:
 		err = fmt.Errorf("%s (ipv%d %s) and the jumps to it stay: %w", strings.Join(b.left, ", "), family, table, b.why)
 	default:

@@ -56,7 +56,8 @@ func (t Traffic) fromPeer() verdict.Packet {
 
 // fromUntrusted is a packet to the tunnel's port of anybody else.
 func (t Traffic) fromUntrusted() verdict.Packet {
-	return verdict.Packet{Dst: t.Local, In: verdict.Unknown, Protocol: "udp", Port: t.Port, IPv6: t.Local.Is6(), Untrusted: true}
+	return verdict.Packet{Dst: t.Local, In: verdict.Unknown, Protocol: "udp", Port: t.Port, IPv6: t.Local.Is6(),
+		Untrusted: true}
 }
 
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.

@@ -61,32 +61,34 @@ func (h *Host) tableRules(family uint8, table string) (rules []kernelRule, err e
 // tablesWithSets are those of a family's tables that have sets, anonymous ones included. iptables
 // makes none.
 func (h *Host) tablesWithSets(family uint8) (tables map[string]bool, err error) {
-	err = h.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} }, func(attributes []byte) {
-		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
-			if typ == unix.NFTA_SET_TABLE {
-				tables[unix.ByteSliceToString(v)] = true
-			}
+	err = h.dumpNFT(nftRequest(getSet, netlink.FamilyOfVersion(family)), func() { tables = map[string]bool{} },
+		func(attributes []byte) {
+			netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
+				if typ == unix.NFTA_SET_TABLE {
+					tables[unix.ByteSliceToString(v)] = true
+				}
+			})
 		})
-	})
 	return tables, err
 }
 
 // chainsOf are the names of a table's chains.
 func (h *Host) chainsOf(family uint8, table string) (names []string, err error) {
-	err = h.dumpNFT(nftRequest(getChain, netlink.FamilyOfVersion(family)), func() { names = nil }, func(attributes []byte) {
-		var of, name string
-		netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
-			switch typ {
-			case unix.NFTA_CHAIN_TABLE:
-				of = unix.ByteSliceToString(v)
-			case unix.NFTA_CHAIN_NAME:
-				name = unix.ByteSliceToString(v)
+	err = h.dumpNFT(nftRequest(getChain, netlink.FamilyOfVersion(family)), func() { names = nil },
+		func(attributes []byte) {
+			var of, name string
+			netlink.EachAttribute(attributes, func(typ uint16, v []byte) {
+				switch typ {
+				case unix.NFTA_CHAIN_TABLE:
+					of = unix.ByteSliceToString(v)
+				case unix.NFTA_CHAIN_NAME:
+					name = unix.ByteSliceToString(v)
+				}
+			})
+			if of == table {
+				names = append(names, name)
 			}
 		})
-		if of == table {
-			names = append(names, name)
-		}
-	})
 	return names, err
 }
 
@@ -129,7 +131,8 @@ func (r *kernelRule) expression(element []byte) {
 	case "payload":
 		r.native = r.native || !knownPayload(fields[unix.NFTA_PAYLOAD_BASE], fields[unix.NFTA_PAYLOAD_OFFSET])
 	case "meta":
-		r.native = r.native || sets && fields[unix.NFTA_META_KEY] != unix.NFT_META_NFTRACE || !knownMeta(fields[unix.NFTA_META_KEY])
+		r.native = r.native || sets && fields[unix.NFTA_META_KEY] != unix.NFT_META_NFTRACE ||
+			!knownMeta(fields[unix.NFTA_META_KEY])
 	case "lookup":
 		to, maps := fields[unix.NFTA_LOOKUP_DREG]
 		r.set, r.vmap, r.native = true, r.vmap || maps && to == 0, r.native || maps && to != 0
@@ -151,7 +154,8 @@ func knownPayload(base, offset uint32) bool {
 
 func knownMeta(key uint32) bool {
 	switch key {
-	case unix.NFT_META_MARK, unix.NFT_META_IIF, unix.NFT_META_OIF, unix.NFT_META_IIFNAME, unix.NFT_META_OIFNAME, unix.NFT_META_L4PROTO,
+	case unix.NFT_META_MARK, unix.NFT_META_IIF, unix.NFT_META_OIF, unix.NFT_META_IIFNAME, unix.NFT_META_OIFNAME,
+		unix.NFT_META_L4PROTO,
 		unix.NFT_META_NFPROTO, unix.NFT_META_PROTOCOL, unix.NFT_META_PKTTYPE, unix.NFT_META_NFTRACE:
 		return true
 	}

@@ -19,7 +19,8 @@ func missingModules() []missingModule {
 		{regexp.MustCompile(`Extension (\w+) revision \d+ not supported, missing kernel module`), "%s for iptables", "xt_%s"},
 		{regexp.MustCompile("can't initialize iptables table `(\\w+)'"), "table %s for iptables-legacy", "iptable_%s"},
 		{regexp.MustCompile("can't initialize ip6tables table `(\\w+)'"), "table %s for ip6tables-legacy", "ip6table_%s"},
-		{regexp.MustCompile(`Could not fetch rule set generation id: (?:Invalid argument|Protocol not supported)`), "nftables", "nf_tables"},
+		{regexp.MustCompile(`Could not fetch rule set generation id: (?:Invalid argument|Protocol not supported)`),
+			"nftables", "nf_tables"},
 	}
 }
 

@@ -119,7 +119,8 @@ func nativeTables(ipv6 bool) ([]string, error) {
 	var names []string
 	for _, c := range chains {
 		b := baseChain{family: c.Table.Family, table: c.Table.Name}
-		iptables := b.family != nftables.TableFamilyINet && slices.Contains([]string{"raw", "mangle", "nat", "filter", "security"}, b.table)
+		iptables := b.family != nftables.TableFamilyINet &&
+			slices.Contains([]string{"raw", "mangle", "nat", "filter", "security"}, b.table)
 		if name := b.familyName() + " " + b.table; b.familyName() != "" && c.Hooknum != nil && b.sees(ipv6) && !iptables && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
@@ -133,7 +134,8 @@ func onTheWay(c *nftables.Chain, hidden map[string]bool) bool {
 	switch c.Table.Family {
 	case nftables.TableFamilyINet:
 	case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6:
-		shown := c.Table.Family == nftables.TableFamilyIPv4 && !hidden["ip filter"] || c.Table.Family == nftables.TableFamilyIPv6 && !hidden["ip6 filter"]
+		shown := c.Table.Family == nftables.TableFamilyIPv4 && !hidden["ip filter"] ||
+			c.Table.Family == nftables.TableFamilyIPv6 && !hidden["ip6 filter"]
 		if c.Table.Name == "filter" && (c.Name == "FORWARD" || c.Name == "INPUT") && shown {
 			return false
 		}
@@ -196,7 +198,8 @@ func (r *ruleReader) elements(table *nftables.Table, name string) [][]byte {
 	if err == nil && torn(list) {
 		list, err = r.conn.GetSetElements(&nftables.Set{Table: table, Name: name})
 	}
-	if err != nil || torn(list) || slices.ContainsFunc(list, func(e nftables.SetElement) bool { return e.IntervalEnd || e.KeyEnd != nil }) {
+	if err != nil || torn(list) ||
+		slices.ContainsFunc(list, func(e nftables.SetElement) bool { return e.IntervalEnd || e.KeyEnd != nil }) {
 		return nil
 	}
 	elements := [][]byte{}

@@ -78,9 +78,11 @@ func (h *Host) OtherIPTables(t Traffic) ([]OtherRules, error) {
 }
 
 func otherRules(family uint8, name, uses, save string, t Traffic) (OtherRules, bool) {
-	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")", Rules: strings.Count("\n"+save, "\n-A ")}
+	r := OtherRules{Program: name, Uses: command(family, "iptables") + " (" + uses + ")",
+		Rules: strings.Count("\n"+save, "\n-A ")}
 	rules := verdict.Parse(save, name)
-	forward, input := rules.Walk(verdict.Forward, forwarded(t.Bridge, t.Tunnel, family == 6)), rules.Walk(verdict.Input, t.fromPeer())
+	forward, input := rules.Walk(verdict.Forward, forwarded(t.Bridge, t.Tunnel, family == 6)), rules.Walk(verdict.Input,
+		t.fromPeer())
 	r.Drops = t.Port != 0 && (forward.Surely() || t.Local.Is6() == (family == 6) && input.Surely())
 	var empty strings.Builder // every table with its built-in chains and nothing in them
 	for line := range strings.Lines(save) {

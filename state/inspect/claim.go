@@ -31,7 +31,8 @@ type Claim struct {
 func FindClaim(n *kernel.Node, device string, ip netip.Addr) (Claim, error) {
 	c := Claim{IP: ip, Device: device}
 	l := n.Links[device]
-	if l == nil || !ip.Is4() || l.Attrs().RawFlags&(unix.IFF_LOOPBACK|unix.IFF_NOARP) != 0 || len(l.Attrs().HardwareAddr) != len(state.MAC{}) {
+	if l == nil || !ip.Is4() || l.Attrs().RawFlags&(unix.IFF_LOOPBACK|unix.IFF_NOARP) != 0 ||
+		len(l.Attrs().HardwareAddr) != len(state.MAC{}) {
 		return c, nil
 	}
 	c.MAC = l.Attrs().HardwareAddr

@@ -56,7 +56,8 @@ func (s *Store) reserve(o Owner, sets []Set, wanted []netip.Addr) ([]Grant, erro
 		grants = append(grants, g)
 	}
 	if len(wanted) > 0 {
-		return nil, &UnavailableError{wanted[0], "it is in none of the ranges, or another address of its range set was requested too"}
+		return nil, &UnavailableError{wanted[0],
+			"it is in none of the ranges, or another address of its range set was requested too"}
 	}
 	return grants, s.commit(o, have, grants)
 }
@@ -132,7 +133,8 @@ func (s *Store) chooseWanted(set Set, want netip.Addr) (Grant, error) {
 	if taken {
 		o, ok, _ := s.ownerOf(want) // only for the message
 		if !ok {
-			return Grant{}, &UnavailableError{want, fmt.Sprintf("%s is in the way and is no lease: remove it", s.leasePath(want))}
+			return Grant{},
+				&UnavailableError{want, fmt.Sprintf("%s is in the way and is no lease: remove it", s.leasePath(want))}
 		}
 		return Grant{}, &UnavailableError{want, fmt.Sprintf("container %s (%s) has it", o.ContainerID, o.IfName)}
 	}

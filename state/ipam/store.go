@@ -35,7 +35,8 @@ func Open(dir string) (*Store, error) { return &Store{dir: dir, bootID: bootID()
 func (s *Store) Named(pod string) *Store {
 	const longest = 512 // bytes; a namespace and a name of Kubernetes are 317
 	named := *s
-	if len(pod) <= longest && !strings.ContainsFunc(pod, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+	if len(pod) <= longest &&
+		!strings.ContainsFunc(pod, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
 		named.pod = pod
 	}
 	return &named

@@ -30,7 +30,8 @@ func listAddrs(n *Node, want *state.Set, live *state.Live) error {
 			}
 			live.Addrs.Add(state.Addr{
 				Device: l.Device, Prefix: p, Secondary: p.Addr().Is4() && a.Flags&unix.IFA_F_SECONDARY != 0,
-				Unrouted: up && !p.IsSingleIP() && !routed[state.Key{Name: l.Device, Addr: p.Masked().Addr(), Bits: uint8(p.Bits())}],
+				Unrouted: up && !p.IsSingleIP() &&
+					!routed[state.Key{Name: l.Device, Addr: p.Masked().Addr(), Bits: uint8(p.Bits())}],
 			}, state.OwnNode)
 		}
 	}
@@ -75,7 +76,8 @@ func prefixOf(n *net.IPNet) netip.Prefix {
 // addressMessage is the address for netlink, without duplicate address detection: it is podnet's by
 // the topology, and a pod's first packet must not wait two seconds for its gateway.
 func addressMessage(a state.Addr) *vishvananda.Addr {
-	m := &vishvananda.Addr{IPNet: &net.IPNet{IP: a.Prefix.Addr().AsSlice(), Mask: net.CIDRMask(a.Prefix.Bits(), a.Prefix.Addr().BitLen())}}
+	m := &vishvananda.Addr{IPNet: &net.IPNet{IP: a.Prefix.Addr().AsSlice(),
+		Mask: net.CIDRMask(a.Prefix.Bits(), a.Prefix.Addr().BitLen())}}
 	if a.Prefix.Addr().Is6() {
 		m.Flags = unix.IFA_F_NODAD
 	}

@@ -66,7 +66,8 @@ func (r liveRoute) hop() string {
 
 // typeName is what ip(8) calls a route that leads nowhere.
 func (r liveRoute) typeName() string {
-	name, known := map[uint8]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}[r.Type]
+	name, known := map[uint8]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable",
+		unix.RTN_PROHIBIT: "prohibit"}[r.Type]
 	if !known {
 		name = fmt.Sprintf("type %d", r.Type)
 	}
@@ -76,7 +77,8 @@ func (r liveRoute) typeName() string {
 func (r liveRoute) owner() string {
 	name, known := map[uint8]string{
 		unix.RTPROT_KERNEL: "kernel", unix.RTPROT_BOOT: "boot", unix.RTPROT_STATIC: "static", unix.RTPROT_RA: "ra",
-		unix.RTPROT_DHCP: "dhcp", unix.RTPROT_BGP: "bgp", unix.RTPROT_OSPF: "ospf", unix.RTPROT_ZEBRA: "zebra", unix.RTPROT_BIRD: "bird",
+		unix.RTPROT_DHCP: "dhcp", unix.RTPROT_BGP: "bgp", unix.RTPROT_OSPF: "ospf", unix.RTPROT_ZEBRA: "zebra",
+		unix.RTPROT_BIRD: "bird",
 	}[r.Protocol]
 	if !known {
 		name = fmt.Sprint(r.Protocol)
@@ -116,7 +118,8 @@ func (n *Node) foreignAddresses(want *state.Set) []state.Conflict {
 	for _, own := range want.Addrs.Rows() {
 		for _, a := range n.Addrs {
 			p, link := prefixOf(a.IPNet), n.Links[n.Name(a.LinkIndex)]
-			if own.Prefix.IsSingleIP() || !p.IsValid() || !own.Prefix.Masked().Contains(p.Addr()) || link == nil || link.Attrs().Group == device.GroupDevice {
+			if own.Prefix.IsSingleIP() || !p.IsValid() || !own.Prefix.Masked().Contains(p.Addr()) || link == nil || link.Attrs().
+				Group == device.GroupDevice {
 				continue
 			}
 			name := link.Attrs().Name

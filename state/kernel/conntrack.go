@@ -46,8 +46,9 @@ func (t Tracking) conflicts() []state.Conflict {
 		return nil
 	}
 	return []state.Conflict{{
-		Key:    state.Key{Kind: state.KindSysctl, Name: trackingMax},
-		Owner:  fmt.Sprintf("the table of connections is full (%d of %d): packets of new ones are dropped, pods' too", t.Count, t.Max),
+		Key: state.Key{Kind: state.KindSysctl, Name: trackingMax},
+		Owner: fmt.Sprintf("the table of connections is full (%d of %d): packets of new ones are dropped, pods' too",
+			t.Count, t.Max),
 		Remedy: t.Remedy(),
 	}}
 }

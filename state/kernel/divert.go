@@ -84,7 +84,8 @@ func (l *lookup) foreign(r state.PolicyRule) bool {
 
 // diversion is the conflict about one rule, in the name of the first packet that it takes. The
 // remedy is for all of them.
-func (l *lookup) diversion(rule state.PolicyRule, taken []int, candidates []candidate, routings []Routing) state.Conflict {
+func (l *lookup) diversion(rule state.PolicyRule, taken []int, candidates []candidate,
+	routings []Routing) state.Conflict {
 	first, way := candidates[taken[0]], routings[taken[0]]
 	what, where := "what goes to pods in "+first.to.String(), way.String()
 	if first.outer {

@@ -136,7 +136,8 @@ const hardware = "device"
 
 // advertised says whether a router has given the host a route over a link.
 func (n *Node) advertised(index int) (routed bool, err error) {
-	err = n.dumpRoutesOf(unix.AF_INET6, unix.RTPROT_RA, index, func() { routed = false }, func(liveRoute) { routed = true })
+	err = n.dumpRoutesOf(unix.AF_INET6, unix.RTPROT_RA, index, func() { routed = false },
+		func(liveRoute) { routed = true })
 	return routed, err
 }
 

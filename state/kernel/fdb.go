@@ -40,7 +40,8 @@ func (n *Node) applyFDB(changes []*state.Change) {
 
 // encodeFDB adds everything that tells an entry from another of the same MAC.
 func encodeFDB(m *netlink.Message, index int, e state.FDB) {
-	m.NeighHeader(unix.NdMsg{Family: unix.AF_BRIDGE, Ifindex: int32(index), State: unix.NUD_PERMANENT, Flags: unix.NTF_SELF})
+	m.NeighHeader(unix.NdMsg{Family: unix.AF_BRIDGE, Ifindex: int32(index), State: unix.NUD_PERMANENT,
+		Flags: unix.NTF_SELF})
 	m.Bytes(unix.NDA_LLADDR, e.MAC[:])
 	if e.Dst.IsValid() {
 		m.IP(unix.NDA_DST, e.Dst)

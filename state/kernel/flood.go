@@ -55,7 +55,8 @@ func (w *Watcher) Flood() (time.Time, Actor) {
 // foreign is how many changes of other programs' routes an announcement stands for: of those that
 // the filter of the watch drops only a sample arrives. 0: it is of something else.
 func (in *interest) foreign(typ uint16, body []byte) int {
-	if typ != unix.RTM_NEWROUTE && typ != unix.RTM_DELROUTE || len(body) < rtmLen || body[4] != state.MainTable || body[1] == 0 ||
+	if typ != unix.RTM_NEWROUTE && typ != unix.RTM_DELROUTE || len(body) < rtmLen || body[4] != state.MainTable ||
+		body[1] == 0 ||
 		body[5] == state.RouteProtocol || body[5] == unix.RTPROT_KERNEL {
 		return 0
 	}

@@ -27,7 +27,8 @@ func (in *interest) device(index int) string { return in.devices[index] }
 // its way, of podnet's devices, and of the underlay.
 func (n *Node) Care(want *state.Set, facts state.Facts) {
 	want.Index()
-	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{}, devices: map[int]string{}}
+	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{},
+		devices: map[int]string{}}
 	if last := n.Watcher.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
 		in.overlap, in.cover = last.overlap, last.cover
 	} else {

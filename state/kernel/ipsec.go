@@ -70,7 +70,8 @@ func (l *lookup) flows() []flow {
 
 // ipsecConflict says that a policy is the one that the kernel goes by for a part of a flow, and
 // loses that.
-func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vishvananda.XfrmPolicy, states []vishvananda.XfrmState) (state.Conflict, bool) {
+func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vishvananda.XfrmPolicy,
+	states []vishvananda.XfrmState) (state.Conflict, bool) {
 	src, is := common(f.src, prefixOf(p.Src))
 	dst, fits := common(f.dst, prefixOf(p.Dst))
 	if !is || !fits || l.chosen(f, src, dst, policies) != p {
@@ -93,7 +94,8 @@ func (l *lookup) ipsecConflict(f flow, p *vishvananda.XfrmPolicy, policies []vis
 	}
 	return state.Conflict{
 		Key: state.Key{Kind: state.KindRoute, Name: ByIPsec}, Name: fmt.Sprintf("xfrm policy %d", p.Index),
-		Owner:  fmt.Sprintf("an IPsec policy that podnet did not make (%s, action %s, priority %d): %s", selector(p), p.Action, p.Priority, does),
+		Owner: fmt.Sprintf("an IPsec policy that podnet did not make (%s, action %s, priority %d): %s", selector(p),
+			p.Action, p.Priority, does),
 		Remedy: l.passIPsec(p, f, src, dst),
 	}, true
 }
@@ -108,7 +110,8 @@ func (l *lookup) chosen(f flow, src, dst netip.Addr, policies []vishvananda.Xfrm
 			!prefixOf(p.Src).Contains(src) || !prefixOf(p.Dst).Contains(dst) {
 			continue
 		}
-		if f.outer && (p.Proto != 0 && p.Proto != unix.IPPROTO_UDP || p.DstPort != 0 && p.DstPort != int(l.Port) || p.SrcPort != 0) {
+		if f.outer && (p.Proto != 0 && p.Proto != unix.IPPROTO_UDP || p.DstPort != 0 && p.DstPort != int(l.Port) ||
+			p.SrcPort != 0) {
 			continue
 		}
 		if best == nil || p.Priority < best.Priority || p.Priority == best.Priority && p.Index < best.Index {
@@ -181,14 +184,17 @@ func (l *lookup) passIPsec(p *vishvananda.XfrmPolicy, f flow, src, dst netip.Add
 			if p.Dir == vishvananda.XFRM_DIR_OUT {
 				from, to = to, from
 			}
-			commands = append(commands, fmt.Sprintf("ip xfrm policy add src %s dst %s proto udp dport %d %s priority %d", from, to, l.Port, p.Dir, priority))
+			commands = append(commands,
+				fmt.Sprintf("ip xfrm policy add src %s dst %s proto udp dport %d %s priority %d", from, to, l.Port, p.Dir,
+					priority))
 		}
 		return first + strings.Join(commands, " && ")
 	}
 	for _, from := range l.want.Ranges {
 		for _, to := range l.want.Ranges {
 			if from.Addr().Is6() == src.Is6() && to.Addr().Is6() == src.Is6() {
-				commands = append(commands, fmt.Sprintf("ip xfrm policy add src %s dst %s %s priority %d", from, to, p.Dir, priority))
+				commands = append(commands,
+					fmt.Sprintf("ip xfrm policy add src %s dst %s %s priority %d", from, to, p.Dir, priority))
 			}
 		}
 	}

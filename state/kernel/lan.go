@@ -55,7 +55,8 @@ func (n *Node) widerLANs(want *state.Set) []state.Conflict {
 	var out []state.Conflict
 	for _, a := range n.Addrs {
 		p, link := prefixOf(a.IPNet), n.Links[n.Name(a.LinkIndex)]
-		if link == nil || link.Attrs().Group == device.GroupDevice || !p.IsValid() || p.IsSingleIP() || !overlapsAny(p, want.Ranges) {
+		if link == nil || link.Attrs().Group == device.GroupDevice || !p.IsValid() || p.IsSingleIP() ||
+			!overlapsAny(p, want.Ranges) {
 			continue
 		}
 		name := link.Attrs().Name
@@ -70,7 +71,8 @@ func (n *Node) widerLANs(want *state.Set) []state.Conflict {
 			continue
 		}
 		out = append(out, state.Conflict{
-			Key: state.Key{Kind: state.KindAddr, Name: ByLAN}, Name: p.Masked().String(), Owner: lan.String() + "; " + lan.choice(),
+			Key: state.Key{Kind: state.KindAddr, Name: ByLAN}, Name: p.Masked().String(), Owner: lan.String() + "; " +
+				lan.choice(),
 		})
 	}
 	return out
@@ -126,7 +128,8 @@ func WarnOfLANs(t *schema.Topology, node *schema.Node, addrs []HostAddr) []schem
 			continue
 		}
 		if lan := a.over(pods); lan.count > 0 {
-			out = append(out, schema.Fault{Line: node.Line, Column: 1, Field: "nodes", Message: lan.String(), Remedy: lan.choice()})
+			out = append(out,
+				schema.Fault{Line: node.Line, Column: 1, Field: "nodes", Message: lan.String(), Remedy: lan.choice()})
 		}
 	}
 	return out

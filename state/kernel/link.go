@@ -18,7 +18,8 @@ import (
 // keeps only what all links have.
 func linkOf(l vishvananda.Link) state.Link {
 	a := l.Attrs()
-	r := state.Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, NoARP: a.RawFlags&unix.IFF_NOARP != 0, Master: a.MasterIndex}
+	r := state.Link{Device: a.Name, Type: l.Type(), MTU: a.MTU, Group: a.Group, NoARP: a.RawFlags&unix.IFF_NOARP != 0,
+		Master: a.MasterIndex}
 	copy(r.MAC[:], a.HardwareAddr)
 	if v, ok := l.(*vishvananda.Vxlan); ok {
 		r.VNI, r.Port, r.Learning, r.Lower = uint32(v.VxlanId), uint16(v.Port), v.Learning, v.VtepDevIndex
@@ -66,7 +67,8 @@ func sameTunnel(foreign state.Link, want *state.Set) []state.Conflict {
 		if w.Collides(foreign) && foreign.Local.Is6() == w.Local.Is6() {
 			return []state.Conflict{{
 				Key: w.Key(), Name: foreign.Device, Blocks: true,
-				Owner:  fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d (or give network.vxlan another)", foreign.VNI, foreign.Port),
+				Owner: fmt.Sprintf("a vxlan device that podnet did not make has vni %d port %d (or give network.vxlan another)",
+					foreign.VNI, foreign.Port),
 				Remedy: "ip link del " + shell.Quote(foreign.Device),
 			}}
 		}
@@ -109,13 +111,15 @@ func (n *Node) makeLink(l state.Link) error {
 	if l.Type == "vxlan" {
 		attrs := vishvananda.NewLinkAttrs()
 		attrs.Name, attrs.MTU, attrs.Group, attrs.HardwareAddr = l.Device, l.MTU, l.Group, l.MAC[:]
-		err = n.Handle.LinkAdd(&vishvananda.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port), SrcAddr: l.Local.AsSlice()})
+		err = n.Handle.LinkAdd(&vishvananda.Vxlan{LinkAttrs: attrs, VxlanId: int(l.VNI), Port: int(l.Port),
+			SrcAddr: l.Local.AsSlice()})
 	} else {
 		err = addBridge(n.Handle, l.Device, l.MAC[:], l.MTU, l.Group)
 	}
 	switch {
 	case errors.Is(err, syscall.EEXIST) && l.Type == "vxlan":
-		return fmt.Errorf("%s: another vxlan device has vni %d port %d (find it: ip -d link show type vxlan): %w", l.Device, l.VNI, l.Port, err)
+		return fmt.Errorf("%s: another vxlan device has vni %d port %d (find it: ip -d link show type vxlan): %w", l.Device,
+			l.VNI, l.Port, err)
 	case err != nil:
 		return fmt.Errorf("make %s %s: %w", l.Type, l.Device, lacksLinkType(l.Type, err))
 	}

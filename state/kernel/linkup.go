@@ -37,7 +37,8 @@ func (n *Node) applyLinkUp(c *state.Change) error {
 		if h, known := n.udpHolder(uint16(v.Port), addrOf(v.SrcAddr).Is6()); known {
 			err = fmt.Errorf("UDP %d is held by %s: %w", v.Port, h.what, err)
 		} else {
-			err = fmt.Errorf("UDP %d is held by another tunnel or program (ip -d link; ss -ulpn sport = :%d): %w", v.Port, v.Port, err)
+			err = fmt.Errorf("UDP %d is held by another tunnel or program (ip -d link; ss -ulpn sport = :%d): %w", v.Port,
+				v.Port, err)
 		}
 	}
 	if err != nil {

@@ -113,7 +113,8 @@ func (l *lookup) inVRF() []state.Conflict {
 		Key: state.Key{Kind: state.KindRoute, Name: ByVRF}, Name: l.Underlay, Counts: true,
 		Owner: fmt.Sprintf("it is in the VRF %s: the tunnel's packets are looked up in table main, which has no route over it, and none is let in",
 			master.Attrs().Name),
-		Remedy: fmt.Sprintf("ip route replace %s dev %s src %s && sysctl -w net.ipv4.udp_l3mdev_accept=1", own.Masked(), l.Underlay, l.Local),
+		Remedy: fmt.Sprintf("ip route replace %s dev %s src %s && sysctl -w net.ipv4.udp_l3mdev_accept=1", own.Masked(),
+			l.Underlay, l.Local),
 	}}
 }
 
@@ -131,11 +132,13 @@ func (l *lookup) subnet() netip.Prefix {
 // the last word: in IPv6 it looks into both, whatever the rules, as long as nobody has ever added
 // one.
 func (l *lookup) missing(ipv6 bool) ([]state.Conflict, error) {
-	local, err := l.missingRule(ipv6, unix.RT_TABLE_LOCAL, state.LocalRulePriority, l.toSelf(ipv6), "so that this host does not know its own addresses")
+	local, err := l.missingRule(ipv6, unix.RT_TABLE_LOCAL, state.LocalRulePriority, l.toSelf(ipv6),
+		"so that this host does not know its own addresses")
 	if err != nil {
 		return nil, err
 	}
-	routes, err := l.missingRule(ipv6, unix.RT_TABLE_MAIN, state.MainRulePriority, l.toOwnPod(ipv6), "so that podnet's routes, and the host's, have no effect")
+	routes, err := l.missingRule(ipv6, unix.RT_TABLE_MAIN, state.MainRulePriority, l.toOwnPod(ipv6),
+		"so that podnet's routes, and the host's, have no effect")
 	return append(local, routes...), err
 }
 
@@ -163,7 +166,8 @@ func (l *lookup) missingRule(ipv6 bool, table uint32, priority int, p Packet, ef
 func (l *lookup) leads(p Packet, table uint32) *state.PolicyRule {
 	for i := range l.rules {
 		r := &l.rules[i]
-		if r.IPv6 == p.Dst.Is6() && r.Table == table && r.Action == state.RuleToTable && r.Suppress <= podBits && matches(*r, p) {
+		if r.IPv6 == p.Dst.Is6() && r.Table == table && r.Action == state.RuleToTable && r.Suppress <= podBits &&
+			matches(*r, p) {
 			return r
 		}
 	}

@@ -84,7 +84,8 @@ func (n *Node) LiveAgain(want *state.Set, these state.Kinds) (*state.Live, error
 	if these.Has(state.KindBridgePort) {
 		live.Pods = nil
 	}
-	live.Conflicts = slices.DeleteFunc(slices.Clone(live.Conflicts), func(c state.Conflict) bool { return these.Has(c.Key.Kind) })
+	live.Conflicts = slices.DeleteFunc(slices.Clone(live.Conflicts),
+		func(c state.Conflict) bool { return these.Has(c.Key.Kind) })
 	for k, kind := range kinds() {
 		if these.Has(state.Kind(k)) {
 			live.TableOf(state.Kind(k)).Reset(want.Count(state.Kind(k)))

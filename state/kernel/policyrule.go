@@ -27,7 +27,8 @@ func (n *Node) policyRules(family netlink.Family) ([]state.PolicyRule, error) {
 
 // ruleOf reads a struct fib_rule_hdr, which is laid out like a route's, and its attributes.
 func ruleOf(body []byte) state.PolicyRule {
-	r := state.PolicyRule{IPv6: body[0] == unix.AF_INET6, Table: uint32(body[4]), Action: body[7], Invert: native.Uint32(body[8:])&state.RuleInvert != 0}
+	r := state.PolicyRule{IPv6: body[0] == unix.AF_INET6, Table: uint32(body[4]), Action: body[7],
+		Invert: native.Uint32(body[8:])&state.RuleInvert != 0}
 	netlink.EachAttribute(body[rtmLen:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.FRA_PRIORITY:

@@ -39,7 +39,8 @@ func withTable(err error) error {
 }
 
 // dumpRoutesOf hands the main table's routes of a protocol over one link to each.
-func (n *Node) dumpRoutesOf(family netlink.Family, protocol uint8, index int, reset func(), each func(liveRoute)) error {
+func (n *Node) dumpRoutesOf(family netlink.Family, protocol uint8, index int, reset func(),
+	each func(liveRoute)) error {
 	h := unix.RtMsg{Family: uint8(family), Table: state.MainTable, Protocol: protocol}
 	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(h).Uint32(unix.RTA_OIF, uint32(index))
 	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))

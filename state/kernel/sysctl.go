@@ -23,9 +23,11 @@ func listSysctls(n *Node, want *state.Set, live *state.Live) error {
 	}
 	for _, a := range want.Addrs.Rows() {
 		if a.Prefix.Addr().Is4() && a.Prefix.IsSingleIP() { // the tunnel's, if pods speak IPv4
-			live.Conflicts = append(live.Conflicts, strictReversePath(a.Device, "what other nodes send to pods here from their own addresses")...)
+			live.Conflicts = append(live.Conflicts,
+				strictReversePath(a.Device, "what other nodes send to pods here from their own addresses")...)
 			if want.FDB.Len() > 0 && n.underlay != "" {
-				live.Conflicts = append(live.Conflicts, strictReversePath(n.underlay, "what other nodes' pods answer to this node's own address")...)
+				live.Conflicts = append(live.Conflicts,
+					strictReversePath(n.underlay, "what other nodes' pods answer to this node's own address")...)
 			}
 		}
 	}
@@ -44,8 +46,9 @@ func dropsAnswers(underlay string) []state.Conflict {
 		return nil
 	}
 	return []state.Conflict{{
-		Key:    state.Key{Kind: state.KindSysctl, Name: path},
-		Owner:  fmt.Sprintf("off (0): what comes in by %s for pods is dropped, answers from outside of the cluster too", underlay),
+		Key: state.Key{Kind: state.KindSysctl, Name: path},
+		Owner: fmt.Sprintf("off (0): what comes in by %s for pods is dropped, answers from outside of the cluster too",
+			underlay),
 		Remedy: "sysctl -w " + shell.Quote(path+"=1"),
 	}}
 }

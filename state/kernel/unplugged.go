@@ -67,5 +67,6 @@ func bridgeOf(want *state.Set) (name string, subnets []netip.Prefix) {
 // own.
 func leadsAway(l vishvananda.Link) bool {
 	a := l.Attrs()
-	return l.Type() == "veth" && a.MasterIndex == 0 && a.NetNsID >= 0 && a.Group != device.GroupPod && a.Group != device.GroupDeleting
+	return l.Type() == "veth" && a.MasterIndex == 0 && a.NetNsID >= 0 && a.Group != device.GroupPod &&
+		a.Group != device.GroupDeleting
 }

@@ -85,7 +85,8 @@ const (
 func (c cover) program(sample uint32) unix.SockFprog {
 	const rtm = unix.NLMSG_HDRLEN // where struct rtmsg starts
 	var p program
-	p.add(bpf.LoadExtension{Num: bpf.ExtLen}, bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: rtm + rtmLen, SkipTrue: 1}).end(pass)
+	p.add(bpf.LoadExtension{Num: bpf.ExtLen}, bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: rtm + rtmLen, SkipTrue: 1}).
+		end(pass)
 	p.add(bpf.LoadAbsolute{Off: 4, Size: 2}).unless(pass, wire16(unix.RTM_NEWROUTE), wire16(unix.RTM_DELROUTE))
 	p.oneMessage()
 	p.add(bpf.LoadAbsolute{Off: rtm + 4, Size: 1}).unless(drop, state.MainTable)

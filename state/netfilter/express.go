@@ -33,7 +33,9 @@ func (x *Expressions) compare(op uint32, b []byte) *Expressions {
 }
 
 func (x *Expressions) payload(base, offset uint32, length int) *Expressions {
-	return x.add("payload", numbers(unix.NFTA_PAYLOAD_DREG, register, unix.NFTA_PAYLOAD_BASE, base, unix.NFTA_PAYLOAD_OFFSET, offset, unix.NFTA_PAYLOAD_LEN, uint32(length)))
+	return x.add("payload",
+		numbers(unix.NFTA_PAYLOAD_DREG, register, unix.NFTA_PAYLOAD_BASE, base, unix.NFTA_PAYLOAD_OFFSET, offset,
+			unix.NFTA_PAYLOAD_LEN, uint32(length)))
 }
 
 func (x *Expressions) meta(key uint32) *Expressions {
@@ -47,7 +49,8 @@ func (x *Expressions) Protocol(number uint8) *Expressions {
 
 // Port asks for the port that a packet is sent to. The protocol stands in front.
 func (x *Expressions) Port(port uint16) *Expressions {
-	return x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, destinationPort, 2).compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, port))
+	return x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, destinationPort, 2).
+		compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, port))
 }
 
 // Original asks for the port that the connection was opened to, whatever it has been translated to.

@@ -83,7 +83,8 @@ func IsLegacy(program string) (bool, error) {
 // lookupInLegacy goes by the kernel's list of tables. Root of a user namespace may not read it, and
 // has the table if it is what the host's iptables writes to.
 func (t *IPTables) lookupInLegacy() bool {
-	names, err := os.ReadFile("/proc/thread-self/net/" + strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
+	names, err := os.ReadFile("/proc/thread-self/net/" +
+		strings.Replace(t.program("iptables"), "tables", "_tables_names", 1))
 	if errors.Is(err, fs.ErrPermission) {
 		legacy, err := t.legacy()
 		return err == nil && legacy

@@ -125,7 +125,8 @@ func openToOthers(fd int) (bool, error) {
 // current reports whether the path still leads to the open file.
 func (l *lock) current() bool {
 	var there, open unix.Stat_t
-	return unix.Lstat(l.path, &there) == nil && unix.Fstat(l.fd, &open) == nil && there.Dev == open.Dev && there.Ino == open.Ino
+	return unix.Lstat(l.path, &there) == nil && unix.Fstat(l.fd, &open) == nil && there.Dev == open.Dev &&
+		there.Ino == open.Ino
 }
 
 func remove(path string) error {

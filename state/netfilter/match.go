@@ -44,13 +44,15 @@ func parseMatch(expressions []byte) (m Match) {
 		case "ct":
 			operands[at(data, unix.NFTA_CT_DREG)] = operand{kind: "ct", base: field(data, unix.NFTA_CT_KEY)}
 		case "payload":
-			operands[at(data, unix.NFTA_PAYLOAD_DREG)] = operand{kind: "payload", base: field(data, unix.NFTA_PAYLOAD_BASE), offset: field(data, unix.NFTA_PAYLOAD_OFFSET)}
+			operands[at(data, unix.NFTA_PAYLOAD_DREG)] = operand{kind: "payload", base: field(data, unix.NFTA_PAYLOAD_BASE),
+				offset: field(data, unix.NFTA_PAYLOAD_OFFSET)}
 		case "bitwise":
 			o := operands[at(data, unix.NFTA_BITWISE_SREG)]
 			o.bits = ones(netlink.Attribute(data, unix.NFTA_BITWISE_MASK, unix.NFTA_DATA_VALUE))
 			operands[at(data, unix.NFTA_BITWISE_DREG)] = o
 		case "immediate":
-			values[at(data, unix.NFTA_IMMEDIATE_DREG)] = bytes.Clone(netlink.Attribute(data, unix.NFTA_IMMEDIATE_DATA, unix.NFTA_DATA_VALUE))
+			values[at(data, unix.NFTA_IMMEDIATE_DREG)] = bytes.Clone(netlink.Attribute(data, unix.NFTA_IMMEDIATE_DATA,
+				unix.NFTA_DATA_VALUE))
 		case "cmp":
 			if field(data, unix.NFTA_CMP_OP) == unix.NFT_CMP_EQ {
 				m.compare(operands[at(data, unix.NFTA_CMP_SREG)], netlink.Attribute(data, unix.NFTA_CMP_DATA, unix.NFTA_DATA_VALUE))
@@ -74,9 +76,11 @@ func (m *Match) compare(o operand, value []byte) {
 		m.Interface = netlink.Text(value)
 	case o.kind == "ct" && o.base == unix.NFT_CT_PROTO_DST && len(value) == 2:
 		m.Original = binary.BigEndian.Uint16(value)
-	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && o.offset == destinationPort && len(value) == 2:
+	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && o.offset == destinationPort &&
+		len(value) == 2:
 		m.Port = binary.BigEndian.Uint16(value)
-	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_LL_HEADER && o.offset == senderOffset && len(value) == len(m.Sender):
+	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_LL_HEADER && o.offset == senderOffset &&
+		len(value) == len(m.Sender):
 		m.Sender = [6]byte(value)
 	case o.kind == "payload" && o.base == unix.NFT_PAYLOAD_NETWORK_HEADER:
 		for size, at := range addressOffsets {

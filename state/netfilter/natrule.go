@@ -104,7 +104,8 @@ func (r NATRule) expressions(f netlink.Family) *Expressions {
 	if r.Except.IsValid() {
 		x.NotDestination(r.Except)
 	}
-	x.extension("match", "comment", append([]byte(r.Comment), make([]byte, max(0, commentSize-len(r.Comment)))...)[:commentSize])
+	x.extension("match", "comment",
+		append([]byte(r.Comment), make([]byte, max(0, commentSize-len(r.Comment)))...)[:commentSize])
 	x.add("counter", numbers())
 	switch r.Target {
 	case Accept:

@@ -46,13 +46,15 @@ func (x *Expressions) verdict(code uint32, chain string) *Expressions {
 // Local asks for a destination that is an address of this host.
 func (x *Expressions) Local() *Expressions {
 	const destination, local = 1 << 1, 2 // NFTA_FIB_F_DADDR, RTN_LOCAL
-	x.add("fib", numbers(unix.NFTA_FIB_DREG, register, unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE, unix.NFTA_FIB_FLAGS, destination))
+	x.add("fib", numbers(unix.NFTA_FIB_DREG, register, unix.NFTA_FIB_RESULT, unix.NFT_FIB_RESULT_ADDRTYPE,
+		unix.NFTA_FIB_FLAGS, destination))
 	return x.compare(unix.NFT_CMP_EQ, binary.NativeEndian.AppendUint32(nil, local))
 }
 
 // Interface asks for the interface that a packet comes in by.
 func (x *Expressions) Interface(name string) *Expressions {
-	return x.meta(unix.NFT_META_IIFNAME).compare(unix.NFT_CMP_EQ, append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...))
+	return x.meta(unix.NFT_META_IIFNAME).
+		compare(unix.NFT_CMP_EQ, append([]byte(name), make([]byte, unix.IFNAMSIZ-len(name))...))
 }
 
 // Sender asks for the Ethernet address that a frame comes from.

@@ -63,7 +63,8 @@ func getLink(index int) *Message {
 
 // SetUp sets a link up.
 func SetUp(index int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_UP, Change: unix.IFF_UP})
+	return NewMessage(unix.RTM_NEWLINK, 0).
+		LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_UP, Change: unix.IFF_UP})
 }
 
 // SetDown sets a link down.
@@ -86,12 +87,14 @@ func SetMAC(index int, mac net.HardwareAddr) *Message {
 
 // SetMTU sets a link's.
 func SetMTU(index, mtu int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).Uint32(unix.IFLA_MTU, uint32(mtu))
+	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index)}).
+		Uint32(unix.IFLA_MTU, uint32(mtu))
 }
 
 // SetPromiscuous has a link take every packet.
 func SetPromiscuous(index int) *Message {
-	return NewMessage(unix.RTM_NEWLINK, 0).LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_PROMISC, Change: unix.IFF_PROMISC})
+	return NewMessage(unix.RTM_NEWLINK, 0).
+		LinkHeader(unix.IfInfomsg{Index: int32(index), Flags: unix.IFF_PROMISC, Change: unix.IFF_PROMISC})
 }
 
 // DelLink deletes a link.

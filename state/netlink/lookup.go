@@ -31,7 +31,8 @@ func (c *Conn) RouteTo(addr netip.Addr) (index int, direct bool, err error) {
 // AddrsIn lists the addresses of the namespace with this number, by the index of their link there;
 // nil: it has gone.
 func (c *Conn) AddrsIn(namespace int) (map[int][]netip.Addr, error) {
-	return c.addrsBy(NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{}).Uint32(unix.IFA_TARGET_NETNSID, uint32(namespace)))
+	return c.addrsBy(NewMessage(unix.RTM_GETADDR, 0).AddrHeader(unix.IfAddrmsg{}).
+		Uint32(unix.IFA_TARGET_NETNSID, uint32(namespace)))
 }
 
 // AddrsHere lists the addresses of the socket's own namespace, by the index of their link.

@@ -19,7 +19,8 @@ func (n *Neighbour) Lasting() bool { return n.State&(unix.NUD_PERMANENT|unix.NUD
 
 // SetNeighbour makes an entry or replaces one; flags are NTF_EXT_LEARNED and the like.
 func SetNeighbour(index int, a netip.Addr, mac net.HardwareAddr, state uint16, flags uint8) *Message {
-	return neighbour(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, index, a, state, flags).Bytes(unix.NDA_LLADDR, mac)
+	return neighbour(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, index, a, state, flags).
+		Bytes(unix.NDA_LLADDR, mac)
 }
 
 // DelNeighbour removes an entry: ENOENT.

@@ -62,7 +62,8 @@ func (c *Conn) HasRoute(want Route) (bool, error) {
 
 // same compares everything but the table.
 func (r Route) same(other Route) bool {
-	return r.Dst == other.Dst && r.Gateway == other.Gateway && r.Index == other.Index && (r.Priority == 0 || r.Priority == other.Priority)
+	return r.Dst == other.Dst && r.Gateway == other.Gateway && r.Index == other.Index &&
+		(r.Priority == 0 || r.Priority == other.Priority)
 }
 
 // InAnyTable reports whether a list has the route, or one in another table, which may have another
@@ -117,7 +118,8 @@ func parseRoute(d []byte) []Route {
 		dst = netip.IPv6Unspecified()
 	}
 	r := Route{
-		Dst: netip.PrefixFrom(dst, int(d[1])), Table: int(Number(attrs[unix.RTA_TABLE])), Priority: int(Number(attrs[unix.RTA_PRIORITY])),
+		Dst: netip.PrefixFrom(dst,
+			int(d[1])), Table: int(Number(attrs[unix.RTA_TABLE])), Priority: int(Number(attrs[unix.RTA_PRIORITY])),
 		Protocol: d[5], Scope: d[6],
 	}
 	hops := attrs[unix.RTA_MULTIPATH]

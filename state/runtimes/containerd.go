@@ -100,7 +100,8 @@ func isCRI(plugin string) bool { return slices.Contains([]string{criV1, criV2, c
 // add takes over what one file says, and returns what it imports.
 func (c *containerd) add(path string, t table) ([]string, error) {
 	version, imports, disabled := 0, []string{}, []string{}
-	err := cmp.Or(c.number(path, t, "version", &version), c.texts(path, t, "imports", &imports), c.texts(path, t, "disabled_plugins", &disabled))
+	err := cmp.Or(c.number(path, t, "version", &version), c.texts(path, t, "imports", &imports),
+		c.texts(path, t, "disabled_plugins", &disabled))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,8 @@ func (c *containerd) add(path string, t table) ([]string, error) {
 		}
 		cni := table{name: section}.sub(name, "cni")
 		if len(cni) > 0 && version > 0 && (version > 2) != (c.version > 2) {
-			return nil, c.fault(path, "its version is not that of %s, and releases of containerd differ about such a file", c.main)
+			return nil, c.fault(path,
+				"its version is not that of %s, and releases of containerd differ about such a file", c.main)
 		}
 		if c.modern {
 			for k, v := range cni { // field by field
@@ -171,7 +173,8 @@ func (c *containerd) runtime() (*Runtime, error) {
 	r := &Runtime{Name: c.reader.runtime, Config: c.said, MaxConfs: 1, CRI: true}
 	dir, dirs, conf := "", []string{}, DefaultConfDir
 	path := cmp.Or(c.said, c.main)
-	err := cmp.Or(c.text(path, c.cni, "bin_dir", &dir), c.texts(path, c.cni, "bin_dirs", &dirs), c.text(path, c.cni, "conf_dir", &conf),
+	err := cmp.Or(c.text(path, c.cni, "bin_dir", &dir), c.texts(path, c.cni, "bin_dirs", &dirs),
+		c.text(path, c.cni, "conf_dir", &conf),
 		c.number(path, c.cni, "max_conf_num", &r.MaxConfs))
 	if err != nil {
 		return nil, err

@@ -73,7 +73,8 @@ func nomadClient(text string) table {
 			assigned = true
 		case assigned:
 			_, matters := fields[name]
-			if matters && slices.Equal(slices.DeleteFunc(slices.Clone(blocks), func(b string) bool { return b == "" }), []string{"client"}) {
+			if matters &&
+				slices.Equal(slices.DeleteFunc(slices.Clone(blocks), func(b string) bool { return b == "" }), []string{"client"}) {
 				said[name] = nomadValue(word)
 			}
 			name, assigned = "", false

@@ -70,7 +70,8 @@ func readNerdctl(f *reader) (*Runtime, error) {
 }
 
 func (f *reader) usual() string {
-	for _, dir := range []string{DefaultPluginDir, "/usr/local/libexec/cni", "/usr/local/lib/cni", "/usr/libexec/cni", "/usr/lib/cni"} {
+	for _, dir := range []string{DefaultPluginDir, "/usr/local/libexec/cni", "/usr/local/lib/cni", "/usr/libexec/cni",
+		"/usr/lib/cni"} {
 		if isDir(f.at(dir)) {
 			return dir
 		}

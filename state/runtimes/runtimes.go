@@ -50,7 +50,8 @@ func (f Fault) Error() string {
 // Read reads the configuration of all runtimes below root.
 func Read(root string) Host {
 	var h Host
-	for _, read := range []func(*reader) (*Runtime, error){readContainerd, readCRIO, readRancher("k3s", "k3s"), readRancher("RKE2", "rke2"), readNerdctl, readPodman, readNomad} {
+	for _, read := range []func(*reader) (*Runtime, error){readContainerd, readCRIO, readRancher("k3s", "k3s"),
+		readRancher("RKE2", "rke2"), readNerdctl, readPodman, readNomad} {
 		f := &reader{root: filepath.Join("/", root)}
 		r, err := read(f)
 		switch {

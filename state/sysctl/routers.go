@@ -13,7 +13,8 @@ import (
 // guest. The same goes for podnet's own devices, for ports, and for links of a kind that guests
 // hang on, unless uplink knows that a router is behind them. Neither list nor uplink is called on a
 // host that forwards, which forwards reports.
-func Listeners(list func() ([]device.Link, error), uplink func(device.Link) (bool, error)) (forwards bool, names []string, err error) {
+func Listeners(list func() ([]device.Link, error),
+	uplink func(device.Link) (bool, error)) (forwards bool, names []string, err error) {
 	if forwards, err = isSet(device.IPv6Forwarding); err != nil || forwards {
 		return forwards, nil, err
 	}

@@ -59,7 +59,8 @@ func madeNeigh(m syscall.NetlinkMessage) string {
 func madeNetconf(m syscall.NetlinkMessage) string {
 	const netconfLen, index, forwarding = 4, 1, 2 // sizeof(struct netconfmsg), NETCONFA_IFINDEX, NETCONFA_FORWARDING
 	a := attributes(m.Data[netconfLen:])
-	if m.Data[0] != unix.AF_INET || len(a[index]) != 4 || int32(binary.NativeEndian.Uint32(a[index])) != -1 || len(a[forwarding]) != 4 {
+	if m.Data[0] != unix.AF_INET || len(a[index]) != 4 || int32(binary.NativeEndian.Uint32(a[index])) != -1 ||
+		len(a[forwarding]) != 4 {
 		return ""
 	}
 	return fmt.Sprintf("ip_forward %d", binary.NativeEndian.Uint32(a[forwarding]))

@@ -53,7 +53,8 @@ func (b bench) idleDaemon(n *lab.Node, p process) {
 	b.must(err)
 	peak, err := p.memory("VmHWM")
 	b.must(err)
-	b.atMost(fmt.Sprintf("share of a core at rest, %s, scraped every %s, with its children", b.idle, scrapeInterval), 100*u.share, 0.2, "%.2f %%")
+	b.atMost(fmt.Sprintf("share of a core at rest, %s, scraped every %s, with its children", b.idle, scrapeInterval),
+		100*u.share, 0.2, "%.2f %%")
 	b.atMost("resident memory at rest (VmRSS)", rss, 40, "%.1f MiB")
 	b.atMost("  the highest until then (VmHWM)", peak, 80, "%.1f MiB")
 	b.alone("  growth meanwhile", fmt.Sprintf("%+.1f MiB", u.growth))

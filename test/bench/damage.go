@@ -77,8 +77,10 @@ func suffix(a netip.Addr) string {
 
 func routeTarget(cidr netip.Prefix, via netip.Addr) target {
 	return target{"route" + suffix(via), "route " + cidr.String(), func(indices) request {
-		r := newRequest(unix.RTM_DELROUTE, 0, family(via), byte(cidr.Bits()), 0, 0, unix.RT_TABLE_MAIN, routeProtocol, unix.RT_SCOPE_NOWHERE, 0, 0, 0, 0, 0)
-		return r.attr(unix.RTA_DST, cidr.Addr().AsSlice()).attr(unix.RTA_GATEWAY, via.AsSlice()).number(unix.RTA_PRIORITY, contract.Metric(cidr))
+		r := newRequest(unix.RTM_DELROUTE, 0, family(via), byte(cidr.Bits()), 0, 0, unix.RT_TABLE_MAIN, routeProtocol,
+			unix.RT_SCOPE_NOWHERE, 0, 0, 0, 0, 0)
+		return r.attr(unix.RTA_DST, cidr.Addr().AsSlice()).attr(unix.RTA_GATEWAY, via.AsSlice()).
+			number(unix.RTA_PRIORITY, contract.Metric(cidr))
 	}}
 }
 

@@ -14,7 +14,8 @@ import (
 // three tables.
 func (b bench) passes() {
 	for _, f := range []families{ipv4, dual} {
-		b.section(fmt.Sprintf("a pass with nothing to do, %d peers, %s; the other side is ip and bridge printing the tables", b.large, f))
+		b.section(fmt.Sprintf("a pass with nothing to do, %d peers, %s; the other side is ip and bridge printing the tables",
+			b.large, f))
 		n := lab.New(b.TB).Node("idle")
 		t := site(n, b.large, f)
 		n.Write(t.String())

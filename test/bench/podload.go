@@ -100,7 +100,8 @@ func (b bench) collected(del took) {
 	b.apply(n)
 	var batch []string
 	for i := range b.garbage {
-		batch = append(batch, fmt.Sprintf("link add name garbage%d group %d master %s type veth peer name left%d", i, deleting, lab.Bridge, i))
+		batch = append(batch,
+			fmt.Sprintf("link add name garbage%d group %d master %s type veth peer name left%d", i, deleting, lab.Bridge, i))
 	}
 	var ours, theirs []time.Duration
 	for range b.rounds {
@@ -150,7 +151,8 @@ func (h host) mapped() (add, del time.Duration) {
 	conf := cnihost.Object{
 		"cniVersion": "1.0.0", "name": network, "type": "portmap", "capabilities": cnihost.Object{"portMappings": true},
 		"runtimeConfig": cnihost.Object{"portMappings": []cnihost.Object{
-			{"hostPort": 18080, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 15353, "containerPort": 53, "protocol": "udp"},
+			{"hostPort": 18080, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 15353, "containerPort": 53,
+				"protocol": "udp"},
 		}},
 		"prevResult": rawJSON(result.Raw),
 	}

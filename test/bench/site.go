@@ -68,7 +68,8 @@ func alone(t lab.Topology) lab.Topology {
 // deviceCommands make the vxlan device that carries the entries.
 func deviceCommands(n *lab.Node, t lab.Topology) []string {
 	return []string{
-		"link add podnet.1 address " + contract.VTEPMAC(t.Name, n.Host) + " type vxlan id 1 dstport 8472 local " + n.IP4 + " nolearning",
+		"link add podnet.1 address " + contract.VTEPMAC(t.Name, n.Host) + " type vxlan id 1 dstport 8472 local " + n.IP4 +
+			" nolearning",
 		"link set podnet.1 addrgenmode none",
 		"addr add " + netip.MustParsePrefix(t.Nodes[0].PodCIDRs[0]).Addr().String() + "/32 dev podnet.1",
 		"link set podnet.1 mtu 1450 up",
@@ -108,7 +109,8 @@ func complete(n *lab.Node, t lab.Topology) error {
 	}
 	have := 0
 	for _, query := range []string{
-		"ip -4 route show proto 72", "ip -6 route show proto 72", "ip neigh show dev podnet.1 nud permanent", "bridge fdb show dev podnet.1",
+		"ip -4 route show proto 72", "ip -6 route show proto 72", "ip neigh show dev podnet.1 nud permanent",
+		"bridge fdb show dev podnet.1",
 	} {
 		out, err := n.Exec(strings.Fields(query)...)
 		if err != nil {

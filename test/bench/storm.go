@@ -124,7 +124,8 @@ func (s storm) foreign(changes int) (stormUsage, time.Duration, error) {
 
 // foreignRoute is a route of a routing daemon's to one address.
 func foreignRoute(typ uint16, dst netip.Addr, index uint32) request {
-	r := newRequest(typ, unix.NLM_F_CREATE, unix.AF_INET, 32, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_BIRD, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0)
+	r := newRequest(typ, unix.NLM_F_CREATE, unix.AF_INET, 32, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_BIRD,
+		unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0)
 	return r.attr(unix.RTA_DST, dst.AsSlice()).attr(unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, index))
 }
 

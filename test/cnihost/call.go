@@ -56,7 +56,8 @@ func said(out lab.Output) (string, error) {
 
 // Verb is a Command for a pod, of the plugin that the configuration names.
 func (h *Host) Verb(verb string, p *Pod, conf Object) *exec.Cmd {
-	return h.Command(fmt.Sprint(conf["type"]), conf.Text(), "COMMAND="+verb, "CONTAINERID="+p.ID, "NETNS="+p.Path, "IFNAME="+p.IfName,
+	return h.Command(fmt.Sprint(conf["type"]), conf.Text(), "COMMAND="+verb, "CONTAINERID="+p.ID, "NETNS="+p.Path,
+		"IFNAME="+p.IfName,
 		"ARGS="+p.Args, "PATH="+h.Plugins)
 }
 

@@ -41,7 +41,8 @@ func (h *Host) Timed(cmd *exec.Cmd) (time.Duration, string, error) {
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
 		h.TB.Fatalf("%v", err)
 	}
-	out, err := said(lab.Output{Stdout: h.written(files[1]), Stderr: h.written(files[2]), Code: cmd.ProcessState.ExitCode()})
+	out, err := said(lab.Output{Stdout: h.written(files[1]), Stderr: h.written(files[2]),
+		Code: cmd.ProcessState.ExitCode()})
 	return took, out, err
 }
 

@@ -37,7 +37,8 @@ func LinkLocal(mac string) netip.Addr {
 	if err != nil {
 		panic(err)
 	}
-	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: hw[0] ^ 0x02, 9: hw[1], 10: hw[2], 11: 0xff, 12: 0xfe, 13: hw[3], 14: hw[4], 15: hw[5]})
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: hw[0] ^ 0x02, 9: hw[1], 10: hw[2], 11: 0xff, 12: 0xfe, 13: hw[3],
+		14: hw[4], 15: hw[5]})
 }
 
 // Metric is the metric of the route to a podCIDR: spread for IPv4, where the kernel hashes by it,

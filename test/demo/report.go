@@ -108,7 +108,8 @@ func (r *report) summary(end *broken) int {
 		line := fmt.Sprintf("  %-30s%4d of %-4d %-11s", g.name, g.done, g.total, g.verb)
 		if len(g.took) > 0 {
 			slices.Sort(g.took)
-			line += fmt.Sprintf("median%12s   slowest%12s", milliseconds(g.took[len(g.took)/2]), milliseconds(g.took[len(g.took)-1]))
+			line += fmt.Sprintf("median%12s   slowest%12s", milliseconds(g.took[len(g.took)/2]),
+				milliseconds(g.took[len(g.took)-1]))
 		}
 		fmt.Println(strings.TrimRight(line, " "))
 	}

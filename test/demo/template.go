@@ -20,8 +20,10 @@ func (s *story) badTemplates() {
 		e.PodCIDRs = []string{lab.PodCIDR4(i + 1), lab.PodCIDR6(i + 1)}
 		shifted.Nodes = append(shifted.Nodes, e)
 	}
-	s.pushed("A topology that was cut off between two nodes arrives on all nodes at once", "file cut off", cut, "it was probably cut off")
-	s.pushed("One with all podCIDRs shifted by one arrives on all nodes at once", "podCIDRs shifted", shifted, "the podCIDRs that another node had")
+	s.pushed("A topology that was cut off between two nodes arrives on all nodes at once", "file cut off", cut,
+		"it was probably cut off")
+	s.pushed("One with all podCIDRs shifted by one arrives on all nodes at once", "podCIDRs shifted", shifted,
+		"the podCIDRs that another node had")
 }
 
 // pushed writes a bad file to every node, looks at what that does, which is nothing, and writes the
@@ -57,7 +59,8 @@ func (s *story) pushed(title, name string, bad lab.Topology, why string) {
 		if len(lost) > 0 {
 			err = fmt.Errorf("%d lost", len(lost))
 		}
-		s.line(fmt.Sprintf("%s pinged %s on %s all the time: %d answered, %d lost", from.PodName, to.PodName, to.Node.Host, answered, len(lost)), 0, err)
+		s.line(fmt.Sprintf("%s pinged %s on %s all the time: %d answered, %d lost", from.PodName, to.PodName, to.Node.Host,
+			answered, len(lost)), 0, err)
 	}
 }
 

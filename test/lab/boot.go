@@ -29,7 +29,8 @@ type Server struct {
 
 // RequireBoot says what is missing to boot servers, with the remedy.
 func RequireBoot() error {
-	for _, need := range [][2]string{{"systemd-nspawn", "systemd-container"}, {"dbus-daemon", "dbus-daemon"}, {"/lib/systemd/systemd", "systemd"}} {
+	for _, need := range [][2]string{{"systemd-nspawn", "systemd-container"}, {"dbus-daemon", "dbus-daemon"},
+		{"/lib/systemd/systemd", "systemd"}} {
 		if _, err := exec.LookPath(need[0]); err != nil {
 			return fmt.Errorf("%s is not installed (apt-get install %s)", need[0], need[1])
 		}

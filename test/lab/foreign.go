@@ -68,7 +68,8 @@ const foreignTable = `table inet others {
 // foreignFiles are others' networks beside podnet's: a conflist that sorts behind, a configuration,
 // a lease.
 var foreignFiles = [][2]string{
-	{"/etc/cni/net.d/90-other.conflist", `{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge","bridge":"other0"}]}`},
+	{"/etc/cni/net.d/90-other.conflist",
+		`{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge","bridge":"other0"}]}`},
 	{"/etc/cni/net.d/91-other.conf", `{"cniVersion":"1.0.0","name":"another","type":"loopback"}`},
 	{"/var/lib/cni/networks/other/100.99.0.7", "other\r\neth0"},
 }

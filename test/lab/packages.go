@@ -29,7 +29,8 @@ func Repackage(packager, version, dir string) (string, error) {
 		return "", fmt.Errorf("%d programs bin/nfpm-*, want one (make package)", len(nfpm))
 	}
 	path := filepath.Join(dir, "podnet-"+version+"."+packager)
-	cmd := exec.Command(nfpm[0], "package", "--config", "systemd/package/nfpm.yaml", "--packager", packager, "--target", path)
+	cmd := exec.Command(nfpm[0], "package", "--config", "systemd/package/nfpm.yaml", "--packager", packager,
+		"--target", path)
 	cmd.Dir = SourceTree()
 	cmd.Env = append(os.Environ(), "PODNET_VERSION="+version, "PODNET_ARCH="+runtime.GOARCH, "SOURCE_DATE_EPOCH=1")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -36,7 +36,8 @@ func (n *Node) NewPod(name string) *Pod {
 	n.lab.Helper()
 	sum := sha256.Sum256([]byte(n.Host + "/" + name))
 	p := &Pod{Namespace: n.lab.namespace(n.Host + "-" + name), PodName: name, ID: hex.EncodeToString(sum[:])[:32], Node: n}
-	if _, err := n.plugin("ADD", p, "lo", map[string]any{"cniVersion": "1.0.0", "name": "cni-loopback", "type": "loopback"}); err != nil {
+	if _, err := n.plugin("ADD", p, "lo",
+		map[string]any{"cniVersion": "1.0.0", "name": "cni-loopback", "type": "loopback"}); err != nil {
 		n.lab.Fatalf("%s: lo of pod %s: %v", n.Host, name, err)
 	}
 	return p

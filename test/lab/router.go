@@ -51,7 +51,8 @@ func (ns *Namespace) AdvertiseInTunnel(to netip.AddrPort, vni uint32) error {
 	from, ra := netip.MustParseAddr("fe80::66"), advertisement()
 	binary.BigEndian.PutUint16(ra[2:], checksum(from, allNodes(), ra))
 	b := binary.BigEndian.AppendUint32([]byte{8, 0, 0, 0}, vni<<8)
-	b = append(b, 0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x66, 0x86, 0xdd, 6<<4, 0, 0, 0, 0, byte(len(ra)), unix.IPPROTO_ICMPV6, 255)
+	b = append(b, 0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x66, 0x86, 0xdd, 6<<4, 0, 0, 0, 0, byte(len(ra)),
+		unix.IPPROTO_ICMPV6, 255)
 	b = append(append(append(b, from.AsSlice()...), allNodes().AsSlice()...), ra...)
 	return ns.Do(func() error {
 		conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))

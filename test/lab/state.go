@@ -159,14 +159,16 @@ func learned(o map[string]any) bool {
 		return err == nil && hw[0]&1 == 1 && o["dst"] == nil || o["state"] != "permanent" && o["state"] != "static"
 	}
 	dst, _ := o["dst"].(string)
-	return o["protocol"] == "kernel" && (o["type"] == "multicast" || o["type"] == "anycast" || strings.HasPrefix(dst, "fe80:"))
+	return o["protocol"] == "kernel" &&
+		(o["type"] == "multicast" || o["type"] == "anycast" || strings.HasPrefix(dst, "fe80:"))
 }
 
 // volatile are the fields that say nothing about what somebody configured.
 var volatile = []string{
 	"ifindex", "link_index", "link_netnsid", "phys_port_id", "phys_switch_id", "parentbus", "parentdev",
 	"hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "topology_change", "topology_change_detected",
-	"message_age_timer", "forward_delay_timer", "hold_timer", "config_pending", "expires", "used", "updated", "confirmed", "probes",
+	"message_age_timer", "forward_delay_timer", "hold_timer", "config_pending", "expires", "used", "updated", "confirmed",
+	"probes",
 	"operstate", "tentative", "tso_max_size", "tso_max_segs", "gso_max_size", "gso_max_segs", "gro_max_size",
 }
 

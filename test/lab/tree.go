@@ -33,7 +33,8 @@ func Tree(t TB, hostname string) string {
 		_ = os.RemoveAll(dir)
 	})
 	for _, foreign := range []string{
-		"etc/systemd/system", "etc/systemd/network", "etc/systemd/networkd.conf.d", "etc/fstab", "etc/podnet", "etc/default/podnetd", "etc/cni",
+		"etc/systemd/system", "etc/systemd/network", "etc/systemd/networkd.conf.d", "etc/fstab", "etc/podnet",
+		"etc/default/podnetd", "etc/cni",
 		"var/lib/podnet", "var/lib/cni", "usr/lib/podnet", "opt/cni", "usr/lib/cni", "etc/containerd",
 	} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(tree, foreign)))
@@ -57,7 +58,8 @@ func overlay(lower, dir, target string) error {
 			return err
 		}
 	}
-	if err := unix.Mount("overlay", target, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)); err != nil {
+	if err := unix.Mount("overlay", target, "overlay", 0,
+		fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)); err != nil {
 		return fmt.Errorf("mount a copy-on-write view of %s: %w", lower, err)
 	}
 	return nil

@@ -25,7 +25,8 @@ type weather struct {
 const mostPods = 8
 
 func (w *weather) String() string {
-	return fmt.Sprintf("%d pods added, %d deleted, %d edits of the topology, %d times damaged", w.added, w.deleted, w.edits, w.damages)
+	return fmt.Sprintf("%d pods added, %d deleted, %d edits of the topology, %d times damaged", w.added, w.deleted,
+		w.edits, w.damages)
 }
 
 // event is the next thing that happens.

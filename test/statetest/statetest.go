@@ -54,7 +54,8 @@ func Host(t *testing.T) (*kernel.Node, state.Paths) {
 	lab.Sh(t, "ip link set switch0 up")
 	lab.Sh(t, "ip addr add 192.0.2.11/24 dev eth0")
 	lab.Sh(t, "ip addr add 2001:db8::11/64 dev eth0 nodad")
-	for deadline := time.Now().Add(10 * time.Second); strings.Count(lab.Sh(t, "ip -o link show up"), " state UP ") < 2; { // the kernel takes its time
+	for deadline := time.Now().
+		Add(10 * time.Second); strings.Count(lab.Sh(t, "ip -o link show up"), " state UP ") < 2; { // the kernel takes its time
 		if time.Now().After(deadline) {
 			t.Fatal("the underlay link does not come up")
 		}

@@ -38,7 +38,8 @@ func look(tid int) (call *Call, entry, ok bool) {
 		opExit         = 2
 	)
 	var info syscallInfo
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, getSyscallInfo, uintptr(tid), unsafe.Sizeof(info), uintptr(unsafe.Pointer(&info)), 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, getSyscallInfo, uintptr(tid), unsafe.Sizeof(info),
+		uintptr(unsafe.Pointer(&info)), 0, 0)
 	if errno != 0 || info.op != opEntry && info.op != opExit {
 		return nil, false, false
 	}

@@ -49,7 +49,8 @@ func (c *Call) Netlink() []Message {
 			if size < unix.NLMSG_HDRLEN {
 				break
 			}
-			m := Message{Protocol: protocol, Type: native.Uint16(data[at+4:]), Flags: native.Uint16(data[at+6:]), Seq: native.Uint32(data[at+8:]), Addr: part.addr + uint64(at)}
+			m := Message{Protocol: protocol, Type: native.Uint16(data[at+4:]), Flags: native.Uint16(data[at+6:]),
+				Seq: native.Uint32(data[at+8:]), Addr: part.addr + uint64(at)}
 			if at+unix.NLMSG_HDRLEN < len(data) {
 				m.Family = data[at+unix.NLMSG_HDRLEN]
 			}

@@ -61,7 +61,8 @@ func write(dir string, c *cobra.Command, date, sections string) error {
 	name := title(c)
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "%% %q \"8\" %q \"podnet\" \"podnet\"\n", strings.ToUpper(name), date)
-	fmt.Fprintf(&page, "# NAME\n\n%s - %s\n\n# SYNOPSIS\n\n**%s**%s\n\n", name, c.Short, c.CommandPath(), strings.TrimPrefix(synopsis(c), c.CommandPath()))
+	fmt.Fprintf(&page, "# NAME\n\n%s - %s\n\n# SYNOPSIS\n\n**%s**%s\n\n", name, c.Short, c.CommandPath(),
+		strings.TrimPrefix(synopsis(c), c.CommandPath()))
 	long := c.Long
 	if long == "" {
 		long = c.Short + "."

@@ -37,9 +37,11 @@ func Register(flags *pflag.FlagSet, topologyShorthand string) *Options {
 	flags.StringVarP(&o.topology, "topology", topologyShorthand, paths.Topology, "the cluster topology `FILE`")
 	flags.StringVar(&o.node, "node", "", "`NAME` of this node in the topology (default: found by host name or address)")
 	flags.StringVar(&o.root, "root", "", "`DIR` in front of every default path")
-	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist), "`DIR` where the container runtime reads CNI configuration")
+	flags.StringVar(&o.cniConfDir, "cni-conf-dir", filepath.Dir(paths.Conflist),
+		"`DIR` where the container runtime reads CNI configuration")
 	flags.StringVar(&o.cniConfName, "cni-conf-name", filepath.Base(paths.Conflist), "`NAME` of the conflist there")
-	flags.StringVar(&o.cniBins, "cni-bin-dir", "", "`DIR` where the container runtime looks for CNI plugins (default: where this host's runtimes look by their own configuration, or /opt/cni/bin)")
+	flags.StringVar(&o.cniBins, "cni-bin-dir", "",
+		"`DIR` where the container runtime looks for CNI plugins (default: where this host's runtimes look by their own configuration, or /opt/cni/bin)")
 	return o
 }
 
@@ -79,7 +81,8 @@ func (o *Options) Resolve(env func(string) (string, bool)) (agent.Settings, erro
 		return agent.Settings{}, err
 	}
 	if name := o.cniConfName; filepath.Base(name) != name || filepath.Ext(name) != ".conflist" {
-		return agent.Settings{}, fmt.Errorf("--cni-conf-name %q: a file name that ends in .conflist, such as 10-podnet.conflist: runtimes read no other as a list", name)
+		return agent.Settings{},
+			fmt.Errorf("--cni-conf-name %q: a file name that ends in .conflist, such as 10-podnet.conflist: runtimes read no other as a list", name)
 	}
 	o.named = o.topology
 	for _, path := range []*string{&o.topology, &o.root, &o.cniConfDir, &o.cniBins} {

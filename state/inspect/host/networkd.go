@@ -49,7 +49,8 @@ func matchFiles(root, suffix string) []MatchFile {
 		if len(all) == 0 { // masked
 			continue
 		}
-		m := MatchFile{Path: p, MACPolicy: last(all, "Link", "MACAddressPolicy"), Unmanaged: yes(last(all, "Link", "Unmanaged"))}
+		m := MatchFile{Path: p, MACPolicy: last(all, "Link", "MACAddressPolicy"),
+			Unmanaged: yes(last(all, "Link", "Unmanaged"))}
 		if last(all, "Link", "MACAddress") != "" {
 			m.MACPolicy = "fixed"
 		}

@@ -67,7 +67,8 @@ func Claims(link *net.Interface, addr netip.Addr, patience time.Duration) ([]net
 
 // arpProbe is a broadcast frame that asks who has an address.
 func arpProbe(from net.HardwareAddr, addr netip.Addr) []byte {
-	frame := slices.Concat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, from, []byte{unix.ETH_P_ARP >> 8, unix.ETH_P_ARP & 0xff},
+	frame := slices.Concat([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, from,
+		[]byte{unix.ETH_P_ARP >> 8, unix.ETH_P_ARP & 0xff},
 		[]byte{0, 1, unix.ETH_P_IP >> 8, unix.ETH_P_IP & 0xff, 6, 4, 0, arpRequest}, from, make([]byte, arpLen-arpSenderIP))
 	copy(frame[etherLen+arpTargetIP:], addr.AsSlice())
 	return frame

@@ -34,7 +34,8 @@ type Verdict struct {
 func (v Verdict) Allow(in, out string, port uint16) string {
 	words, verdict := []string{v.chain.command, "-t", v.chain.table, "-I", v.chain.name}, []string{"-j", "ACCEPT"}
 	if v.chain.nft {
-		words, verdict = append(append([]string{"nft", "insert", "rule"}, strings.Fields(v.chain.table)...), v.chain.name), []string{"accept"}
+		words, verdict = append(append([]string{"nft", "insert", "rule"}, strings.Fields(v.chain.table)...),
+			v.chain.name), []string{"accept"}
 	}
 	add := func(given bool, iptables, nft, value string) {
 		switch {
@@ -156,7 +157,8 @@ func (v Verdict) rewritten(by Verdict) Verdict {
 func (r *Rules) enter(c *chain, p Packet) Verdict {
 	w := walk{rules: r, packet: p, base: c}
 	if !w.through(c, yes, 0) && c.drops {
-		w.drop(Verdict{chain: c, Drop: true, Policy: true, Wide: true, Unsure: w.accepted, Where: c.table + " " + c.name + ": its policy drops", Remedy: c.remedy})
+		w.drop(Verdict{chain: c, Drop: true, Policy: true, Wide: true, Unsure: w.accepted,
+			Where: c.table + " " + c.name + ": its policy drops", Remedy: c.remedy})
 	}
 	return w.verdict
 }
@@ -199,7 +201,8 @@ func (w *walk) through(c *chain, sure answer, depth int) bool {
 			w.accept(r, fits, place(c, i)+r.text)
 		case "drop":
 			w.drop(Verdict{
-				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 && depth == 0, Remedy: r.remedy,
+				chain: w.base, Drop: true, Unsure: fits == maybe || w.accepted, Wide: r.matches == 0 &&
+					depth == 0, Remedy: r.remedy,
 				Where: place(c, i) + r.text,
 			})
 		case "either":

@@ -42,7 +42,8 @@ func Parse(save, command string) *Rules {
 func (r *Rules) header(table, line, command string) {
 	name, rest, _ := strings.Cut(line, " ")
 	policy, _, _ := strings.Cut(rest, " ")
-	c := &chain{command: command, table: table, name: name, drops: policy == "DROP", remedy: shell.Join(command, "-t", table, "-P", name, "ACCEPT")}
+	c := &chain{command: command, table: table, name: name, drops: policy == "DROP",
+		remedy: shell.Join(command, "-t", table, "-P", name, "ACCEPT")}
 	r.chains[table+" "+name] = c
 	if policy != "-" {
 		c.hook = strings.ToLower(name)

@@ -37,7 +37,8 @@ func ParseNFT(text []byte, family string) (*Rules, error) {
 	for _, o := range d.Nftables {
 		if c := o.Chain; c != nil && (c.Family == family || c.Family == "inet") {
 			priority, _ := c.Prio.(float64)
-			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority), drops: c.Policy == "drop"}
+			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority),
+				drops: c.Policy == "drop"}
 			made.remedy = shell.Join("nft", "chain", c.Family, c.Table, c.Name, "{ policy accept; }")
 			r.chains[made.table+" "+made.name] = made
 			if c.Hook != "" && (c.Family == "inet" || !slices.Contains(iptablesTables(), c.Table)) {

@@ -49,7 +49,8 @@ func nftCompare(with any, op string, values []string, plain bool) (m func(Packet
 	left, protocol := nftLeft(with)
 	text = strings.TrimSpace(left + " " + strings.Join(values, ","))
 	option, known := map[string]string{
-		"iifname": "-i", "oifname": "-o", "saddr": "-s", "daddr": "-d", "dport": "--dport", "ct state": "--ctstate", "l4proto": "-p",
+		"iifname": "-i", "oifname": "-o", "saddr": "-s", "daddr": "-d", "dport": "--dport", "ct state": "--ctstate",
+		"l4proto": "-p",
 	}[left]
 	if !known || !plain || op != "==" && op != "!=" && op != "in" {
 		return unknown, text, left == "dport" || left == "sport"

@@ -80,7 +80,8 @@ func Write(w io.Writer, s *fleet.Status, t *schema.Topology) error {
 
 // states are the page's classes and the signs that tell them apart without colours.
 var states = [...]struct{ class, symbol string }{
-	fleet.InSync: {"ok", "✓"}, fleet.Pending: {"pending", "~"}, fleet.NotInSync: {"bad", "!"}, fleet.Missing: {"missing", "?"},
+	fleet.InSync: {"ok", "✓"}, fleet.Pending: {"pending", "~"}, fleet.NotInSync: {"bad",
+		"!"}, fleet.Missing: {"missing", "?"},
 }
 
 func stateOf(s *fleet.Status, r fleet.Report) (class, symbol string) {
@@ -140,7 +141,8 @@ func facts(s *fleet.Status) []fact {
 
 func describe(s *fleet.Status, g fleet.Group) group {
 	state, symbol := stateOf(s, fleet.Report{Health: g.Verdict, Digest: g.Digest})
-	out := group{Count: len(g.Nodes), State: state, Symbol: symbol, Said: g.Reason, Detail: g.Detail, Digest: screen.ShortDigest(g.Digest),
+	out := group{Count: len(g.Nodes), State: state, Symbol: symbol, Said: g.Reason, Detail: g.Detail,
+		Digest:     screen.ShortDigest(g.Digest),
 		Unexpected: s.Unexpected(g.Digest), Names: s.Names(g.Nodes, 0)}
 	if s.Plans {
 		out.Impact = string(g.Impact)
@@ -164,7 +166,8 @@ func others(s *fleet.Status) []group {
 }
 
 func nodeRow(s *fleet.Status, r fleet.Report) row {
-	out := row{Name: r.Node, IP: r.IP, PodCIDRs: strings.Join(r.PodCIDRs, " "), Use: use(r), Digest: screen.ShortDigest(r.Digest), Said: r.Reason}
+	out := row{Name: r.Node, IP: r.IP, PodCIDRs: strings.Join(r.PodCIDRs, " "), Use: use(r),
+		Digest: screen.ShortDigest(r.Digest), Said: r.Reason}
 	out.State, out.Symbol = stateOf(s, r)
 	if r.MTU > 0 {
 		out.MTU = fmt.Sprint(r.MTU)

@@ -21,7 +21,8 @@ func WriteAllocation(w io.Writer, style Style, a *schema.Allocation) error {
 	}
 	closing := fmt.Sprintf("%s: every node that was asked for has podCIDRs, nothing to do", a.Topology.File)
 	if len(a.Given) > 0 {
-		closing = fmt.Sprintf("%s: %s given podCIDRs, %s in all", a.Topology.File, plural(len(a.Given), "node"), plural(len(a.Topology.Nodes), "node"))
+		closing = fmt.Sprintf("%s: %s given podCIDRs, %s in all", a.Topology.File, plural(len(a.Given), "node"),
+			plural(len(a.Topology.Nodes), "node"))
 	}
 	p.line("", text("%s", closing))
 	return p.close()

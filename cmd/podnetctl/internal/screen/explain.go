@@ -13,7 +13,8 @@ import (
 // WriteExplanation writes the screen of explain.
 func WriteExplanation(w io.Writer, style Style, e document.Explanation) error {
 	p := newPage(w, style)
-	p.line("", append([]span{{strings.TrimSpace(e.From + " " + e.Pod), bold}, text(" -> "), {e.To, bold}, text("%s   ", on(e))}, verdict(e)...)...)
+	p.line("", append([]span{{strings.TrimSpace(e.From + " " + e.Pod), bold}, text(" -> "), {e.To, bold},
+		text("%s   ", on(e))}, verdict(e)...)...)
 	p.blank()
 	p.hops(e.Hops)
 	if e.Broken != 0 || e.Return != "" {
@@ -160,7 +161,8 @@ func (p *page) pasted(command string, column int) []string {
 func (p *page) command(label, where, command, note string) {
 	lines := p.pasted(command, adviceWidth+len(where))
 	for i, line := range lines {
-		if i == len(lines)-1 && note != "" && adviceWidth+utf8.RuneCountInString(line)+5+utf8.RuneCountInString(note) <= p.width {
+		if i == len(lines)-1 && note != "" &&
+			adviceWidth+utf8.RuneCountInString(line)+5+utf8.RuneCountInString(note) <= p.width {
 			line, note = line+"     "+note, ""
 		}
 		p.line("", span{fmt.Sprintf("%-*s", adviceWidth, label), bold}, text("%s%s", where, line))

@@ -72,7 +72,8 @@ func (v *fleetView) plans() {
 		if g.Verdict == fleet.NotInSync {
 			said = ""
 		}
-		v.row(len(g.Nodes), []span{{fmt.Sprintf("%-*s", reason, g.Reason), hue}, text("   %-*s  ", impact, said)}, v.Names(g.Nodes, fewRuns))
+		v.row(len(g.Nodes), []span{{fmt.Sprintf("%-*s", reason, g.Reason), hue}, text("   %-*s  ", impact, said)},
+			v.Names(g.Nodes, fewRuns))
 		v.detail(g.Detail)
 	}
 	v.closing(fmt.Sprintf(last, refused), reason+impact+len("     "), "from")

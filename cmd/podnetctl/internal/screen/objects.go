@@ -114,7 +114,8 @@ func collapse(steps []*reconcile.Step, line func(*reconcile.Step) object, full b
 	return collapseWith(steps, line, full, more)
 }
 
-func collapseWith(steps []*reconcile.Step, line func(*reconcile.Step) object, full bool, rest func(int) string) []object {
+func collapseWith(steps []*reconcile.Step, line func(*reconcile.Step) object, full bool,
+	rest func(int) string) []object {
 	const many = 8
 	var out []object
 	for len(steps) > 0 {

@@ -62,7 +62,8 @@ func (v *planView) showPeers(g *peerGroups) {
 // peer is one peer with its objects.
 func (v *planView) peer(g *peerGroups, c *reconcile.PeerChange) {
 	mark := fateMark(c.Fate)
-	v.page.line(c.Source(v.Plan), span{string(mark), markHue(mark)}, text(" peer %-*s  %s", g.name, c.Name, v.facts(c, 0, 0)))
+	v.page.line(c.Source(v.Plan), span{string(mark), markHue(mark)},
+		text(" peer %-*s  %s", g.name, c.Name, v.facts(c, 0, 0)))
 	v.page.objects(nested, collapse(c.Steps, stepObject, true))
 }
 

@@ -134,7 +134,8 @@ func (v *planView) own(steps []*reconcile.Step) {
 		}
 	}
 	mark := opMark(op)
-	v.page.line(reconcile.Place(v.Topology, v.Node.Line), span{string(mark), markHue(mark)}, text(" node %s  %s", v.Node.Name, said))
+	v.page.line(reconcile.Place(v.Topology, v.Node.Line), span{string(mark), markHue(mark)},
+		text(" node %s  %s", v.Node.Name, said))
 	v.page.objects(nested, collapse(steps, v.ownObject, v.given.Full))
 }
 

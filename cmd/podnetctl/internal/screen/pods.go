@@ -67,7 +67,8 @@ func (p *page) pod(pod Pod, widths []int) {
 	names := p.wrapAnywhere(dash(pod.Name), widths[1])
 	for i := range max(len(names), len(pod.Addresses), 1) {
 		if i == 0 {
-			p.podRow(widths, plain, dash(at(pod.Addresses, 0)), names[0], dash(pod.Container), dash(pod.HostVeth), dash(pod.Since))
+			p.podRow(widths, plain, dash(at(pod.Addresses, 0)), names[0], dash(pod.Container), dash(pod.HostVeth),
+				dash(pod.Since))
 			continue
 		}
 		p.podRow(widths, plain, at(pod.Addresses, i), at(names, i))

@@ -96,7 +96,8 @@ func (v *statusView) stale() {
 	disk, c := v.Topology.OnDisk, v.Condition(document.StaleTopology)
 	since := fmt.Sprintf("since %s, %s ago", Clock(c.LastTransitionTime, v.Now), Age(v.Now.Sub(c.LastTransitionTime)))
 	v.page.line("", span{"StaleTopology", bold}, text("  "), span{disk.Reason, alarm}, text("  %s", since))
-	facts := []Row{{Label: "in force", Text: fmt.Sprintf("%s  %s    %s", ShortDigest(v.Topology.Digest), v.Topology.Path, plural(v.InForceNodes, "node"))}}
+	facts := []Row{{Label: "in force",
+		Text: fmt.Sprintf("%s  %s    %s", ShortDigest(v.Topology.Digest), v.Topology.Path, plural(v.InForceNodes, "node"))}}
 	if disk.Digest != "" {
 		facts = append([]Row{{Label: "on disk", Text: fmt.Sprintf("%s  %-*s    %s, written %s", ShortDigest(disk.Digest),
 			len(v.Topology.Path), v.TopologyPath, plural(v.OnDiskNodes, "node"), Clock(v.OnDiskWritten, v.Now))}}, facts...)
@@ -188,8 +189,9 @@ func (v *statusView) daemon() Row {
 		return Row{Label: "Daemon", Text: "runs, and has not finished a pass yet", Bad: true}
 	}
 	p := v.LastPass
-	return Row{Label: "Daemon", Text: fmt.Sprintf("podnetd %s  pid %d  up %s  last pass %s ago, %s, %s", v.Version, v.Daemon.PID,
-		Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), v.did())}
+	return Row{Label: "Daemon",
+		Text: fmt.Sprintf("podnetd %s  pid %d  up %s  last pass %s ago, %s, %s", v.Version, v.Daemon.PID,
+			Age(v.Now.Sub(v.Daemon.StartedAt)), Age(v.Now.Sub(p.At)), Milliseconds(p.DurationSeconds), v.did())}
 }
 
 // did is what the last pass has done. One that could not look has not found that there is nothing
@@ -241,7 +243,8 @@ func (v *statusView) cni() []Row {
 	case v.FirstConflist == "":
 		conflist.Text, conflist.Bad = fmt.Sprintf("no configuration in %s: no pod can start", dir), true
 	case v.FirstConflist != name:
-		conflist.Text, conflist.Bad = fmt.Sprintf("%s comes before %s in %s: the runtime takes that", v.FirstConflist, name, dir), true
+		conflist.Text, conflist.Bad = fmt.Sprintf("%s comes before %s in %s: the runtime takes that", v.FirstConflist, name,
+			dir), true
 	}
 	plugins, bad := v.plugins()
 	conflist.Text += "; " + plugins
@@ -260,7 +263,8 @@ func (v *statusView) plugins() (said string, bad bool) {
 	case p.Unknown:
 		return "where the runtime looks for plugins is not known", true
 	case len(p.Missing) > 0:
-		return fmt.Sprintf("plugins missing: %s (podnetctl install); looked in %s", strings.Join(p.Missing, ", "), p.Where), true
+		return fmt.Sprintf("plugins missing: %s (podnetctl install); looked in %s", strings.Join(p.Missing, ", "),
+			p.Where), true
 	case len(p.Locked) > 0:
 		return "plugins that cannot be executed: chmod a+x " + strings.Join(p.Locked, " "), true
 	case len(p.Foreign) > 0:
@@ -268,7 +272,8 @@ func (v *statusView) plugins() (said string, bad bool) {
 	case len(p.Versions) == 0:
 		return "plugins podnet's", false
 	case len(p.Versions) > 1:
-		return fmt.Sprintf("plugins of several versions: podnet %s (podnetctl install)", strings.Join(p.Versions, ", ")), false
+		return fmt.Sprintf("plugins of several versions: podnet %s (podnetctl install)",
+			strings.Join(p.Versions, ", ")), false
 	}
 	return "plugins podnet " + p.Versions[0], false
 }

@@ -69,7 +69,8 @@ func (v *statusView) condition(c document.Condition) {
 		hue = alarm
 	}
 	head := fmt.Sprintf("  %-14s  ", c.Type)
-	rest := strings.TrimRight(fmt.Sprintf("%-7s  %-5s  %s", c.Status, Age(v.Now.Sub(c.LastTransitionTime)), strings.TrimSpace(c.Reason+"  "+c.Message)), " ")
+	rest := strings.TrimRight(fmt.Sprintf("%-7s  %-5s  %s", c.Status, Age(v.Now.Sub(c.LastTransitionTime)),
+		strings.TrimSpace(c.Reason+"  "+c.Message)), " ")
 	for _, line := range v.page.wrap(rest, len(head)) {
 		v.page.line("", text("%s", head), span{line, hue})
 		head = strings.Repeat(" ", len(head))
