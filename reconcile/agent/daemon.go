@@ -24,7 +24,8 @@ type Daemon struct {
 	Resync   time.Duration
 	Version  string
 	// Passed is called after every pass, and Turned every few seconds, both from the loop itself.
-	// Passed keeps nothing of the pass, whose plan is as large as the topology.
+	// Passed keeps neither the status nor the pass: the next pass changes maps of the status, and
+	// the plan of the pass is as large as the topology.
 	Passed func(*document.NodeStatus, *Pass)
 	Turned func()
 	// HeldUp is called when the node's lock has been somebody else's for long, again when that
@@ -42,26 +43,31 @@ type Daemon struct {
 	status  *document.NodeStatus // of the last pass
 	network pods.PodNetwork      // of the topology in force, whose pods are here; without a name: none
 	name    string               // of the node, as far as it is known
-	undone  map[string]bool      // what the last pass has not done, and why
+	// unfinished holds the steps that the last pass did not finish, each with its outcome in words, so
+	// that a step that fails again in the same way is not logged again.
+	unfinished map[string]bool
 
 	collecting atomic.Bool
-	fights     contention
+	contention contention
 	litter     bool // something has left much garbage
 	healing    bool // the node has been in sync under this daemon: what differs from now on was changed by others
 }
 
 const (
-	beat    = 5 * time.Second  // between two signs of life
-	collect = 10 * time.Minute // between two collections
+	heartbeat       = 5 * time.Second  // between two signs of life
+	collectInterval = 10 * time.Minute // between two collections
 )
 
-// Run passes until ctx ends. It leaves the network as it is.
+// Run runs a pass at the start and then whenever there is a reason, until ctx ends; then it returns
+// nil and leaves the network as it is. A value on now starts a pass at once. Run returns an error
+// only if it cannot watch the kernel. What fails in a pass is reported in the status and tried
+// again in the next pass. Run is called once; Presence alone may be nil, and Resync is positive.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
 	d.bootID = kernel.BootID()
 	d.status = inherit(d.Engine.Paths.Status)
 	d.Engine.Progress = d.progress()
-	d.Engine.Hold = func(s *reconcile.Step) error { return d.fights.hold(time.Now(), s) }
+	d.Engine.Hold = func(s *reconcile.Step) error { return d.contention.hold(time.Now(), s) }
 	r, err := d.listen(ctx, now)
 	if err != nil {
 		return err
@@ -80,11 +86,11 @@ func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 			collected = true
 			d.collect(ctx)
 		}
-		rest := spent.spend(time.Now(), cost)
-		if rest > 0 {
-			d.fights.rest(time.Now(), rest)
+		delay := spent.spend(time.Now(), cost)
+		if delay > 0 {
+			d.contention.rest(time.Now(), delay)
 		}
-		if !d.await(ctx, r, rest) {
+		if !d.await(ctx, r, delay) {
 			d.end()
 			return nil
 		}
@@ -105,12 +111,14 @@ func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, er
 		return nil, err
 	}
 	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())
-	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.beat(beat)), time.NewTicker(collect)
+	r.resync, r.alive, r.garbage = time.NewTicker(d.Resync), time.NewTicker(d.heartbeat(heartbeat)),
+		time.NewTicker(collectInterval)
 	return r, nil
 }
 
-// beat is how long may pass between two signs of life: so long, or less if somebody wants that.
-func (d *Daemon) beat(most time.Duration) time.Duration {
+// heartbeat returns how long may pass between two signs of life: most, or less if there is a
+// watchdog that wants that.
+func (d *Daemon) heartbeat(most time.Duration) time.Duration {
 	if d.Watchdog > 0 {
 		return min(most, d.Watchdog)
 	}
@@ -123,12 +131,13 @@ func (r *reasons) stop() {
 	r.garbage.Stop()
 }
 
-// await returns when there is a reason for a pass; false: ctx has ended. What the kernel and the
-// files announce, and what was held back, has to wait until the loop has rested.
-func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool {
-	var kernel, files <-chan struct{}
+// await waits for a reason to run a pass. It reports false if ctx has ended. A signal, the end of
+// a trial and the resync start a pass at once. What the kernel and the files announce, and what
+// was held back, waits until delay has passed.
+func (d *Daemon) await(ctx context.Context, r *reasons, delay time.Duration) bool {
+	var kernelChanged, filesChanged <-chan struct{}
 	var held <-chan time.Time
-	rested, due := time.After(rest), d.source.Due()
+	rested, due := time.After(delay), d.source.Due()
 	for {
 		d.Turned()
 		select {
@@ -139,17 +148,17 @@ func (d *Daemon) await(ctx context.Context, r *reasons, rest time.Duration) bool
 		case <-r.garbage.C:
 			d.collect(ctx)
 		case <-rested:
-			kernel, files = r.kernel, r.files
-			if wait, is := d.fights.next(time.Now()); is {
+			kernelChanged, filesChanged = r.kernel, r.files
+			if wait, is := d.contention.next(time.Now()); is {
 				held = time.After(wait)
 			}
 		case <-r.now:
 			return true
 		case <-due:
 			return true
-		case <-kernel:
+		case <-kernelChanged:
 			return true
-		case <-files:
+		case <-filesChanged:
 			return true
 		case <-held:
 			return true
@@ -187,7 +196,7 @@ func (d *Daemon) collect(ctx context.Context) {
 	network := d.network
 	go func() {
 		defer d.collecting.Store(false)
-		ctx, cancel := context.WithTimeout(ctx, collect)
+		ctx, cancel := context.WithTimeout(ctx, collectInterval)
 		defer cancel()
 		if err := d.Collect(ctx, network); err != nil {
 			d.Log.Warn("not everything was collected that pods have left behind", "error", err)

@@ -38,7 +38,7 @@ func (d *Daemon) pass(ctx context.Context) (spent time.Duration) {
 	d.log(&p, before)
 	d.writeStatus(d.status)
 	d.Passed(d.status, &p)
-	if p.rebuilt() && d.fights.worst() == nil {
+	if p.rebuilt() && d.contention.worst() == nil {
 		return 0
 	}
 	return processorTime() - began

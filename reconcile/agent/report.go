@@ -24,10 +24,10 @@ func (d *Daemon) report(p *Pass) *document.NodeStatus {
 	if d.healing && p.Plan != nil {
 		d.heal(s, p)
 	}
-	d.fights.passed(p.At)
-	d.fights.flood(d.Engine.Live().Watcher.Flood())
-	s.Put(since(d.fights.condition(p.At), p.At, d.status))
-	p.Contended = d.fights.count()
+	d.contention.passed(p.At)
+	d.contention.flood(d.Engine.Live().Watcher.Flood())
+	s.Put(since(d.contention.condition(p.At), p.At, d.status))
+	p.Contended = d.contention.count()
 	d.healing = d.healing || s.InSync
 	if err := d.Engine.CountAddresses(s, p, d.status); err != nil {
 		d.Log.Warn("addresses not counted", "error", err)
@@ -55,7 +55,7 @@ func (d *Daemon) heal(s *document.NodeStatus, p *Pass) {
 			made[step.Key()] = true
 		}
 		if step.Want == nil || !made[step.Want.Parent()] {
-			d.fights.healed(p.At, step, by)
+			d.contention.healed(p.At, step, by)
 		}
 		s.HealedTotal[step.Kind.String()]++
 		if len(healed) < kept {
@@ -92,17 +92,17 @@ func (d *Daemon) logSteps(p *Pass) {
 		remembered = 4096 // steps that are not done
 	)
 	var news []*reconcile.Step
-	undone := map[string]bool{}
+	unfinished := map[string]bool{}
 	for _, s := range p.Plan.Steps {
 		outcome := fmt.Sprint(s.Op, s.Kind, s.Object().Name(), s.Result, s.Err)
-		if s.Result != reconcile.Done && len(undone) < remembered {
-			undone[outcome] = true
+		if s.Result != reconcile.Done && len(unfinished) < remembered {
+			unfinished[outcome] = true
 		}
-		if s.Result == reconcile.Done || !d.undone[outcome] {
+		if s.Result == reconcile.Done || !d.unfinished[outcome] {
 			news = append(news, s)
 		}
 	}
-	d.undone = undone
+	d.unfinished = unfinished
 	if len(news) == 0 {
 		return
 	}
@@ -153,7 +153,7 @@ func (d *Daemon) progress() func(done, total int) {
 	)
 	last, turned := time.Now(), time.Now()
 	return func(done, total int) {
-		if time.Since(turned) >= d.beat(pause) {
+		if time.Since(turned) >= d.heartbeat(pause) {
 			turned = time.Now()
 			d.Turned()
 		}

@@ -87,7 +87,7 @@ func (t routeTables) read(n *Node, family netlink.Family, number uint32) (*route
 	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family)})
 	m.Uint32(unix.RTA_TABLE, number)
 	err := n.Conn.Dump(m, func() { table.routes = map[netip.Prefix]liveRoute{} }, func(body []byte) {
-		if r, real := parseRoute(body, n.Name); real && r.Dst.IsValid() {
+		if r, real := decodeRoute(body, n.Name); real && r.Dst.IsValid() {
 			table.add(r)
 		}
 	})

@@ -52,7 +52,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		n.decodeFate(body, &Routing{})
 		n.decodeMatch(body, &Routing{})
-		if r, whole := parseRoute(body, n.Name); whole && r.Dst.IsValid() && r.Dst.Bits() > r.Dst.Addr().BitLen() {
+		if r, whole := decodeRoute(body, n.Name); whole && r.Dst.IsValid() && r.Dst.Bits() > r.Dst.Addr().BitLen() {
 			t.Errorf("a route to %v", r.Dst)
 		}
 		if len(body) >= rtmLen {

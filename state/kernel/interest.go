@@ -120,7 +120,7 @@ func (in *interest) neigh(is bool, body []byte) bool {
 // in the way of a wanted one. What else a routing daemon does with its own routes, by the hundred
 // thousand at times, is none of podnet's business.
 func (in *interest) route(is bool, body []byte) bool {
-	r, main := decodeRoute(body, in.device)
+	r, main := decodeMainRoute(body, in.device)
 	switch {
 	case !main:
 		return false

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const rtmLen = 12 // sizeof(struct rtmsg)
+const rtmLen = unix.SizeofRtMsg
 
 // liveRoute is a route as the kernel tells it, whoever made it.
 type liveRoute struct {
@@ -26,12 +26,12 @@ type liveRoute struct {
 // dumpRoutes hands every route of the main table to each.
 func (n *Node) dumpRoutes(family netlink.Family, reset func(), each func(liveRoute)) error {
 	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(unix.RtMsg{Family: uint8(family), Table: state.MainTable})
-	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))
+	return ignoreNoTable(n.Conn.Dump(m, reset, n.decoding(each)))
 }
 
-// withTable takes the answer that there is no such table for no routes: the kernel makes the main
-// table with its first route, and a host has none before its first link is up.
-func withTable(err error) error {
+// ignoreNoTable returns nil for ENOENT. The kernel makes the main table with its first route, so
+// a host has no such table before its first link is up.
+func ignoreNoTable(err error) error {
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -43,29 +43,29 @@ func (n *Node) dumpRoutesOf(family netlink.Family, protocol uint8, index int, re
 	each func(liveRoute)) error {
 	h := unix.RtMsg{Family: uint8(family), Table: state.MainTable, Protocol: protocol}
 	m := netlink.NewMessage(unix.RTM_GETROUTE, 0).RouteHeader(h).Uint32(unix.RTA_OIF, uint32(index))
-	return withTable(n.Conn.Dump(m, reset, n.decoding(each)))
+	return ignoreNoTable(n.Conn.Dump(m, reset, n.decoding(each)))
 }
 
 func (n *Node) decoding(each func(liveRoute)) func([]byte) {
 	return func(body []byte) {
-		if r, ok := decodeRoute(body, n.Name); ok {
+		if r, ok := decodeMainRoute(body, n.Name); ok {
 			each(r)
 		}
 	}
 }
 
-// decodeRoute reads a route's message; name gives a device's name for its index. False: it is not
-// of the main table.
-func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
+// decodeMainRoute decodes a route of the main table. name returns a device's name for its index.
+// decodeMainRoute reports false for a route of another table, and where decodeRoute does.
+func decodeMainRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen || body[4] != state.MainTable {
 		return liveRoute{}, false
 	}
-	return parseRoute(body, name)
+	return decodeRoute(body, name)
 }
 
-// parseRoute reads a route of any table; false: one that the kernel has only cached, or half a
-// message.
-func parseRoute(body []byte, name func(int) string) (liveRoute, bool) {
+// decodeRoute decodes a route of any table. It reports false for a route that the kernel has only
+// cached, and for a message that is cut off.
+func decodeRoute(body []byte, name func(int) string) (liveRoute, bool) {
 	if len(body) < rtmLen {
 		return liveRoute{}, false
 	}
@@ -156,10 +156,11 @@ func (n *Node) addHops(r liveRoute, live *state.Live) {
 	}
 }
 
-// applyRoutes: a new route is made with EXCL, because REPLACE would take over somebody else's
-// without a word, and an old one is deleted with everything that tells it from another. An update
-// is both, in one write; but an IPv6 route that only sends from another address is replaced, so
-// that no packet misses it.
+// applyRoutes carries out changes of routes and leaves the error in each. It can be repeated:
+// deleting a route that is gone is no error. A new route is made with NLM_F_EXCL, because
+// NLM_F_REPLACE would take over somebody else's route; it fails with EEXIST if there is one.
+// An update deletes and adds in one write, and packets may miss the route in between. An update
+// of an IPv6 route's source alone replaces it instead, so that no packet misses it.
 func (n *Node) applyRoutes(changes []*state.Change) {
 	n.batch(changes, func(c *state.Change) netlink.Request {
 		return netlink.Request{Ignore: absent(c, syscall.ESRCH), Encode: func(b *netlink.Batch) {
@@ -177,6 +178,10 @@ func (n *Node) applyRoutes(changes []*state.Change) {
 	})
 }
 
+// encodeRoute appends a message that adds or deletes r. A deletion matches any type and scope. If
+// the host does not have the device, the message names none: a deletion then matches by the
+// other fields. The kernel refuses a new route without a device, because the gateway is on-link
+// (IPv4) or link-local (IPv6).
 func (n *Node) encodeRoute(b *netlink.Batch, r state.Route, typ, flags uint16) {
 	h := unix.RtMsg{
 		Family: uint8(netlink.FamilyOf(r.Dst.Addr())), Dst_len: uint8(r.Dst.Bits()), Tos: r.TOS, Table: state.MainTable,

@@ -142,7 +142,7 @@ func (n *Node) decodeFate(body []byte, r *Routing) {
 
 // decodeMatch reads the route that decided.
 func (n *Node) decodeMatch(body []byte, r *Routing) {
-	route, _ := parseRoute(body, n.Name)
+	route, _ := decodeRoute(body, n.Name)
 	r.matched(route)
 }
 

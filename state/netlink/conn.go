@@ -26,7 +26,8 @@ const (
 	bulkTimeout   = 30        // seconds without an answer
 )
 
-// Dial opens a socket of the routing family in the calling thread's network namespace.
+// Dial opens a socket of the routing family for a few messages, in the calling thread's network
+// namespace. It waits for an answer without limit.
 func Dial() (*Conn, error) {
 	fd, err := open(unix.NETLINK_ROUTE, 0)
 	if err != nil {
@@ -40,9 +41,9 @@ func Dial() (*Conn, error) {
 	return &Conn{fd: fd, in: make([]byte, receiveSize)}, nil
 }
 
-// DialBulk opens a socket of a netlink protocol for thousands of messages: its buffers are large,
-// and it waits for an answer for a limited time. It returns EPROTONOSUPPORT if the kernel does not
-// have the protocol.
+// DialBulk opens a socket of a netlink protocol for thousands of messages, in the calling thread's
+// network namespace. Its buffers are large. A call returns EAGAIN if the kernel sends nothing for
+// bulkTimeout. DialBulk returns EPROTONOSUPPORT if the kernel does not have the protocol.
 func DialBulk(protocol int) (*Conn, error) {
 	fd, err := open(protocol, 0)
 	if err != nil {
@@ -89,7 +90,8 @@ func (c *Conn) SetWriteBuffer(bytes int) {
 // Close gives the socket back.
 func (c *Conn) Close() { unix.Close(c.fd) }
 
-// PortID returns the number of the socket, by which the kernel names who made a change.
+// PortID returns the port ID of the socket, by which the kernel names who made a change. On a
+// socket of Dial it is 0 until the first message is sent, which binds the socket.
 func (c *Conn) PortID() (uint32, error) {
 	addr, err := unix.Getsockname(c.fd)
 	if err != nil {
@@ -116,10 +118,12 @@ func (c *Conn) send() (first uint32, err error) {
 	return first, nil
 }
 
-// receive hands each answer to the messages from the first on to each, with the place of the
-// message that it answers, until each says that it is done. It passes over answers to earlier
-// messages, of an exchange that was given up.
-func (c *Conn) receive(first uint32, each func(i int, h Header, body []byte) (done bool)) error {
+// receive calls handle for each answer to the messages that send has numbered from first on. i is
+// the index of the answered message; body is a part of the receive buffer and is valid until
+// handle returns. receive returns nil when handle returns true. It skips answers to earlier
+// messages, whose exchange was given up. It returns EAGAIN if a bulk socket got no answer for
+// bulkTimeout, and an error if a datagram is cut off or malformed.
+func (c *Conn) receive(first uint32, handle func(i int, h Header, body []byte) (done bool)) error {
 	for {
 		n, _, err := unix.Recvfrom(c.fd, c.in, unix.MSG_TRUNC)
 		switch {
@@ -132,7 +136,7 @@ func (c *Conn) receive(first uint32, each func(i int, h Header, body []byte) (do
 		}
 		done, err := EachMessage(c.in[:n], func(h Header, body []byte) bool {
 			i := h.Seq - first
-			return i <= c.seq-first && each(int(i), h, body)
+			return i <= c.seq-first && handle(int(i), h, body)
 		})
 		if done || err != nil {
 			return err
