@@ -95,7 +95,7 @@ func (n *Node) setPort(veth vishvananda.Link, bridge int, have, want state.Port)
 		err = n.Handle.LinkSetHairpin(veth, want.Hairpin)
 	}
 	if err == nil && !moved && have.Closed != 0 {
-		err = openPort(have.Closed, veth.Attrs().Index)
+		err = n.openPort(have.Closed, veth.Attrs().Index)
 	}
 	if err == nil && have.Down {
 		err = n.Handle.LinkSetUp(veth)

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"errors"
-	"syscall"
 
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netlink"
@@ -67,19 +66,16 @@ func (r *portReader) closed() state.PortOptions {
 
 // openPort gives a port the values with which frames pass, in one message. The state of one whose
 // link has gone down meanwhile is refused, and nothing is amiss then.
-func openPort(o state.PortOptions, index int) error {
-	msg := nl.NewIfInfomsg(unix.AF_BRIDGE)
-	msg.Index = int32(index)
-	req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
-	req.AddData(msg)
-	port := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
-	for i, known := range knownPortOptions() {
-		if o>>i&1 != 0 {
-			port.AddRtAttr(int(known.attr), []byte{known.open})
+func (n *Node) openPort(o state.PortOptions, index int) error {
+	m := netlink.NewMessage(unix.RTM_SETLINK, 0).LinkHeader(unix.IfInfomsg{Family: unix.AF_BRIDGE, Index: int32(index)})
+	m.Nest(unix.IFLA_PROTINFO, func(m *netlink.Message) {
+		for i, known := range knownPortOptions() {
+			if o>>i&1 != 0 {
+				m.Uint8(known.attr, known.open)
+			}
 		}
-	}
-	req.AddData(port)
-	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil && !errors.Is(err, syscall.ENETDOWN) {
+	})
+	if err := n.Conn.Do(m); !errors.Is(err, unix.ENETDOWN) {
 		return err
 	}
 	return nil

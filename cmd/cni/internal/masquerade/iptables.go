@@ -47,7 +47,7 @@ func (i iptables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 	for n, table := range i.tables() {
 		f := []netlink.Family{netlink.IPv4, netlink.IPv6}[n]
 		mine := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Prefix) bool {
-			return family(a) != f
+			return netlink.FamilyOf(a.Addr()) != f
 		})
 		if len(mine) == 0 {
 			continue
@@ -120,7 +120,7 @@ func chainRules(p Pod, addrs []netip.Prefix) []netfilter.NATRule {
 		}
 	}
 	return append(rules, netfilter.NATRule{
-		Chain: name, Except: multicast(family(addrs[0])), Comment: comment, Target: netfilter.Masquerade,
+		Chain: name, Except: multicast(netlink.FamilyOf(addrs[0].Addr())), Comment: comment, Target: netfilter.Masquerade,
 	})
 }
 

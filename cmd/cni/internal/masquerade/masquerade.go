@@ -134,13 +134,6 @@ func locked(f func(*netfilter.Conn) error) error {
 	return err
 }
 
-func family(p netip.Prefix) netlink.Family {
-	if p.Addr().Is4() {
-		return netlink.IPv4
-	}
-	return netlink.IPv6
-}
-
 // multicast returns the addresses that pods send to all of their network with, which is not
 // masqueraded.
 func multicast(f netlink.Family) netip.Prefix {

@@ -72,7 +72,7 @@ func (n nftables) repair(p Pod, addrs []netip.Prefix) (change, error) {
 		if slices.ContainsFunc(rules, there) {
 			continue
 		}
-		x := new(netfilter.Expressions).Family(family(a)).Source(single(a)).NotDestination(a.Masked())
+		x := new(netfilter.Expressions).Family(netlink.FamilyOf(a.Addr())).Source(single(a)).NotDestination(a.Masked())
 		batch.AddRule(checks, x.Masquerade(), ruleComment(p), "")
 	}
 	return n.commit(batch), nil
