@@ -1,4 +1,8 @@
 // Package manual writes the manual pages of the programs for the packages, out of what --help says.
+//
+// The generator that cobra has prints a flag's default where its value's name belongs (--confirm=0,
+// --node="", --force[=false]), adds pages for each shell of completion, and has no place for the
+// sections on files and exit codes.
 package manual
 
 import (
