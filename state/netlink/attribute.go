@@ -22,14 +22,37 @@ func AppendAttribute(b []byte, typ uint16, value []byte) []byte {
 // say how it is encoded. It stops at one that is cut off. It is no iterator, because the body of a
 // loop would escape to the heap, once for each of a hundred thousand messages.
 func EachAttribute(b []byte, each func(typ uint16, value []byte)) {
-	for len(b) >= unix.SizeofRtAttr {
-		size := int(native.Uint16(b))
-		if size < unix.SizeofRtAttr || size > len(b) {
-			return
-		}
-		each(native.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), b[unix.SizeofRtAttr:size])
-		b = b[min(align(size), len(b)):]
+	for typ, value, rest := cutAttribute(b); rest != nil; typ, value, rest = cutAttribute(rest) {
+		each(typ&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), value)
 	}
+}
+
+// EachNested is EachAttribute that also says whether the attribute is marked as one that holds
+// others. The kernel does not mark all that do.
+func EachNested(b []byte, each func(typ uint16, nested bool, value []byte)) {
+	for typ, value, rest := cutAttribute(b); rest != nil; typ, value, rest = cutAttribute(rest) {
+		each(typ&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), typ&unix.NLA_F_NESTED != 0, value)
+	}
+}
+
+// cutAttribute cuts the first attribute off, its type as it stands there. rest is nil if there is
+// no whole attribute.
+func cutAttribute(b []byte) (typ uint16, value, rest []byte) {
+	if len(b) < unix.SizeofRtAttr {
+		return 0, nil, nil
+	}
+	size := int(native.Uint16(b))
+	if size < unix.SizeofRtAttr || size > len(b) {
+		return 0, nil, nil
+	}
+	return native.Uint16(b[2:]), b[unix.SizeofRtAttr:size], b[min(align(size), len(b)):]
+}
+
+// Encode returns the attributes that f adds.
+func Encode(f func(*Message)) []byte {
+	var m Message
+	f(&m)
+	return m.buf
 }
 
 // NetfilterAttributes returns the attributes of the body of a message from netfilter, nil if it is
