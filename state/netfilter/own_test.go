@@ -172,4 +172,3 @@ func TestNoWords(t *testing.T) {
 		}
 	}
 }
-
