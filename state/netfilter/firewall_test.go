@@ -276,6 +276,44 @@ func TestLockInherited(t *testing.T) {
 	unlock()
 }
 
+// Rules that the program of a killed plugin has yet to write are found, and a lock that nobody gives
+// back keeps nobody from the answer.
+func TestFind(t *testing.T) {
+	lab.Need(t)
+	held, err := acquire(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := false
+	program := exec.Command("sleep", "0.2")
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(held.fd)
+	looks := 0
+	look := func(*Conn) (bool, error) {
+		looks++
+		if looks > 1 { // the program has ended
+			written = true
+		}
+		return written, nil
+	}
+	if found, err := Find(look); !found || err != nil || looks != 2 {
+		t.Errorf("found %v after %d looks, %v", found, looks, err)
+	}
+	if err := program.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := Lock(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if found, err := Find(func(*Conn) (bool, error) { return false, nil }); found || err != nil {
+		t.Errorf("with the lock held for good: %v, %v", found, err)
+	}
+}
+
 // Nobody but root can hold the lock up: not by the namespace, which all of its processes can open,
 // nor by a file that stands in its place.
 func TestLockOfOthers(t *testing.T) {

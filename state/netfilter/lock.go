@@ -151,3 +151,49 @@ func Locked(timeout time.Duration, f func(*Conn) error) error {
 	defer c.Close()
 	return f(c)
 }
+
+// settleTime is how long Find waits for the program of a plugin that was killed, which takes
+// milliseconds.
+const settleTime = 2 * time.Second
+
+// Find calls look, which reports whether it finds any of somebody's rules, without the lock. If it
+// finds none while somebody holds the lock, it looks again when the lock is free, or after
+// settleTime: the program that a plugin executed may outlive it and write the rules only now. A
+// kernel without nfnetlink has no rules.
+func Find(look func(*Conn) (bool, error)) (bool, error) {
+	c, err := Dial()
+	if Absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	busy := isLocked()
+	if found, err := look(c); found || err != nil || !busy {
+		return found, err
+	}
+	deadline := time.Now().Add(settleTime)
+	for isLocked() && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	return look(c)
+}
+
+// isLocked reports whether somebody holds the lock. A lock that cannot be looked at is free: then
+// it cannot be taken either.
+func isLocked() bool {
+	path, err := lockFile()
+	if err != nil {
+		return false
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	if theirs, err := openToOthers(fd); path != namespace && (err != nil || theirs) {
+		return false
+	}
+	return errors.Is(unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
+}

@@ -88,7 +88,9 @@ func (h *host) settle() {
 	for _, bridge := range []string{"br0", "other0"} {
 		lab.Eventually(h.T, lab.Patience, "carrier of "+bridge, func() error {
 			links, routes := h.Sh("ip -o link show"), h.Sh("ip route show dev "+bridge)
-			if strings.Contains(links, "master "+bridge+" state UP") && (strings.Contains(links, bridge+": <NO-CARRIER") || strings.Contains(routes, "linkdown")) {
+			port := regexp.MustCompile("(<[^>]*>).* master " + bridge + ` state (\w+)`).FindStringSubmatch(links)
+			if port != nil && strings.Contains(port[1], "LOWER_UP") &&
+				(port[2] != "UP" || strings.Contains(links, bridge+": <NO-CARRIER") || strings.Contains(routes, "linkdown")) {
 				return errors.New("none")
 			}
 			return nil

@@ -101,15 +101,11 @@ func remove(changes func(backend) (change, error)) error {
 		}
 		return list, nil
 	}
-	c, err := netfilter.Dial()
-	if netfilter.Absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if list, err := all(c); err != nil || len(list) == 0 {
+	found, err := netfilter.Find(func(c *netfilter.Conn) (bool, error) {
+		list, err := all(c)
+		return len(list) > 0, err
+	})
+	if err != nil || !found {
 		return err
 	}
 	return locked(func(c *netfilter.Conn) error {

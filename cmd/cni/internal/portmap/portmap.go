@@ -143,11 +143,9 @@ func del(req *protocol.Request) error {
 // clean removes what there is of somebody, and returns which mappings there were. Whoever has
 // nothing waits for nobody.
 func clean(w whose) (gone []mapping, err error) {
-	there := false
-	err = look(func(b *backends) error {
-		r, err := b.removal(w)
-		there = err == nil && !r.empty()
-		return err
+	there, err := netfilter.Find(func(c *netfilter.Conn) (bool, error) {
+		r, err := newBackends(c).removal(w)
+		return err == nil && !r.empty(), err
 	})
 	if err != nil || !there {
 		return nil, err

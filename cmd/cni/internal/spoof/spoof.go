@@ -154,15 +154,11 @@ func unsupported(err error) error {
 // remove removes guards, and the table with the last rule in it. Where there are none it waits for
 // nobody.
 func remove(find func(*netfilter.Conn) ([]guard, error)) error {
-	c, err := netfilter.Dial()
-	if netfilter.Absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if dead, err := find(c); err != nil || len(dead) == 0 {
+	found, err := netfilter.Find(func(c *netfilter.Conn) (bool, error) {
+		dead, err := find(c)
+		return len(dead) > 0, err
+	})
+	if err != nil || !found {
 		return err
 	}
 	return locked(func(c *netfilter.Conn) error {
