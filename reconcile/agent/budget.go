@@ -33,11 +33,12 @@ func (b *budget) spend(now time.Time, spent time.Duration) time.Duration {
 	return max(0, b.debt-burst) / part
 }
 
-// processorTime is what this process and the programs that it has waited for have had of the
-// processor so far. A pass that waits for the processor costs nothing.
+// processorTime is what the calling thread, and the programs that this process has waited for, have
+// had of the processor so far. A pass that waits for the processor costs nothing, nor does what
+// other threads do meanwhile for those who read the metrics.
 func processorTime() time.Duration {
 	var total time.Duration
-	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+	for _, who := range []int{unix.RUSAGE_THREAD, unix.RUSAGE_CHILDREN} {
 		var u unix.Rusage
 		if unix.Getrusage(who, &u) == nil { // it cannot fail
 			total += time.Duration(u.Utime.Nano() + u.Stime.Nano())

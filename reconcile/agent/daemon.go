@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,8 @@ const (
 // only if it cannot watch the kernel. What fails in a pass is reported in the status and tried
 // again in the next pass. Run is called once; Presence alone may be nil, and Resync is positive.
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
+	runtime.LockOSThread() // processorTime is that of a thread
+	defer runtime.UnlockOSThread()
 	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
 	d.bootID = kernel.BootID()
 	d.status = inherit(d.Engine.Paths.Status)

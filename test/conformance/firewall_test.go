@@ -67,7 +67,7 @@ func masqueradeGone(h *host, backend string) error {
 		p := h.Pod()
 		h.MustAdd(p, conf)
 		h.Vanish(p)
-		return h.gone(h.Del(p, conf))
+		return h.gone(1, h.Del(p, conf))
 	})
 }
 
@@ -210,7 +210,7 @@ func hostPortInherited(h *host, backend string) error {
 		return err
 	}
 	h.Vanish(p)
-	if err := h.gone(nil); err != nil { // the kernel takes its time
+	if err := h.gone(0, nil); err != nil { // the kernel takes its time
 		return err
 	}
 	q, second, _ := h.mapped(backend, 8080)

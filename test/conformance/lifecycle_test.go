@@ -69,18 +69,18 @@ func delVanished(h *host) error {
 		p := h.Pod()
 		h.MustAdd(p, conf)
 		h.Vanish(p)
-		return h.gone(h.Del(p, conf))
+		return h.gone(1, h.Del(p, conf))
 	})
 }
 
 // gone waits for the kernel, which takes a namespace's links away some time after the namespace has
-// ended; a DEL that does not wait for it is as good.
-func (h *host) gone(err error) error {
+// ended; a DEL that does not wait for it is as good. others is how many pods stay.
+func (h *host) gone(others int, err error) error {
 	if err != nil {
 		return err
 	}
 	return h.eventually(func() error {
-		if ports := h.Objects(h.Namespace, "ip -j link show master br0"); len(ports) > 1 {
+		if ports := h.Objects(h.Namespace, "ip -j link show master br0"); len(ports) > others {
 			return fmt.Errorf("%d ports", len(ports))
 		}
 		return nil
