@@ -46,7 +46,7 @@ func TestStormIsHeldOff(t *testing.T) {
 		share  float64
 	}{
 		{"10.244.3", 0.35}, // a fifth, and the credit for a burst
-		{"198.18.3", 0.1}, // the start of the daemon, and a sample
+		{"198.18.3", 0.1},  // the start of the daemon, and a sample
 	} {
 		t.Run(c.prefix, func(t *testing.T) {
 			d := n.Restart()
