@@ -37,6 +37,8 @@ func fields() []field {
 		{"network.mtu", mtuText, movesMTU},
 		{"network.bridge.hairpinMode", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Bridge.HairpinMode) },
 			isConflist},
+		{"network.firewall", func(t *schema.Topology) string { return string(t.Network.Firewall) },
+			changesFirewall},
 		{"network.masquerade.enabled", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Masquerade.Enabled) },
 			isMasquerade},
 		{"network.masquerade.nonMasqueradeCIDRs",
@@ -146,7 +148,13 @@ func isConflist(_ *Plan, s *Step) bool { return s.Kind == state.KindConflist }
 
 func isMasquerade(_ *Plan, s *Step) bool {
 	c, ok := s.Object().(state.Chain)
-	return ok && c.Table == "nat"
+	return ok && (c.Table == "nat" || c.NFT())
+}
+
+// changesFirewall: chains of one packet filter go, and the same of the other come.
+func changesFirewall(_ *Plan, s *Step) bool {
+	_, ok := s.Object().(state.Chain)
+	return ok && s.Op != state.Update
 }
 
 func movesMAC(_ *Plan, s *Step) bool {

@@ -24,6 +24,9 @@ type Guard struct {
 type Witness interface {
 	Pods(bridge string) (int, error)
 	Owned(some ...state.Kind) (*state.Live, error)
+	// Barrier says what drops packets of the node's pods once podnet's chains are those of nftables,
+	// and the command that ends it; "": nothing.
+	Barrier(bridge, tunnel string, node *schema.Node) (what, remedy string, err error)
 }
 
 // Protect is the guard of one node, whose entry in next is own; nil: of a cluster without a point
@@ -47,6 +50,14 @@ func Protect(witness Witness, own *schema.Node, inForce, next *schema.Topology) 
 	if witness != nil {
 		n, err := witness.Pods(was.Bridge)
 		pods = err != nil || n > 0
+	}
+	if firewall := next.Network.Firewall; witness != nil && inForce != nil && own != nil &&
+		firewall == schema.FirewallNFTables && inForce.Network.Firewall != firewall {
+		what, remedy, err := witness.Barrier(next.Network.Bridge.Name, next.Network.VXLAN.Name, own)
+		if err == nil && what != "" { // without iptables, nothing else accepts them now
+			was.barrier = fmt.Sprintf("network.firewall changes from %s to %s, and then %s: an accept in podnet's own table"+
+				" overrules no other (%s)", inForce.Network.Firewall, firewall, what, remedy)
+		}
 	}
 	return examine(was, next, own, pods), nil
 }
@@ -78,6 +89,8 @@ type past struct {
 	Nodes   []string       // every name there was, in the order of the file
 	Peers   []*schema.Node // the other entries that have podCIDRs
 	Percent int            // of the peers may be disrupted
+
+	barrier string // what another packet filter does once podnet's chain no longer accepts; "": nothing
 }
 
 // pastOf is the past under a topology. own is this node's entry in it; nil: every other entry is a
@@ -244,6 +257,9 @@ func (p past) identity(next *schema.Topology, own *schema.Node, pods bool) []str
 		gone := func(c netip.Prefix) bool { return !slices.Contains(own.PodCIDRs, c) } // one that is added takes no pod's address
 		add(pods && slices.ContainsFunc(p.Own.PodCIDRs, gone), "podCIDRs of "+own.Name+", this node,",
 			prefixes(p.Own), prefixes(own), ", and it has pods with addresses of the old range")
+	}
+	if p.barrier != "" {
+		changes = append(changes, p.barrier)
 	}
 	return changes
 }

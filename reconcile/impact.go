@@ -1,6 +1,10 @@
 package reconcile
 
-import "github.com/podnet/podnet/state"
+import (
+	"slices"
+
+	"github.com/podnet/podnet/state"
+)
 
 // Impact is what traffic that works now loses by a step.
 type Impact string
@@ -34,7 +38,7 @@ func (p *Plan) Impact(s *Step) Impact {
 			return ImpactPodLoss // addresses of pods are given out again
 		}
 	case state.KindChain:
-		if s.Op == state.Delete {
+		if s.Op == state.Delete && !p.replaced(s.Have.(state.Chain)) {
 			return ImpactPartition
 		}
 	}
@@ -82,4 +86,10 @@ func (p *Plan) deviceImpact(device string) Impact {
 		return ImpactPartition
 	}
 	return ImpactPodLoss
+}
+
+// replaced says that a chain goes because podnet's chains are made with another packet filter from
+// now on, which has its own before this one goes.
+func (p *Plan) replaced(c state.Chain) bool {
+	return slices.ContainsFunc(p.Want.Chains.Rows(), func(o state.Chain) bool { return o.NFT() != c.NFT() })
 }

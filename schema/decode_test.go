@@ -36,6 +36,7 @@ func withDefaults() fileTopology {
 		Network: fileNetwork{
 			NodeCIDRMaskSize: fileMaskSize{IPv4: 24, IPv6: 64},
 			Encapsulation:    "vxlan",
+			Firewall:         "auto",
 			VXLAN:            fileVXLAN{VNI: 1, Port: 8472},
 			Bridge:           fileBridge{Name: "cni0", HairpinMode: true},
 			Masquerade:       fileMasquerade{Enabled: true},
@@ -78,6 +79,7 @@ func asFile(t *Topology) fileTopology {
 			NodeCIDRMaskSize: fileMaskSize{IPv4: n.NodeCIDRMaskSizeIPv4, IPv6: n.NodeCIDRMaskSizeIPv6},
 			MTU:              n.MTU,
 			Encapsulation:    n.Encapsulation,
+			Firewall:         string(n.Firewall),
 			VXLAN:            fileVXLAN{Name: n.VXLAN.Name, VNI: int(n.VXLAN.VNI), Port: int(n.VXLAN.Port)},
 			Bridge:           fileBridge{Name: n.Bridge.Name, HairpinMode: n.Bridge.HairpinMode},
 			Masquerade:       fileMasquerade{Enabled: n.Masquerade.Enabled, NonMasqueradeCIDRs: texts(n.Masquerade.NonMasqueradeCIDRs)},

@@ -29,6 +29,7 @@ type fileNetwork struct {
 	NodeCIDRMaskSize fileMaskSize   `json:"nodeCIDRMaskSize,omitempty" jsonschema_description:"The size of the podCIDRs that podnetctl allocate hands out."`
 	MTU              int            `json:"mtu,omitempty" jsonschema:"default=0" jsonschema_description:"The MTU of pods, bridge and vxlan. 0: that of the link which carries the node's ip, less 50 (IPv6 underlay: 70)."`
 	Encapsulation    string         `json:"encapsulation,omitempty" jsonschema:"enum=vxlan,default=vxlan" jsonschema_description:"How packets reach another node."`
+	Firewall         string         `json:"firewall,omitempty" jsonschema:"enum=auto,enum=iptables,enum=nftables,default=auto" jsonschema_description:"What podnet's own chains are made with. auto: iptables where the host has that program, else nftables."`
 	VXLAN            fileVXLAN      `json:"vxlan,omitempty" jsonschema_description:"The tunnel device."`
 	Bridge           fileBridge     `json:"bridge,omitempty" jsonschema_description:"The device that the pods of one node share."`
 	Masquerade       fileMasquerade `json:"masquerade,omitempty" jsonschema_description:"Which pod traffic leaves with the node's own address."`

@@ -13,6 +13,7 @@ func DefaultNetwork() Network {
 		NodeCIDRMaskSizeIPv4: 24,
 		NodeCIDRMaskSizeIPv6: 64,
 		Encapsulation:        "vxlan",
+		Firewall:             FirewallAuto,
 		VXLAN:                VXLAN{VNI: 1, Port: 8472},
 		Bridge:               Bridge{Name: "cni0", HairpinMode: true},
 		Masquerade:           Masquerade{Enabled: true},
@@ -34,6 +35,9 @@ func (r *reader) network(o *object, net *Network) clusterRanges {
 	}
 	if v, ok := o.get("encapsulation"); ok {
 		r.encapsulation(v)
+	}
+	if v, ok := o.get("firewall"); ok {
+		net.Firewall = r.firewall(v)
 	}
 	vxlan := r.vxlan(o, &net.VXLAN)
 	bridge := r.bridge(o, &net.Bridge)
@@ -72,6 +76,19 @@ func (r *reader) encapsulation(v value) {
 	default:
 		r.wrong(v, show(got)+" is not an encapsulation", remedy)
 	}
+}
+
+// firewall is empty after a fault.
+func (r *reader) firewall(v value) Firewall {
+	const remedy = "auto, iptables or nftables"
+	got, ok := r.text(v, remedy)
+	if f := Firewall(got); f == FirewallAuto || f == FirewallIPTables || f == FirewallNFTables {
+		return f
+	}
+	if ok {
+		r.wrong(v, show(got)+" is no packet filter that podnet can use", remedy)
+	}
+	return ""
 }
 
 func (r *reader) vxlan(o *object, x *VXLAN) object {

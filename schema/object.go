@@ -9,7 +9,7 @@ import (
 )
 
 // maxFields is more than any mapping of the file has.
-const maxFields = 8
+const maxFields = 16
 
 // object is a mapping of which every field is known and none is there twice.
 type object struct {

@@ -38,11 +38,22 @@ type Network struct {
 	NodeCIDRMaskSizeIPv6 int
 	MTU                  int // of pods, bridge and vxlan, bytes; 0: derived from the underlay link
 	Encapsulation        string
+	Firewall             Firewall
 	VXLAN                VXLAN
 	Bridge               Bridge
 	Masquerade           Masquerade
 	CNI                  CNI
 }
+
+// Firewall says what podnet's own chains are made with.
+type Firewall string
+
+// The firewalls. FirewallAuto is iptables where the host has that program, and nftables elsewhere.
+const (
+	FirewallAuto     Firewall = "auto"
+	FirewallIPTables Firewall = "iptables"
+	FirewallNFTables Firewall = "nftables"
+)
 
 // VXLAN names the tunnel device.
 type VXLAN struct {

@@ -5,20 +5,29 @@ import (
 	"strings"
 )
 
-// Chain is one of podnet's iptables chains: its whole content, and the jump to it from a built-in
-// chain.
+// Chain is one of podnet's chains with its whole content. One of iptables is jumped to from a
+// built-in chain; one of nftables is in a table of podnet's own and has a hook of its own.
 type Chain struct {
-	Family uint8  // 4 or 6
-	Table  string // nat or filter
+	Family uint8  // of iptables: 4 or 6; of nftables: 0
+	Table  string // nat or filter; of nftables with its family: inet podnet
 	Chain  string
-	Rules  string // a line each, as iptables-save prints them behind "-A CHAIN "
-	Hook   string // the built-in chain that jumps to it
+	Rules  string // a line each, as iptables-save prints them behind "-A CHAIN ", or as nft does
+	Hook   string // the built-in chain that jumps to it; of nftables type, hook and priority
 	Jumps  int    // how often; podnet wants one, and where it is does not matter here
 	Others string // jumps to it from elsewhere or under conditions, a line each: "CHAIN REST"; podnet wants none
 }
 
-// ChainPrefix marks podnet's chains, whatever the version that made them.
+// ChainPrefix marks podnet's chains of iptables, whatever the version that made them.
 const ChainPrefix = "PODNET-"
+
+// ForwardChain is the one that accepts what pods send and receive.
+const ForwardChain = ChainPrefix + "FORWARD"
+
+// OwnTable is podnet's own table of nftables.
+const OwnTable = "inet podnet"
+
+// NFT says that the chain is one of nftables, in a table of podnet's own.
+func (c Chain) NFT() bool { return c.Family == 0 }
 
 func (c Chain) Key() Key     { return Key{Kind: KindChain, Name: c.Chain, Num: uint32(c.Family)} }
 func (c Chain) Parent() Key  { return Key{} }
@@ -41,6 +50,9 @@ func (c Chain) Attrs() string {
 	rules := 0
 	if c.Rules != "" {
 		rules = strings.Count(c.Rules, "\n") + 1
+	}
+	if c.NFT() {
+		return fmt.Sprintf("%s, %d rules, type %s", c.Table, rules, c.Hook)
 	}
 	jump := "jump from " + c.Hook
 	switch {

@@ -66,6 +66,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 	for _, p := range d.cidrs {
 		d.family(p)
 	}
+	d.nftChains()
 	d.forwarding()
 	d.set.Neighs.grow(len(t.Nodes) * len(d.cidrs))
 	d.set.Routes.grow(len(t.Nodes) * len(d.cidrs))
@@ -170,43 +171,82 @@ func (d *desired) linkSettings(name string, settings []device.Setting) {
 // family adds what one podCIDR of the node itself asks for.
 func (d *desired) family(p netip.Prefix) {
 	d.set.Addrs.Add(Addr{Device: d.bridge(), Prefix: netip.PrefixFrom(p.Addr().Next(), p.Bits())}, OwnNode)
-	number := uint8(6)
-	if p.Addr().Is6() {
+	number := versionOf(p.Addr())
+	if number == 6 {
 		d.source = p.Addr().Next()
 	} else {
-		number = 4
 		d.set.Addrs.Add(Addr{Device: d.tunnel(), Prefix: netip.PrefixFrom(p.Addr(), 32)}, OwnNode)
 	}
-	if d.t.Network.Masquerade.Enabled {
-		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE", Rules: d.masquerade(p),
-			Hook: "POSTROUTING", Jumps: 1}, OwnNode)
+	if d.usesNFT() {
+		return
 	}
-	forward := fmt.Sprintf("-s %s -i %s -j ACCEPT\n-d %s -o %s -j ACCEPT", p, d.bridge(), p, d.bridge())
-	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: "PODNET-FORWARD", Rules: forward, Hook: "FORWARD",
-		Jumps: 1}, OwnNode)
+	if d.t.Network.Masquerade.Enabled {
+		d.set.Chains.Add(Chain{Family: number, Table: "nat", Chain: "PODNET-MASQUERADE",
+			Rules: lines(d.masquerade(p), Rule.IPTables), Hook: "POSTROUTING", Jumps: 1}, OwnNode)
+	}
+	forward := []Rule{{Source: p, In: d.bridge()}, {Destination: p, Out: d.bridge()}}
+	d.set.Chains.Add(Chain{Family: number, Table: "filter", Chain: ForwardChain, Rules: lines(forward, Rule.IPTables),
+		Hook: "FORWARD", Jumps: 1}, OwnNode)
+}
+
+// usesNFT says that podnet's chains are those of nftables.
+func (d *desired) usesNFT() bool {
+	switch d.t.Network.Firewall {
+	case schema.FirewallNFTables:
+		return true
+	case schema.FirewallAuto:
+		return d.facts.NoIPTables
+	}
+	return false
+}
+
+// nftChains adds podnet's chains of nftables. There is none that accepts what pods send each other:
+// an accept there would not keep another table from dropping it.
+func (d *desired) nftChains() {
+	if !d.usesNFT() || !d.t.Network.Masquerade.Enabled {
+		return
+	}
+	var rules []string
+	for _, p := range d.cidrs {
+		family := versionOf(p.Addr())
+		rules = append(rules, lines(d.masquerade(p), func(r Rule) string { return r.NFT(family) }))
+	}
+	d.set.Chains.Add(Chain{Table: OwnTable, Chain: "masquerade-pods", Rules: strings.Join(rules, "\n"),
+		Hook: "nat hook postrouting priority 100"}, OwnNode)
+}
+
+func versionOf(a netip.Addr) uint8 {
+	if a.Is4() {
+		return 4
+	}
+	return 6
+}
+
+func lines(rules []Rule, words func(Rule) string) string {
+	var text []string
+	for _, r := range rules {
+		text = append(text, words(r))
+	}
+	return strings.Join(text, "\n")
 }
 
 // masquerade: everything that pods send out of the cluster's ranges leaves with the node's address.
-func (d *desired) masquerade(p netip.Prefix) string {
+func (d *desired) masquerade(p netip.Prefix) []Rule {
 	multicast := netip.MustParsePrefix("ff00::/8")
 	if p.Addr().Is4() {
 		multicast = netip.MustParsePrefix("224.0.0.0/4")
 	}
-	rules := []string{fmt.Sprintf("! -s %s -j RETURN", p)}
+	rules := []Rule{{NotSource: p, Verdict: Return}}
 	listed := map[netip.Prefix]bool{} // a range that is named twice is one rule
 	for _, dst := range slices.Concat(d.t.Network.ClusterCIDRs, d.t.Network.Masquerade.NonMasqueradeCIDRs,
 		[]netip.Prefix{multicast}) {
 		again := listed[dst]
 		listed[dst] = true
-		switch {
-		case again || dst.Addr().Is4() != p.Addr().Is4():
-		case dst.Bits() == 0: // iptables-save leaves it out
-			rules = append(rules, "-j RETURN")
-		default:
-			rules = append(rules, fmt.Sprintf("-d %s -j RETURN", dst))
+		if !again && dst.Addr().Is4() == p.Addr().Is4() {
+			rules = append(rules, Rule{Destination: dst, Verdict: Return})
 		}
 	}
-	return strings.Join(append(rules, "-j MASQUERADE --random-fully"), "\n")
+	return append(rules, Rule{Verdict: Masquerade})
 }
 
 const (

@@ -9,5 +9,6 @@ type Facts struct {
 	// does
 	KeptMTU     int
 	IPv6        bool     // the kernel speaks IPv6
+	NoIPTables  bool     // the iptables programs are not on this host
 	RAListeners []string // links that switching IPv6 forwarding on would have stop listening to routers
 }

@@ -117,7 +117,7 @@ func (e *Engine) desired(t *schema.Topology, node *schema.Node, facts state.Fact
 
 func equalFacts(a, b state.Facts) bool {
 	return a.Underlay == b.Underlay && a.UnderlayMTU == b.UnderlayMTU && a.IPLocal == b.IPLocal &&
-		a.KeptMTU == b.KeptMTU && a.IPv6 == b.IPv6 &&
+		a.KeptMTU == b.KeptMTU && a.IPv6 == b.IPv6 && a.NoIPTables == b.NoIPTables &&
 		slices.Equal(a.RAListeners, b.RAListeners)
 }
 

@@ -8,7 +8,9 @@ type Host struct {
 	wrote  func(pid int)       // told of each process that has written rules
 	rules  map[uint8]ruleCache // by family
 	usable map[string]bool     // the files of iptables programs that are new enough
+	swept  map[uint8]bool      // families in which the older iptables has none of podnet's chains
 	bases  baseChains
+	own    ownChains
 
 	lastRead readGeneration // of nftables
 }
@@ -20,7 +22,8 @@ func Open(wrote func(pid int)) *Host {
 	if err != nil {
 		nft = nil
 	}
-	return &Host{nft: nft, wrote: wrote, rules: map[uint8]ruleCache{}, usable: map[string]bool{}}
+	return &Host{nft: nft, wrote: wrote, rules: map[uint8]ruleCache{}, usable: map[string]bool{},
+		swept: map[uint8]bool{}}
 }
 
 // Close gives the connection to netfilter back.

@@ -18,6 +18,7 @@ type Traffic struct {
 	Port           uint16     // the tunnel's UDP port; 0: there is no tunnel
 	Local          netip.Addr // the tunnel's end
 	Underlay       string     // the device on which peers' packets come in, or verdict.Unknown
+	NFT            bool       // podnet's own chains are those of nftables
 }
 
 // TrafficOf returns the traffic of a desired set, with an unknown underlay.
@@ -30,6 +31,7 @@ func TrafficOf(want *state.Set) Traffic {
 			t.Bridge = l.Device
 		}
 	}
+	t.NFT = t.Bridge != "" && !wantsChains(want, 4) && !wantsChains(want, 6)
 	for _, a := range want.Addrs.Rows() {
 		t.IPv4 = t.IPv4 || a.Prefix.Addr().Is4()
 		t.IPv6 = t.IPv6 || a.Prefix.Addr().Is6()
@@ -63,6 +65,11 @@ func (t Traffic) fromUntrusted() verdict.Packet {
 // forwarded is what pods of this node and of others send each other, by the devices that it passes.
 func forwarded(in, out string, ipv6 bool) verdict.Packet {
 	return verdict.Packet{In: in, Out: out, Protocol: "udp", IPv6: ipv6}
+}
+
+// leaving is what a pod sends out of the cluster.
+func (t Traffic) leaving(ipv6 bool) verdict.Packet {
+	return verdict.Packet{Abroad: true, IPv6: ipv6, In: t.Bridge, Out: t.Underlay, Protocol: "udp"}
 }
 
 // fewRanges is as many source ranges as a rule to be pasted may have.
@@ -133,7 +140,8 @@ func foreignFilters(bases []baseChain, t Traffic) []state.Conflict {
 		b := &bases[i]
 		if what := t.dropped(b); what != "" {
 			out = append(out, state.Conflict{
-				Key: state.Key{Kind: state.KindChain, Name: b.String()}, Owner: "of nftables, drops " + what, Remedy: t.pass(b),
+				Key: state.Key{Kind: state.KindChain, Name: b.String()}, Owner: "of " + b.program() + ", drops " + what,
+				Remedy: t.pass(b), Counts: t.NFT && !b.input,
 			})
 		}
 	}
@@ -158,6 +166,9 @@ func (t Traffic) dropped(b *baseChain) string {
 		if b.judge(forwarded(t.Tunnel, t.Bridge, ipv6)).Surely() {
 			return "what other nodes' pods send to these"
 		}
+		if p := t.leaving(ipv6); t.NFT && b.judge(p).Surely() {
+			return "what pods send out of the cluster"
+		}
 	}
 	return ""
 }
@@ -166,6 +177,12 @@ func (t Traffic) dropped(b *baseChain) string {
 func (t Traffic) pass(b *baseChain) string {
 	insert := "nft insert rule " + b.String()
 	nodes := t.Sources()
+	if b.program() == "iptables" && HasIPTables() {
+		if b.input {
+			return t.letIn()
+		}
+		return t.letThrough(b.version())
+	}
 	switch firewalld := b.table == "firewalld"; {
 	case !b.input && firewalld:
 		return fmt.Sprintf("firewall-cmd --permanent --zone=trusted --add-interface=%s --add-interface=%s && firewall-cmd --reload", t.Bridge, t.Tunnel)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coreos/go-iptables/iptables"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/netfilter"
 )
 
 // iptablesWait bounds how long a busy host's xtables lock may hold a pass up.
@@ -49,34 +50,38 @@ func (h *Host) hasIPTables(family uint8) error {
 	return nil
 }
 
-// List reports each family's rules. A table that cannot be read is an error if a chain of it
-// is wanted, or is left there; the others are reported all the same.
-func (h *Host) List(t Traffic, live *state.Live) error {
-	want := t.Want
-	var failed []error
-	generation, known := h.generation()
-	for _, family := range []uint8{4, 6} {
-		r, err := h.readRules(family, generation, known)
-		if err != nil {
-			if wantsChains(want, family) {
-				failed = append(failed, err)
-			}
-			for table := range hooks() { // what is wanted there is neither known nor written
-				_ = addBlind(live, family, table, &blindTable{why: err}, want)
-			}
-			continue
+// HasIPTables reports whether the programs of iptables are on this host.
+func HasIPTables() bool {
+	for _, name := range []string{"iptables-save", "iptables-restore"} {
+		if _, err := findProgram(name); err != nil {
+			return false
 		}
-		for _, c := range r.chains {
-			live.Chains.Add(c, state.OwnNode)
-		}
-		for _, table := range slices.Sorted(maps.Keys(r.blind)) {
-			if err := addBlind(live, family, table, r.blind[table], want); err != nil {
-				failed = append(failed, err)
-			}
-		}
-		live.Conflicts = append(live.Conflicts, h.judge(family, r, t)...)
 	}
-	if bases, err := h.foreignChains(generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
+	return true
+}
+
+// List reports podnet's chains, in iptables and in its own table of nftables, and what is in their
+// way. A table that cannot be read is an error if a chain of it is wanted, or is left there; the
+// others are reported all the same.
+func (h *Host) List(t Traffic, live *state.Live) error {
+	generation, known := h.generation()
+	var failed []error
+	for _, family := range []uint8{4, 6} {
+		if t.NFT {
+			failed = append(failed, h.listLeftovers(family, generation, known, t, live)...)
+		} else {
+			failed = append(failed, h.listIPTables(family, generation, known, t, live)...)
+		}
+	}
+	if err := h.listOwn(generation, known, live); err != nil {
+		failed = append(failed, err)
+		for c, from := range t.Want.Chains.All() {
+			if c.NFT() { // neither known nor written
+				live.Chains.Add(c, from)
+			}
+		}
+	}
+	if bases, err := h.foreignChains(t.NFT, generation, known); err == nil { // podnet keeps nothing there, so that nothing of its own is unknown
 		live.Conflicts = append(live.Conflicts, foreignFilters(bases, t)...)
 	}
 	if len(failed) > 0 {
@@ -85,12 +90,65 @@ func (h *Host) List(t Traffic, live *state.Live) error {
 	return joinOnce(failed)
 }
 
+// listIPTables reports a family's chains of iptables.
+func (h *Host) listIPTables(family uint8, generation uint32, known bool, t Traffic, live *state.Live) (failed []error) {
+	r, err := h.readRules(family, generation, known)
+	if err != nil {
+		if wantsChains(t.Want, family) {
+			failed = append(failed, err)
+		}
+		for table := range hooks() { // what is wanted there is neither known nor written
+			_ = addBlind(live, family, table, &blindTable{why: err}, t.Want)
+		}
+		return failed
+	}
+	for _, c := range r.chains {
+		live.Chains.Add(c, state.OwnNode)
+	}
+	for _, table := range slices.Sorted(maps.Keys(r.blind)) {
+		if err := addBlind(live, family, table, r.blind[table], t.Want); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	live.Conflicts = append(live.Conflicts, h.judge(family, r, t)...)
+	return failed
+}
+
+// listLeftovers reports a family's chains that podnet has left in iptables, where it uses nftables.
+// The programs of iptables are run only if the kernel has such chains, or may have them in the
+// older iptables' own tables.
+func (h *Host) listLeftovers(family uint8, generation uint32, known bool, t Traffic, live *state.Live) []error {
+	if !HasIPTables() {
+		return nil
+	}
+	left := false
+	if legacy, err := netfilter.IsLegacy(command(family, "iptables-save")); err == nil && legacy {
+		left = !h.swept[family]
+	} else if known {
+		for table := range hooks() {
+			chains, err := h.chainsOf(family, table)
+			left = left || err == nil && slices.ContainsFunc(chains, ownChain)
+		}
+	}
+	if !left {
+		return nil
+	}
+	before := live.Chains.Len()
+	failed := h.listIPTables(family, generation, known, t, live)
+	h.swept[family] = len(failed) == 0 && live.Chains.Len() == before
+	return failed
+}
+
+// ownChain says whether a chain of iptables is podnet's.
+func ownChain(name string) bool { return strings.HasPrefix(name, state.ChainPrefix) }
+
 func wantsChains(want *state.Set, family uint8) bool {
 	return slices.ContainsFunc(want.Chains.Rows(), func(c state.Chain) bool { return c.Family == family })
 }
 
-// Apply writes the changes of each table through one iptables-restore: all of them, or none.
-// What one table refuses does not keep the others from being written.
+// Apply writes the changes of each table of iptables through one iptables-restore, and those of
+// podnet's own table in one transaction: all of them, or none. What one table refuses does not keep
+// the others from being written.
 func (h *Host) Apply(changes []*state.Change) {
 	type table struct {
 		family uint8
@@ -103,14 +161,21 @@ func (h *Host) Apply(changes []*state.Change) {
 		groups[t] = append(groups[t], c)
 	}
 	for t, group := range groups {
-		_, pid, err := runKnown(restoreInput(group), command(t.family, "iptables-restore"), "--noflush", "--wait", "5")
-		h.wrote(pid)
-		for _, c := range group {
-			c.Err = lacksModule(err)
+		if t.name == state.OwnTable {
+			h.applyOwn(group)
+		} else {
+			h.restore(t.family, group)
 		}
-		if err == nil && t.name == "nat" {
-			h.forgetStaleOf(group)
-		}
+		h.forgetStaleOf(group)
+	}
+}
+
+// restore writes the changes of one table of iptables.
+func (h *Host) restore(family uint8, changes []*state.Change) {
+	_, pid, err := runKnown(restoreInput(changes), command(family, "iptables-restore"), "--noflush", "--wait", "5")
+	h.wrote(pid)
+	for _, c := range changes {
+		c.Err = lacksModule(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package firewall
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -23,6 +24,7 @@ type baseChain struct {
 // baseChains are those as of one generation of the rules: nothing is read while nothing changes.
 type baseChains struct {
 	known      bool
+	unasked    bool // iptables was not asked for its tables
 	generation uint32
 	all        []baseChain
 }
@@ -32,6 +34,22 @@ func (b *baseChain) familyName() string {
 	return map[nftables.TableFamily]string{
 		nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
 	}[b.family]
+}
+
+// program is what keeps the chain's table.
+func (b *baseChain) program() string {
+	if b.family != nftables.TableFamilyINet && b.table == "filter" && strings.ToUpper(b.name) == b.name {
+		return "iptables"
+	}
+	return "nftables"
+}
+
+// version is the IP version of a chain of one family.
+func (b *baseChain) version() uint8 {
+	if b.family == nftables.TableFamilyIPv6 {
+		return 6
+	}
+	return 4
 }
 
 // String is the chain as nft names it.
@@ -47,19 +65,24 @@ func (b *baseChain) judge(p verdict.Packet) verdict.Verdict {
 }
 
 // foreignChains are the base chains on the way of what podnet forwards and of the tunnel's packets.
-// A kernel without nftables has none. generation is that of the rules now, if it is known.
-func (h *Host) foreignChains(generation uint32, known bool) ([]baseChain, error) {
+// A kernel without nftables has none. Those of iptables' own tables are among them where iptables
+// does not show them, or is not asked. generation is that of the rules now, if it is known.
+func (h *Host) foreignChains(unasked bool, generation uint32, known bool) ([]baseChain, error) {
 	if !known {
 		return nil, nil
 	}
-	if h.bases.known && h.bases.generation == generation {
+	if h.bases.known && h.bases.generation == generation && h.bases.unasked == unasked {
 		return h.bases.all, nil
 	}
-	all, err := readBaseChains(h.hidden())
+	hidden := h.hidden()
+	if unasked {
+		hidden = map[string]bool{"ip filter": true, "ip6 filter": true}
+	}
+	all, err := readBaseChains(hidden)
 	if err != nil {
 		return nil, fmt.Errorf("read nftables: %w", err)
 	}
-	h.bases = baseChains{true, generation, all}
+	h.bases = baseChains{true, unasked, generation, all}
 	return all, nil
 }
 
@@ -133,6 +156,9 @@ func nativeTables(ipv6 bool) ([]string, error) {
 func onTheWay(c *nftables.Chain, hidden map[string]bool) bool {
 	switch c.Table.Family {
 	case nftables.TableFamilyINet:
+		if c.Table.Name == ownTable() {
+			return false
+		}
 	case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6:
 		shown := c.Table.Family == nftables.TableFamilyIPv4 && !hidden["ip filter"] ||
 			c.Table.Family == nftables.TableFamilyIPv6 && !hidden["ip6 filter"]

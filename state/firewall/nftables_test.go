@@ -103,7 +103,7 @@ func filtersOf(t *testing.T, h *lab.Node) (found []state.Conflict) {
 		n := open(t)
 		for range 2 {
 			generation, known := n.generation()
-			bases, err := n.foreignChains(generation, known)
+			bases, err := n.foreignChains(false, generation, known)
 			if err != nil {
 				return err
 			}
@@ -135,7 +135,7 @@ func TestFiltersReadOnceAGeneration(t *testing.T) {
 		n := open(t)
 		read := func() []baseChain {
 			generation, known := n.generation()
-			all, err := n.foreignChains(generation, known)
+			all, err := n.foreignChains(false, generation, known)
 			if err != nil {
 				t.Error(err)
 			}

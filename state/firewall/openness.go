@@ -22,16 +22,18 @@ func (h *Host) OpenTunnel(t Traffic) (remedy string, err error) {
 		family = 6
 	}
 	generation, known := h.generation()
-	rules, err := h.readRules(family, generation, known)
+	if !t.NFT {
+		rules, err := h.readRules(family, generation, known)
+		if err != nil {
+			return "", err
+		}
+		if rules.filter.Walk(verdict.Input, t.fromUntrusted()).Drop {
+			return "", nil
+		}
+	}
+	bases, err := h.foreignChains(t.NFT, generation, known)
 	if err != nil {
 		return "", err
-	}
-	bases, err := h.foreignChains(generation, known)
-	if err != nil {
-		return "", err
-	}
-	if rules.filter.Walk(verdict.Input, t.fromUntrusted()).Drop {
-		return "", nil
 	}
 	for i := range bases {
 		if b := &bases[i]; b.input && b.sees(t.Local.Is6()) && b.judge(t.fromUntrusted()).Drop {

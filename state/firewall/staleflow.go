@@ -17,22 +17,31 @@ type masquerading struct {
 	spared []netip.Prefix
 }
 
-// masqueradingOf reads the rules that podnet gives its masquerade chain. It reports false for other
-// rules.
-func masqueradingOf(c state.Chain) (m masquerading, ok bool) {
-	for rule := range strings.Lines(c.Rules) {
-		switch f := strings.Fields(rule); {
-		case len(f) == 5 && f[0] == "!" && f[1] == "-s":
-			m.own, _ = netip.ParsePrefix(f[2])
-		case len(f) == 4 && f[0] == "-d":
-			if p, err := netip.ParsePrefix(f[1]); err == nil {
-				m.spared = append(m.spared, p)
+// masqueradingOf reads the rules that podnet gives its masquerade chain, one value for each family.
+// A family of which everything is spared has none, nor have other chains.
+func masqueradingOf(c state.Chain) (all []masquerading) {
+	if c.Table != "nat" && !strings.HasPrefix(c.Hook, "nat ") {
+		return nil
+	}
+	var m masquerading
+	for line := range strings.Lines(c.Rules) {
+		switch r, known := state.ParseRule(strings.TrimSpace(line)); {
+		case !known:
+			return nil
+		case r.Verdict == state.Masquerade:
+			if m.own.IsValid() {
+				all = append(all, m)
 			}
-		case len(f) == 2: // everything is spared
-			return m, false
+			m = masquerading{}
+		case r.NotSource.IsValid():
+			m = masquerading{own: r.NotSource}
+		case r.Destination.IsValid():
+			m.spared = append(m.spared, r.Destination)
+		default: // everything is spared
+			m = masquerading{}
 		}
 	}
-	return m, c.Table == "nat" && m.own.IsValid()
+	return all
 }
 
 // missed reports whether a connection began without the rules and has not worked: it has the pod's
@@ -48,7 +57,8 @@ func (h *Host) forgetStaleOf(changes []*state.Change) {
 	for _, c := range changes {
 		have, _ := c.Have.(state.Chain)
 		want, _ := c.Want.(state.Chain)
-		if c.Op == state.Create || c.Op == state.Update && (have.Rules != want.Rules || have.Jumps == 0) {
+		if c.Err == nil && (c.Op == state.Create || c.Op == state.Update &&
+			(have.Rules != want.Rules || have.Jumps < want.Jumps || have.Hook != want.Hook)) {
 			h.forgetStale(want)
 		}
 	}
@@ -60,8 +70,9 @@ func (h *Host) forgetStaleOf(changes []*state.Change) {
 // connection that has been answered works, and stays. A kernel that tracks nothing, or tells
 // nothing of it, has nothing to delete: the rules are in place all the same.
 func (h *Host) forgetStale(c state.Chain) {
-	m, ok := masqueradingOf(c)
-	if ok && h.nft != nil {
-		_ = h.nft.Forget(netlink.FamilyOfVersion(c.Family), m.missed)
+	for _, m := range masqueradingOf(c) {
+		if h.nft != nil {
+			_ = h.nft.Forget(netlink.FamilyOf(m.own.Addr()), m.missed)
+		}
 	}
 }

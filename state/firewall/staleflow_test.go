@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/podnet/podnet/state"
@@ -15,10 +16,14 @@ func tuple(src, dst string) netfilter.Tuple {
 // TestMissed judges connections by the rules of a masquerade chain.
 func TestMissed(t *testing.T) {
 	rules := "! -s 10.42.1.0/24 -j RETURN\n-d 10.42.0.0/16 -j RETURN\n-d 192.0.2.0/24 -j RETURN\n-d 224.0.0.0/4 -j RETURN\n-j MASQUERADE --random-fully"
-	m, ok := masqueradingOf(state.Chain{Family: 4, Table: "nat", Rules: rules})
-	if !ok {
-		t.Fatal("podnet's own rules are not understood")
+	all := masqueradingOf(state.Chain{Family: 4, Table: "nat", Rules: rules})
+	nft := masqueradingOf(state.Chain{Table: state.OwnTable, Hook: "nat hook postrouting priority 100", Rules: "ip saddr != 10.42.1.0/24 return\n" +
+		"ip daddr 10.42.0.0/16 return\nip daddr 192.0.2.0/24 return\nip daddr 224.0.0.0/4 return\nmeta nfproto ipv4 masquerade fully-random\n" +
+		"ip6 saddr != fd00::/64 return\nmeta nfproto ipv6 return\nmeta nfproto ipv6 masquerade fully-random"})
+	if len(all) != 1 || !reflect.DeepEqual(all, nft) {
+		t.Fatalf("podnet's own rules are not understood: %+v, %+v", all, nft)
 	}
+	m := all[0]
 	for _, c := range []struct {
 		what             string
 		src, dst, by, as string // dst is translated to by, and src to as
@@ -41,8 +46,8 @@ func TestMissed(t *testing.T) {
 		}
 	}
 	for _, other := range []state.Chain{{Table: "filter", Rules: rules}, {Table: "nat"}, {Table: "nat", Rules: "! -s 10.42.1.0/24 -j RETURN\n-j RETURN\n-j MASQUERADE --random-fully"}} {
-		if m, ok := masqueradingOf(other); ok {
-			t.Errorf("%+v masquerades %+v", other, m)
+		if all := masqueradingOf(other); len(all) > 0 {
+			t.Errorf("%+v masquerades %+v", other, all)
 		}
 	}
 }

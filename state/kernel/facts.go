@@ -10,6 +10,7 @@ import (
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/device"
+	"github.com/podnet/podnet/state/firewall"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/sysctl"
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func (n *Node) Facts(node *schema.Node) (state.Facts, error) {
 			return state.Facts{}, err
 		}
 	}
-	f := state.Facts{IPv6: exists("/proc/sys/net/ipv6")}
+	f := state.Facts{IPv6: exists("/proc/sys/net/ipv6"), NoIPTables: !firewall.HasIPTables()}
 	index := n.holder(node.IP)
 	f.IPLocal = index != 0
 	f.Underlay = n.Name(index)

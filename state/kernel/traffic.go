@@ -3,8 +3,10 @@ package kernel
 import (
 	"net"
 
+	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/firewall"
+	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
 // Traffic returns what has to get through this host's packet filters. A tunnel that ends at an
@@ -20,6 +22,17 @@ func (n *Node) Traffic(want *state.Set) firewall.Traffic {
 		}
 	}
 	return t
+}
+
+// Barrier says what would drop packets of a node's pods if podnet's chains were those of nftables,
+// and the command that ends it; "": nothing.
+func (n *Node) Barrier(bridge, tunnel string, node *schema.Node) (what, remedy string, err error) {
+	t := firewall.Traffic{Bridge: bridge, Tunnel: tunnel, Underlay: verdict.Unknown}
+	for _, p := range node.PodCIDRs {
+		t.IPv4 = t.IPv4 || p.Addr().Is4()
+		t.IPv6 = t.IPv6 || p.Addr().Is6()
+	}
+	return n.Firewall.Barrier(t)
 }
 
 func listChains(n *Node, want *state.Set, live *state.Live) error {

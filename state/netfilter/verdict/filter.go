@@ -7,6 +7,7 @@
 package verdict
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,6 +117,17 @@ func (r *Rules) Closed(hook string) bool {
 // HasChain reports whether a table has a chain of this name. A table of nftables goes by its family
 // and name, one of iptables by its name.
 func (r *Rules) HasChain(table, name string) bool { return r.chains[table+" "+name] != nil }
+
+// Without returns the rules as they would be if a chain had none.
+func (r *Rules) Without(table, name string) *Rules {
+	out := &Rules{r.base, maps.Clone(r.chains)}
+	if c := r.chains[table+" "+name]; c != nil {
+		empty := *c
+		empty.rules = nil
+		out.chains[table+" "+name] = &empty
+	}
+	return out
+}
 
 // Hooks, in lower case whatever the source calls them.
 const (
