@@ -83,10 +83,13 @@ create addr 10.244.0.1/24
 create addr 10.244.0.0/32
 create link cni0
 create link podnet.1
+create tunnelSource 192.0.2.2
 create neigh 10.244.1.0
 create fdb %[1]s
 create route 10.244.1.0/24
 create chain PODNET-FORWARD
+create chain tunnel-senders
+create chain tunnel-pods
 create sysctl net/ipv4/ip_forward
 create conflist 10-podnet.conflist`
 
@@ -105,10 +108,13 @@ func TestApplyOrder(t *testing.T) {
 			func(live *state.Live) { live.Sysctls = state.Table[state.Sysctl]{} }, // the kernel's are only read where they are wanted
 			`delete conflist 10-podnet.conflist
 delete chain PODNET-FORWARD
+delete chain tunnel-senders
+delete chain tunnel-pods
+delete tunnelSource 192.0.2.2
 delete link cni0
 delete link podnet.1`},
 		{"a peer moves: in place", same, topology(t, func(t *schema.Topology) { t.Nodes[1].IP = netip.MustParseAddr("192.0.2.9") }), nil,
-			"update fdb " + mac},
+			"create tunnelSource 192.0.2.9\nupdate fdb " + mac + "\ndelete tunnelSource 192.0.2.2"},
 		{"another podCIDR: made before the old one goes", same,
 			topology(t, func(t *schema.Topology) { t.Nodes[1].PodCIDRs[0] = netip.MustParsePrefix("10.244.9.0/24") }), nil,
 			`create neigh 10.244.9.0
@@ -123,7 +129,9 @@ create addr 10.244.0.0/32
 create link podnet.1
 create neigh 10.244.1.0
 create fdb ` + mac + `
-create route 10.244.1.0/24`},
+create route 10.244.1.0/24
+update chain tunnel-senders
+update chain tunnel-pods`},
 		{"another name: the old device has the VNI", same, topology(t, func(t *schema.Topology) { t.Network.VXLAN.Name = "pod0" }), nil,
 			`delete link podnet.1
 create link pod0
@@ -312,6 +320,7 @@ func TestLeftOver(t *testing.T) {
 		"did not converge: create sysctl net/ipv4/conf/podnet.1/forwarding is still to be done",
 		"did not converge: create addr 10.244.0.0/32 is still to be done",
 		"did not converge: create link podnet.1 is still to be done",
+		"did not converge: create tunnelSource 192.0.2.2 is still to be done",
 		"did not converge: create neigh 10.244.1.0 is still to be done",
 		"did not converge: create route 10.244.1.0/24 is still to be done",
 		"did not converge: create sysctl net/ipv4/ip_forward is still to be done",
@@ -338,7 +347,7 @@ func TestCause(t *testing.T) {
 	for _, s := range p.Steps {
 		got[s.Kind.String()] = s.Cause
 	}
-	want := map[string]Cause{"fdb": CauseChange, "route": CauseDrift, "sysctl": CauseDrift, "neigh": CauseDrift}
+	want := map[string]Cause{"tunnelSource": CauseChange, "fdb": CauseChange, "route": CauseDrift, "sysctl": CauseDrift, "neigh": CauseDrift}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}

@@ -97,8 +97,9 @@ func (d *differ) add(s *Step) {
 	}
 }
 
-// forgetSources: routes stay when the address that they send from goes, and send from another. One
-// that is made anew at once is lost to them all the same.
+// forgetSources removes the source of live routes whose source address the plan replaces, deletes
+// early or loses with its device, as the kernel does then. The diff of routes after that updates
+// them.
 func (d *differ) forgetSources(addrs []*Step) {
 	for _, s := range addrs {
 		if have, is := s.Have.(state.Addr); is && (s.Replace != "" || s.first) {

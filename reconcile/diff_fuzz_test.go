@@ -150,6 +150,8 @@ func add(s *state.Set, r state.Resource) {
 		s.Addrs.Add(r, state.OwnNode)
 	case state.LinkUp:
 		s.LinksUp.Add(r, state.OwnNode)
+	case state.TunnelSource:
+		s.TunnelSources.Add(r, state.OwnNode)
 	case state.Neigh:
 		s.Neighs.Add(r, state.OwnNode)
 	case state.FDB:

@@ -33,6 +33,7 @@ func fields() []field {
 		{"network.vxlan.vni", func(t *schema.Topology) string { return fmt.Sprint(t.Network.VXLAN.VNI) }, onTunnel},
 		{"network.vxlan.name", func(t *schema.Topology) string { return t.Network.VXLAN.Name }, onTunnel},
 		{"network.vxlan.port", func(t *schema.Topology) string { return fmt.Sprint(t.Network.VXLAN.Port) }, onTunnel},
+		{"network.vxlan.onlyPeers", func(t *schema.Topology) string { return fmt.Sprint(t.Network.VXLAN.OnlyPeers) }, guardsTunnel},
 		{"network.bridge.name", func(t *schema.Topology) string { return t.Network.Bridge.Name }, onBridge},
 		{"network.mtu", mtuText, movesMTU},
 		{"network.bridge.hairpinMode", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Bridge.HairpinMode) },
@@ -176,7 +177,13 @@ func links(s *Step) (have, want state.Link, ok bool) {
 }
 
 func onTunnel(p *Plan, s *Step) bool {
-	return concerns(s, p.Topology.Network.VXLAN.Name, p.InForce.Network.VXLAN.Name)
+	return guardsTunnel(p, s) || concerns(s, p.Topology.Network.VXLAN.Name, p.InForce.Network.VXLAN.Name)
+}
+
+// guardsTunnel says whether an object keeps packets of others out of the tunnel.
+func guardsTunnel(_ *Plan, s *Step) bool {
+	name := s.Object().Name()
+	return s.Kind == state.KindChain && (name == state.TunnelChain || name == state.TunnelPodsChain)
 }
 
 func onBridge(p *Plan, s *Step) bool {

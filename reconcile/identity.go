@@ -54,7 +54,7 @@ func (id Identity) Select(t *schema.Topology) (*schema.Node, error) {
 		"add one to nodes, or say which with --node"}
 }
 
-// local are the entries whose ip is on this host.
+// local are the entries whose ip or localIP is on this host.
 func (id Identity) local(t *schema.Topology) []*schema.Node {
 	own := make(map[netip.Addr]bool, len(id.Addrs)) // of a host with service addresses there are thousands
 	for _, a := range id.Addrs {
@@ -62,7 +62,7 @@ func (id Identity) local(t *schema.Topology) []*schema.Node {
 	}
 	var out []*schema.Node
 	for i := range t.Nodes {
-		if own[t.Nodes[i].IP] {
+		if n := &t.Nodes[i]; own[n.IP] || own[n.LocalIP] {
 			out = append(out, &t.Nodes[i])
 		}
 	}

@@ -19,13 +19,13 @@ func TestImpact(t *testing.T) {
 		{"a lower MTU", func(t *schema.Topology) { t.Network.MTU = 1400 }, map[string]Impact{"link": ImpactBrief, "conflist": ImpactNone}},
 		{"a higher MTU", func(t *schema.Topology) { t.Network.MTU = 1460 }, map[string]Impact{"link": ImpactNone, "conflist": ImpactNone}},
 		{"a new port", func(t *schema.Topology) { t.Network.VXLAN.Port = 4789 },
-			map[string]Impact{"link": ImpactBrief, "addr": ImpactNone, "neigh": ImpactNone, "fdb": ImpactNone, "route": ImpactNone, "sysctl": ImpactNone}},
+			map[string]Impact{"link": ImpactBrief, "addr": ImpactNone, "neigh": ImpactNone, "fdb": ImpactNone, "route": ImpactNone, "sysctl": ImpactNone, "chain": ImpactNone}},
 		{"another bridge", func(t *schema.Topology) { t.Network.Bridge.Name = "cni9" },
 			map[string]Impact{"link": ImpactPodLoss, "addr": ImpactPodLoss, "chain": ImpactNone, "conflist": ImpactNone, "sysctl": ImpactNone}},
 		{"another name of the network", func(t *schema.Topology) { t.Network.CNI.Name = "other" }, map[string]Impact{"conflist": ImpactPodLoss}},
 		{"a peer gone", func(t *schema.Topology) { t.Nodes = t.Nodes[:1] },
-			map[string]Impact{"neigh": ImpactPartition, "fdb": ImpactPartition, "route": ImpactPartition}},
-		{"its own address", func(t *schema.Topology) { t.Nodes[0].IP = netip.MustParseAddr("192.0.2.9") }, map[string]Impact{"link": ImpactPartition}},
+			map[string]Impact{"neigh": ImpactPartition, "fdb": ImpactPartition, "route": ImpactPartition, "tunnelSource": ImpactNone}},
+		{"its own address", func(t *schema.Topology) { t.Nodes[0].IP = netip.MustParseAddr("192.0.2.9") }, map[string]Impact{"link": ImpactPartition, "chain": ImpactNone}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			order := []Impact{ImpactNone, ImpactBrief, ImpactPartition, ImpactPodLoss}

@@ -71,6 +71,7 @@ func NewPlan(v View, live *state.Live) *Plan {
 		if s.lost {
 			s.Cause = devices[s.Want.Parent()]
 		}
+		s.Left = s.Op == state.Delete && s.Cause == CauseChange
 		if s.lost || s.Replace != "" {
 			devices[s.Key()] = s.Cause
 		}

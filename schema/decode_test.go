@@ -37,7 +37,7 @@ func withDefaults() fileTopology {
 			NodeCIDRMaskSize: fileMaskSize{IPv4: 24, IPv6: 64},
 			Encapsulation:    "vxlan",
 			Firewall:         "auto",
-			VXLAN:            fileVXLAN{VNI: 1, Port: 8472},
+			VXLAN:            fileVXLAN{VNI: 1, Port: 8472, OnlyPeers: true},
 			Bridge:           fileBridge{Name: "cni0", HairpinMode: true},
 			Masquerade:       fileMasquerade{Enabled: true},
 			CNI:              fileCNI{Name: "podnet", Versions: []string{"1.0.0", "1.1.0"}},
@@ -80,7 +80,7 @@ func asFile(t *Topology) fileTopology {
 			MTU:              n.MTU,
 			Encapsulation:    n.Encapsulation,
 			Firewall:         string(n.Firewall),
-			VXLAN:            fileVXLAN{Name: n.VXLAN.Name, VNI: int(n.VXLAN.VNI), Port: int(n.VXLAN.Port)},
+			VXLAN:            fileVXLAN{Name: n.VXLAN.Name, VNI: int(n.VXLAN.VNI), Port: int(n.VXLAN.Port), OnlyPeers: n.VXLAN.OnlyPeers},
 			Bridge:           fileBridge{Name: n.Bridge.Name, HairpinMode: n.Bridge.HairpinMode},
 			Masquerade:       fileMasquerade{Enabled: n.Masquerade.Enabled, NonMasqueradeCIDRs: texts(n.Masquerade.NonMasqueradeCIDRs)},
 			CNI:              fileCNI{Name: n.CNI.Name, Versions: n.CNI.Versions, DisableGC: n.CNI.DisableGC},
@@ -89,7 +89,11 @@ func asFile(t *Topology) fileTopology {
 		RemovedNodes: t.RemovedNodes,
 	}
 	for _, node := range t.Nodes {
-		f.Nodes = append(f.Nodes, fileNode{Name: node.Name, IP: node.IP.String(), PodCIDRs: texts(node.PodCIDRs), VTEPMAC: node.VTEPMAC.String()})
+		local := ""
+		if node.LocalIP.IsValid() {
+			local = node.LocalIP.String()
+		}
+		f.Nodes = append(f.Nodes, fileNode{Name: node.Name, IP: node.IP.String(), LocalIP: local, PodCIDRs: texts(node.PodCIDRs), VTEPMAC: node.VTEPMAC.String()})
 	}
 	return f
 }

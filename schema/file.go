@@ -45,6 +45,8 @@ type fileVXLAN struct {
 	Name string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=15" jsonschema_description:"The interface's name; podnet.<vni> by default."`
 	VNI  int    `json:"vni,omitempty" jsonschema:"minimum=1,maximum=16777215,default=1" jsonschema_description:"The VXLAN network identifier."`
 	Port int    `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535,default=8472" jsonschema_description:"The UDP port, the same on every node."`
+
+	OnlyPeers bool `json:"onlyPeers,omitempty" jsonschema:"default=true" jsonschema_description:"Whether the tunnel takes packets of the nodes of this file alone."`
 }
 
 type fileBridge struct {
@@ -71,6 +73,7 @@ type fileNode struct {
 	Name     string   `json:"name" jsonschema:"maxLength=253,pattern=^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" jsonschema_description:"The node's name, an RFC 1123 subdomain."`
 	IP       string   `json:"ip" jsonschema_description:"The underlay address, IPv4 or IPv6, of one family for all nodes."`
 	PodCIDRs []string `json:"podCIDRs,omitempty" jsonschema:"maxItems=2" jsonschema_description:"The ranges of this node's pods, at most one per family. Empty: not allocated yet, the node is nobody's peer."`
+	LocalIP  string   `json:"localIP,omitempty" jsonschema_description:"A second underlay address of this host, from which it sends: behind NAT, where ip is the one that peers reach, or the former one while ip changes. Empty: it sends from ip."`
 	VTEPMAC  string   `json:"vtepMAC,omitempty" jsonschema:"pattern=^(([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})?$" jsonschema_description:"The MAC of the node's vxlan device. Empty: derived from the names of cluster and node."`
 }
 

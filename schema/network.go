@@ -14,7 +14,7 @@ func DefaultNetwork() Network {
 		NodeCIDRMaskSizeIPv6: 64,
 		Encapsulation:        "vxlan",
 		Firewall:             FirewallAuto,
-		VXLAN:                VXLAN{VNI: 1, Port: 8472},
+		VXLAN:                VXLAN{VNI: 1, Port: 8472, OnlyPeers: true},
 		Bridge:               Bridge{Name: "cni0", HairpinMode: true},
 		Masquerade:           Masquerade{Enabled: true},
 		CNI:                  CNI{Name: "podnet", Versions: []string{"1.0.0", "1.1.0"}},
@@ -101,6 +101,9 @@ func (r *reader) vxlan(o *object, x *VXLAN) object {
 	if v, ok := section.get("port"); ok {
 		n, _ := r.integer(v, 1, 65535, "a UDP port, 1 to 65535")
 		x.Port = uint16(n)
+	}
+	if v, ok := section.get("onlyPeers"); ok {
+		x.OnlyPeers = r.boolean(v, true)
 	}
 	x.Name = x.defaultName()
 	if v, ok := section.get("name"); ok {

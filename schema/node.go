@@ -15,6 +15,7 @@ type entry struct {
 	at     *yaml.Node // the entry
 	nameAt *yaml.Node
 	ipAt   *yaml.Node
+	ownAt  *yaml.Node // of localIP
 	macAt  *yaml.Node // nil: derived
 	pods   []podRange // of the file, in its order
 	podsAt *yaml.Node // nil: no such field
@@ -78,6 +79,9 @@ func (r *reader) node(v value, fields []string, cluster string, e *entry) {
 	if v, ok := r.need(&o, "ip", "the node's underlay address"); ok {
 		e.IP, e.ipAt = r.address(v), v.n
 	}
+	if v, ok := o.get("localIP"); ok && !isEmptyText(v.n) {
+		e.LocalIP, e.ownAt = r.address(v), v.n
+	}
 	if v, ok := o.get("podCIDRs"); ok {
 		r.podCIDRs(v, e)
 	}
@@ -85,7 +89,7 @@ func (r *reader) node(v value, fields []string, cluster string, e *entry) {
 }
 
 func (r *reader) vtepMAC(o *object, cluster string, e *entry) MAC {
-	if v, ok := o.get("vtepMAC"); ok && (v.n.Kind != yaml.ScalarNode || v.n.Value != "" || !isQuoted(v.n)) {
+	if v, ok := o.get("vtepMAC"); ok && !isEmptyText(v.n) {
 		e.macAt = v.n
 		return r.mac(v)
 	}
@@ -93,6 +97,22 @@ func (r *reader) vtepMAC(o *object, cluster string, e *entry) MAC {
 		return MAC{}
 	}
 	return DeriveVTEPMAC(cluster, e.Name)
+}
+
+// isEmptyText says that a value is "", which is as good as none.
+func isEmptyText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Value == "" && isQuoted(n) }
+
+// address is one of an entry's underlay addresses: its field, and where the file has it.
+type address struct {
+	netip.Addr
+	e     *entry
+	field string
+	at    *yaml.Node
+}
+
+// addresses are the entry's underlay addresses; one that it does not have is not valid.
+func (e *entry) addresses() [2]address {
+	return [...]address{{e.IP, e, "ip", e.ipAt}, {e.LocalIP, e, "localIP", e.ownAt}}
 }
 
 func (r *reader) podCIDRs(v value, e *entry) {

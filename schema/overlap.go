@@ -11,7 +11,8 @@ import (
 type span struct {
 	prefix netip.Prefix
 	e      *entry
-	pod    *podRange // nil: the node's ip
+	pod    *podRange // nil: one of the node's underlay addresses
+	ip     address   // that one
 }
 
 // clash is what a podCIDR overlaps: the first of the others in the file, and how many more.
@@ -56,8 +57,10 @@ func sortedSpans(entries []entry) []span {
 	spans := make([]span, 0, 3*len(entries))
 	for i := range entries {
 		e := &entries[i]
-		if e.IP.IsValid() {
-			spans = append(spans, span{prefix: netip.PrefixFrom(e.IP, e.IP.BitLen()), e: e})
+		for _, a := range e.addresses() {
+			if a.IsValid() {
+				spans = append(spans, span{prefix: netip.PrefixFrom(a.Addr, a.BitLen()), e: e, ip: a})
+			}
 		}
 		for k := range e.pods {
 			spans = append(spans, span{prefix: e.pods[k].prefix, e: e, pod: &e.pods[k]})
@@ -93,8 +96,8 @@ func (r *reader) overlapFault(c *clash) {
 	if with.pod != nil {
 		message = fmt.Sprintf("%s overlaps %s of %s, line %d", pod.prefix, with.pod.prefix, with.e.title(), with.pod.at.Line)
 	} else {
-		message = fmt.Sprintf("%s contains %s, the ip of %s, line %d", pod.prefix, with.e.IP, with.e.title(),
-			with.e.ipAt.Line)
+		message = fmt.Sprintf("%s contains %s, the %s of %s, line %d", pod.prefix, with.ip, with.ip.field, with.e.title(),
+			with.ip.at.Line)
 		remedy = "a range in which no node has its ip"
 	}
 	if c.more > 0 {

@@ -60,6 +60,8 @@ type VXLAN struct {
 	Name string
 	VNI  uint32
 	Port uint16 // UDP, host byte order
+
+	OnlyPeers bool // it takes packets of the topology's nodes alone
 }
 
 // Bridge names the device that pods of one node share.
@@ -89,10 +91,19 @@ type Safety struct {
 // Node is one entry of nodes.
 type Node struct {
 	Name     string
-	IP       netip.Addr     // underlay address
+	IP       netip.Addr     // underlay address, by which peers reach the node
+	LocalIP  netip.Addr     // from which it sends instead; invalid: from IP
 	PodCIDRs []netip.Prefix // masked; at most one a family, IPv4 first; empty: not allocated yet
 	VTEPMAC  MAC            // the entry's own, or the derived one
 	Line     int            // of the entry's first line
+}
+
+// Sender is the address from which the node sends to its peers.
+func (n *Node) Sender() netip.Addr {
+	if n.LocalIP.IsValid() {
+		return n.LocalIP
+	}
+	return n.IP
 }
 
 // Node finds an entry by name, nil if there is none.

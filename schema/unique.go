@@ -11,7 +11,7 @@ import (
 // another's derived one.
 func (r *reader) checkDuplicates(entries []entry) {
 	names := make(map[string]*entry, len(entries))
-	ips := make(map[netip.Addr]*entry, len(entries))
+	ips := make(map[netip.Addr]address, len(entries))
 	macs := make(map[MAC]*entry, len(entries))
 	for i := range entries {
 		e := &entries[i]
@@ -20,9 +20,16 @@ func (r *reader) checkDuplicates(entries []entry) {
 			r.fault(e.nameAt, e.field("name"),
 				fmt.Sprintf("%s is taken by nodes[%d], line %d", e.Name, first.index, first.nameAt.Line), "every node its own name")
 		}
-		if first := claim(ips, e.IP, e); first != nil {
-			r.fault(e.ipAt, e.field("ip"), fmt.Sprintf("%s is the ip of %s too, line %d", e.IP, first.title(), first.ipAt.Line),
-				"every node its own address")
+		for _, a := range e.addresses() {
+			if !a.IsValid() {
+				continue
+			}
+			if first, taken := ips[a.Addr]; taken {
+				r.fault(a.at, e.field(a.field), fmt.Sprintf("%s is the %s of %s too, line %d", a, first.field, first.e.title(),
+					first.at.Line), "every node its own address")
+				continue
+			}
+			ips[a.Addr] = a
 		}
 		if sameName && e.macAt == nil {
 			continue // derived from the name, which has been said
@@ -91,6 +98,13 @@ func (r *reader) checkFamilies(entries []entry) {
 	}
 	if len(many) == 0 {
 		return
+	}
+	for i := range entries {
+		e := &entries[i]
+		if own := e.LocalIP; own.IsValid() && e.IP.IsValid() && own.Is4() != e.IP.Is4() {
+			r.fault(e.ownAt, e.field("localIP"), fmt.Sprintf("%s is %s, but the node's ip, %s, is %s", own, family(own), e.IP,
+				family(e.IP)), "an address of the same family")
+		}
 	}
 	for _, e := range few {
 		r.fault(e.ipAt, e.field("ip"),

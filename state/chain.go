@@ -23,6 +23,9 @@ const ChainPrefix = "PODNET-"
 // ForwardChain is the one that accepts what pods send and receive.
 const ForwardChain = ChainPrefix + "FORWARD"
 
+// MasqueradeChain is the chain of nftables by which pods leave the cluster with the node's address.
+const MasqueradeChain = "masquerade-pods"
+
 // OwnTable is podnet's own table of nftables.
 const OwnTable = "inet podnet"
 

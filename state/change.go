@@ -20,6 +20,7 @@ type Change struct {
 	Want    Resource // nil: nobody wants it
 	Replace string   // why it cannot be changed in place; "": it can
 	Origin  Origin
+	Left    bool  // the topology asked for it until now, and does no longer
 	Err     error // what went wrong when it was carried out
 }
 

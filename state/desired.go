@@ -71,6 +71,7 @@ func Desired(t *schema.Topology, node *schema.Node, facts Facts, paths Paths) (*
 	d.set.Neighs.grow(len(t.Nodes) * len(d.cidrs))
 	d.set.Routes.grow(len(t.Nodes) * len(d.cidrs))
 	d.set.FDB.grow(len(t.Nodes))
+	d.set.TunnelSources.grow(len(t.Nodes))
 	for i := range t.Nodes {
 		if peer := &t.Nodes[i]; peer.Name != node.Name {
 			d.peer(peer, Origin(i))
@@ -136,7 +137,7 @@ func (d *desired) links() {
 	}, OwnNode)
 	d.set.Links.Add(Link{
 		Device: d.tunnel(), Type: "vxlan", MAC: d.node.VTEPMAC, MTU: d.mtu, Group: device.GroupDevice,
-		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.IP,
+		VNI: d.t.Network.VXLAN.VNI, Port: d.t.Network.VXLAN.Port, Local: d.node.Sender(),
 	}, OwnNode)
 	d.linkSettings(d.bridge(), device.BridgeSettings(d.bridge(), d.speaks(true), d.speaks(false)))
 	d.linkSettings(d.tunnel(), d.tunnelSettings())
@@ -203,6 +204,9 @@ func (d *desired) usesNFT() bool {
 // nftChains adds podnet's chains of nftables. There is none that accepts what pods send each other:
 // an accept there would not keep another table from dropping it.
 func (d *desired) nftChains() {
+	if d.t.Network.VXLAN.OnlyPeers {
+		d.tunnelChains()
+	}
 	if !d.usesNFT() || !d.t.Network.Masquerade.Enabled {
 		return
 	}
@@ -211,8 +215,27 @@ func (d *desired) nftChains() {
 		family := versionOf(p.Addr())
 		rules = append(rules, lines(d.masquerade(p), func(r Rule) string { return r.NFT(family) }))
 	}
-	d.set.Chains.Add(Chain{Table: OwnTable, Chain: "masquerade-pods", Rules: strings.Join(rules, "\n"),
+	d.set.Chains.Add(Chain{Table: OwnTable, Chain: MasqueradeChain, Rules: strings.Join(rules, "\n"),
 		Hook: "nat hook postrouting priority 100"}, OwnNode)
+}
+
+// tunnelChains keeps all but peers out of the tunnel, which believes any sender. Pods are kept from
+// the tunnel's port of every node: masqueraded, their packets would have a peer's address.
+func (d *desired) tunnelChains() {
+	ip := map[uint8]string{4: "ip", 6: "ip6"}[versionOf(d.node.IP)]
+	port := fmt.Sprintf("udp dport %d", d.t.Network.VXLAN.Port)
+	tunnel := fmt.Sprintf("%s @th,96,24 %#x", port, d.t.Network.VXLAN.VNI)
+	pods := fmt.Sprintf("iifname %q %s", d.bridge(), port)
+	rules := []string{pods + " drop"}
+	for _, own := range []netip.Addr{d.node.IP, d.node.LocalIP} {
+		if own.IsValid() {
+			rules = append(rules, fmt.Sprintf("%s %s saddr @%s %s daddr %s accept", tunnel, ip, TunnelSet, ip, own))
+		}
+	}
+	d.set.Chains.Add(Chain{Table: OwnTable, Chain: TunnelChain, Rules: strings.Join(append(rules, tunnel+" drop"), "\n"),
+		Hook: "filter hook input priority 0"}, OwnNode)
+	d.set.Chains.Add(Chain{Table: OwnTable, Chain: TunnelPodsChain,
+		Rules: fmt.Sprintf("%s %s daddr @%s drop", pods, ip, TunnelSet), Hook: "filter hook forward priority 0"}, OwnNode)
 }
 
 func versionOf(a netip.Addr) uint8 {
@@ -286,6 +309,12 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 		d.set.Neighs.Add(Neigh{d.tunnel(), hop, peer.VTEPMAC, true}, from)
 		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Source: source,
 			Onlink: p.Addr().Is4()}, from)
+	}
+	if reachable && d.t.Network.VXLAN.OnlyPeers {
+		d.set.TunnelSources.Add(TunnelSource{peer.IP}, from)
+		if peer.LocalIP.IsValid() {
+			d.set.TunnelSources.Add(TunnelSource{peer.LocalIP}, from)
+		}
 	}
 	if reachable {
 		d.set.FDB.Add(FDB{Device: d.tunnel(), MAC: peer.VTEPMAC, Dst: peer.IP, Permanent: true}, from)

@@ -46,6 +46,8 @@ addr 10.244.1.0/32 dev podnet.1
 addr fd00:10:244:1::1/64 dev cni0
 link cni0 up
 link podnet.1 up
+tunnelSource 192.0.2.11 may send to the tunnel
+tunnelSource 192.0.2.13 may send to the tunnel
 neigh 10.244.0.0 lladdr 56:41:60:6e:6e:bf
 neigh fe80::5441:60ff:fe6e:6ebf lladdr 56:41:60:6e:6e:bf
 neigh 10.244.2.0 lladdr 26:14:3e:47:ff:df
@@ -72,6 +74,12 @@ chain PODNET-MASQUERADE ipv6 nat, 4 rules, jump from POSTROUTING
 chain PODNET-FORWARD ipv6 filter, 2 rules, jump from FORWARD
   -s fd00:10:244:1::/64 -i cni0 -j ACCEPT
   -d fd00:10:244:1::/64 -o cni0 -j ACCEPT
+chain tunnel-senders inet podnet, 3 rules, type filter hook input priority 0
+  iifname "cni0" udp dport 8472 drop
+  udp dport 8472 @th,96,24 0x1 ip saddr @tunnel-peers ip daddr 192.0.2.12 accept
+  udp dport 8472 @th,96,24 0x1 drop
+chain tunnel-pods inet podnet, 1 rules, type filter hook forward priority 0
+  iifname "cni0" udp dport 8472 ip daddr @tunnel-peers drop
 sysctl net/ipv4/ip_forward = 1
 sysctl net/ipv6/conf/all/forwarding = 1
 conflist 10-podnet.conflist mtu 1450 subnets 10.244.1.0/24,fd00:10:244:1::/64

@@ -15,13 +15,16 @@ type Set struct {
 	LinkSysctls Table[Sysctl]
 	Addrs       Table[Addr]
 	LinksUp     Table[LinkUp]
-	Neighs      Table[Neigh]
-	FDB         Table[FDB]
-	Routes      Table[Route]
-	Chains      Table[Chain]
-	Sysctls     Table[Sysctl]
-	Ports       Table[Port]
-	Conflists   Table[Conflist]
+
+	TunnelSources Table[TunnelSource]
+
+	Neighs    Table[Neigh]
+	FDB       Table[FDB]
+	Routes    Table[Route]
+	Chains    Table[Chain]
+	Sysctls   Table[Sysctl]
+	Ports     Table[Port]
+	Conflists Table[Conflist]
 
 	// that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks
 	// of

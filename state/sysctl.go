@@ -1,7 +1,8 @@
 package state
 
 // Sysctl is a setting under /proc/sys: a path rather than a dotted name, because devices have dots
-// in theirs.
+// in theirs. The values that podnet wants are in desired.go, and in device/bridge.go and
+// device/routers.go.
 type Sysctl struct {
 	Path   string // such as net/ipv4/ip_forward
 	Value  string

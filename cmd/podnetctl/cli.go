@@ -22,7 +22,8 @@ const (
 	exitError = 2 // a mistake in the command, or podnetctl could not find the answer
 )
 
-// errNo is the answer no from a verb that has said why on standard output.
+// errNo is the answer no from a verb that has said why on standard output: pass.go returns it for
+// apply, rollback and gc, topology.go for files, and the other verbs for what they found.
 var errNo = errors.New("no")
 
 // run is podnetctl but for the surroundings; it returns the exit code.
@@ -199,7 +200,7 @@ func (c *cli) style() screen.Style {
 	return s
 }
 
-// value of an environment variable, "" if it is not set.
+// value returns an environment variable, or "" if it is not set.
 func (c *cli) value(name string) string {
 	value, _ := c.env(name)
 	return value

@@ -135,6 +135,7 @@ func (s *Session) follow(
 	t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) rollout.Verdict,
 ) (*Pass, error) {
 	p := &Pass{At: time.Now(), Verdict: judge(s.ID), Squatter: Squatter()}
+	s.SetTrial(p.Verdict.Trial, s.Source)
 	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
 		return nil, fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", s.Paths.Topology)
 	}

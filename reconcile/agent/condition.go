@@ -89,7 +89,7 @@ func outcome(s *reconcile.Step) string {
 
 func (p *Pass) ipMissing() string {
 	return fmt.Sprintf("%s, the ip of %s, is on no link of this host: add it to one, or correct %s:%d",
-		p.Plan.Node.IP, p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+		p.Plan.Node.Sender(), p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
 }
 
 // degraded: something is not as the topology asks, or cannot work.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/podnet/podnet/reconcile"
+	"github.com/podnet/podnet/reconcile/rollout"
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/kernel"
@@ -143,6 +144,16 @@ func addPorts(v *reconcile.View, pods []string) {
 		v.Before = v.Want
 	case v.Before != nil:
 		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
+	}
+}
+
+// SetTrial tells the firewall how long the trial on record may last; nil means that there is none.
+// Addresses that the topology drops may send to the tunnel for that long, because a rollback may
+// bring them back.
+func (e *Engine) SetTrial(t *rollout.Trial, s *rollout.Source) {
+	e.node.Firewall.Trial = 0
+	if t != nil {
+		e.node.Firewall.Trial = max(0, s.Left(t))
 	}
 }
 

@@ -69,7 +69,7 @@ func (d *Daemon) away(id reconcile.Identity) bool {
 		return false
 	}
 	own, err := id.Select(t)
-	return err == nil && !slices.Contains(id.Addrs, own.IP)
+	return err == nil && !slices.Contains(id.Addrs, own.Sender())
 }
 
 // holdConflist takes the conflist away if its bridge is missing, unless it may be another host's or
@@ -86,8 +86,10 @@ func (d *Daemon) holdConflist() error {
 	return d.Engine.HoldConflist()
 }
 
-// converge is one pass: which topology, what it asks for, what there is, what to do. A new topology
-// that this node cannot follow, or cannot keep, changes nothing: the last one stays in force.
+// converge runs one pass and stores the verdict in v. It ends a trial whose time is up, judges the
+// files, keeps a new topology as the last good one, and applies the plan. If this node cannot
+// follow or keep a new topology, converge refuses it in v and applies the previous one. The plan is
+// nil if no topology is in force; a plan may come with an error.
 func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 	id, err := d.Engine.Identity()
 	if err != nil {
@@ -100,6 +102,7 @@ func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 		undone, left = d.Engine.Undo(d.source, false)
 	}
 	*v = d.source.Judge(id)
+	d.Engine.SetTrial(v.Trial, d.source)
 	if v.Topology == nil {
 		return nil, left
 	}
@@ -119,7 +122,7 @@ func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
 	}
 	d.network, d.name = pods.PodNetwork{}, view.Node.Name
 	if !view.Away {
-		d.network = pods.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.IP}
+		d.network = pods.PodNetwork{Name: v.Topology.Network.CNI.Name, Node: view.Node.Name, IP: view.Node.Sender()}
 	}
 	plan, err := d.Engine.Converge(view)
 	return plan, cmp.Or(err, left)

@@ -44,6 +44,7 @@ func (s *Session) Judge() error {
 		return err
 	}
 	s.Verdict = s.Source.Judge(s.ID)
+	s.SetTrial(s.Verdict.Trial, s.Source)
 	return nil
 }
 

@@ -73,7 +73,7 @@ func (s *Session) bare() reconcile.View {
 
 // elsewhere is Removal.Elsewhere. Without a topology nobody knows the node's address.
 func (s *Session) elsewhere(plan *reconcile.Plan) bool {
-	if ip := plan.Node.IP; !ip.IsValid() || slices.Contains(s.ID.Addrs, ip) {
+	if ip := plan.Node.Sender(); !ip.IsValid() || slices.Contains(s.ID.Addrs, ip) {
 		return false
 	}
 	return !slices.ContainsFunc(plan.Steps, func(step *reconcile.Step) bool { return step.Kind == state.KindLink })

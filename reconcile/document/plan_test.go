@@ -59,7 +59,8 @@ func TestPlanFieldNames(t *testing.T) {
 	after := pair(t, func(t *schema.Topology) { t.Nodes[1].IP = netip.MustParseAddr("192.0.2.9") })
 	p := planOf(t, pair(t, nil), after,
 		state.Conflict{Key: state.Link{Device: "cni0"}.Key(), Owner: "a bridge", Remedy: "ip link set cni0 group 7200"})
-	p.Steps[0].Result, p.Steps[0].Err = reconcile.Failed, errors.New("refused")
+	moved := slices.IndexFunc(p.Steps, func(s *reconcile.Step) bool { return s.Kind == state.KindFDB })
+	p.Steps[moved].Result, p.Steps[moved].Err = reconcile.Failed, errors.New("refused")
 	b, err := json.Marshal(NewPlan(p, FileRef{"/etc/podnet/topology.yaml", "sha256:1"}))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestPlanFieldNames(t *testing.T) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		t.Fatal(err)
 	}
-	step := all["steps"].([]any)[0].(map[string]any)
+	step := all["steps"].([]any)[moved].(map[string]any)
 	summary := all["summary"].(map[string]any)
 	for _, c := range []struct {
 		object any

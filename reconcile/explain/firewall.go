@@ -19,8 +19,8 @@ type pass struct {
 // around it, and both on the way back.
 func (f *Trace) firewallHop() hop {
 	port := f.Topology.Network.VXLAN.Port
-	out := verdict.Packet{Src: f.Node.IP, Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
-	in := verdict.Packet{Src: f.To.Node.IP, Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
+	out := verdict.Packet{Src: f.Node.Sender(), Dst: f.To.Node.IP, Out: f.Underlay.Device, Protocol: "udp", Port: port}
+	in := verdict.Packet{Src: f.To.Node.Sender(), Dst: f.Node.IP, In: f.Underlay.Device, Protocol: "udp", Port: port}
 	passes := append(f.there(f.Tunnel.Name),
 		pass{verdict.Output, out, true, false}, pass{verdict.Postrouting, out, true, false},
 		pass{verdict.Prerouting, in, true, true}, pass{verdict.Input, in, true, true})

@@ -107,7 +107,7 @@ func lookPeers(n *kernel.Node, ways []*Trace) error {
 	hops, macs, outer := make([]netip.Addr, len(ways)), make([]state.MAC, len(ways)), make([]kernel.Packet, len(ways))
 	for i, f := range ways {
 		hops[i], macs[i] = f.wantRoute().Via, f.To.Node.VTEPMAC
-		outer[i] = kernel.Packet{Src: site.Node.IP, Dst: f.To.Node.IP, Protocol: unix.IPPROTO_UDP}
+		outer[i] = kernel.Packet{Src: site.Node.Sender(), Dst: f.To.Node.IP, Protocol: unix.IPPROTO_UDP}
 		if !site.View.Facts.IPLocal {
 			outer[i].Src = netip.Addr{}
 		}

@@ -174,14 +174,14 @@ func (f *Trace) fdbHop() hop {
 // underlayHop judges the way to the peer's own address, and what fits through it.
 func (f *Trace) underlayHop() hop {
 	peer, r := f.To.Node, f.Underlay
-	h := newHop("underlay", fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.IP, r.MTU))
+	h := newHop("underlay", fmt.Sprintf("%s dev %s src %s mtu %d", peer.IP, r.Device, f.Node.Sender(), r.MTU))
 	need := f.MTU + state.Overhead(peer.IP)
 	if r.Via.IsValid() {
-		h.Detail = fmt.Sprintf("%s via %s dev %s src %s mtu %d", peer.IP, r.Via, r.Device, f.Node.IP, r.MTU)
+		h.Detail = fmt.Sprintf("%s via %s dev %s src %s mtu %d", peer.IP, r.Via, r.Device, f.Node.Sender(), r.MTU)
 	}
 	switch {
 	case !f.Host().IPLocal:
-		h.Detail = fmt.Sprintf("%s is on no link of this host", f.Node.IP)
+		h.Detail = fmt.Sprintf("%s is on no link of this host", f.Node.Sender())
 		return h.advise(f.Node.IP.String(), fmt.Sprintf("this node's own address is missing; %s", f.place(f.Node)),
 			"add it to the link, or correct "+f.place(f.Node))
 	case f.Tunnel.Index == 0 || !f.Tunnel.Up:

@@ -94,7 +94,7 @@ func (f *Trace) translationHops() []hop {
 		return []hop{h}
 	case f.To.Port == 0 || f.To.Place != Self:
 		return nil
-	case kernel.Listens(f.Protocol, f.To.Port):
+	case kernel.HasListener(f.Protocol, f.To.Port):
 		h.Detail = fmt.Sprintf("a process of this host has %s/%d", f.Protocol, f.To.Port)
 		return []hop{h}
 	}

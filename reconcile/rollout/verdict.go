@@ -27,20 +27,21 @@ type Verdict struct {
 	KeptAt   time.Time        // when that came into force
 	OnDisk   document.OnDisk
 	Trial    *Trial // under way; nil: there is none
-	// over, and not ended yet, as nobody could or has come to it: it is not followed; nil: there is
-	// none
+	// Overdue is a trial whose time is up and which nothing has rolled back yet. Its topology is not
+	// followed. It is nil if there is none.
 	Overdue *Trial
 
-	bytes     []byte // of Topology, if it has yet to be kept
-	otherwise        // if this node cannot follow Topology
+	bytes    []byte // of Topology, if it has yet to be kept
+	fallback origin // of Previous, for a node that cannot follow Topology
 }
 
-// otherwise is where Previous was read.
-type otherwise struct{ path, origin string }
+// origin is where a topology was read.
+type origin struct{ path, kind string }
 
 // Judge reads the files and decides which is to be followed: the one on disk if nothing is wrong
 // with it and the guard lets it pass, else the one in force until now, which is the last good one
-// or the one on trial. It writes nothing; see Keep.
+// or the one on trial. A file that is missing, or was removed, counts as one that is wrong. Judge
+// writes nothing; see Keep.
 func (s *Source) Judge(id reconcile.Identity) Verdict { return s.judge(id, false) }
 
 // Overrule is Judge for an operator who has been told what speaks against the file, and means it.
@@ -74,7 +75,7 @@ func (s *Source) judge(id reconcile.Identity, overrule bool) Verdict {
 // topology, or why it cannot be read.
 func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost error) {
 	last, file, lost := s.read(s.paths.LastGood)
-	v.otherwise = otherwise{s.paths.LastGood, OriginLastGood}
+	v.fallback = origin{s.paths.LastGood, OriginLastGood}
 	v.Previous = last.topology
 	if file.data != nil {
 		v.KeptAt = Modified(s.paths.LastGood)
@@ -89,10 +90,10 @@ func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost er
 	}
 	s.forget(last, disk, tried, s.given)
 	if v.Trial != nil {
-		v.Previous, v.otherwise, v.KeptAt = tried.topology, otherwise{s.TrialTopology(),
+		v.Previous, v.fallback, v.KeptAt = tried.topology, origin{s.TrialTopology(),
 			OriginTrial}, Modified(s.TrialRecord())
 	}
-	v.Topology, v.Path, v.Origin = v.Previous, v.otherwise.path, v.otherwise.origin
+	v.Topology, v.Path, v.Origin = v.Previous, v.fallback.path, v.fallback.kind
 	return last.topology, v, lost
 }
 
@@ -159,7 +160,7 @@ func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identit
 // Refuse goes back to the topology in force until now, because this node cannot follow the file on
 // disk: err says why.
 func (v *Verdict) Refuse(err error) {
-	v.Topology, v.Path, v.Origin, v.bytes = v.Previous, v.otherwise.path, v.otherwise.origin, nil
+	v.Topology, v.Path, v.Origin, v.bytes = v.Previous, v.fallback.path, v.fallback.kind, nil
 	v.OnDisk.Accepted, v.OnDisk.Reason, v.OnDisk.Message = false, ReasonImpossible, err.Error()
 }
 

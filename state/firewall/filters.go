@@ -36,7 +36,7 @@ func (h *Host) Filters(ipv6 bool) (Filters, error) {
 	if err != nil {
 		return rules, err
 	}
-	more, err := verdict.ParseNFT([]byte(out), name)
+	more, err := verdict.ParseNFT([]byte(out), name, ownTable())
 	if err != nil {
 		return rules, err
 	}

@@ -1,6 +1,10 @@
 package firewall
 
-import "github.com/podnet/podnet/state/netfilter"
+import (
+	"time"
+
+	"github.com/podnet/podnet/state/netfilter"
+)
 
 // Host is what filters the packets of one network namespace. It is for one goroutine at a time.
 type Host struct {
@@ -10,9 +14,12 @@ type Host struct {
 	usable map[string]bool     // the files of iptables programs that are new enough
 	swept  map[uint8]bool      // families in which the older iptables has none of podnet's chains
 	bases  baseChains
-	own    ownChains
+	own    ownTables
 
 	lastRead readGeneration // of nftables
+
+	// Trial is how much longer the trial of a topology lasts at most; 0: there is none.
+	Trial time.Duration
 }
 
 // Open returns the filters of the calling thread's network namespace. wrote is told the pid of each

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
@@ -39,9 +40,16 @@ func TrafficOf(want *state.Set) Traffic {
 	return t
 }
 
-// Peers are the underlay addresses of so many of them.
+// Peers are the underlay addresses of so many of them: those that they send from, as far as the
+// tunnel keeps account of them.
 func (t Traffic) Peers(most int) []netip.Addr {
 	var all []netip.Addr
+	for _, s := range t.Want.TunnelSources.Rows()[:min(most, t.Want.TunnelSources.Len())] {
+		all = append(all, s.Addr)
+	}
+	if len(all) > 0 {
+		return all
+	}
 	for _, f := range t.Want.FDB.Rows()[:min(most, t.Want.FDB.Len())] {
 		all = append(all, f.Dst)
 	}
@@ -79,7 +87,7 @@ const fewRanges = 64
 // all of them if that would be too long for a command. None: there are no peers.
 func (t Traffic) Sources() []netip.Prefix {
 	var all []netip.Prefix
-	for _, a := range t.Peers(t.Want.FDB.Len()) {
+	for _, a := range t.Peers(math.MaxInt) {
 		all = append(all, netip.PrefixFrom(a, a.BitLen()))
 	}
 	if exact := schema.Aggregate(all); len(exact) <= fewRanges {

@@ -73,7 +73,7 @@ func (h *Host) List(t Traffic, live *state.Live) error {
 			failed = append(failed, h.listIPTables(family, generation, known, t, live)...)
 		}
 	}
-	if err := h.listOwn(generation, known, live); err != nil {
+	if err := h.listOwn(generation, known, t, live); err != nil {
 		failed = append(failed, err)
 		for c, from := range t.Want.Chains.All() {
 			if c.NFT() { // neither known nor written

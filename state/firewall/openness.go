@@ -3,8 +3,10 @@ package firewall
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netfilter"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
@@ -22,6 +24,9 @@ func (h *Host) OpenTunnel(t Traffic) (remedy string, err error) {
 		family = 6
 	}
 	generation, known := h.generation()
+	if known && h.guarded(t, generation) {
+		return "", nil
+	}
 	if !t.NFT {
 		rules, err := h.readRules(family, generation, known)
 		if err != nil {
@@ -41,6 +46,12 @@ func (h *Host) OpenTunnel(t Traffic) (remedy string, err error) {
 		}
 	}
 	return fmt.Sprintf("%s -I INPUT -p udp --dport %d -j DROP && %s", command(family, "iptables"), t.Port, t.letIn()), nil
+}
+
+// guarded reports whether podnet's own chain lets only peers in.
+func (h *Host) guarded(t Traffic, generation uint32) bool {
+	want, _, wanted := t.Want.Chains.Find(state.Key{Kind: state.KindChain, Name: state.TunnelChain})
+	return wanted && h.readOwn(generation) == nil && slices.Contains(h.own.chains, want)
 }
 
 // OtherRules are rules of the iptables that podnet does not use: the kernel asks both kinds.

@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,14 +11,17 @@ import (
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/module"
 	"github.com/podnet/podnet/state/netfilter"
+	"github.com/podnet/podnet/state/netlink"
 )
 
-// ownChains are the chains of podnet's own tables as of one generation of the rules: nothing is read
-// while nothing changes.
-type ownChains struct {
+// ownTables is what podnet's own table holds as of one generation of the rules: nothing is read while
+// nothing changes.
+type ownTables struct {
 	known      bool
 	generation uint32
-	all        []state.Chain
+	chains     []state.Chain
+	sources    []netip.Addr        // of the tunnel's set, without a time limit
+	expiring   map[netip.Addr]bool // of the set, with one
 }
 
 // hookNames are nft's words for the hooks, by their number.
@@ -25,31 +29,71 @@ func hookNames() []string { return []string{"prerouting", "input", "forward", "o
 
 // listOwn reports the chains of podnet's own table of nftables, whoever made them: the table is
 // podnet's. generation is that of the rules now, if it is known.
-func (h *Host) listOwn(generation uint32, known bool, live *state.Live) error {
-	if h.nft == nil || !known {
-		return nil
+func (h *Host) listOwn(generation uint32, known bool, t Traffic, live *state.Live) error {
+	if !known {
+		return withoutNFTables(t, live)
 	}
-	if !h.own.known || h.own.generation != generation {
-		all, err := h.readOwn()
-		if err != nil {
-			return err
-		}
-		h.own = ownChains{true, generation, all}
+	if err := h.readOwn(generation); err != nil {
+		return err
 	}
-	for _, c := range h.own.all {
+	for _, c := range h.own.chains {
 		live.Chains.Add(c, state.OwnNode)
 	}
 	return nil
 }
 
-func (h *Host) readOwn() (all []state.Chain, err error) {
-	table, _, err := h.nft.ReadTable(netfilter.Inet, ownTable())
+// withoutNFTables reports what a kernel without nftables cannot keep out as a conflict, and returns
+// an error if podnet's masquerading is to be there.
+func withoutNFTables(t Traffic, live *state.Live) error {
+	missing := module.Missing("nftables", "nf_tables")
+	var lacks error
+	for c, from := range t.Want.Chains.All() {
+		switch {
+		case !c.NFT():
+			continue
+		case c.Chain == state.MasqueradeChain:
+			lacks = missing
+		case c.Chain == state.TunnelChain:
+			live.Conflicts = append(live.Conflicts, state.Conflict{
+				Key: c.Key(), Name: "nftables", Remedy: "modprobe nf_tables",
+				Owner: fmt.Sprintf("missing, so that the tunnel takes packets of anybody who can send to UDP port %d: %v", t.Port, missing),
+			})
+		}
+		live.Chains.Add(c, from)
+	}
+	return lacks
+}
+
+// readOwn reads podnet's own table, unless it is known as of the generation.
+func (h *Host) readOwn(generation uint32) error {
+	if h.own.known && h.own.generation == generation {
+		return nil
+	}
+	own := ownTables{known: true, generation: generation, expiring: map[netip.Addr]bool{}}
+	table, found, err := h.nft.ReadTable(netfilter.Inet, ownTable())
+	if err != nil {
+		return err
+	}
 	for _, c := range table.Chains {
-		all = append(all, state.Chain{
+		own.chains = append(own.chains, state.Chain{
 			Table: state.OwnTable, Chain: c.Name, Rules: strings.Join(c.Rules, "\n"), Hook: hookText(c, table.Dormant),
 		})
 	}
-	return all, err
+	var elements []netfilter.Element
+	if found {
+		if elements, err = h.nft.Elements(tunnelSet()); err != nil {
+			return err
+		}
+	}
+	for _, e := range elements {
+		if a := netlink.IP(e.Key); e.Timed {
+			own.expiring[a] = true
+		} else {
+			own.sources = append(own.sources, a)
+		}
+	}
+	h.own = own
+	return nil
 }
 
 // ownTable is the name of state.OwnTable without its family.
@@ -108,7 +152,9 @@ func (h *Host) applyOwn(changes []*state.Change) {
 			changes[i].Err = h.commitOwn(changes[i : i+1])
 		}
 	}
-	h.removeEmptyTable()
+	if changes[0].Op == state.Delete {
+		h.removeEmptyTable()
+	}
 }
 
 // wakeTable makes podnet's table, and has the kernel send packets through it if somebody has put
@@ -123,6 +169,9 @@ func (h *Host) wakeTable() error {
 func (h *Host) commitOwn(changes []*state.Change) error {
 	var b netfilter.Batch
 	var err error
+	if t := slices.IndexFunc(changes, func(c *state.Change) bool { return c.Op != state.Delete && looksIntoSet(c) }); t >= 0 {
+		b.KeepAddrSet(tunnelSet(), setFamily(changes[t]))
+	}
 	for _, c := range changes {
 		err = errors.Join(err, addChange(&b, c))
 	}
@@ -133,6 +182,19 @@ func (h *Host) commitOwn(changes []*state.Change) error {
 		c.Err = err
 	}
 	return err
+}
+
+// looksIntoSet says whether the wanted rules go by the tunnel's sources.
+func looksIntoSet(c *state.Change) bool {
+	return strings.Contains(c.Want.(state.Chain).Rules, "@"+state.TunnelSet)
+}
+
+// setFamily is the family of the addresses that the wanted rules look for.
+func setFamily(c *state.Change) netlink.Family {
+	if strings.Contains(c.Want.(state.Chain).Rules, "ip6 ") {
+		return netlink.IPv6
+	}
+	return netlink.IPv4
 }
 
 func addChange(b *netfilter.Batch, c *state.Change) error {

@@ -15,11 +15,11 @@ import (
 	"github.com/podnet/podnet/state/sysctl"
 )
 
-// record says that podnet's plugins keep this store, and since which boot of the machine. It is
+// storeStamp says that podnet's plugins keep this store, and since which boot of the machine. It is
 // synced to the disk, once a boot: the leases are not, but must never seem to be of another boot
 // than they are. An empty BootID: the leases' boot is not known, and nothing is ever freed because
 // of it.
-type record struct {
+type storeStamp struct {
 	Version int    `json:"version"`
 	BootID  string `json:"bootID"`
 }
@@ -27,32 +27,32 @@ type record struct {
 const recordVersion = 1
 
 // text is the record as it is written. A boot id has nothing that JSON would escape.
-func (r record) text() string {
+func (r storeStamp) text() string {
 	return `{"version":` + strconv.Itoa(r.Version) + `,"bootID":"` + r.BootID + "\"}\n"
 }
 
 func (s *Store) recordPath() string { return filepath.Join(s.dir, ownDir, "record") }
 
 // readRecord is the zero record if there is none, or none that this version understands.
-func (s *Store) readRecord() (record, error) {
+func (s *Store) readRecord() (storeStamp, error) {
 	text, err := readFile(s.recordPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return record{}, nil
+		return storeStamp{}, nil
 	}
 	if err != nil {
-		return record{}, err
+		return storeStamp{}, err
 	}
-	if now := (record{recordVersion, s.bootID}); string(text) == now.text() { // nearly always, and much faster
+	if now := (storeStamp{recordVersion, s.bootID}); string(text) == now.text() { // nearly always, and much faster
 		return now, nil
 	}
-	var r record
+	var r storeStamp
 	if json.Unmarshal(text, &r) != nil || r.Version != recordVersion {
-		return record{}, nil
+		return storeStamp{}, nil
 	}
 	return r, nil
 }
 
-func (s *Store) writeRecord(r record) error {
+func (s *Store) writeRecord(r storeStamp) error {
 	scratch, err := s.scratch(r.text())
 	if err != nil {
 		return err

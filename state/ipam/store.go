@@ -86,7 +86,7 @@ func (s *Store) settle() error {
 		return err
 	}
 	other := r.BootID != "" && s.bootID != "" && r.BootID != s.bootID
-	if r == (record{recordVersion, s.bootID}) || other && s.look == nil { // whoever looks for pods decides on other boots
+	if r == (storeStamp{recordVersion, s.bootID}) || other && s.look == nil { // whoever looks for pods decides on other boots
 		return s.complete()
 	}
 	if err := os.MkdirAll(s.ownersPath(), 0o700); err != nil {
@@ -100,7 +100,7 @@ func (s *Store) settle() error {
 	if err := s.rebuild(); err != nil {
 		return err
 	}
-	return s.writeRecord(record{recordVersion, s.bootID})
+	return s.writeRecord(storeStamp{recordVersion, s.bootID})
 }
 
 // complete reads the directory if somebody else has been here.

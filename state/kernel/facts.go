@@ -24,12 +24,12 @@ func (n *Node) Facts(node *schema.Node) (state.Facts, error) {
 		}
 	}
 	f := state.Facts{IPv6: exists("/proc/sys/net/ipv6"), NoIPTables: !firewall.HasIPTables()}
-	index := n.holder(node.IP)
+	index := n.holder(node.Sender())
 	f.IPLocal = index != 0
 	f.Underlay = n.Name(index)
 	var err error
 	if l := n.Links[f.Underlay]; l == nil || l.Attrs().Flags&net.FlagLoopback != 0 {
-		if f.Underlay, err = n.defaultLink(node.IP); err != nil {
+		if f.Underlay, err = n.defaultLink(node.Sender()); err != nil {
 			return state.Facts{}, err
 		}
 	}

@@ -18,6 +18,10 @@ func kinds() *[state.KindCount]kind {
 		state.KindLinkSysctl: {listLinkSysctls, each(applySysctl)},
 		state.KindAddr:       {listAddrs, each((*Node).applyAddr)},
 		state.KindLinkUp:     {listLinksUp, each((*Node).applyLinkUp)},
+		state.KindTunnelSource: {
+			func(n *Node, want *state.Set, live *state.Live) error { return n.Firewall.ListSources(want, live) },
+			func(n *Node, changes []*state.Change) { n.Firewall.ApplySources(changes) },
+		},
 		state.KindNeigh:      {listNeighs, (*Node).applyNeighs},
 		state.KindFDB:        {listFDB, (*Node).applyFDB},
 		state.KindRoute:      {listRoutes, (*Node).applyRoutes},

@@ -120,7 +120,7 @@ func WarnOfLANs(t *schema.Topology, node *schema.Node, addrs []HostAddr) []schem
 		pods = append(pods, t.Nodes[i].PodCIDRs...)
 	}
 	for _, a := range addrs {
-		here = here || a.Addr() == node.IP
+		here = here || a.Addr() == node.IP || a.Addr() == node.LocalIP
 	}
 	var out []schema.Fault
 	for _, a := range addrs {

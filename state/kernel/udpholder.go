@@ -38,8 +38,10 @@ func (n *Node) takenPort(l state.Link) []state.Conflict {
 	}}
 }
 
-// udpHolder looks among the sockets of this namespace, and says whose one with the port is. The
-// socket of a link has no process.
+// udpHolder finds what holds a UDP port that podnet's tunnel cannot share: a process, else a vxlan
+// link that is not podnet's, else an unknown program. It reports false if the port is free or its
+// holder can share it. Only a process has an inode below /proc/PID/fd, so processes are tried
+// first.
 func (n *Node) udpHolder(port uint16, ipv6 bool) (udpHolder, bool) {
 	inodes := udpSockets(port, ipv6)
 	if len(inodes) == 0 {
@@ -80,8 +82,9 @@ func udpSockets(port uint16, ipv6 bool) (inodes []string) {
 	return inodes
 }
 
-// linkHolder finds the tunnel that has the port; shared: podnet's can be beside it, as the kernel
-// has vxlan devices of the same flags share a socket.
+// linkHolder finds a vxlan device other than podnet's that is up on the port and whose flags keep
+// podnet's device from sharing its socket. If there are only devices that can share, shared is
+// true and h is empty.
 func (n *Node) linkHolder(port uint16, ipv6 bool) (h udpHolder, shared bool) {
 	for _, name := range slices.Sorted(maps.Keys(n.Links)) {
 		a := n.Links[name].Attrs()

@@ -16,9 +16,10 @@ import (
 // well has a veth without a bridge for each of its pods.
 const mostUnplugged = 64
 
-// unplugged finds pods of other bridge plugins that have an address of this node and no way out, as
-// after their bridge was deleted. The veths of podnet's own plugin get their place back; whose
-// these are nobody says but the address.
+// unplugged reports as conflicts the veths that other bridge plugins made, that lead to a namespace
+// with one of this node's pod addresses, and that have no bridge, as after their bridge was
+// deleted. It looks into at most mostUnplugged namespaces a pass. Only the address tells whose pod
+// it is, so podnet does not repair them.
 func (n *Node) unplugged(want *state.Set) (found []state.Conflict) {
 	bridge, subnets := bridgeOf(want)
 	looked := 0
@@ -63,8 +64,8 @@ func bridgeOf(want *state.Set) (name string, subnets []netip.Prefix) {
 	return name, subnets
 }
 
-// leadsAway reports whether a link is a veth to another namespace that is no port and not podnet's
-// own.
+// leadsAway reports whether a link is a veth whose peer is in another namespace, has no master, and
+// is not in a group of podnet's.
 func leadsAway(l vishvananda.Link) bool {
 	a := l.Attrs()
 	return l.Type() == "veth" && a.MasterIndex == 0 && a.NetNsID >= 0 && a.Group != device.GroupPod &&

@@ -32,7 +32,8 @@ func (c *Conn) IPTables(family netlink.Family, table string) *IPTables {
 	return t
 }
 
-// forget is for when the older filter's table has been changed: what was read of it is read again.
+// forget drops what was read of the table, so that the next use reads it again. It is called after
+// writing to the older filter.
 func (t *IPTables) forget() {
 	t.inLegacy, t.saved = sync.OnceValue(t.lookupInLegacy), sync.OnceValues(t.save)
 }

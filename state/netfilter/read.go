@@ -142,6 +142,7 @@ type Element struct {
 	End     []byte // the last key of a range, of sets with flags interval and several fields
 	Data    []byte // of a map
 	Comment string
+	Timed   bool // it goes by itself after some time
 }
 
 // Elements are those of a set. One that does not exist has none.
@@ -189,6 +190,7 @@ func parseElement(b []byte) Element {
 		End:     value(elementKeyEnd),
 		Data:    value(unix.NFTA_SET_ELEM_DATA),
 		Comment: userText(netlink.Attribute(b, unix.NFTA_SET_ELEM_USERDATA), udComment),
+		Timed:   netlink.Attribute(b, unix.NFTA_SET_ELEM_TIMEOUT) != nil,
 	}
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,13 +27,18 @@ func iptablesChains(n *lab.Node) (lines []string) {
 	return lines
 }
 
-// nftTable is podnet's own table on a node; "": there is none.
+// nftTable is podnet's own table on a node, its parts in alphabetical order, which is not that of
+// the kernel; "": there is none.
 func nftTable(n *lab.Node) string {
 	out := n.Execute("nft", "list", "table", "inet", "podnet")
 	if out.Code != 0 {
 		return ""
 	}
-	return out.Stdout
+	parts := strings.Split(strings.TrimSuffix(out.Stdout, "\n}\n"), "\n\n")
+	head, first, _ := strings.Cut(parts[0], "\n")
+	parts[0] = first
+	slices.Sort(parts)
+	return head + "\n" + strings.Join(parts, "\n\n")
 }
 
 // TestSwitchOfTheFirewall changes network.firewall there and back under pods that ping each other

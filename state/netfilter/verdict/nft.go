@@ -25,17 +25,18 @@ type document struct {
 	}
 }
 
-// ParseNFT reads what nft prints with -j list ruleset for one family: ip or ip6. Chains of the
+// ParseNFT reads what nft prints with -j list ruleset for one family, ip or ip6, but for the table
+// inet own, whose rules are wanted. Chains of the
 // tables that iptables-nft keeps are read, but no packet goes through them, as Parse tells more of
 // them; see Rules.Refine.
-func ParseNFT(text []byte, family string) (*Rules, error) {
+func ParseNFT(text []byte, family, own string) (*Rules, error) {
 	var d document
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("nft -j list ruleset: %w", err)
 	}
 	r := newRules()
 	for _, o := range d.Nftables {
-		if c := o.Chain; c != nil && (c.Family == family || c.Family == "inet") {
+		if c := o.Chain; c != nil && (c.Family == family || c.Family == "inet" && c.Table != own) {
 			priority, _ := c.Prio.(float64)
 			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority),
 				drops: c.Policy == "drop"}

@@ -150,8 +150,8 @@ func (c *config) writeFirst() error {
 	return writeSettings(settings...)
 }
 
-// families reports which families the addresses of pods are going to be of. Another IPAM plugin's
-// may be of either.
+// families reports the address families of the pods: those of host-local's ranges; both, if another
+// IPAM plugin gives the addresses; none without IPAM.
 func (c *config) families() (ipv4, ipv6 bool, err error) {
 	if c.local == nil {
 		return c.layer3(), c.layer3(), nil

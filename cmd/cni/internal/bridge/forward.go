@@ -34,7 +34,7 @@ func ensureForwarding(h *netlink.Conn, families []netip.Prefix) error {
 	return nil
 }
 
-// hostLinks yields the host's links, if anybody asks for them.
+// hostLinks returns a function that lists the host's links. Each call lists them again.
 func hostLinks(h *netlink.Conn) func() ([]device.Link, error) {
 	return func() ([]device.Link, error) {
 		links, err := h.Links(0)

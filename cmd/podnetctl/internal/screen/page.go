@@ -126,21 +126,6 @@ func width(spans []span) (total int) {
 	return total
 }
 
-// labelWidth is the column in which what a label labels begins.
-const labelWidth = 10
-
-// row writes a label and its text, wrapped in its column.
-func (p *page) row(label, format string, args ...any) {
-	p.labelled(span{label, bold}, plain, format, args...)
-}
-
-func (p *page) labelled(label span, hue hue, format string, args ...any) {
-	for _, s := range p.wrap(fmt.Sprintf(format, args...), labelWidth) {
-		p.line("", label, text("%*s", max(labelWidth-label.width(), 1), ""), span{s, hue})
-		label = span{}
-	}
-}
-
 // wrap breaks a text at blanks so that it ends before the last column when it begins in the given
 // one. Runs of blanks inside a line stay, and so do the lines of a text that has several.
 func (p *page) wrap(s string, column int) (lines []string) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Listens reports whether a process of this network namespace takes connections, or datagrams, at a
+// HasListener reports whether a process of this network namespace takes connections, or datagrams, at a
 // port on any address.
-func Listens(protocol string, port uint16) bool {
+func HasListener(protocol string, port uint16) bool {
 	state := map[string]string{"tcp": "0A", "udp": "07"}[protocol] // TCP_LISTEN; a UDP socket that is connected to nobody
 	for _, table := range []string{protocol, protocol + "6"} {
 		data, _ := os.ReadFile("/proc/thread-self/net/" + table) // one that is not there has no sockets
