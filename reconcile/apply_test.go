@@ -88,6 +88,8 @@ create neigh 10.244.1.0
 create fdb %[1]s
 create route 10.244.1.0/24
 create chain PODNET-FORWARD
+create chain fence-pods
+create chain fence-ports
 create chain tunnel-senders
 create chain tunnel-pods
 create sysctl net/ipv4/ip_forward
@@ -108,6 +110,8 @@ func TestApplyOrder(t *testing.T) {
 			func(live *state.Live) { live.Sysctls = state.Table[state.Sysctl]{} }, // the kernel's are only read where they are wanted
 			`delete conflist 10-podnet.conflist
 delete chain PODNET-FORWARD
+delete chain fence-pods
+delete chain fence-ports
 delete chain tunnel-senders
 delete chain tunnel-pods
 delete tunnelSource 192.0.2.2

@@ -26,8 +26,19 @@ const ForwardChain = ChainPrefix + "FORWARD"
 // MasqueradeChain is the chain of nftables by which pods leave the cluster with the node's address.
 const MasqueradeChain = "masquerade-pods"
 
-// OwnTable is podnet's own table of nftables.
-const OwnTable = "inet podnet"
+// OwnTable and OwnBridgeTable are podnet's own tables of nftables: of what the host routes, and of
+// what its bridges forward.
+const (
+	OwnTable       = "inet podnet"
+	OwnBridgeTable = "bridge podnet"
+)
+
+// The chains of nftables that fence pods: off from the host's loopback addresses and from sources
+// that are not theirs, and off from each other's router advertisements.
+const (
+	FencePodsChain  = "fence-pods"
+	FencePortsChain = "fence-ports"
+)
 
 // NFT says that the chain is one of nftables, in a table of podnet's own.
 func (c Chain) NFT() bool { return c.Family == 0 }

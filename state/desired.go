@@ -204,6 +204,7 @@ func (d *desired) usesNFT() bool {
 // nftChains adds podnet's chains of nftables. There is none that accepts what pods send each other:
 // an accept there would not keep another table from dropping it.
 func (d *desired) nftChains() {
+	d.fences()
 	if d.t.Network.VXLAN.OnlyPeers {
 		d.tunnelChains()
 	}
@@ -217,6 +218,16 @@ func (d *desired) nftChains() {
 	}
 	d.set.Chains.Add(Chain{Table: OwnTable, Chain: MasqueradeChain, Rules: strings.Join(rules, "\n"),
 		Hook: "nat hook postrouting priority 100"}, OwnNode)
+}
+
+// fences keeps pods from what no pod has business with. They are rules and no settings of the kernel:
+// of two settings for the reverse path the more lenient one counts, and IPv6 has none.
+func (d *desired) fences() {
+	pods := fmt.Sprintf("iifname %q", d.bridge())
+	d.set.Chains.Add(Chain{Table: OwnTable, Chain: FencePodsChain, Hook: "filter hook prerouting priority -300",
+		Rules: pods + " ip daddr 127.0.0.0/8 drop\n" + pods + " fib saddr . iif oif missing drop"}, OwnNode)
+	d.set.Chains.Add(Chain{Table: OwnBridgeTable, Chain: FencePortsChain, Hook: "filter hook forward priority 0",
+		Rules: fmt.Sprintf("iifgroup %d icmpv6 type nd-router-advert drop", device.GroupPod)}, OwnNode)
 }
 
 // tunnelChains keeps all but peers out of the tunnel, which believes any sender. Pods are kept from

@@ -131,19 +131,19 @@ func (e *Engine) look(v reconcile.View, kinds state.Kinds) (*reconcile.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	addPorts(&v, live.Pods)
+	addPorts(&v, live)
 	return reconcile.NewPlan(v, live), nil
 }
 
 // addPorts asks for a port for each pod that there is, by the topology of either time.
-func addPorts(v *reconcile.View, pods []string) {
+func addPorts(v *reconcile.View, live *state.Live) {
 	same := v.Before == v.Want
-	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, pods)
+	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, live.Pods, live.Others)
 	switch {
 	case same:
 		v.Before = v.Want
 	case v.Before != nil:
-		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
+		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, live.Pods, live.Others)
 	}
 }
 

@@ -161,7 +161,7 @@ func (h *Host) Apply(changes []*state.Change) {
 		groups[t] = append(groups[t], c)
 	}
 	for t, group := range groups {
-		if t.name == state.OwnTable {
+		if t.family == 0 {
 			h.applyOwn(group)
 		} else {
 			h.restore(t.family, group)

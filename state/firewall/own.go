@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/module"
 	"github.com/podnet/podnet/state/netfilter"
@@ -20,6 +22,7 @@ type ownTables struct {
 	known      bool
 	generation uint32
 	chains     []state.Chain
+	lacks      []netlink.Family    // that the kernel has no rules for
 	sources    []netip.Addr        // of the tunnel's set, without a time limit
 	expiring   map[netip.Addr]bool // of the set, with one
 }
@@ -38,6 +41,15 @@ func (h *Host) listOwn(generation uint32, known bool, t Traffic, live *state.Liv
 	}
 	for _, c := range h.own.chains {
 		live.Chains.Add(c, state.OwnNode)
+	}
+	if slices.Contains(h.own.lacks, netfilter.Bridge) {
+		if c, from, wanted := t.Want.Chains.Find(state.Key{Kind: state.KindChain, Name: state.FencePortsChain}); wanted {
+			live.Chains.Add(c, from)
+			live.Conflicts = append(live.Conflicts, state.Conflict{
+				Key: c.Key(), Name: "nftables for bridges", Remedy: "modprobe nft_meta_bridge || modprobe nf_tables",
+				Owner: "missing in this kernel, so that a pod can pass for the IPv6 router of others on its bridge",
+			})
+		}
 	}
 	return nil
 }
@@ -70,20 +82,24 @@ func (h *Host) readOwn(generation uint32) error {
 		return nil
 	}
 	own := ownTables{known: true, generation: generation, expiring: map[netip.Addr]bool{}}
-	table, found, err := h.nft.ReadTable(netfilter.Inet, ownTable())
-	if err != nil {
-		return err
-	}
-	for _, c := range table.Chains {
-		own.chains = append(own.chains, state.Chain{
-			Table: state.OwnTable, Chain: c.Name, Rules: strings.Join(c.Rules, "\n"), Hook: hookText(c, table.Dormant),
-		})
-	}
-	var elements []netfilter.Element
-	if found {
-		if elements, err = h.nft.Elements(tunnelSet()); err != nil {
+	for _, name := range []string{state.OwnTable, state.OwnBridgeTable} {
+		family, name := splitTable(name)
+		table, _, err := h.nft.ReadTable(family, name)
+		if lacksFamily(err) {
+			own.lacks = append(own.lacks, family)
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		for _, c := range table.Chains {
+			own.chains = append(own.chains, state.Chain{Table: tableText(c.Chain), Chain: c.Name,
+				Rules: strings.Join(c.Rules, "\n"), Hook: hookText(c, table.Dormant)})
+		}
+	}
+	elements, err := h.nft.Elements(tunnelSet())
+	if err != nil {
+		return err
 	}
 	for _, e := range elements {
 		if a := netlink.IP(e.Key); e.Timed {
@@ -96,10 +112,33 @@ func (h *Host) readOwn(generation uint32) error {
 	return nil
 }
 
-// ownTable is the name of state.OwnTable without its family.
+// splitTable takes the name of a table of podnet's own apart: state.OwnTable or
+// state.OwnBridgeTable.
+func splitTable(text string) (netlink.Family, string) {
+	family, name, _ := strings.Cut(text, " ")
+	if family == "bridge" {
+		return netfilter.Bridge, name
+	}
+	return netfilter.Inet, name
+}
+
+// tableText is what splitTable takes apart.
+func tableText(c netfilter.Chain) string {
+	if c.Family == netfilter.Bridge {
+		return "bridge " + c.Table
+	}
+	return "inet " + c.Table
+}
+
+// ownTable is the name of podnet's tables without their family.
 func ownTable() string {
-	_, name, _ := strings.Cut(state.OwnTable, " ")
+	_, name := splitTable(state.OwnTable)
 	return name
+}
+
+// lacksFamily reports whether the kernel has no rules for a family.
+func lacksFamily(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT)
 }
 
 // hookText is how state.Chain says where a chain is; podnet wants none that has more to say.
@@ -141,7 +180,8 @@ func (h *Host) applyOwn(changes []*state.Change) {
 		}
 		return
 	}
-	if err := h.wakeTable(); err != nil {
+	table := changes[0].Object().(state.Chain).Table
+	if err := h.wakeTable(table); err != nil {
 		for _, c := range changes {
 			c.Err = err
 		}
@@ -153,15 +193,15 @@ func (h *Host) applyOwn(changes []*state.Change) {
 		}
 	}
 	if changes[0].Op == state.Delete {
-		h.removeEmptyTable()
+		h.removeEmptyTable(table)
 	}
 }
 
 // wakeTable makes podnet's table, and has the kernel send packets through it if somebody has put
 // it to sleep. The kernel takes that in no transaction that changes chains too.
-func (h *Host) wakeTable() error {
+func (h *Host) wakeTable(text string) error {
 	var b netfilter.Batch
-	b.WakeTable(netfilter.Inet, ownTable())
+	b.WakeTable(splitTable(text))
 	return h.nft.Commit(&b)
 }
 
@@ -198,7 +238,8 @@ func setFamily(c *state.Change) netlink.Family {
 }
 
 func addChange(b *netfilter.Batch, c *state.Change) error {
-	chain := netfilter.Chain{Family: netfilter.Inet, Table: ownTable(), Name: c.Object().Name()}
+	chain := netfilter.Chain{Name: c.Object().Name()}
+	chain.Family, chain.Table = splitTable(c.Object().(state.Chain).Table)
 	have, _ := c.Have.(state.Chain)
 	want, _ := c.Want.(state.Chain)
 	if c.Op == state.Delete {
@@ -223,12 +264,12 @@ func addChange(b *netfilter.Batch, c *state.Change) error {
 
 // removeEmptyTable deletes podnet's table when its last chain has gone. That it cannot be done is no
 // fault: a table without chains does nothing.
-func (h *Host) removeEmptyTable() {
-	table, found, err := h.nft.ReadTable(netfilter.Inet, ownTable())
+func (h *Host) removeEmptyTable(text string) {
+	table, found, err := h.nft.ReadTable(splitTable(text))
 	if err != nil || !found || len(table.Chains) > 0 {
 		return
 	}
 	var b netfilter.Batch
-	b.DeleteTable(netfilter.Inet, ownTable())
+	b.DeleteTable(splitTable(text))
 	_ = h.nft.Commit(&b)
 }

@@ -46,7 +46,7 @@ func (h *Host) ApplySources(changes []*state.Change) {
 	if h.nft == nil || len(changes) == 0 {
 		return
 	}
-	err := h.wakeTable()
+	err := h.wakeTable(state.OwnTable)
 	if err == nil {
 		err = h.commitSources(changes)
 	}
@@ -59,7 +59,7 @@ func (h *Host) ApplySources(changes []*state.Change) {
 		c.Err = err
 	}
 	if changes[0].Op == state.Delete {
-		h.removeEmptyTable()
+		h.removeEmptyTable(state.OwnTable)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 // that are left are the pods' own: they are not compared.
 func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
+	live.Others = n.otherPorts(want)
 	if !n.hasPods() {
 		return nil
 	}
@@ -37,6 +38,25 @@ func listPorts(n *Node, want *state.Set, live *state.Live) error {
 		return fmt.Errorf("list bridge ports: %w", err)
 	}
 	return nil
+}
+
+// otherPorts are the ports of the wanted bridge that are no veths of podnet's own network, in
+// alphabetical order.
+func (n *Node) otherPorts(want *state.Set) (names []string) {
+	for _, w := range want.Links.Rows() {
+		bridge := n.Links[w.Device]
+		if w.Type != "bridge" || bridge == nil {
+			continue
+		}
+		for name, l := range n.Links {
+			a := l.Attrs()
+			if a.MasterIndex == bridge.Attrs().Index && a.Group != device.GroupPod && a.Group != device.GroupDeleting {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // hasPods spares a node without pods the second look.

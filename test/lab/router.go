@@ -76,8 +76,13 @@ func advertisement() []byte {
 // checksum is ICMPv6's.
 func checksum(from, to netip.Addr, message []byte) uint16 {
 	b := append(append(from.AsSlice(), to.AsSlice()...), 0, 0, 0, byte(len(message)), 0, 0, 0, unix.IPPROTO_ICMPV6)
+	return onesComplement(append(b, message...))
+}
+
+// onesComplement is the Internet checksum.
+func onesComplement(b []byte) uint16 {
 	sum := uint32(0)
-	for b = append(b, message...); len(b) > 1; b = b[2:] {
+	for b = append(b, 0); len(b) > 1; b = b[2:] {
 		sum += uint32(binary.BigEndian.Uint16(b))
 	}
 	sum = sum>>16 + sum&0xffff
