@@ -109,6 +109,13 @@ func TestDoctor(t *testing.T) {
 	}
 	const networkd, manager = "systemd-networkd.service", "NetworkManager.service"
 	const leaves = "[Network]\nManageForeignRoutes=no\n"
+	open := func(lines ...string) func(host) { // a tunnel that believes anybody, behind a host's firewall
+		return func(h host) {
+			h.Write(strings.Replace(valid, "nodes:", "network: {vxlan: {onlyPeers: false}}\nnodes:", 1))
+			h.runWith("", 0, "apply")
+			sh(append([]string{"iptables -F INPUT"}, lines...)...)(h)
+		}
+	}
 	for _, c := range []struct {
 		name, id string
 		severity document.Severity
@@ -133,8 +140,8 @@ func TestDoctor(t *testing.T) {
 		{"a base chain that keeps the tunnel out", "foreign-chain", document.SeverityError, sh("nft add table inet fw", "nft add chain inet fw inwards { type filter hook input priority 5 ; policy drop ; }")},
 		{"INPUT closed", "input-closed", document.SeverityError, sh("iptables -F INPUT", "iptables -P INPUT DROP")},
 		{"INPUT closed on the underlay", "input-closed", document.SeverityError, sh("iptables -I INPUT -i eth0 -j DROP")},
-		{"INPUT open", "input-open", document.SeverityWarning, sh("iptables -F INPUT")},
-		{"INPUT open but for kubelet's rule about loopback addresses", "input-open", document.SeverityWarning, sh("iptables -F INPUT", "iptables -N KUBE-FIREWALL",
+		{"INPUT open", "input-open", document.SeverityWarning, open()},
+		{"INPUT open but for kubelet's rule about loopback addresses", "input-open", document.SeverityWarning, open("iptables -N KUBE-FIREWALL",
 			"iptables -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP", "iptables -A INPUT -j KUBE-FIREWALL")},
 		{"kube-proxy's rules, and a bridge that passes them by", "service-proxy", document.SeverityWarning, sh("sysctl -w net.bridge.bridge-nf-call-iptables=0", "iptables -t nat -N KUBE-SERVICES")},
 		{"kube-proxy's nftables, and a bridge that passes them by", "service-proxy", document.SeverityWarning, sh("sysctl -w net.bridge.bridge-nf-call-ip6tables=0",
@@ -207,7 +214,7 @@ func TestDoctor(t *testing.T) {
 }
 
 // A node on which no pod can start is an error in itself, whatever the cause and whether anything
-// else is found: without a topology, before the first pass, without iptables.
+// else is found: without a topology, before the first pass, without iptables where that is asked for.
 func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	h := newHost(t)
 	h.installPlugins()
@@ -225,8 +232,13 @@ func TestDoctorOnANodeThatDoesNotWork(t *testing.T) {
 	says("before the first pass", "node-not-ready", "still to be done")
 	h.runWith("", 0, "apply")
 	h.examined(0)
+	h.Write(strings.Replace(valid, "nodes:", "network: {firewall: iptables}\nnodes:", 1))
+	h.runWith("", 0, "apply")
 	t.Setenv("PATH", lab.ProgramsWithout(t, "iptables", "ip6tables"))
 	says("without iptables", "node-not-ready", "install the package iptables")
+	h.Write(valid)
+	h.runWith("", 0, "apply")
+	h.examined(0)
 }
 
 // A tunnel of other people that shares the port, and one of another port, are in nobody's way: what

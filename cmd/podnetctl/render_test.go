@@ -24,8 +24,8 @@ func TestRenderedDocument(t *testing.T) {
 	for _, o := range d.Objects {
 		peers[o.Peer]++
 	}
-	if peers["node-a"] != 5 {
-		t.Errorf("objects by peer %v, want 5 of node-a: two neighbours, an FDB entry, two routes", peers)
+	if peers["node-a"] != 6 {
+		t.Errorf("objects by peer %v, want 6 of node-a: a sender to the tunnel, two neighbours, an FDB entry, two routes", peers)
 	}
 }
 

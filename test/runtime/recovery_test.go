@@ -207,6 +207,15 @@ func TestReboot(t *testing.T) {
 func (c *containerd) reboot() {
 	c.t.Helper()
 	c.endShims()
+	lab.Eventually(c.t, lab.Patience, "the pods' veths go with their namespaces", func() error {
+		if left := c.node.Sh("ip -o link show group 7201"); left != "" {
+			return fmt.Errorf("%s", left)
+		}
+		return nil
+	})
+	for _, table := range []string{"inet", "bridge"} {
+		c.node.Sh("nft delete table " + table + " podnet")
+	}
 	for _, link := range []string{"cni0", "podnet.1"} {
 		c.node.Sh("ip link del " + link)
 	}
