@@ -121,6 +121,15 @@ func NodeDifference(before, now *schema.Node) string {
 	if before.IP != now.IP {
 		add("ip", before.IP, now.IP)
 	}
+	if before.LocalIP != now.LocalIP {
+		shown := func(n *schema.Node) string {
+			if n.LocalIP.IsValid() {
+				return n.LocalIP.String()
+			}
+			return "none"
+		}
+		add("localIP", shown(before), shown(now))
+	}
 	if !slices.Equal(before.PodCIDRs, now.PodCIDRs) {
 		add("podCIDRs", prefixes(before), prefixes(now))
 	}

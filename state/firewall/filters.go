@@ -15,42 +15,53 @@ import (
 type Filters []*verdict.Rules
 
 // Filters reads the rules. Without the programs there are none that could be read: the error says
-// which to install.
+// which to install. A host without iptables has its tables, if any, in nftables.
 func (h *Host) Filters(ipv6 bool) (Filters, error) {
 	family, name := uint8(4), "ip"
 	if ipv6 {
 		family, name = 6, "ip6"
 	}
-	if err := h.hasIPTables(family); err != nil {
-		return nil, err
+	var rules Filters
+	var save saveResult
+	read := HasIPTables()
+	if read {
+		if err := h.hasIPTables(family); err != nil {
+			return nil, err
+		}
+		var err error
+		if save, err = h.readSave(family, true); err != nil {
+			return nil, err
+		}
+		rules = Filters{verdict.Parse(save.text, command(family, "iptables"))}
 	}
-	save, err := h.readSave(family, true)
-	if err != nil {
-		return nil, err
-	}
-	rules := Filters{verdict.Parse(save.text, command(family, "iptables"))}
 	out, err := runProgram("", "nft", "-j", "list", "ruleset")
 	if errors.Is(err, exec.ErrNotFound) {
-		return rules, errors.Join(h.doubt(family, save, rules[0]), h.withoutNFT(family))
+		err = h.withoutNFT(family, read)
+		if read {
+			err = errors.Join(h.doubt(family, save, rules[0]), err)
+		}
+		return rules, err
 	}
 	if err != nil {
 		return rules, err
 	}
-	more, err := verdict.ParseNFT([]byte(out), name, ownTable())
+	more, err := verdict.ParseNFT([]byte(out), verdict.Selection{Family: name, Own: ownTable(), IPTables: !read})
 	if err != nil {
 		return rules, err
 	}
-	rules[0].Refine(more, name)
+	if read {
+		rules[0].Refine(more, name)
+	}
 	return append(rules, more), nil
 }
 
 // withoutNFT is the error of a host whose nftables has tables that only the program nft could show,
-// which is not installed.
-func (h *Host) withoutNFT(family uint8) error {
+// which is not installed. read says that iptables has shown its own.
+func (h *Host) withoutNFT(family uint8, read bool) error {
 	if h.nft == nil {
 		return nil // a kernel without nftables
 	}
-	tables, err := nativeTables(family == 6)
+	tables, err := foreignTables(family == 6, !read)
 	if err != nil || len(tables) == 0 {
 		return err
 	}

@@ -50,10 +50,11 @@ func (h *Host) hasIPTables(family uint8) error {
 	return nil
 }
 
-// HasIPTables reports whether the programs of iptables are on this host.
+// HasIPTables reports whether the programs of iptables are on this host. It looks beyond PATH, so that
+// a person whose PATH is short gets the same answer as podnetd.
 func HasIPTables() bool {
 	for _, name := range []string{"iptables-save", "iptables-restore"} {
-		if _, err := findProgram(name); err != nil {
+		if _, err := netfilter.FindProgram(name); err != nil {
 			return false
 		}
 	}

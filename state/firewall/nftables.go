@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/netfilter/verdict"
 )
 
@@ -127,9 +128,9 @@ func readBaseChains(hidden map[string]bool) ([]baseChain, error) {
 	return bases, nil
 }
 
-// nativeTables are the tables of nftables' own with chains that packets of a family pass, as nft
-// names them.
-func nativeTables(ipv6 bool) ([]string, error) {
+// foreignTables are the tables with chains that packets of a family pass, as nft names them: those of
+// nftables' own, and iptables' too if they are asked for.
+func foreignTables(ipv6, iptables bool) ([]string, error) {
 	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
 		return nil, err
@@ -142,9 +143,13 @@ func nativeTables(ipv6 bool) ([]string, error) {
 	var names []string
 	for _, c := range chains {
 		b := baseChain{family: c.Table.Family, table: c.Table.Name}
-		iptables := b.family != nftables.TableFamilyINet &&
+		if b.familyName() == "" || c.Hooknum == nil || !b.sees(ipv6) {
+			continue
+		}
+		known := !iptables && b.family != nftables.TableFamilyINet &&
 			slices.Contains([]string{"raw", "mangle", "nat", "filter", "security"}, b.table)
-		if name := b.familyName() + " " + b.table; b.familyName() != "" && c.Hooknum != nil && b.sees(ipv6) && !iptables && !slices.Contains(names, name) {
+		name := b.familyName() + " " + b.table
+		if !known && name != state.OwnTable && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -68,6 +69,9 @@ func (h *Host) OtherIPTables(t Traffic) ([]OtherRules, error) {
 	var out []OtherRules
 	for _, family := range []uint8{4, 6} {
 		legacy, err := netfilter.IsLegacy(command(family, "iptables"))
+		if errors.Is(err, netfilter.ErrNoProgram) {
+			continue // there are rules of neither
+		}
 		if err != nil {
 			return out, err
 		}

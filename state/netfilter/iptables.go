@@ -41,13 +41,13 @@ func (t *IPTables) forget() {
 // HasIPTables says whether iptables is installed; nil if so, else an error that says what is
 // missing.
 func HasIPTables() error {
-	_, err := lookup("iptables-restore")
+	_, err := FindProgram("iptables-restore")
 	return err
 }
 
 // HasNFTables says whether nft is installed; nil if so, else an error that says what is missing.
 func HasNFTables() error {
-	_, err := lookup("nft")
+	_, err := FindProgram("nft")
 	return err
 }
 
@@ -63,7 +63,7 @@ func (t *IPTables) program(name string) string {
 // names of the files that the programs of either kind are; only where they do not tell is the
 // program asked.
 func IsLegacy(program string) (bool, error) {
-	path, err := lookup(program)
+	path, err := FindProgram(program)
 	if err != nil {
 		return false, err
 	}
@@ -141,7 +141,7 @@ func (t *IPTables) Listed() ([]Rule, error) {
 
 func (t *IPTables) save() (saved, error) {
 	name := t.program("iptables-save")
-	if _, err := lookup(t.program("iptables-legacy-save")); err == nil {
+	if _, err := FindProgram(t.program("iptables-legacy-save")); err == nil {
 		name = t.program("iptables-legacy-save")
 	}
 	out, err := run(name, "", "-t", t.table)
@@ -220,7 +220,7 @@ func (t *IPTables) deleteLegacy(lines []string, chains []string) error {
 		return nil
 	}
 	program := t.program("iptables-restore")
-	if _, err := lookup(t.program("iptables-legacy-restore")); err == nil {
+	if _, err := FindProgram(t.program("iptables-legacy-restore")); err == nil {
 		program = t.program("iptables-legacy-restore")
 	}
 	return t.restore(program, lines)

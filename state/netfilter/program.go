@@ -38,8 +38,9 @@ const (
 	refusedRule = "RULE_APPEND failed"
 )
 
-// lookup finds a program where administrators' programs are, whatever PATH the runtime has.
-func lookup(name string) (string, error) {
+// FindProgram finds a program where administrators' programs are, whatever PATH its caller has. The
+// error wraps ErrNoProgram.
+func FindProgram(name string) (string, error) {
 	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin")
 	for _, dir := range dirs {
 		path := filepath.Join(dir, name)
@@ -59,7 +60,7 @@ func Script(lines string) error {
 // run executes a program with input and returns what it prints; its exit is an error with what it
 // said.
 func run(name, input string, args ...string) (string, error) {
-	path, err := lookup(name)
+	path, err := FindProgram(name)
 	if err != nil {
 		return "", err
 	}

@@ -2,9 +2,13 @@ package cluster
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/podnet/podnet/test/lab"
 )
@@ -150,5 +154,69 @@ func TestSwitchThatWouldCutPodsOff(t *testing.T) {
 	exits(t, status, 1, "status when the host stops forwarding")
 	if !strings.Contains(status.Stdout, "ip filter FORWARD") || !strings.Contains(status.Stdout, "iptables -I FORWARD -i cni0 -j ACCEPT") {
 		t.Errorf("status says\n%s", status.Stdout)
+	}
+}
+
+// hideIPTables takes the programs of iptables from the machine as the tests see it, until the test
+// ends.
+func hideIPTables(t *testing.T) {
+	t.Helper()
+	nothing := filepath.Join(t.TempDir(), "nothing")
+	if err := os.WriteFile(nothing, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	programs, err := filepath.Glob("/usr/sbin/xtables-*-multi")
+	if err != nil || len(programs) == 0 {
+		t.Fatalf("no programs of iptables in /usr/sbin: %v", err)
+	}
+	for _, p := range programs {
+		if err := unix.Mount(nothing, p, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(p, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestWithoutIPTables has two nodes on which there is no program of iptables, from the first apply to
+// the teardown: everything works, and nothing is missed.
+func TestWithoutIPTables(t *testing.T) {
+	l, topology := nodes(t, "node-a", "node-b")
+	hideIPTables(t)
+	for _, n := range l.Nodes {
+		exits(t, n.Podnetctl("apply"), 0, "apply")
+		n.Start()
+		n.AwaitInForce()
+		if err := n.CheckPeers(topology); err != nil {
+			t.Fatal(err)
+		}
+		exits(t, n.Podnetctl("status", "--wait", "10s"), 0, "status")
+		exits(t, n.Podnetctl("diff"), 0, "diff")
+	}
+	n := l.Nodes[0]
+	a, b := n.Pod("a"), l.Nodes[1].Pod("b")
+	for _, addr := range []string{b.Addr4(), b.Addr6()} {
+		if err := a.Ping(addr); err != nil {
+			t.Error(err)
+		}
+		exits(t, n.Podnetctl("explain", "--from", "a", "--probe", addr), 0, "explain to "+addr)
+	}
+	newFlow(t, a.Namespace, l.Outside(), lab.Gateway4).arrives(t, n.IP4)
+	newFlow(t, a.Namespace, l.Outside(), lab.Gateway6).arrives(t, n.IP6)
+	explained := n.Podnetctl("explain", "--from", "a", lab.Gateway4)
+	exits(t, explained, 0, "explain to the outside")
+	if !strings.Contains(explained.Stdout, "masquerade") {
+		t.Errorf("explain knows of no masquerading:\n%s", explained.Stdout)
+	}
+	if out := n.Podnetctl("doctor"); strings.Contains(out.Stdout, "iptables") || strings.Contains(out.Stdout, "node-not-ready") {
+		t.Errorf("doctor, exit code %d:\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	n.Stop()
+	exits(t, n.Podnetctl("teardown", "--force"), 0, "teardown")
+	if left := n.Sh("nft list tables"); strings.Contains(left, "podnet") {
+		t.Errorf("teardown leaves %s", left)
 	}
 }

@@ -138,7 +138,7 @@ func TestNFTablesUnsure(t *testing.T) {
 	} {
 		r, err := ParseNFT([]byte(`{"nftables": [
 			{"chain": {"family": "inet", "table": "t", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "`+c.policy+`"}},
-			{"rule": {"family": "inet", "table": "t", "chain": "in", "handle": 1, "expr": [`+c.exprs+`]}}]}`), "ip", "podnet")
+			{"rule": {"family": "inet", "table": "t", "chain": "in", "handle": 1, "expr": [`+c.exprs+`]}}]}`), Selection{Family: "ip", Own: "podnet"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestNFTablesUnsure(t *testing.T) {
 }
 
 func TestNFTables(t *testing.T) {
-	r, err := ParseNFT([]byte(nft), "ip", "podnet")
+	r, err := ParseNFT([]byte(nft), Selection{Family: "ip", Own: "podnet"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestNFTables(t *testing.T) {
 	if v := r.Walk(Forward, pods); v.Remedy != "nft delete rule inet fw fwd handle 6" || v.Allow("", "cni0", 0) != "nft insert rule inet fw fwd oifname cni0 accept" {
 		t.Errorf("%s; %s", v.Remedy, v.Allow("", "cni0", 0))
 	}
-	if _, err := ParseNFT([]byte("{"), "ip", "podnet"); err == nil {
+	if _, err := ParseNFT([]byte("{"), Selection{Family: "ip", Own: "podnet"}); err == nil {
 		t.Error("half a document is no error")
 	}
 }

@@ -25,24 +25,30 @@ type document struct {
 	}
 }
 
-// ParseNFT reads what nft prints with -j list ruleset for one family, ip or ip6, but for the table
-// inet own, whose rules are wanted. Chains of the
-// tables that iptables-nft keeps are read, but no packet goes through them, as Parse tells more of
-// them; see Rules.Refine.
-func ParseNFT(text []byte, family, own string) (*Rules, error) {
+// Selection is what ParseNFT reads of a ruleset.
+type Selection struct {
+	Family   string // ip or ip6
+	Own      string // the table whose filters it passes over, which are wanted
+	IPTables bool   // packets go through the tables of iptables-nft, too
+}
+
+// ParseNFT reads what nft prints with -j list ruleset. Chains of the tables that iptables-nft keeps
+// are read in any case. Where iptables itself tells of them, no packet goes through them, as Parse
+// tells more; see Rules.Refine.
+func ParseNFT(text []byte, of Selection) (*Rules, error) {
 	var d document
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("nft -j list ruleset: %w", err)
 	}
 	r := newRules()
 	for _, o := range d.Nftables {
-		if c := o.Chain; c != nil && (c.Family == family || c.Family == "inet" && c.Table != own) {
+		if c := o.Chain; c != nil && (c.Family == of.Family || c.Family == "inet") && !(c.Table == of.Own && c.Type == "filter") {
 			priority, _ := c.Prio.(float64)
 			made := &chain{nft: true, table: c.Family + " " + c.Table, name: c.Name, hook: c.Hook, priority: int(priority),
 				drops: c.Policy == "drop"}
 			made.remedy = shell.Join("nft", "chain", c.Family, c.Table, c.Name, "{ policy accept; }")
 			r.chains[made.table+" "+made.name] = made
-			if c.Hook != "" && (c.Family == "inet" || !slices.Contains(iptablesTables(), c.Table)) {
+			if c.Hook != "" && (c.Family == "inet" || of.IPTables || !slices.Contains(iptablesTables(), c.Table)) {
 				r.base = append(r.base, made)
 			}
 		}

@@ -52,6 +52,10 @@ func nftCompare(with any, op string, values []string, plain bool) (m func(Packet
 		"iifname": "-i", "oifname": "-o", "saddr": "-s", "daddr": "-d", "dport": "--dport", "ct state": "--ctstate",
 		"l4proto": "-p",
 	}[left]
+	if left == "nfproto" && plain && len(values) == 1 && (op == "==" || op == "!=") {
+		six := values[0] == "ipv6"
+		return negate(func(p Packet) answer { return is(p.six() == six) }, op == "!="), text, false
+	}
 	if !known || !plain || op != "==" && op != "!=" && op != "in" {
 		return unknown, text, left == "dport" || left == "sport"
 	}

@@ -15,7 +15,7 @@ func TestRefine(t *testing.T) {
 	if got := what(save.Walk(Forward, pods)); got != "drops at filter FORWARD rule 1: -j DROP" {
 		t.Fatal(got)
 	}
-	nft, err := ParseNFT([]byte(tables), "ip", "podnet")
+	nft, err := ParseNFT([]byte(tables), Selection{Family: "ip", Own: "podnet"})
 	if err != nil {
 		t.Fatal(err)
 	}
