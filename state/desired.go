@@ -227,7 +227,8 @@ func (d *desired) fences() {
 	d.set.Chains.Add(Chain{Table: OwnTable, Chain: FencePodsChain, Hook: "filter hook prerouting priority -300",
 		Rules: pods + " ip daddr 127.0.0.0/8 drop\n" + pods + " fib saddr . iif oif missing drop"}, OwnNode)
 	d.set.Chains.Add(Chain{Table: OwnBridgeTable, Chain: FencePortsChain, Hook: "filter hook forward priority 0",
-		Rules: fmt.Sprintf("iifgroup %d icmpv6 type nd-router-advert drop", device.GroupPod)}, OwnNode)
+		Rules: fmt.Sprintf("iifgroup %[1]d icmpv6 type nd-router-advert drop\noifgroup %[1]d icmpv6 type nd-router-advert drop",
+			device.GroupPod)}, OwnNode)
 }
 
 // tunnelChains keeps all but peers out of the tunnel, which believes any sender. Pods are kept from

@@ -77,8 +77,9 @@ chain PODNET-FORWARD ipv6 filter, 2 rules, jump from FORWARD
 chain fence-pods inet podnet, 2 rules, type filter hook prerouting priority -300
   iifname "cni0" ip daddr 127.0.0.0/8 drop
   iifname "cni0" fib saddr . iif oif missing drop
-chain fence-ports bridge podnet, 1 rules, type filter hook forward priority 0
+chain fence-ports bridge podnet, 2 rules, type filter hook forward priority 0
   iifgroup 7201 icmpv6 type nd-router-advert drop
+  oifgroup 7201 icmpv6 type nd-router-advert drop
 chain tunnel-senders inet podnet, 3 rules, type filter hook input priority 0
   iifname "cni0" udp dport 8472 drop
   udp dport 8472 @th,96,24 0x1 ip saddr @tunnel-peers ip daddr 192.0.2.12 accept

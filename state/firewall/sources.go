@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +51,11 @@ func (h *Host) ApplySources(changes []*state.Change) {
 	if err == nil {
 		err = h.commitSources(changes)
 	}
-	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EINVAL) { // a set of another kind has the name
+	switch {
+	case errors.Is(err, unix.ENOENT): // an address has gone by itself since the set was read
+		h.own.known = false
+		err = h.commitSources(changes)
+	case errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EINVAL): // a set of another kind has the name
 		if err = h.dropTunnel(); err == nil {
 			err = h.commitSources(changes)
 		}
@@ -64,31 +69,36 @@ func (h *Host) ApplySources(changes []*state.Change) {
 }
 
 func (h *Host) commitSources(changes []*state.Change) error {
-	var b netfilter.Batch
-	var all, expiring []netip.Addr
+	if !h.own.known {
+		generation, _ := h.generation()
+		if err := h.readOwn(generation); err != nil {
+			return err
+		}
+	}
+	// The kernel keeps the time limit of an address that is added again, so that one with a limit has
+	// to be deleted first.
+	var all, left, there []netip.Addr
 	for _, c := range changes {
 		a := c.Object().(state.TunnelSource).Addr
 		all = append(all, a)
-		if c.Op == state.Create && h.own.expiring[a] {
-			expiring = append(expiring, a)
+		if c.Left {
+			left = append(left, a)
+		}
+		if h.own.expiring[a] || c.Op == state.Delete && slices.Contains(h.own.sources, a) {
+			there = append(there, a)
 		}
 	}
+	var b netfilter.Batch
 	if changes[0].Op != state.Delete {
 		b.KeepAddrSet(tunnelSet(), netlink.FamilyOf(all[0]))
-		b.DeleteAddrs(tunnelSet(), expiring) // one that is there keeps its time limit
+		b.DeleteAddrs(tunnelSet(), there)
 		b.AddAddrs(tunnelSet(), all, 0)
 		return h.nft.Commit(&b)
 	}
-	if there, err := h.nft.HasChain(ownChainNamed(state.TunnelChain)); err != nil || !there {
+	if guarded, err := h.nft.HasChain(ownChainNamed(state.TunnelChain)); err != nil || !guarded {
 		return errors.Join(err, h.dropTunnel())
 	}
-	var left []netip.Addr
-	for _, c := range changes {
-		if c.Left {
-			left = append(left, c.Object().(state.TunnelSource).Addr)
-		}
-	}
-	b.DeleteAddrs(tunnelSet(), all)
+	b.DeleteAddrs(tunnelSet(), there)
 	b.AddAddrs(tunnelSet(), left, h.grace())
 	return h.nft.Commit(&b)
 }

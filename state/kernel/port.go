@@ -40,8 +40,9 @@ func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	return nil
 }
 
-// otherPorts are the ports of the wanted bridge that are no veths of podnet's own network, in
-// alphabetical order.
+// otherPorts are the ports of the wanted bridge that are no veths of podnet's plugins, in alphabetical
+// order. The bridge plugin marks a veth of podnet's own network only when it is a port already, so
+// that the name is what tells it beforehand; its pods accept no router advertisements in any case.
 func (n *Node) otherPorts(want *state.Set) (names []string) {
 	for _, w := range want.Links.Rows() {
 		bridge := n.Links[w.Device]
@@ -50,13 +51,17 @@ func (n *Node) otherPorts(want *state.Set) (names []string) {
 		}
 		for name, l := range n.Links {
 			a := l.Attrs()
-			if a.MasterIndex == bridge.Attrs().Index && a.Group != device.GroupPod && a.Group != device.GroupDeleting {
+			if a.MasterIndex == bridge.Attrs().Index && isOtherPort(name, a.Group) {
 				names = append(names, name)
 			}
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+func isOtherPort(name string, group uint32) bool {
+	return group != device.GroupPod && group != device.GroupDeleting && !device.IsVethName(name)
 }
 
 // hasPods spares a node without pods the second look.

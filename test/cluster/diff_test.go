@@ -78,7 +78,7 @@ func TestDiff(t *testing.T) {
 			}
 			kinds[s.Kind]++
 		}
-		if want := map[string]int{"neigh": 2, "fdb": 1, "route": 2}; !maps.Equal(kinds, want) {
+		if want := map[string]int{"tunnelSource": 1, "neigh": 2, "fdb": 1, "route": 2}; !maps.Equal(kinds, want) {
 			t.Errorf("steps %v, want %v", kinds, want)
 		}
 	})
