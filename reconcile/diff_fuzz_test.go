@@ -101,7 +101,7 @@ nodes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set.WithPorts(topology.Network.Bridge.HairpinMode, []string{"veth0", "veth1"}[:dice.IntN(3)], nil)
+	return set.WithPorts(topology.Network.Bridge.HairpinMode, []string{"veth0", "veth1"}[:dice.IntN(3)])
 }
 
 // memory is a kernel as far as a plan can tell: objects die with their parents, and what collides

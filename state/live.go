@@ -5,7 +5,6 @@ type Live struct {
 	Set
 	Kept      Kinds    // of these it is what the look before saw, because nothing has happened to them
 	Pods      []string // host veths of podnet's own network
-	Others    []string // other ports of the wanted bridge
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing
 	// of these only a part is unknown: the table holds it as it should be, so that the rest can be

@@ -1,7 +1,5 @@
 package state
 
-import "fmt"
-
 // Port is a pod's place on the bridge: the host veth that podnet's own conflist asked for. A bridge
 // that is made anew has none, and its pods, though alive, talk to nobody until they get theirs
 // back; nor do those whose veth is down, or whose port has options that keep frames from them.
@@ -65,23 +63,9 @@ func (o PortOptions) String() string {
 // WithPorts is the set with a port of the bridge for each pod: the pods are the runtime's to bring
 // and take, not the topology's, so a set stays good for many of them. It shares everything else
 // with s.
-//
-// others are the other ports of the bridge, whose router advertisements are kept back like those of
-// pods: a rule for each.
-func (s *Set) WithPorts(hairpin bool, pods, others []string) *Set {
+func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
 	with := *s
 	with.Ports = Table[Port]{}
-	if len(others) > 0 {
-		with.Chains = Table[Chain]{}
-		for c, from := range s.Chains.All() {
-			if c.Chain == FencePortsChain {
-				for _, port := range others {
-					c.Rules += fmt.Sprintf("\niifname %q icmpv6 type nd-router-advert drop", port)
-				}
-			}
-			with.Chains.Add(c, from)
-		}
-	}
 	for _, l := range s.Links.Rows() {
 		if l.Type != "bridge" {
 			continue

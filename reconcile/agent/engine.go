@@ -131,19 +131,19 @@ func (e *Engine) look(v reconcile.View, kinds state.Kinds) (*reconcile.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	addPorts(&v, live)
+	addPorts(&v, live.Pods)
 	return reconcile.NewPlan(v, live), nil
 }
 
 // addPorts asks for a port for each pod that there is, by the topology of either time.
-func addPorts(v *reconcile.View, live *state.Live) {
+func addPorts(v *reconcile.View, pods []string) {
 	same := v.Before == v.Want
-	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, live.Pods, live.Others)
+	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, pods)
 	switch {
 	case same:
 		v.Before = v.Want
 	case v.Before != nil:
-		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, live.Pods, live.Others)
+		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
 	}
 }
 

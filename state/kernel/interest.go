@@ -19,7 +19,6 @@ type interest struct {
 	names   map[string]bool
 	indices map[int32]bool
 	devices map[int]string
-	others  map[string]bool // ports of the bridge that are not podnet's
 }
 
 func (in *interest) device(index int) string { return in.devices[index] }
@@ -29,10 +28,7 @@ func (in *interest) device(index int) string { return in.devices[index] }
 func (n *Node) Care(want *state.Set, facts state.Facts) {
 	want.Index()
 	in := &interest{want: want, names: map[string]bool{facts.Underlay: true}, indices: map[int32]bool{},
-		devices: map[int]string{}, others: map[string]bool{}}
-	for _, name := range n.otherPorts(want) {
-		in.others[name] = true
-	}
+		devices: map[int]string{}}
 	if last := n.Watcher.interest.Load(); last != nil && last.want == want { // a set that is wanted does not change
 		in.overlap, in.cover = last.overlap, last.cover
 	} else {
@@ -63,7 +59,7 @@ func (in *interest) message(typ uint16, body []byte) bool {
 	}
 	switch typ {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		return in.link(typ == unix.RTM_NEWLINK, body)
+		return in.link(body)
 	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
 		return in.indices[int32(native.Uint32(body[4:]))] && in.neigh(typ == unix.RTM_NEWNEIGH, body)
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
@@ -78,7 +74,7 @@ func (in *interest) message(typ uint16, body []byte) bool {
 	return true
 }
 
-func (in *interest) link(is bool, body []byte) bool {
+func (in *interest) link(body []byte) bool {
 	l, ok := netlink.ParseLink(body)
 	if !ok {
 		return false
@@ -88,9 +84,6 @@ func (in *interest) link(is bool, body []byte) bool {
 		return port && cutsOff(l)
 	}
 	if in.indices[int32(l.Index)] || l.Group == device.GroupDevice || in.names[l.Name] {
-		return true
-	}
-	if other := is && port && isOtherPort(l.Name, l.Group); other != in.others[l.Name] {
 		return true
 	}
 	// Pods come and go all day. One that has lost its bridge, or its way there, is news.

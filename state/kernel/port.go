@@ -20,7 +20,6 @@ import (
 // that are left are the pods' own: they are not compared.
 func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
-	live.Others = n.otherPorts(want)
 	if !n.hasPods() {
 		return nil
 	}
@@ -38,30 +37,6 @@ func listPorts(n *Node, want *state.Set, live *state.Live) error {
 		return fmt.Errorf("list bridge ports: %w", err)
 	}
 	return nil
-}
-
-// otherPorts are the ports of the wanted bridge that are no veths of podnet's plugins, in alphabetical
-// order. The bridge plugin marks a veth of podnet's own network only when it is a port already, so
-// that the name is what tells it beforehand; its pods accept no router advertisements in any case.
-func (n *Node) otherPorts(want *state.Set) (names []string) {
-	for _, w := range want.Links.Rows() {
-		bridge := n.Links[w.Device]
-		if w.Type != "bridge" || bridge == nil {
-			continue
-		}
-		for name, l := range n.Links {
-			a := l.Attrs()
-			if a.MasterIndex == bridge.Attrs().Index && isOtherPort(name, a.Group) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-func isOtherPort(name string, group uint32) bool {
-	return group != device.GroupPod && group != device.GroupDeleting && !device.IsVethName(name)
 }
 
 // hasPods spares a node without pods the second look.

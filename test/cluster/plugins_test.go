@@ -26,12 +26,7 @@ func TestConflistOnReferencePlugins(t *testing.T) {
 	if err := a.Del(); err != nil {
 		t.Error(err)
 	}
-	lab.Eventually(t, lab.Patience, "the fence knows the ports that are left", func() error {
-		if out := l.Nodes[0].Podnetctl("diff"); out.Code != 0 {
-			return fmt.Errorf("diff: exit code %d\n%s", out.Code, out.Stdout)
-		}
-		return nil
-	})
+	exits(t, l.Nodes[0].Podnetctl("diff"), 0, "diff")
 }
 
 // flannelConflist is what flannel's plugin hands to its delegate on a dual stack node.
