@@ -71,6 +71,13 @@ type ConfigList struct {
 type PortmapConfig struct {
 	Type         string       `json:"type"`
 	Capabilities Capabilities `json:"capabilities"`
+	Podnet       PortmapMark  `json:"podnet"`
+}
+
+// PortmapMark tells podnet's portmap plugin that the network is podnet's own: it records what it
+// makes, and podnetd keeps that.
+type PortmapMark struct {
+	Records string `json:"records"` // the directory for that
 }
 
 // Capabilities say what a plugin takes from the runtime.
@@ -123,7 +130,7 @@ func conflist(t *schema.Topology, node *schema.Node, cidrs []netip.Prefix, mtu i
 	cni := t.Network.CNI
 	b, err := json.MarshalIndent(ConfigList{
 		CNIVersion: cni.Versions[0], CNIVersions: cni.Versions, Name: cni.Name, DisableGC: cni.DisableGC,
-		Plugins: []any{bridge, PortmapConfig{"portmap", Capabilities{PortMappings: true}}},
+		Plugins: []any{bridge, PortmapConfig{"portmap", Capabilities{PortMappings: true}, PortmapMark{paths.HostPorts}}},
 	}, "", "  ")
 	return Conflist{paths.Conflist, string(b) + "\n"}, err
 }

@@ -19,6 +19,7 @@ const (
 	KindChain
 	KindSysctl
 	KindBridgePort
+	KindHostPort
 	KindConflist
 	KindCount int = iota
 )
@@ -27,14 +28,15 @@ const (
 // sorts of sysctl.
 func (k Kind) String() string {
 	return [KindCount]string{
-		"link", "sysctl", "addr", "link", "tunnelSource", "neigh", "fdb", "route", "chain", "sysctl", "bridgePort", "conflist",
+		"link", "sysctl", "addr", "link", "tunnelSource", "neigh", "fdb", "route", "chain", "sysctl", "bridgePort",
+		"hostPort", "conflist",
 	}[k]
 }
 
 // Own says that the kind is a part of the node itself, not of one of its peers or pods: the
 // conflist waits for it.
 func (k Kind) Own() bool {
-	return !Kinds(0).With(KindTunnelSource, KindNeigh, KindFDB, KindRoute, KindBridgePort).Has(k)
+	return !Kinds(0).With(KindTunnelSource, KindNeigh, KindFDB, KindRoute, KindBridgePort, KindHostPort).Has(k)
 }
 
 // Kinds is a set of them.
@@ -58,7 +60,8 @@ func (s Kinds) Has(k Kind) bool { return s>>k&1 != 0 }
 // change of a device, its addresses or the host's settings can take anything along, a change of a
 // peer's or pod's entry concerns nothing else.
 func (s Kinds) Disturbed() Kinds {
-	if s&^Kinds(0).With(KindTunnelSource, KindNeigh, KindFDB, KindRoute, KindChain, KindBridgePort, KindConflist) != 0 {
+	if s&^Kinds(0).With(KindTunnelSource, KindNeigh, KindFDB, KindRoute, KindChain, KindBridgePort, KindHostPort,
+		KindConflist) != 0 {
 		return AllKinds
 	}
 	return s
@@ -67,6 +70,7 @@ func (s Kinds) Disturbed() Kinds {
 // TableOf is a set's objects of a kind.
 func (s *Set) TableOf(k Kind) rows {
 	return [KindCount]rows{
-		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.TunnelSources, &s.Neighs, &s.FDB, &s.Routes, &s.Chains, &s.Sysctls, &s.Ports, &s.Conflists,
+		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.TunnelSources, &s.Neighs, &s.FDB, &s.Routes, &s.Chains, &s.Sysctls, &s.Ports,
+		&s.HostPorts, &s.Conflists,
 	}[k]
 }

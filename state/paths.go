@@ -16,6 +16,7 @@ type Paths struct {
 	Lock        string
 	Conflist    string
 	IPAMDataDir string // address leases, a directory for each network
+	HostPorts   string // portmap's records of what it made for pods of podnet's own network, a directory
 	// where the container runtime looks for plugins, if somebody has said so; "": its configuration
 	// says it
 	PluginDir string
@@ -37,6 +38,7 @@ func DefaultPaths(root string) Paths {
 		Lock:        at("/run/podnet/lock"),
 		Conflist:    at("/etc/cni/net.d/10-podnet.conflist"),
 		IPAMDataDir: at("/var/lib/cni/networks"),
+		HostPorts:   at("/run/podnet/hostports"),
 		StateDir:    at("/var/lib/podnet"),
 		RunDir:      at("/run/podnet"),
 	}

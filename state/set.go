@@ -24,6 +24,7 @@ type Set struct {
 	Chains    Table[Chain]
 	Sysctls   Table[Sysctl]
 	Ports     Table[Port]
+	HostPorts Table[HostPort]
 	Conflists Table[Conflist]
 
 	// that hold every podCIDR and no node's ip, where that can be had in few: what a remedy speaks

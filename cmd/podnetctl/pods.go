@@ -21,7 +21,8 @@ func (c *cli) pods() *cobra.Command {
 		Use:   "pods",
 		Short: "List the pods of this node, and those that lack a lease, a veth or a port",
 		Long: `pods joins the address leases of podnet's network with the host veths: every pod with its
-addresses, container id, the name that the runtime gave it, its host veth, and since when. It
+addresses, container id, the name that the runtime gave it, its host veth, since when, and the
+ports of the host that lead to it. It
 takes no lock: a pod that comes or goes at this moment may lack something.
 
 Exit codes: 0 listed; 2 an error.`,
@@ -52,14 +53,30 @@ func (c *cli) runPods() error {
 		own = &schema.Node{} // the pods are there all the same
 	}
 	list.Node = own.Name
+	published, err := hostPorts(n)
+	if err != nil {
+		return err
+	}
 	for _, p := range found {
 		p.Unleased = within(own.PodCIDRs, p.Unleased)
-		list.Pods = append(list.Pods, podOf(p, t.Network.Bridge.Name))
+		pod := podOf(p, t.Network.Bridge.Name)
+		pod.HostPorts = published[pod.HostVeth]
+		list.Pods = append(list.Pods, pod)
 	}
 	if c.json() {
 		return c.writeJSON(list)
 	}
 	return screen.WritePods(c.out, c.style(), rowsOf(list.Pods, time.Now()))
+}
+
+// hostPorts are those on record, by the pod's host veth.
+func hostPorts(n *node) (map[string][]string, error) {
+	all, _, err := n.HostPorts.Records(n.Paths.HostPorts)
+	published := map[string][]string{}
+	for _, p := range all {
+		published[p.Device] = strings.Split(p.Ports, ", ")
+	}
+	return published, err
 }
 
 // within are the addresses that are of a podCIDR: another pod may get them.
@@ -113,7 +130,7 @@ func rowsOf(pods []document.Pod, now time.Time) []screen.Pod {
 	var rows []screen.Pod
 	for _, p := range pods {
 		r := screen.Pod{Addresses: p.Addresses, Container: short(p.ContainerID), IfName: p.IfName, HostVeth: p.HostVeth,
-			Trouble: p.Trouble}
+			HostPorts: p.HostPorts, Trouble: p.Trouble}
 		if p.Name != "" {
 			r.Name = p.Namespace + "/" + p.Name
 		}

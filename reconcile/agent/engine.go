@@ -15,6 +15,8 @@ import (
 type Settings struct {
 	Paths state.Paths
 	Node  string // the operator's word for which entry is this node's; "": found out
+	// HostPorts knows what the portmap plugin has recorded; nil: host ports are not looked at.
+	HostPorts kernel.HostPorts
 }
 
 // Engine looks at one node and converges it. It is for one goroutine at a time.
@@ -44,6 +46,7 @@ func Open(s Settings) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	node.HostPorts = s.HostPorts
 	return &Engine{Settings: s, node: node}, nil
 }
 
@@ -131,19 +134,20 @@ func (e *Engine) look(v reconcile.View, kinds state.Kinds) (*reconcile.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	addPorts(&v, live.Pods)
+	addPorts(&v, live)
 	return reconcile.NewPlan(v, live), nil
 }
 
-// addPorts asks for a port for each pod that there is, by the topology of either time.
-func addPorts(v *reconcile.View, pods []string) {
+// addPorts asks for a port for each pod that there is, by the topology of either time, and for the
+// host ports that it was given.
+func addPorts(v *reconcile.View, live *state.Live) {
 	same := v.Before == v.Want
-	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, pods)
+	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, live.Pods).WithHostPorts(live.Published)
 	switch {
 	case same:
 		v.Before = v.Want
 	case v.Before != nil:
-		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, pods)
+		v.Before = v.Before.WithPorts(v.InForce.Network.Bridge.HairpinMode, live.Pods).WithHostPorts(live.Published)
 	}
 }
 

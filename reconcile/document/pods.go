@@ -21,5 +21,6 @@ type Pod struct {
 	Addresses   []string   `json:"addresses"`
 	HostVeth    string     `json:"hostVeth"` // empty: there is none
 	Since       *time.Time `json:"since"`
-	Trouble     string     `json:"trouble,omitempty"` // what it lacks
+	HostPorts   []string   `json:"hostPorts,omitempty"` // that lead to it, as podnetd keeps them: 8080/tcp to 10.244.1.2:80
+	Trouble     string     `json:"trouble,omitempty"`   // what it lacks
 }

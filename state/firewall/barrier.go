@@ -10,7 +10,7 @@ import (
 // Barrier says what would surely drop packets of pods if podnet's chain of iptables did not accept
 // them, and the command that ends it. Both are empty if nothing would, or if nobody can tell.
 func (h *Host) Barrier(t Traffic) (what, remedy string, err error) {
-	generation, known := h.generation()
+	generation, known := h.Generation()
 	for _, family := range []uint8{4, 6} {
 		if family == 4 && !t.IPv4 || family == 6 && !t.IPv6 {
 			continue

@@ -65,7 +65,7 @@ func TestRulesAreReadOnce(t *testing.T) {
 	if got := read(); got != "-j ACCEPT" {
 		t.Errorf("after a change: %q", got)
 	}
-	if generation, known := host.generation(); !known || !host.lastRead.covers(generation) || host.lastRead.covers(generation+1) {
+	if generation, known := host.Generation(); !known || !host.lastRead.covers(generation) || host.lastRead.covers(generation+1) {
 		t.Errorf("read as of %d, %v", generation, known)
 	}
 }

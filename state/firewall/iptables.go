@@ -65,7 +65,7 @@ func HasIPTables() bool {
 // way. A table that cannot be read is an error if a chain of it is wanted, or is left there; the
 // others are reported all the same.
 func (h *Host) List(t Traffic, live *state.Live) error {
-	generation, known := h.generation()
+	generation, known := h.Generation()
 	var failed []error
 	for _, family := range []uint8{4, 6} {
 		if t.NFT {

@@ -102,7 +102,7 @@ func filtersOf(t *testing.T, h *lab.Node) (found []state.Conflict) {
 	err := h.Do(func() error {
 		n := open(t)
 		for range 2 {
-			generation, known := n.generation()
+			generation, known := n.Generation()
 			bases, err := n.foreignChains(false, generation, known)
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func TestFiltersReadOnceAGeneration(t *testing.T) {
 	err := h.Do(func() error {
 		n := open(t)
 		read := func() []baseChain {
-			generation, known := n.generation()
+			generation, known := n.Generation()
 			all, err := n.foreignChains(false, generation, known)
 			if err != nil {
 				t.Error(err)

@@ -24,7 +24,7 @@ func (h *Host) OpenTunnel(t Traffic) (remedy string, err error) {
 	if t.Local.Is6() {
 		family = 6
 	}
-	generation, known := h.generation()
+	generation, known := h.Generation()
 	if known && h.guarded(t, generation) {
 		return "", nil
 	}

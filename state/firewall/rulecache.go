@@ -68,7 +68,7 @@ func (h *Host) readRules(family uint8, generation uint32, known bool) (ruleCache
 			return c, fmt.Errorf("read the sets of nftables: %w", err)
 		}
 	}
-	after, _ := h.generation()
+	after, _ := h.Generation()
 	c.generation, c.good = generation, c.nftables && known && after == generation
 	c.chains, c.blind, c.filter, c.judged = parseChains(family, save.text), save.blind, rules, judgement{}
 	c.chains = slices.DeleteFunc(c.chains, func(chain state.Chain) bool { return c.blind[chain.Table] != nil })
@@ -132,9 +132,9 @@ func ParseGeneration(typ uint16, body []byte) (g Generation, ok bool) {
 	return g, ok
 }
 
-// generation is the number of nftables' rules as they are now; false: this kernel has no nftables,
+// Generation is the number of nftables' rules as they are now; false: this kernel has no nftables,
 // or does not tell.
-func (h *Host) generation() (number uint32, known bool) {
+func (h *Host) Generation() (number uint32, known bool) {
 	if h.nft == nil {
 		return 0, false
 	}

@@ -25,7 +25,7 @@ func tunnelSet() netfilter.Set {
 // ListSources reports the addresses that the tunnel takes packets from for good. A kernel without
 // nftables cannot keep any out, which List reports: it counts as having those that are wanted.
 func (h *Host) ListSources(want *state.Set, live *state.Live) error {
-	generation, known := h.generation()
+	generation, known := h.Generation()
 	if !known {
 		for s, from := range want.TunnelSources.All() {
 			live.TunnelSources.Add(s, from)
@@ -70,7 +70,7 @@ func (h *Host) ApplySources(changes []*state.Change) {
 
 func (h *Host) commitSources(changes []*state.Change) error {
 	if !h.own.known {
-		generation, _ := h.generation()
+		generation, _ := h.Generation()
 		if err := h.readOwn(generation); err != nil {
 			return err
 		}

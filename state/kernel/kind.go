@@ -28,6 +28,7 @@ func kinds() *[state.KindCount]kind {
 		state.KindChain:      {listChains, applyChains},
 		state.KindSysctl:     {listSysctls, each(applySysctl)},
 		state.KindBridgePort: {listPorts, each((*Node).applyPort)},
+		state.KindHostPort:   {listHostPorts, each((*Node).applyHostPort)},
 		state.KindConflist:   {listConflist, each(applyConflist)},
 	}
 }

@@ -16,11 +16,12 @@ import (
 // Node is the live node: the kernel of the network namespace in which it was opened, iptables, and
 // the conflist. It is for one goroutine at a time.
 type Node struct {
-	Paths    state.Paths
-	Handle   *vishvananda.Handle
-	Conn     *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
-	Firewall *firewall.Host
-	Watcher  *Watcher
+	Paths     state.Paths
+	Handle    *vishvananda.Handle
+	Conn      *netlink.Conn // for the kinds that come by the thousand: a message of Handle costs twenty times as much
+	Firewall  *firewall.Host
+	Watcher   *Watcher
+	HostPorts HostPorts // nil: nobody asks for them
 
 	Links    map[string]vishvananda.Link // as of the last look, and what has been made since
 	names    map[int]string
@@ -30,7 +31,8 @@ type Node struct {
 
 	live state.Live // its tables are filled anew by each Live
 
-	lookups lookupCache
+	lookups   lookupCache
+	published hostPortCache
 }
 
 // Open opens the node in the calling thread's network namespace.

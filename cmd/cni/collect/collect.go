@@ -31,7 +31,7 @@ func Run(ctx context.Context, node *kernel.Node, network pods.PodNetwork) (Garba
 	g.Garbage, err = pods.Collect(node, ctx, network.Name)
 	gone, err2 := pods.Gone(node, network.Name)
 	if err2 == nil {
-		g.Mappings, err2 = portmap.Collect(network.Name, func(id, ifname string) (bool, error) {
+		g.Mappings, err2 = portmap.Collect(node.Paths.HostPorts, network.Name, func(id, ifname string) (bool, error) {
 			return gone(ipam.Owner{ContainerID: id, IfName: ifname})
 		})
 	}

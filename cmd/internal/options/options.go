@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/podnet/podnet/cmd/cni/hostports"
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/podnet/podnet/state/files"
@@ -93,7 +94,7 @@ func (o *Options) Resolve(env func(string) (string, bool)) (agent.Settings, erro
 			return agent.Settings{}, err
 		}
 	}
-	return agent.Settings{Paths: o.paths(), Node: o.node}, nil
+	return agent.Settings{Paths: o.paths(), Node: o.node, HostPorts: hostports.Keeper{}}, nil
 }
 
 // fill sets what nobody has set yet.

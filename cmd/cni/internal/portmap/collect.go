@@ -2,10 +2,10 @@ package portmap
 
 import "errors"
 
-// Collect removes the port mappings of a network whose attachment gone says is gone, and returns
-// how many there were. gone is asked when the mappings have been read: a pod has its veth before
+// Collect removes the port mappings of a network whose attachment gone says is gone, with their
+// records in a directory, and returns how many mappings there were. gone is asked when the mappings have been read: a pod has its veth before
 // its mappings.
-func Collect(network string, gone func(containerID, ifname string) (bool, error)) (int, error) {
+func Collect(dir, network string, gone func(containerID, ifname string) (bool, error)) (int, error) {
 	var failed error
 	name := owner{network: network}.short().network
 	removed, err := clean(whose{match: func(o owner, _ []mapping) bool {
@@ -16,5 +16,11 @@ func Collect(network string, gone func(containerID, ifname string) (bool, error)
 		failed = errors.Join(failed, err)
 		return is && err == nil
 	}})
-	return len(removed), errors.Join(err, failed)
+	forgot := forgotten(recordDir(dir), func(o owner) (bool, error) {
+		if o.network != network {
+			return false, nil
+		}
+		return gone(o.container, o.ifname)
+	})
+	return len(removed), errors.Join(err, failed, forgot)
 }

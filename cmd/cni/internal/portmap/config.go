@@ -21,12 +21,17 @@ const defaultMarkBit = 13
 
 // config is the plugin's configuration, with the fields of the reference plugin.
 type config struct {
-	Backend                    string
-	SNAT, MasqAll              bool
-	ConditionsV4, ConditionsV6 []string
-	MarkMasqBit                *int    // nil if it is not set
-	ExternalSetMarkChain       *string // nil if it is not set
-	PortMappings               []entry // runtimeConfig.portMappings
+	Backend              string   `json:"backend"`
+	SNAT                 bool     `json:"snat"`
+	MasqAll              bool     `json:"masqAll"`
+	ConditionsV4         []string `json:"conditionsV4,omitempty"`
+	ConditionsV6         []string `json:"conditionsV6,omitempty"`
+	MarkMasqBit          *int     `json:"markMasqBit,omitempty"`          // nil if it is not set
+	ExternalSetMarkChain *string  `json:"externalSetMarkChain,omitempty"` // nil if it is not set
+	PortMappings         []entry  `json:"portMappings"`                   // runtimeConfig.portMappings
+
+	// where podnetd, which wrote the configuration, looks for records; "": somebody else wrote it
+	records recordDir
 }
 
 // entry is one mapping as the runtime asks for it.
@@ -49,6 +54,7 @@ func decode(req *protocol.Request) (*config, error) {
 	o.Any("markMasqBit", &c.MarkMasqBit)
 	o.Any("externalSetMarkChain", &c.ExternalSetMarkChain)
 	o.Object("runtimeConfig").Any("portMappings", &c.PortMappings)
+	c.records = recordsOf(req)
 	if err := o.Err(); err != nil {
 		return nil, err
 	}

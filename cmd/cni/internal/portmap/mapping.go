@@ -56,7 +56,8 @@ type forward struct {
 // attachment is what an ADD asks for.
 type attachment struct {
 	owner    owner
-	asked    []entry // what the runtime asks for, of either family
+	pod      map[bool]netip.Prefix // the pod's addresses, by whether they are IPv6
+	asked    []entry               // what the runtime asks for, of either family
 	forwards []forward
 	settings
 }

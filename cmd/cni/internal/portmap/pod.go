@@ -19,16 +19,21 @@ func (c *config) attachment(req *protocol.Request) (*attachment, *current.Result
 		return nil, nil, configError("prevResult is missing: " +
 			"portmap goes behind the plugin that gives the pod its addresses, in the same list")
 	}
-	pod := addresses(prev, req.IfName)
+	a, err := c.attach(ownerOf(req), addresses(prev, req.IfName))
+	return a, prev, err
+}
+
+// attach returns what the configuration asks for, for a pod with these addresses.
+func (c *config) attach(o owner, pod map[bool]netip.Prefix) (*attachment, error) {
 	maps, err := c.mappings(pod)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	a := &attachment{owner: ownerOf(req), asked: c.PortMappings, settings: c.settings()}
+	a := &attachment{owner: o, pod: pod, asked: c.PortMappings, settings: c.settings()}
 	for _, m := range maps {
 		a.forwards = append(a.forwards, forward{m, c.sources(pod[m.ipv6()])})
 	}
-	return a, prev, nil
+	return a, nil
 }
 
 // addresses returns the pod's first address of either family, with its network. The key is whether

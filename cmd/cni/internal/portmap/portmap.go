@@ -69,17 +69,25 @@ func add(req *protocol.Request) (*current.Result, error) {
 		if err := b.makeWay(a); err != nil {
 			return err
 		}
-		err := b.named(name).add(a)
-		if err == nil {
-			err = b.settle(a)
+		if err := c.records.write(recordOf(c, name, a)); err != nil {
+			return err
 		}
+		err := b.put(name, a)
 		if err != nil {
 			_, undone := b.remove(whose{owner: a.owner})
-			return errors.Join(err, undone)
+			return errors.Join(err, undone, c.records.remove(a.owner))
 		}
 		return nil
 	})
 	return result, err
+}
+
+// put puts mappings in force for which there is room.
+func (b *backends) put(name string, a *attachment) error {
+	if err := b.named(name).add(a); err != nil {
+		return err
+	}
+	return b.settle(a)
 }
 
 // makeWay refuses host ports that others have, and removes what pods have left that are gone, and
@@ -136,8 +144,13 @@ func (b *backends) settle(a *attachment) error {
 
 // del removes all that is the attachment's. The configuration does not matter.
 func del(req *protocol.Request) error {
-	_, err := clean(whose{owner: ownerOf(req)})
-	return err
+	o := ownerOf(req)
+	dir := recordsOf(req)
+	if there, err := dir.has(o); err != nil || !there {
+		_, cleaned := clean(whose{owner: o})
+		return errors.Join(err, cleaned)
+	}
+	return withdraw(dir, o)
 }
 
 // clean removes what there is of somebody, and returns which mappings there were. Whoever has
@@ -233,7 +246,9 @@ func gc(req *protocol.Request) error {
 		failed = errors.Join(failed, err)
 		return !alive
 	}})
-	err = errors.Join(err, failed)
+	err = errors.Join(err, failed, forgotten(recordsOf(req), func(o owner) (bool, error) {
+		return o.network == req.Network && !valid[o.short()], nil
+	}))
 	if err != nil {
 		return fmt.Errorf("port mappings of network %s: %w", req.Network, err)
 	}

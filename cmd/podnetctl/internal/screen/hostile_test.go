@@ -28,7 +28,7 @@ func TestNamesReachNoTerminal(t *testing.T) {
 		"explain":       func(b *bytes.Buffer) error { return WriteExplanation(b, Style{}, way) },
 		"explain --all": func(b *bytes.Buffer) error { return WriteExplanations(b, Style{}, []document.Explanation{way}) },
 		"pods": func(b *bytes.Buffer) error {
-			return WritePods(b, Style{}, []Pod{{Name: hostile, Container: hostile, HostVeth: hostile, Since: "1s", Addresses: []string{hostile}, Trouble: hostile}})
+			return WritePods(b, Style{}, []Pod{{Name: hostile, Container: hostile, HostVeth: hostile, Since: "1s", Addresses: []string{hostile}, HostPorts: []string{hostile}, Trouble: hostile}})
 		},
 		"doctor": func(b *bytes.Buffer) error {
 			one := document.Finding{ID: hostile, Severity: document.SeverityError, Object: hostile, Owner: hostile, Message: hostile, Remedy: hostile}

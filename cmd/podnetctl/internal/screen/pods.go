@@ -11,6 +11,7 @@ import (
 type Pod struct {
 	Name, Container, IfName, HostVeth, Since string
 	Addresses                                []string
+	HostPorts                                []string // such as 8080/tcp to 10.244.1.2:80
 	Trouble                                  string
 }
 
@@ -72,6 +73,11 @@ func (p *page) pod(pod Pod, widths []int) {
 			continue
 		}
 		p.podRow(widths, plain, at(pod.Addresses, i), at(names, i))
+	}
+	if len(pod.HostPorts) > 0 {
+		for _, line := range p.wrap("host ports "+strings.Join(pod.HostPorts, ", "), 4) {
+			p.line("", text("    %s", line))
+		}
 	}
 	if pod.Trouble == "" {
 		return
