@@ -235,3 +235,82 @@ func TestHostPortIsShown(t *testing.T) {
 		t.Errorf("rules after teardown\n%s", rules)
 	}
 }
+
+// Rules that podnet's own plugin did not make, or made for a network that is not podnet's, are
+// neither healed nor reported, and podnet's conflist works with the reference plugin.
+func TestForeignHostPortsAreLeftAlone(t *testing.T) {
+	for what, prepare := range map[string]func(*testing.T, *lab.Node){
+		"reference plugins": func(t *testing.T, n *lab.Node) {
+			dir, err := lab.ReferencePlugins()
+			if err != nil {
+				t.Skip(err)
+			}
+			n.CNIPath = dir
+		},
+		"foreign conflist": func(t *testing.T, n *lab.Node) {
+			conflist, err := n.ReadFile(lab.ConflistPath)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.WriteFile(lab.ConflistPath, strings.Replace(conflist, `"records"`, `"other"`, 1))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			l, _ := cluster(t, "node-a")
+			n := l.Nodes[0]
+			n.Stop()
+			prepare(t, n)
+			p := publish(t, n, "web", 8080)
+			n.Start()
+			n.AwaitInForce()
+			if rules := n.Sh("iptables-save -t nat"); !strings.Contains(rules, "8080") {
+				t.Fatalf("no port is published\n%s", rules)
+			}
+			n.Sh("iptables -t nat -F CNI-HOSTPORT-DNAT")
+			exits(t, n.Podnetctl("apply"), 0, "apply")
+			if out := n.Podnetctl("diff"); out.Code != 0 || strings.Contains(out.Stdout, "hostPort") {
+				t.Errorf("diff: exit code %d\n%s", out.Code, out.Stdout)
+			}
+			if rules := n.Sh("iptables -t nat -S CNI-HOSTPORT-DNAT"); strings.Contains(rules, "8080") {
+				t.Errorf("somebody healed it\n%s", rules)
+			}
+			if left := records(t, n); len(left) > 0 {
+				t.Errorf("records %q", left)
+			}
+			if err := p.Del(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Two pods with one port, as an ADD finds it free whose holder's rules somebody has flushed: the
+// second keeps it, the first is named with what to do, and everything else is healed.
+func TestTwoPodsClaimOneHostPort(t *testing.T) {
+	l, _ := cluster(t, "node-a")
+	n := l.Nodes[0]
+	first, third := publish(t, n, "first", 8080), publish(t, n, "third", 8090)
+	n.Stop()
+	n.Sh("iptables -t nat -F CNI-HOSTPORT-DNAT")
+	n.Sh("ip6tables -t nat -F CNI-HOSTPORT-DNAT")
+	second := publish(t, n, "second", 8080)
+	out := n.Podnetctl("apply")
+	exits(t, out, 1, "apply")
+	for _, word := range []string{"host port 8080/tcp is taken", second.ID, contract.HostVeth("podnet", first.ID, "eth0")} {
+		if said := out.Stdout + out.Stderr; !strings.Contains(strings.Join(strings.Fields(said), " "), word) {
+			t.Errorf("apply does not say %q\n%s", word, said)
+		}
+	}
+	for _, p := range []*lab.Pod{second, third} {
+		if err := p.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := second.Del(); err != nil {
+		t.Fatal(err)
+	}
+	exits(t, n.Podnetctl("apply"), 0, "apply without the second")
+	if err := first.Check(); err != nil {
+		t.Error(err)
+	}
+}

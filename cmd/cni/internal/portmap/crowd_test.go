@@ -21,7 +21,7 @@ import (
 func (h *host) attempt(verb string, n int, killAfter time.Duration) string {
 	backend, _, _ := strings.Cut(h.kind, "-")
 	conf, err := json.Marshal(map[string]any{
-		"cniVersion": "1.1.0", "name": "net", "type": "portmap", "backend": backend,
+		"cniVersion": "1.1.0", "name": "net", "type": "portmap", "backend": backend, "podnet": map[string]any{"records": h.records},
 		"runtimeConfig": map[string]any{"portMappings": []map[string]any{
 			{"hostPort": 10000 + n, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 10000 + n, "containerPort": 80, "protocol": "udp"}}},
 		"prevResult": map[string]any{"ips": []map[string]any{{"address": fmt.Sprintf("10.1.0.%d/24", n+2)}, {"address": fmt.Sprintf("fd00:1::%d/64", n+2)}}},

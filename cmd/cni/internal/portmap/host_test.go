@@ -29,6 +29,8 @@ type host struct {
 	kind string
 	path string // PATH of plugins
 	pods int
+
+	records string // what the crowd's configuration names for them; empty: nothing
 }
 
 func newHost(t *testing.T, kind string) *host {
