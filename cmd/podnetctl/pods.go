@@ -22,8 +22,8 @@ func (c *cli) pods() *cobra.Command {
 		Short: "List the pods of this node, and those that lack a lease, a veth or a port",
 		Long: `pods joins the address leases of podnet's network with the host veths: every pod with its
 addresses, container id, the name that the runtime gave it, its host veth, since when, and the
-ports of the host that lead to it. It
-takes no lock: a pod that comes or goes at this moment may lack something.
+ports of the host that lead to it. It takes no lock: a pod that comes or goes at this moment may
+lack something.
 
 Exit codes: 0 listed; 2 an error.`,
 		Example: `  podnetctl pods

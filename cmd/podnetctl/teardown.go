@@ -15,9 +15,10 @@ func (c *cli) teardown() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "teardown",
 		Short: "Remove everything that podnet owns on this node, and nothing else",
-		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, and /var/lib/podnet and
-/run/podnet. The topology, the plugins, the address leases and host-wide sysctls stay. It refuses
-while a daemon runs, and without --force while pods are present; --dry-run says that too.
+		Long: `teardown removes podnet's devices, entries, routes, chains and conflist, the pods' host ports, and
+/var/lib/podnet and /run/podnet. The topology, the plugins, the address leases and host-wide
+sysctls stay. It refuses while a daemon runs, and without --force while pods are present;
+--dry-run says that too.
 
 Exit codes: 0 done, or with --dry-run said; 1 refused, or not all is removed; 2 an error.`,
 		Example: `  podnetctl teardown --dry-run
