@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/podnet/podnet/cmd/cni/hostports"
 	"github.com/podnet/podnet/reconcile/agent"
 	"github.com/podnet/podnet/state"
 	"github.com/spf13/pflag"
@@ -65,7 +66,7 @@ func TestPrecedence(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
-			want := agent.Settings{Paths: state.DefaultPaths(root)}
+			want := agent.Settings{Paths: state.DefaultPaths(root), HostPorts: hostports.Keeper{}}
 			c.want(root, &want)
 			got, err := resolve(t, root, c.defaults, c.env, c.args...)
 			if err != nil {
