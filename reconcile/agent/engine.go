@@ -138,8 +138,8 @@ func (e *Engine) look(v reconcile.View, kinds state.Kinds) (*reconcile.Plan, err
 	return reconcile.NewPlan(v, live), nil
 }
 
-// addPorts asks for a port for each pod that there is, by the topology of either time, and for the
-// host ports that it was given.
+// addPorts adds to what is wanted, now and before, a bridge port for each pod on the node, and the
+// host ports that its record names.
 func addPorts(v *reconcile.View, live *state.Live) {
 	same := v.Before == v.Want
 	v.Want = v.Want.WithPorts(v.Topology.Network.Bridge.HairpinMode, live.Pods).WithHostPorts(live.Published)

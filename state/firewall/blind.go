@@ -72,7 +72,7 @@ func (h *Host) explainBlind(family uint8, s *saveResult) error {
 		if err != nil {
 			return fmt.Errorf("list the chains of %s %s: %w", wordOf(family), table, err)
 		}
-		left := slices.DeleteFunc(chains, func(c string) bool { return !strings.HasPrefix(c, state.ChainPrefix) })
+		left := slices.DeleteFunc(chains, func(c string) bool { return !ownChain(c) })
 		b := s.blind[table]
 		if b == nil && len(left) > 0 {
 			b = &blindTable{why: fmt.Errorf("%s does not show %s, which the kernel has", command(family, "iptables-save"),

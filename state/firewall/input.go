@@ -103,11 +103,7 @@ func (t Traffic) Sources() []netip.Prefix {
 func joinPrefixes(all []netip.Prefix, separator string) string {
 	var texts []string
 	for _, p := range all {
-		if p.IsSingleIP() {
-			texts = append(texts, p.Addr().String())
-			continue
-		}
-		texts = append(texts, p.String())
+		texts = append(texts, state.NFTPrefix(p))
 	}
 	return strings.Join(texts, separator)
 }

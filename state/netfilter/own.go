@@ -125,7 +125,8 @@ func holds(sent, listed []byte) bool {
 	return same
 }
 
-// AddWords adds a rule at the end of a chain. The words stay with the rule, for ReadTable.
+// AddWords adds a rule, given in nft's words, at the end of a chain. The kernel keeps the words with
+// the rule, so that ReadTable can return them.
 func (b *Batch) AddWords(c Chain, text string) error {
 	x, err := ParseWords(c.Family, text)
 	if err != nil {

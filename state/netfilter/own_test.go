@@ -21,7 +21,7 @@ func knownWords() map[netlink.Family][]string {
 			`ip6 daddr 2001:db8::1 accept`,
 			`meta nfproto ipv4 masquerade fully-random`,
 			`meta nfproto ipv6 masquerade fully-random`,
-			`udp dport 8472 @th,96,24 0x1 jump other`,
+			`udp dport 8472 @th,96,24 0x1 accept`,
 			`udp dport 8472 @th,96,24 0xffffff drop`,
 			`ip saddr @four ip daddr 192.0.2.11 iifname != "cni0" return`,
 			`ip6 saddr != @six drop`,
@@ -47,7 +47,7 @@ func TestWords(t *testing.T) {
 		var b Batch
 		b.WakeTable(family, "words")
 		if family == Inet {
-			sh(t, "nft 'add table inet words; add set inet words four { type ipv4_addr; }; add set inet words six { type ipv6_addr; }; add chain inet words other'")
+			sh(t, "nft 'add table inet words; add set inet words four { type ipv4_addr; }; add set inet words six { type ipv6_addr; }'")
 		}
 		hook := Hook{"filter", 0, 0}
 		if slices.Contains(rules, `meta nfproto ipv4 masquerade fully-random`) {

@@ -16,8 +16,8 @@ import (
 // words that podnet's own rules are made of: iifname, oifname, iifgroup, oifgroup, ip and ip6 saddr
 // and daddr with a network or a set, meta nfproto, udp dport, @th (a field of the transport
 // header), fib saddr . iif oif missing, icmpv6 type nd-router-advert, and the verdicts accept, drop,
-// return, jump and masquerade. The expressions are those that nft makes of the same words, so that
-// nft lists them as such.
+// return and masquerade. The expressions are those that nft makes of the same words, so that nft
+// lists them as such.
 func ParseWords(f netlink.Family, text string) (*Expressions, error) {
 	w := words{family: f, rest: strings.Fields(text), x: new(Expressions)}
 	for len(w.rest) > 0 && w.err == nil {
@@ -124,8 +124,6 @@ func (w *words) statement() {
 		w.x.Drop()
 	case "return":
 		w.x.Return()
-	case "jump":
-		w.x.JumpTo(w.next())
 	case "masquerade":
 		w.skip("fully-random")
 		w.x.masqueradeFullyRandom()

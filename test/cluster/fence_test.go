@@ -35,16 +35,7 @@ func TestFences(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	inbox := func(ns *lab.Namespace, addr string) *mailbox {
-		t.Helper()
-		m := &mailbox{ns: ns}
-		if err := ns.Do(func() (err error) { m.PacketConn, err = net.ListenPacket("udp", addr); return err }); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() }) // nothing is written any more
-		m.addr = m.LocalAddr().(*net.UDPAddr).AddrPort()
-		return m
-	}
+	inbox := func(ns *lab.Namespace, addr string) *mailbox { return newMailbox(t, ns, addr) }
 	address := netip.MustParseAddrPort
 	attacks := []struct {
 		name string

@@ -14,15 +14,14 @@ import (
 // mailbox is a UDP socket in a namespace.
 type mailbox struct {
 	net.PacketConn
-	ns   *lab.Namespace
 	addr netip.AddrPort
 }
 
 func newMailbox(t *testing.T, ns *lab.Namespace, addr string) *mailbox {
 	t.Helper()
-	m := &mailbox{ns: ns}
+	m := &mailbox{}
 	err := ns.Do(func() (err error) {
-		m.PacketConn, err = net.ListenPacket("udp4", addr)
+		m.PacketConn, err = net.ListenPacket("udp", addr)
 		return err
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/podnet/podnet/state/netfilter"
 )
 
-// Published are the host ports of one attachment to podnet's own network, by its record.
+// Published is what the record of one attachment to podnet's own network says of its host ports.
 type Published struct {
 	Name    string // of the record's file
 	Network string

@@ -19,9 +19,10 @@ import (
 
 // recordDir is the directory of the records of podnet's own network: a file for each attachment
 // that has host ports, named after its host veth. A record is there before the rules that it is
-// about and goes with the last of them, both under the lock of the packet filter, so that whoever
-// holds that finds rules and records that belong together, or what a killed call has left, which
-// the record tells the owner of. "" is the network of somebody else: nothing is recorded.
+// about, and is removed after the last of them. Both happen under the lock of the packet filter, so
+// that whoever holds the lock finds rules and records that belong together. After a killed call
+// there may be less: the record then says whose the rest is. "" stands for the network of somebody
+// else, of which nothing is recorded.
 type recordDir string
 
 // recordsOf returns the directory that a configuration names. One that is damaged names none: a DEL
