@@ -3,6 +3,8 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,16 +96,19 @@ func (n *Node) AwaitInForce() time.Duration {
 	})
 }
 
-// AwaitCondition waits until the daemon reports a condition with a status such as "True".
-func (n *Node) AwaitCondition(kind, status string) Condition {
+// AwaitCondition waits until the daemon reports a condition with a status such as "True", and with all words in its
+// message. A condition about something else, whose end the daemon has not seen yet, is not the awaited one.
+func (n *Node) AwaitCondition(kind, status string, words ...string) Condition {
 	n.lab.Helper()
 	var c Condition
-	Eventually(n.lab, Patience, n.Host+": condition "+kind+"="+status, func() error {
+	Eventually(n.lab, Patience, fmt.Sprintf("%s: condition %s=%s %q", n.Host, kind, status, words), func() error {
 		s, err := n.Status()
 		if err != nil {
 			return err
 		}
-		if c = s.Condition(kind); c.Status != status {
+		c = s.Condition(kind)
+		lacks := func(word string) bool { return !strings.Contains(c.Message, word) }
+		if c.Status != status || slices.ContainsFunc(words, lacks) {
 			return fmt.Errorf("conditions are %+v", s.Conditions)
 		}
 		return nil
