@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,4 +64,24 @@ func TestTwoLabsOfOneProcess(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left in %s: %v, %v", netnsDir, left, err)
 	}
+}
+
+// A bridge port comes and goes with the other end's carrier, some time after it: that is no change of what somebody
+// configured.
+func TestStateWithoutCarrier(t *testing.T) {
+	l := New(t)
+	n := l.Node("node-a")
+	before := n.State()
+	n.Must("ip", "link", "set", "other2", "down")
+	Eventually(t, Patience, "the port disabled", func() error {
+		if out := n.Must("bridge", "link", "show", "dev", "other1"); !strings.Contains(out, "state disabled") {
+			return errors.New(out)
+		}
+		return nil
+	})
+	err := SameState(before, n.State())
+	if err == nil || strings.Contains(err.Error(), "other1") || !strings.Contains(err.Error(), "other2") {
+		t.Errorf("other2 was set down: %v", err)
+	}
+	n.Must("ip", "link", "set", "other2", "up")
 }

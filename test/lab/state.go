@@ -174,7 +174,7 @@ var volatile = []string{
 
 // carrier are the flags that say whether the other end is there, not what this end is configured to
 // be.
-var carrier = []any{"LOWER_UP", "NO-CARRIER", "linkdown"}
+var carrier = []any{"LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown"}
 
 func strip(v any) {
 	switch v := v.(type) {
@@ -183,7 +183,7 @@ func strip(v any) {
 			delete(v, field)
 		}
 		// A bridge numbers its ports as they come, and lets them forward when it gets round to it.
-		if _, port := v["designated_port"]; port {
+		if _, port := v["hairpin"]; port {
 			delete(v, "designated_port")
 			delete(v, "state")
 			delete(v, "id")
