@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/flock"
 )
 
 // ErrInFlight says that another call for the same attachment was at work for the whole time that
@@ -112,7 +114,7 @@ func (s *Store) awaitLease(ctx context.Context, a netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("open lease %s: %w", path, err)
 	}
-	l, err := wait(ctx, &lock{fd, path, ErrInFlight})
+	l, err := flock.Take(ctx, fd, path, ErrInFlight)
 	if err == nil {
 		l.Close()
 	}

@@ -2,11 +2,14 @@
 package netns
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podnet/podnet/state/flock"
 )
 
 var (
@@ -14,13 +17,17 @@ var (
 	ErrGone = errors.New("no network namespace")
 	// ErrHost says that the path is the namespace that this process itself is in: the host's.
 	ErrHost = errors.New("it is the namespace that the plugin itself runs in")
+	// ErrBusy says that others had the namespace locked for the whole time that the caller was ready
+	// to wait.
+	ErrBusy = errors.New("another call for this pod is at work")
 )
 
 // Namespace is an open one. It lives at least as long as it is open, whoever deletes its path.
 type Namespace struct {
 	Path string
 	fd   int
-	home int // the namespace that this process is in
+	home int         // the namespace that this process is in
+	lock *flock.Lock // nil: it is not locked
 }
 
 // Open opens the namespace at path: ErrGone, ErrHost.
@@ -37,7 +44,7 @@ func Open(path string) (*Namespace, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open this process's network namespace: %w", err)
 	}
-	n := &Namespace{path, fd, home}
+	n := &Namespace{Path: path, fd: fd, home: home}
 	if err := n.check(); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -68,8 +75,22 @@ func (n *Namespace) check() error {
 // FD is for the kernel to tell the namespace by, as long as it is open.
 func (n *Namespace) FD() int { return n.fd }
 
-// Close lets go of it.
+// Lock keeps others that lock the namespace waiting until Close: ErrBusy. It opens the namespace
+// once more, for the lock is one of an open file.
+func (n *Namespace) Lock(ctx context.Context) error {
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", n.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open network namespace %s again: %w", n.Path, err)
+	}
+	n.lock, err = flock.Take(ctx, fd, n.Path, ErrBusy)
+	return err
+}
+
+// Close lets go of it, and of its lock.
 func (n *Namespace) Close() {
+	if n.lock != nil {
+		n.lock.Close()
+	}
 	unix.Close(n.fd)
 	unix.Close(n.home)
 }

@@ -11,8 +11,8 @@ import (
 // forPlugins are the packages of state that a plugin may import. What a plugin imports is most of
 // its run time, so the drivers of podnetd are closed to it.
 var forPlugins = []string{
-	"state/device", "state/ipam", "state/netfilter", "state/netlink", "state/netns", "state/presence",
-	"state/sysctl",
+	"state/device", "state/flock", "state/ipam", "state/netfilter", "state/netlink", "state/netns",
+	"state/presence", "state/sysctl",
 }
 
 func TestPluginsStayLean(t *testing.T) {

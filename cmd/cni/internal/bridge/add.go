@@ -19,20 +19,12 @@ func Verbs() protocol.Verbs {
 }
 
 // rollback is what a failed ADD takes back, the last thing first.
-type rollback struct {
-	steps      []func() error
-	superseded func() bool // reports that another ADD of the attachment has taken over; may be nil
-}
+type rollback []func() error
 
-func (r *rollback) push(f func() error) { r.steps = append(r.steps, f) }
+func (r *rollback) push(f func() error) { *r = append(*r, f) }
 
-// run leaves everything to an ADD that has taken over: what this one made is replaced, or is that
-// one's too.
-func (r *rollback) run() {
-	if r.superseded != nil && r.superseded() {
-		return
-	}
-	for _, step := range slices.Backward(r.steps) {
+func (r rollback) run() {
+	for _, step := range slices.Backward(r) {
 		_ = step() // the error of the ADD is the one to tell; the runtime's DEL tries again
 	}
 }
@@ -65,6 +57,9 @@ func add(req *protocol.Request) (result *current.Result, err error) {
 		return nil, err
 	}
 	defer pod.Close()
+	if err := alone(pod); err != nil {
+		return nil, err
+	}
 	a := &attachment{call: c, pod: pod}
 	if err := a.connect(); err != nil {
 		a.undo.run()
@@ -136,7 +131,6 @@ func (a *attachment) plug() (err error) {
 	if a.port, err = a.addOrReplace(a.veth, a.pod); err != nil {
 		return err
 	}
-	a.undo.superseded = func() bool { return replaced(a.host, a.port) }
 	a.undo.push(func() error { return deleteVeth(a.host, a.port) })
 	if err := a.setVLANs(a.bridge, a.port.Index, a.VLANTrunk); err != nil {
 		return err
@@ -222,6 +216,17 @@ func openPod(req *protocol.Request) (*netns.Namespace, error) {
 		return nil, protocol.Errorf(protocol.CodeIO, "%w", err)
 	}
 	return pod, nil
+}
+
+// alone waits for other ADDs of the pod. One of the same attachment replaces what the one before it
+// has made, which would take back from it, if it failed, what both have, such as a lease of another
+// IPAM plugin's.
+func alone(pod *netns.Namespace) error {
+	err := pod.Lock(protocol.NewPatience())
+	if errors.Is(err, netns.ErrBusy) {
+		return protocol.Errorf(protocol.CodeTryLater, "%w", err)
+	}
+	return err
 }
 
 // result returns what the runtime gets: the bridge, the host's end, the pod's end, to which the

@@ -90,13 +90,6 @@ func (c *call) findVeth() (*netlink.Link, error) {
 	return link, nil
 }
 
-// replaced reports whether another veth has the name of this one: two ADDs of the attachment run at
-// once, and the other is the later one.
-func replaced(h *netlink.Conn, host *netlink.Link) bool {
-	link, err := h.LinkByName(host.Name)
-	return err == nil && link.Index != host.Index
-}
-
 // namesPod reports whether a link's alias is that of a pod's host veth.
 func namesPod(l *netlink.Link) bool {
 	_, _, _, is := device.ParsePodAlias(l.Alias)

@@ -53,6 +53,33 @@ func TestAddTwice(t *testing.T) {
 	}
 }
 
+// An ADD touches nothing while another one of the pod is at work, which may still fail and take back
+// what both have.
+func TestAddWaits(t *testing.T) {
+	h := newHost(t)
+	p := h.NewPod("a")
+	conf := h.conf(`"isGateway":true`, ranges4)
+	pod, err := os.Open(on(p, conf).Netns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pod.Close()
+	if err := unix.Flock(int(pod.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := h.Try(on(p, conf).With("ADD")); ended <- err }()
+	awaitWaiter(t, pod)
+	cnihost.Same(t, "leases while another ADD is at work", h.LeaseFiles(), "")
+	if err := unix.Flock(int(pod.Fd()), unix.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	cnihost.Same(t, "leases", h.LeaseFiles(), "10.1.0.2")
+}
+
 // A DEL during an ADD of the same attachment waits for it and takes away what it has made.
 func TestDelDuringAdd(t *testing.T) {
 	h := newHost(t)

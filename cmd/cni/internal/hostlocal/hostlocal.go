@@ -67,7 +67,7 @@ func (c *Call) allocate(binding func(*ipam.Store) *ipam.Store, args ...string) (
 		return nil, err
 	}
 	a.store = c.looking(binding(s.Named(podName(values))))
-	a.Grants, err = a.store.Reserve(newPatience(), a.owner, sets, wanted...)
+	a.Grants, err = a.store.Reserve(protocol.NewPatience(), a.owner, sets, wanted...)
 	var exhausted *ipam.ExhaustedError
 	if errors.As(err, &exhausted) {
 		return nil, protocol.Errorf(protocol.CodeExhausted, "%w (all %d are leased: %s)", err,
@@ -99,7 +99,7 @@ func (a *Allocation) Undo() error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	_, err := a.store.Release(newPatience(), a.owner, fresh...)
+	_, err := a.store.Release(protocol.NewPatience(), a.owner, fresh...)
 	return storeError(err)
 }
 
@@ -119,7 +119,7 @@ func (c *Call) Hold() (*Holding, error) {
 		return nil, err
 	}
 	h := &Holding{store: s.Bound(), owner: c.owner()}
-	h.Addrs, err = h.store.Claim(newPatience(), h.owner)
+	h.Addrs, err = h.store.Claim(protocol.NewPatience(), h.owner)
 	return h, storeError(err)
 }
 
@@ -128,7 +128,7 @@ func (h *Holding) Release() error {
 	if len(h.Addrs) == 0 {
 		return nil
 	}
-	_, err := h.store.Release(newPatience(), h.owner, h.Addrs...)
+	_, err := h.store.Release(protocol.NewPatience(), h.owner, h.Addrs...)
 	return storeError(err)
 }
 
@@ -138,7 +138,7 @@ func (c *Call) Held() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	addrs, err := s.Lookup(newPatience(), c.owner())
+	addrs, err := s.Lookup(protocol.NewPatience(), c.owner())
 	return addrs, storeError(err)
 }
 

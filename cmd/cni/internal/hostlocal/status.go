@@ -29,7 +29,7 @@ func (c *Call) Status() error {
 	if err != nil {
 		return err
 	}
-	return c.notReady(s, c.looking(s).Room(newPatience(), sets))
+	return c.notReady(s, c.looking(s).Room(protocol.NewPatience(), sets))
 }
 
 func (c *Call) notReady(s *ipam.Store, err error) error {

@@ -88,7 +88,7 @@ func (c *Call) Retain(valid protocol.Attachments) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Retain(newPatience(), func(o ipam.Owner) bool {
+	_, err = s.Retain(protocol.NewPatience(), func(o ipam.Owner) bool {
 		return valid.Has(o.ContainerID, o.IfName)
 	})
 	return storeError(err)
@@ -101,7 +101,7 @@ func (c *Call) InFlight(valid protocol.Attachments) (protocol.Attachments, error
 	if err != nil {
 		return nil, err
 	}
-	owners, err := s.InFlight(newPatience(), func(o ipam.Owner) bool {
+	owners, err := s.InFlight(protocol.NewPatience(), func(o ipam.Owner) bool {
 		return !valid.Has(o.ContainerID, o.IfName)
 	})
 	found := protocol.Attachments{}

@@ -1,4 +1,4 @@
-package hostlocal
+package protocol
 
 import (
 	"context"
@@ -18,7 +18,8 @@ type patience struct {
 	ended chan struct{}
 }
 
-func newPatience() *patience {
+// NewPatience returns the context of one wait for other calls.
+func NewPatience() context.Context {
 	return &patience{Context: context.Background(), ended: make(chan struct{})}
 }
 
