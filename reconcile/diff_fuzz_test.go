@@ -77,12 +77,12 @@ network:
   clusterCIDRs: [10.0.0.0/8, "fd00::/16"]
   mtu: %s
   vxlan: {name: %s, vni: %s, port: %s}
-  bridge: {name: %s, hairpinMode: %s}
+  bridge: {name: %s, hairpinMode: %s, antiSpoofing: %s}
   masquerade: {enabled: %s}
 nodes:
 - {name: self, ip: 192.0.2.1, podCIDRs: [%s]}
 `, pick("lab", "lab", "other"), pick("0", "1400"), pick("podnet.1", "pod0"), pick("1", "1", "7"), pick("8472", "4789"),
-		pick("cni0", "br0"), pick("true", "false"), pick("true", "false"),
+		pick("cni0", "br0"), pick("true", "false"), pick("true", "false"), pick("true", "false"),
 		pick("10.0.0.0/24", `10.0.0.0/24, "fd00::/64"`, `"fd00::/64"`, "10.0.0.0/23", "10.200.0.0/24"))
 	for i := range 6 {
 		if dice.IntN(3) > 0 {
@@ -101,7 +101,11 @@ nodes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set.WithPorts(topology.Network.Bridge.HairpinMode, []string{"veth0", "veth1"}[:dice.IntN(3)])
+	pods := []state.Pod{
+		{Device: "veth0", Sender: state.Sender{MAC: state.MAC{2, 0, 0, 0, 0, 1}, IPv4: netip.MustParseAddr("10.0.0.2")}},
+		{Device: "veth1"},
+	}
+	return set.WithPorts(topology.Network.Bridge.HairpinMode, pods[:dice.IntN(3)])
 }
 
 // memory is a kernel as far as a plan can tell: objects die with their parents, and what collides

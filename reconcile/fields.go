@@ -38,6 +38,8 @@ func fields() []field {
 		{"network.mtu", mtuText, movesMTU},
 		{"network.bridge.hairpinMode", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Bridge.HairpinMode) },
 			isConflist},
+		{"network.bridge.antiSpoofing", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Bridge.AntiSpoofing) },
+			judgesSenders},
 		{"network.firewall", func(t *schema.Topology) string { return string(t.Network.Firewall) },
 			changesFirewall},
 		{"network.masquerade.enabled", func(t *schema.Topology) string { return fmt.Sprint(t.Network.Masquerade.Enabled) },
@@ -184,6 +186,11 @@ func onTunnel(p *Plan, s *Step) bool {
 func guardsTunnel(_ *Plan, s *Step) bool {
 	name := s.Object().Name()
 	return s.Kind == state.KindChain && (name == state.TunnelChain || name == state.TunnelPodsChain)
+}
+
+// judgesSenders says whether an object keeps pods from sending from what is not theirs.
+func judgesSenders(_ *Plan, s *Step) bool {
+	return s.Kind == state.KindBridgePort || s.Kind == state.KindConflist || s.Object().Name() == state.SendersChain
 }
 
 func onBridge(p *Plan, s *Step) bool {

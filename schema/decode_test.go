@@ -81,7 +81,7 @@ func asFile(t *Topology) fileTopology {
 			Encapsulation:    n.Encapsulation,
 			Firewall:         string(n.Firewall),
 			VXLAN:            fileVXLAN{Name: n.VXLAN.Name, VNI: int(n.VXLAN.VNI), Port: int(n.VXLAN.Port), OnlyPeers: n.VXLAN.OnlyPeers},
-			Bridge:           fileBridge{Name: n.Bridge.Name, HairpinMode: n.Bridge.HairpinMode},
+			Bridge:           fileBridge{Name: n.Bridge.Name, HairpinMode: n.Bridge.HairpinMode, AntiSpoofing: n.Bridge.AntiSpoofing},
 			Masquerade:       fileMasquerade{Enabled: n.Masquerade.Enabled, NonMasqueradeCIDRs: texts(n.Masquerade.NonMasqueradeCIDRs)},
 			CNI:              fileCNI{Name: n.CNI.Name, Versions: n.CNI.Versions, DisableGC: n.CNI.DisableGC},
 		},

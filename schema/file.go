@@ -52,6 +52,8 @@ type fileVXLAN struct {
 type fileBridge struct {
 	Name        string `json:"name,omitempty" jsonschema:"minLength=1,maxLength=15,default=cni0" jsonschema_description:"The interface's name."`
 	HairpinMode bool   `json:"hairpinMode,omitempty" jsonschema:"default=true" jsonschema_description:"Whether a pod may reach itself through a service or a published port."`
+
+	AntiSpoofing bool `json:"antiSpoofing,omitempty" jsonschema:"default=false" jsonschema_description:"Whether pods may send only from the MAC and addresses that they were given."`
 }
 
 type fileMasquerade struct {

@@ -120,6 +120,9 @@ func (r *reader) bridge(o *object, b *Bridge) object {
 	if v, ok := section.get("hairpinMode"); ok {
 		b.HairpinMode = r.boolean(v, true)
 	}
+	if v, ok := section.get("antiSpoofing"); ok {
+		b.AntiSpoofing = r.boolean(v, false)
+	}
 	return section
 }
 

@@ -68,6 +68,8 @@ type VXLAN struct {
 type Bridge struct {
 	Name        string
 	HairpinMode bool
+
+	AntiSpoofing bool // pods send only from the MAC and addresses that they were given
 }
 
 // Masquerade says which pod traffic leaves with the node's own address.

@@ -3,6 +3,8 @@ package state
 import (
 	"fmt"
 	"strings"
+
+	"github.com/podnet/podnet/state/device"
 )
 
 // Chain is one of podnet's chains with its whole content. One of iptables is jumped to from a
@@ -29,8 +31,8 @@ const MasqueradeChain = "masquerade-pods"
 // OwnTable and OwnBridgeTable are podnet's own tables of nftables: of what the host routes, and of
 // what its bridges forward.
 const (
-	OwnTable       = "inet podnet"
-	OwnBridgeTable = "bridge podnet"
+	OwnTable       = "inet " + device.OwnTable
+	OwnBridgeTable = "bridge " + device.OwnTable
 )
 
 // The chains of nftables that fence pods: off from the host's loopback addresses and from sources

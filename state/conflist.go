@@ -111,9 +111,10 @@ type Range struct {
 }
 
 // PodnetMark tells podnet's bridge plugin that the network is podnet's own: it marks the host
-// veths, and makes a missing bridge exactly as podnetd would.
+// veths, makes a missing bridge exactly as podnetd would, and says what each pod may send from.
 type PodnetMark struct {
-	BridgeMAC string `json:"bridgeMAC"`
+	BridgeMAC    string `json:"bridgeMAC"`
+	AntiSpoofing bool   `json:"antiSpoofing,omitempty"`
 }
 
 // conflist is the one for a node with pods in these ranges.
@@ -122,7 +123,7 @@ func conflist(t *schema.Topology, node *schema.Node, cidrs []netip.Prefix, mtu i
 		Type: "bridge", Bridge: t.Network.Bridge.Name, HairpinMode: t.Network.Bridge.HairpinMode,
 		IsGateway: true, IsDefaultGateway: true, MTU: mtu,
 		IPAM:   IPAMConfig{Type: "host-local", DataDir: paths.IPAMDataDir},
-		Podnet: PodnetMark{BridgeMAC: schema.DeriveBridgeMAC(t.Name, node.Name).String()},
+		Podnet: PodnetMark{schema.DeriveBridgeMAC(t.Name, node.Name).String(), t.Network.Bridge.AntiSpoofing},
 	}
 	for _, p := range cidrs {
 		bridge.IPAM.Ranges = append(bridge.IPAM.Ranges, []Range{{Subnet: p.String()}})

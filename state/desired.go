@@ -229,6 +229,10 @@ func (d *desired) fences() {
 	d.set.Chains.Add(Chain{Table: OwnBridgeTable, Chain: FencePortsChain, Hook: "filter hook forward priority 0",
 		Rules: fmt.Sprintf("iifgroup %[1]d icmpv6 type nd-router-advert drop\noifgroup %[1]d icmpv6 type nd-router-advert drop",
 			device.GroupPod)}, OwnNode)
+	if d.t.Network.Bridge.AntiSpoofing {
+		d.set.Chains.Add(Chain{Table: OwnBridgeTable, Chain: SendersChain, Hook: "filter hook prerouting priority -200",
+			Rules: senders()}, OwnNode)
+	}
 }
 
 // tunnelChains keeps all but peers out of the tunnel, which believes any sender. Pods are kept from
@@ -316,7 +320,7 @@ func (d *desired) peer(peer *schema.Node, from Origin) {
 		reachable = true
 		hop, source := p.Addr(), netip.Addr{}
 		if p.Addr().Is6() {
-			hop, source = LinkLocal(peer.VTEPMAC), d.source
+			hop, source = device.LinkLocal(peer.VTEPMAC), d.source
 		}
 		d.set.Neighs.Add(Neigh{d.tunnel(), hop, peer.VTEPMAC, true}, from)
 		d.set.Routes.Add(Route{Dst: p, Via: hop, Device: d.tunnel(), Metric: PeerMetric(p), Source: source,

@@ -5,8 +5,9 @@ package state
 type Kind uint8
 
 // The kinds, in order: a link is made down, gets its sysctls and addresses, goes up, and only then
-// carries peers; a peer's neighbour and FDB entry come before its route; the conflist, which tells
-// the runtime that the node is ready, is last.
+// carries peers; a peer's neighbour and FDB entry come before its route; what a pod may send from is
+// known before the chain that drops the rest; the conflist, which tells the runtime that the node is
+// ready, is last.
 const (
 	KindLink Kind = iota
 	KindLinkSysctl
@@ -16,9 +17,9 @@ const (
 	KindNeigh
 	KindFDB
 	KindRoute
+	KindBridgePort
 	KindChain
 	KindSysctl
-	KindBridgePort
 	KindHostPort
 	KindConflist
 	KindCount int = iota
@@ -28,7 +29,7 @@ const (
 // sorts of sysctl.
 func (k Kind) String() string {
 	return [KindCount]string{
-		"link", "sysctl", "addr", "link", "tunnelSource", "neigh", "fdb", "route", "chain", "sysctl", "bridgePort",
+		"link", "sysctl", "addr", "link", "tunnelSource", "neigh", "fdb", "route", "bridgePort", "chain", "sysctl",
 		"hostPort", "conflist",
 	}[k]
 }
@@ -70,7 +71,7 @@ func (s Kinds) Disturbed() Kinds {
 // TableOf is a set's objects of a kind.
 func (s *Set) TableOf(k Kind) rows {
 	return [KindCount]rows{
-		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.TunnelSources, &s.Neighs, &s.FDB, &s.Routes, &s.Chains, &s.Sysctls, &s.Ports,
-		&s.HostPorts, &s.Conflists,
+		&s.Links, &s.LinkSysctls, &s.Addrs, &s.LinksUp, &s.TunnelSources, &s.Neighs, &s.FDB, &s.Routes, &s.Ports, &s.Chains,
+		&s.Sysctls, &s.HostPorts, &s.Conflists,
 	}[k]
 }

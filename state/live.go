@@ -4,7 +4,7 @@ package state
 type Live struct {
 	Set
 	Kept      Kinds      // of these it is what the look before saw, because nothing has happened to them
-	Pods      []string   // host veths of podnet's own network
+	Pods      []Pod      // of podnet's own network
 	Published []HostPort // what is on record for those pods, as it should be
 	Conflicts []Conflict
 	Unknown   [KindCount]error // why a kind could not be read; its table then says nothing

@@ -16,10 +16,3 @@ func PeerMetric(p netip.Prefix) uint32 {
 	h.Write(p.AppendTo(make([]byte, 0, 18)))
 	return 100 + h.Sum32()%16384
 }
-
-// LinkLocal is the IPv6 next hop made of a VTEP MAC (EUI-64). The kernel takes a link-local gateway
-// whatever other routes say of the peer's addresses.
-func LinkLocal(m MAC) netip.Addr {
-	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4],
-		15: m[5]})
-}

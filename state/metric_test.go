@@ -6,6 +6,7 @@ import (
 
 	"github.com/podnet/podnet/schema"
 	"github.com/podnet/podnet/state"
+	"github.com/podnet/podnet/state/device"
 )
 
 func TestPeerMetric(t *testing.T) {
@@ -17,7 +18,7 @@ func TestPeerMetric(t *testing.T) {
 }
 
 func TestLinkLocal(t *testing.T) {
-	if got := state.LinkLocal(schema.DeriveVTEPMAC("lab", "node-a")).String(); got != "fe80::5441:60ff:fe6e:6ebf" {
+	if got := device.LinkLocal(schema.DeriveVTEPMAC("lab", "node-a")).String(); got != "fe80::5441:60ff:fe6e:6ebf" {
 		t.Errorf("LinkLocal = %s", got)
 	}
 }

@@ -9,6 +9,15 @@ type Port struct {
 	Hairpin bool
 	Closed  PortOptions // podnet's ports have none of these
 	Down    bool        // the veth itself, whether the pod's end is up or not; podnet's never are
+	Sender  Sender      // what frames may come in from
+	Gone    bool        // there is no such link, and only Sender is left of it
+}
+
+// Pod is a host veth of podnet's own network, and what its pod may send from, which is known only
+// where that is judged.
+type Pod struct {
+	Device string
+	Sender Sender
 }
 
 func (p Port) Key() Key     { return Key{Kind: KindBridgePort, Name: p.Device} }
@@ -17,7 +26,10 @@ func (p Port) Name() string { return p.Device }
 
 func (p Port) Attrs() string {
 	s := "no master"
-	if p.Bridge != "" {
+	switch {
+	case p.Gone:
+		s = "no link"
+	case p.Bridge != "":
 		s = "master " + p.Bridge
 	}
 	if p.Hairpin {
@@ -27,7 +39,7 @@ func (p Port) Attrs() string {
 	if p.Down {
 		s += " down"
 	}
-	return s
+	return s + p.Sender.String()
 }
 
 // PortOptions are those options of a bridge's port that keep frames from a pod or the pod's frames
@@ -63,15 +75,20 @@ func (o PortOptions) String() string {
 // WithPorts is the set with a port of the bridge for each pod: the pods are the runtime's to bring
 // and take, not the topology's, so a set stays good for many of them. It shares everything else
 // with s.
-func (s *Set) WithPorts(hairpin bool, pods []string) *Set {
+func (s *Set) WithPorts(hairpin bool, pods []Pod) *Set {
 	with := *s
 	with.Ports = Table[Port]{}
+	judged := s.JudgesSenders()
 	for _, l := range s.Links.Rows() {
 		if l.Type != "bridge" {
 			continue
 		}
 		for _, pod := range pods {
-			with.Ports.Add(Port{Device: pod, Bridge: l.Device, Hairpin: hairpin}, OwnNode)
+			port := Port{Device: pod.Device, Bridge: l.Device, Hairpin: hairpin}
+			if judged {
+				port.Sender = pod.Sender
+			}
+			with.Ports.Add(port, OwnNode)
 		}
 	}
 	return &with

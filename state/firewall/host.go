@@ -16,6 +16,8 @@ type Host struct {
 	bases  baseChains
 	own    ownTables
 
+	sendersLack error // why not all that pods may send from has been written in this pass
+
 	lastRead readGeneration // of nftables
 
 	// Trial is how much longer the trial of a topology lasts at most; 0: there is none.

@@ -25,6 +25,7 @@ type ownTables struct {
 	lacks      []netlink.Family    // that the kernel has no rules for
 	sources    []netip.Addr        // of the tunnel's set, without a time limit
 	expiring   map[netip.Addr]bool // of the set, with one
+	senders    heldSenders         // what pods may send from
 }
 
 // hookNames are nft's words for the hooks, by their number.
@@ -42,16 +43,33 @@ func (h *Host) listOwn(generation uint32, known bool, t Traffic, live *state.Liv
 	for _, c := range h.own.chains {
 		live.Chains.Add(c, state.OwnNode)
 	}
+	if len(h.own.senders.of) > 0 && !t.Want.JudgesSenders() && !live.JudgesSenders() { // sets that are left alone
+		live.Chains.Add(state.Chain{Table: state.OwnBridgeTable, Chain: state.SendersChain, Hook: hookText(netfilter.BaseChain{}, false)},
+			state.OwnNode)
+	}
 	if slices.Contains(h.own.lacks, netfilter.Bridge) {
-		if c, from, wanted := t.Want.Chains.Find(state.Key{Kind: state.KindChain, Name: state.FencePortsChain}); wanted {
-			live.Chains.Add(c, from)
-			live.Conflicts = append(live.Conflicts, state.Conflict{
-				Key: c.Key(), Name: "nftables for bridges", Remedy: "modprobe nft_meta_bridge || modprobe nf_tables",
-				Owner: "missing in this kernel, so that a pod can pass for the IPv6 router of others on its bridge",
-			})
-		}
+		withoutBridges(t, live)
 	}
 	return nil
+}
+
+// withoutBridges reports what a kernel without rules for bridges cannot keep pods from as conflicts.
+// It counts as having the chains.
+func withoutBridges(t Traffic, live *state.Live) {
+	for name, danger := range map[string]string{
+		state.FencePortsChain: "a pod can pass for the IPv6 router of others on its bridge",
+		state.SendersChain:    "a pod can send from addresses of others on its bridge",
+	} {
+		c, from, wanted := t.Want.Chains.Find(state.Key{Kind: state.KindChain, Name: name})
+		if !wanted {
+			continue
+		}
+		live.Chains.Add(c, from)
+		live.Conflicts = append(live.Conflicts, state.Conflict{
+			Key: c.Key(), Name: "nftables for bridges", Remedy: "modprobe nft_meta_bridge || modprobe nf_tables",
+			Owner: "missing in this kernel, so that " + danger,
+		})
+	}
 }
 
 // withoutNFTables reports what a kernel without nftables cannot keep out as a conflict, and returns
@@ -107,6 +125,9 @@ func (h *Host) readOwn(generation uint32) error {
 		} else {
 			own.sources = append(own.sources, a)
 		}
+	}
+	if own.senders, err = h.readSenders(); err != nil {
+		return err
 	}
 	h.own = own
 	return nil
@@ -180,6 +201,9 @@ func (h *Host) applyOwn(changes []*state.Change) {
 		}
 		return
 	}
+	if changes = h.withoutSenders(changes); len(changes) == 0 {
+		return
+	}
 	table := changes[0].Object().(state.Chain).Table
 	if err := h.wakeTable(table); err != nil {
 		for _, c := range changes {
@@ -210,9 +234,16 @@ func (h *Host) commitOwn(changes []*state.Change) error {
 	var b netfilter.Batch
 	var err error
 	if t := slices.IndexFunc(changes, func(c *state.Change) bool { return c.Op != state.Delete && looksIntoSet(c) }); t >= 0 {
-		b.KeepAddrSet(tunnelSet(), setFamily(changes[t]))
+		b.KeepSet(tunnelSet(), netfilter.AddrKey(setFamily(changes[t])))
 	}
 	for _, c := range changes {
+		switch senders := c.Object().Name() == state.SendersChain; {
+		case senders && c.Op == state.Delete:
+			err = errors.Join(err, h.dropSenders())
+			continue
+		case senders:
+			keepSenders(&b)
+		}
 		err = errors.Join(err, addChange(&b, c))
 	}
 	if err == nil {

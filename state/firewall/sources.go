@@ -90,16 +90,16 @@ func (h *Host) commitSources(changes []*state.Change) error {
 	}
 	var b netfilter.Batch
 	if changes[0].Op != state.Delete {
-		b.KeepAddrSet(tunnelSet(), netlink.FamilyOf(all[0]))
-		b.DeleteAddrs(tunnelSet(), there)
-		b.AddAddrs(tunnelSet(), all, 0)
+		b.KeepSet(tunnelSet(), netfilter.AddrKey(netlink.FamilyOf(all[0])))
+		b.DeleteKeys(tunnelSet(), netfilter.AddrKeys(there))
+		b.AddKeys(tunnelSet(), netfilter.AddrKeys(all), 0)
 		return h.nft.Commit(&b)
 	}
 	if guarded, err := h.nft.HasChain(ownChainNamed(state.TunnelChain)); err != nil || !guarded {
 		return errors.Join(err, h.dropTunnel())
 	}
-	b.DeleteAddrs(tunnelSet(), there)
-	b.AddAddrs(tunnelSet(), left, h.grace())
+	b.DeleteKeys(tunnelSet(), netfilter.AddrKeys(there))
+	b.AddKeys(tunnelSet(), netfilter.AddrKeys(left), h.grace())
 	return h.nft.Commit(&b)
 }
 

@@ -3,6 +3,7 @@ package ipam
 import (
 	"errors"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,11 +22,15 @@ const (
 type entry struct {
 	writer string
 	addrs  []netip.Addr
-	pod    string // as the runtime calls it; "": unknown
+	pod    string  // as the runtime calls it; "": unknown
+	mac    [6]byte // of the pod's interface; zero: unknown
 }
 
-// podWord precedes the pod's name in an entry.
-const podWord = "pod="
+// Words of an entry that are no addresses begin with these.
+const (
+	podWord = "pod="
+	macWord = "mac="
+)
 
 // Writers of leases. Only what podnet wrote may ever be taken away without being asked.
 const (
@@ -44,6 +49,9 @@ func (e entry) target() string {
 	if e.pod != "" {
 		words = append(words, podWord+e.pod)
 	}
+	if e.mac != [6]byte{} {
+		words = append(words, macWord+net.HardwareAddr(e.mac[:]).String())
+	}
 	return strings.Join(words, " ")
 }
 
@@ -57,6 +65,10 @@ func parseEntry(target string) entry {
 	for _, w := range words[1:] {
 		if pod, is := strings.CutPrefix(w, podWord); is {
 			e.pod = pod
+		} else if mac, is := strings.CutPrefix(w, macWord); is {
+			if b, err := net.ParseMAC(mac); err == nil && len(b) == len(e.mac) {
+				e.mac = [6]byte(b)
+			}
 		} else if a, err := netip.ParseAddr(w); err == nil {
 			e.addrs = append(e.addrs, a)
 		}
@@ -95,6 +107,13 @@ func (s *Store) putEntry(key string, e entry) error {
 		return err
 	}
 	return os.Rename(scratch, path)
+}
+
+// Given returns what an owner has: the addresses that it has leases of, and the MAC address that the
+// bridge plugin gave its interface; zero if no plugin has left it. It takes no lock.
+func (s *Store) Given(o Owner) ([]netip.Addr, [6]byte, error) {
+	e, err := s.held(o)
+	return e.addrs, e.mac, err
 }
 
 // held is what an owner has a lease of, by its index entry and checked against the leases.

@@ -147,7 +147,7 @@ func fill(t *testing.T, s *Store, sets []Set, n int) {
 			addrs[i] = addrs[i].Next()
 			write(t, s, addrs[i].String(), o.content())
 		}
-		if err := s.putEntry(o.key(), entry{byPodnet, addrs, ""}); err != nil {
+		if err := s.putEntry(o.key(), entry{writer: byPodnet, addrs: addrs}); err != nil {
 			t.Fatal(err)
 		}
 	}

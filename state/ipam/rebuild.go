@@ -57,7 +57,8 @@ func (s *Store) refresh(o Owner, addrs []netip.Addr) error {
 	if e.writer == "" || missing {
 		e.writer = byOther
 	}
-	return s.putEntry(o.key(), entry{e.writer, addrs, e.pod})
+	e.addrs = addrs
+	return s.putEntry(o.key(), e)
 }
 
 // scan calls f for every address that has a file in the directory.

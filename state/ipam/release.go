@@ -47,7 +47,8 @@ func (s *Store) drop(o Owner, e entry, only []netip.Addr) (freed []netip.Addr, e
 		s.letGo(a)
 		freed = append(freed, a)
 	}
-	return freed, s.putEntry(o.key(), entry{e.writer, keep, e.pod})
+	e.addrs = keep
+	return freed, s.putEntry(o.key(), e)
 }
 
 // Claim returns the addresses of an owner as Lookup does, and holds them, for a caller that is

@@ -179,7 +179,7 @@ func grant(a netip.Addr, r Range, fresh bool) Grant {
 
 // commit writes the index entry, then the leases, then what was given last.
 func (s *Store) commit(o Owner, have entry, grants []Grant) error {
-	e := entry{s.writer(), slices.Clone(have.addrs), s.pod}
+	e := entry{s.writer(), slices.Clone(have.addrs), s.pod, s.mac}
 	unbinds := have.writer == byBridge && !s.bound()
 	if len(have.addrs) > 0 && !unbinds {
 		e.writer = have.writer
@@ -189,7 +189,7 @@ func (s *Store) commit(o Owner, have entry, grants []Grant) error {
 			e.addrs = append(e.addrs, g.Addr.Addr())
 		}
 	}
-	if len(e.addrs) > len(have.addrs) || unbinds {
+	if len(e.addrs) > len(have.addrs) || unbinds || e.mac != have.mac {
 		if err := s.putEntry(o.key(), e); err != nil {
 			return err
 		}

@@ -17,8 +17,9 @@ import (
 // processes at once. Each takes the store's lock and waits for it until its context ends: ErrBusy.
 type Store struct {
 	dir    string
-	bootID string // "" if it cannot be read
-	pod    string // see Named
+	bootID string  // "" if it cannot be read
+	pod    string  // see Named
+	mac    [6]byte // see Sending
 
 	own map[netip.Addr]int // the leases that this process holds, and the open files that do so; nil: it is not Bound
 
@@ -40,6 +41,14 @@ func (s *Store) Named(pod string) *Store {
 		named.pod = pod
 	}
 	return &named
+}
+
+// Sending is the store with the MAC address of the interface that the pod which it is about to
+// reserve for gets. It is kept with the index entry, so that podnetd knows by what the pod may send.
+func (s *Store) Sending(mac [6]byte) *Store {
+	sending := *s
+	sending.mac = mac
+	return &sending
 }
 
 // Bound is the store for the bridge plugin, which makes or deletes the pod's veth itself before its

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -165,15 +166,15 @@ func TestInterrupted(t *testing.T) {
 	sets := []Set{set(t, "10.0.0.0/24")}
 	for name, interrupt := range map[string]func(*Store) error{
 		"before the lease": func(s *Store) error {
-			return s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""})
+			return s.putEntry(owner(1).key(), entry{writer: byPodnet, addrs: []netip.Addr{addr("10.0.0.2")}})
 		},
 		"after the lease": func(s *Store) error {
-			return errors.Join(s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""}),
+			return errors.Join(s.putEntry(owner(1).key(), entry{writer: byPodnet, addrs: []netip.Addr{addr("10.0.0.2")}}),
 				s.addLease(addr("10.0.0.2"), owner(1)))
 		},
 		"lease linked, scratch left": func(s *Store) error {
 			scratch, err := s.scratch(owner(1).content())
-			return errors.Join(err, s.putEntry(owner(1).key(), entry{byPodnet, []netip.Addr{addr("10.0.0.2")}, ""}),
+			return errors.Join(err, s.putEntry(owner(1).key(), entry{writer: byPodnet, addrs: []netip.Addr{addr("10.0.0.2")}}),
 				os.Link(scratch, s.leasePath(addr("10.0.0.2"))))
 		},
 	} {
@@ -405,6 +406,29 @@ func TestBusy(t *testing.T) {
 	}
 	held.Close()
 	check(t, reserve(s, owner(1), sets), "10.0.0.2/24") // who gave up does not keep the lock
+}
+
+// The MAC of a pod's interface is kept with its leases, over a partial release too; that of a later
+// ADD counts.
+func TestSending(t *testing.T) {
+	s := open(t, t.TempDir())
+	sets := []Set{set(t, "10.0.0.0/29"), set(t, "fd00::/64")}
+	given := func(want string) {
+		t.Helper()
+		addrs, mac, err := s.Given(owner(1))
+		if got := fmt.Sprint(addrs, net.HardwareAddr(mac[:]), err); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	given("[] 00:00:00:00:00:00 <nil>")
+	reserve(s.Named("mac=02:00:00:00:00:99").Sending([6]byte{2, 0, 0, 0, 0, 1}), owner(1), sets)
+	given("[10.0.0.2 fd00::2] 02:00:00:00:00:01 <nil>")
+	if _, err := s.Release(context.Background(), owner(1), addr("10.0.0.2")); err != nil {
+		t.Fatal(err)
+	}
+	given("[fd00::2] 02:00:00:00:00:01 <nil>")
+	reserve(s.Sending([6]byte{2, 0, 0, 0, 0, 2}), owner(1), sets)
+	given("[fd00::2 10.0.0.3] 02:00:00:00:00:02 <nil>")
 }
 
 // The runtime's name for a pod is kept with its leases, over a partial release too, and one that

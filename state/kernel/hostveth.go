@@ -31,6 +31,7 @@ type PodEnd struct {
 	Device string // "": it cannot be read
 	Up     bool
 	MTU    int
+	MAC    [6]byte
 	Addrs  []netip.Prefix
 }
 
@@ -79,6 +80,7 @@ func (n *Node) End(v HostVeth) (PodEnd, error) {
 		if unseen = err; err == nil {
 			l, _ := netlink.ParseLink(body)
 			end.Device, end.Up, end.MTU = l.Name, l.Up(), l.MTU
+			copy(end.MAC[:], l.MAC)
 		}
 	})
 	if err == nil && end.Device != "" {

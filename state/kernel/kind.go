@@ -27,7 +27,7 @@ func kinds() *[state.KindCount]kind {
 		state.KindRoute:      {listRoutes, (*Node).applyRoutes},
 		state.KindChain:      {listChains, applyChains},
 		state.KindSysctl:     {listSysctls, each(applySysctl)},
-		state.KindBridgePort: {listPorts, each((*Node).applyPort)},
+		state.KindBridgePort: {listPorts, (*Node).applyPorts},
 		state.KindHostPort:   {listHostPorts, each((*Node).applyHostPort)},
 		state.KindConflist:   {listConflist, each(applyConflist)},
 	}

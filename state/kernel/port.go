@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"syscall"
 
 	"github.com/podnet/podnet/state"
@@ -20,26 +19,43 @@ import (
 // that are left are the pods' own: they are not compared.
 func listPorts(n *Node, want *state.Set, live *state.Live) error {
 	live.Conflicts = append(live.Conflicts, n.unplugged(want)...)
-	if !n.hasPods() {
-		return nil
+	senders, err := n.senders(want)
+	if err != nil {
+		return fmt.Errorf("list what pods may send from: %w", err)
 	}
-	compared := slices.ContainsFunc(want.Links.Rows(), func(l state.Link) bool { return l.Type == "bridge" })
-	start := live.Ports.Mark()
-	err := n.Conn.EachLink(func() { live.Ports.Rewind(start); live.Pods = nil }, func(l netlink.Link) {
-		if l.Group == device.GroupPod {
-			live.Pods = append(live.Pods, l.Name)
-			if compared {
-				live.Ports.Add(n.portOf(l), state.OwnNode)
-			}
-		}
-	})
+	veths, ports, err := n.podPorts()
 	if err != nil {
 		return fmt.Errorf("list bridge ports: %w", err)
+	}
+	for i, v := range veths {
+		pod := state.Pod{Device: v.Device}
+		if err := senders.add(v, &pod, &ports[i], live); err != nil {
+			return fmt.Errorf("find what the pod behind %s was given: %w", v.Device, err)
+		}
+		live.Pods = append(live.Pods, pod)
+		if want.WantsBridge() {
+			live.Ports.Add(ports[i], state.OwnNode)
+		}
+	}
+	for _, p := range senders.gone() {
+		live.Ports.Add(p, state.OwnNode)
 	}
 	return nil
 }
 
-// hasPods spares a node without pods the second look.
+// podPorts lists the pods' veths, twice over. A node without pods is spared the look.
+func (n *Node) podPorts() (veths []HostVeth, ports []state.Port, err error) {
+	if !n.hasPods() {
+		return nil, nil, nil
+	}
+	err = n.Conn.EachLink(func() { veths, ports = nil, nil }, func(l netlink.Link) {
+		if l.Group == device.GroupPod {
+			veths, ports = append(veths, n.hostVeth(l)), append(ports, n.portOf(l))
+		}
+	})
+	return veths, ports, err
+}
+
 func (n *Node) hasPods() bool {
 	for _, l := range n.Links {
 		if l.Attrs().Group == device.GroupPod {
@@ -58,6 +74,21 @@ func (n *Node) portOf(l netlink.Link) state.Port {
 	}
 	p.Closed = options.closed()
 	return p
+}
+
+// applyPorts first has the ports let through what their pods may send from, all at once.
+func (n *Node) applyPorts(changes []*state.Change) {
+	var sending []*state.Change
+	for _, c := range changes {
+		changes, err := n.changesSender(c)
+		if c.Err = err; changes {
+			sending = append(sending, c)
+		}
+	}
+	n.Firewall.ApplySenders(sending)
+	for _, c := range changes {
+		c.Err = errors.Join(c.Err, n.applyPort(c))
+	}
 }
 
 // applyPort puts a veth where it belongs. A pod that has gone in the meantime, or is about to,

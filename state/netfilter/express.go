@@ -19,6 +19,15 @@ const (
 	register2 = unix.NFT_REG_2
 )
 
+// registerAt returns the number of the register that begins so many words of four bytes behind the
+// first one. The kernel lists each by the older number where it has one.
+func registerAt(word uint32) uint32 {
+	if word%4 == 0 {
+		return register + word/4
+	}
+	return unix.NFT_REG32_00 + word
+}
+
 func (x *Expressions) add(name string, data content) *Expressions {
 	x.list = append(x.list, func(m *netlink.Message) {
 		m.String(unix.NFTA_EXPR_NAME, name).Nest(unix.NFTA_EXPR_DATA, data)
@@ -33,8 +42,13 @@ func (x *Expressions) compare(op uint32, b []byte) *Expressions {
 }
 
 func (x *Expressions) payload(base, offset uint32, length int) *Expressions {
+	return x.load(register, base, offset, length)
+}
+
+// load is payload into another register.
+func (x *Expressions) load(to, base, offset uint32, length int) *Expressions {
 	return x.add("payload",
-		numbers(unix.NFTA_PAYLOAD_DREG, register, unix.NFTA_PAYLOAD_BASE, base, unix.NFTA_PAYLOAD_OFFSET, offset,
+		numbers(unix.NFTA_PAYLOAD_DREG, to, unix.NFTA_PAYLOAD_BASE, base, unix.NFTA_PAYLOAD_OFFSET, offset,
 			unix.NFTA_PAYLOAD_LEN, uint32(length)))
 }
 

@@ -1,6 +1,8 @@
 package netfilter
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +36,16 @@ func knownWords() map[netlink.Family][]string {
 			`iifgroup 7201 icmpv6 type nd-router-advert drop`,
 			`oifgroup 7201 ip6 saddr fe80::/10 drop`,
 			`ip saddr 10.244.0.2 accept`,
+			`iifgroup != 7201 accept`,
+			`iifname . ether saddr . ip saddr @four accept`,
+			`iifname . arp saddr ether . arp saddr ip != @four drop`,
+			`iifname . ether saddr . arp saddr ip @four return`,
+			`iifname . ether saddr . ip6 saddr != @six drop`,
+			`icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @six drop`,
+			`icmpv6 type nd-neighbor-solicit ip6 saddr :: iifname . ether saddr . @th,64,128 != @six drop`,
+			`icmpv6 type mld-listener-report accept`,
+			`icmpv6 type mld-listener-done accept`,
+			`icmpv6 type mld2-listener-report accept`,
 		},
 	}
 }
@@ -48,6 +60,10 @@ func TestWords(t *testing.T) {
 		b.WakeTable(family, "words")
 		if family == Inet {
 			sh(t, "nft 'add table inet words; add set inet words four { type ipv4_addr; }; add set inet words six { type ipv6_addr; }'")
+		}
+		if family == Bridge {
+			b.KeepSet(Set{family, "words", "four"}, SenderKey(netlink.IPv4))
+			b.KeepSet(Set{family, "words", "six"}, SenderKey(netlink.IPv6))
 		}
 		hook := Hook{"filter", 0, 0}
 		if slices.Contains(rules, `meta nfproto ipv4 masquerade fully-random`) {
@@ -164,11 +180,46 @@ func TestWordsOfOthersRules(t *testing.T) {
 
 func TestNoWords(t *testing.T) {
 	for _, text := range []string{"ip saddr", "ip saddr 10.0.0.0/0 drop", "ip saddr fd00::/64 drop", "udp dport x", "jump",
-		"tcp dport 80 drop", "@th,3,8 1", "@th,96,24 0x1ffffff", "iifname 1234567890123456 drop", "meta mark 1"} {
+		"tcp dport 80 drop", "@th,3,8 1", "@th,96,24 0x1ffffff", "iifname 1234567890123456 drop", "meta mark 1",
+		"iifname . ether daddr @set drop", "iifname . ether saddr . ip saddr 10.0.0.1 drop", "icmpv6 type echo-request drop"} {
 		if _, err := ParseWords(Inet, text); err == nil {
 			t.Errorf("%q passes", text)
 		} else if !strings.Contains(err.Error(), text) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// The senders that are written to a set are those that it is found to have, and those that nft lists.
+func TestSenders(t *testing.T) {
+	c := dial(t)
+	set4, set6 := Set{Bridge, "words", "four"}, Set{Bridge, "words", "six"}
+	mac := [6]byte{2, 0, 0, 0, 0, 7}
+	four := Sender{"veth0123456789a", mac, netip.MustParseAddr("10.244.0.7")}
+	six := Sender{"v", mac, netip.MustParseAddr("fd00::7")}
+	var b Batch
+	b.WakeTable(Bridge, "words")
+	b.KeepSet(set4, SenderKey(netlink.IPv4))
+	b.KeepSet(set6, SenderKey(netlink.IPv6))
+	for range 2 { // one that is there is no error
+		b.AddKeys(set4, [][]byte{four.Key()}, 0)
+		b.AddKeys(set6, [][]byte{six.Key()}, 0)
+	}
+	if err := c.Commit(&b); err != nil {
+		t.Fatal(err)
+	}
+	defer sh(t, "nft delete table bridge words")
+	for set, want := range map[Set]Sender{set4: four, set6: six} {
+		elements, err := c.Elements(set)
+		if err != nil || len(elements) != 1 {
+			t.Fatal(elements, err)
+		}
+		if got, ok := ParseSender(elements[0].Key); !ok || got != want {
+			t.Errorf("%+v, %v; want %+v", got, ok, want)
+		}
+		if listed, words := sh(t, "nft list set bridge words "+set.Name),
+			fmt.Sprintf("%q . 02:00:00:00:00:07 . %s ", want.Device, want.Addr); !strings.Contains(listed, words) {
+			t.Errorf("nft does not list %s:\n%s", words, listed)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,9 +16,9 @@ import (
 // ParseWords reads a rule of a table of family f in the words in which nft lists it. It knows the
 // words that podnet's own rules are made of: iifname, oifname, iifgroup, oifgroup, ip and ip6 saddr
 // and daddr with a network or a set, meta nfproto, udp dport, @th (a field of the transport
-// header), fib saddr . iif oif missing, icmpv6 type nd-router-advert, and the verdicts accept, drop,
-// return and masquerade. The expressions are those that nft makes of the same words, so that nft
-// lists them as such.
+// header), fib saddr . iif oif missing, icmpv6 type, iifname . ether saddr and so on with a set, and
+// the verdicts accept, drop, return and masquerade. The expressions are those that nft makes of the
+// same words, or do the same, so that nft lists them as such.
 func ParseWords(f netlink.Family, text string) (*Expressions, error) {
 	w := words{family: f, rest: strings.Fields(text), x: new(Expressions)}
 	for len(w.rest) > 0 && w.err == nil {
@@ -86,7 +87,11 @@ func (w *words) number(bits int) uint64 {
 func (w *words) statement() {
 	switch word := w.next(); word {
 	case "iifname":
-		w.device(unix.NFT_META_IIFNAME)
+		if len(w.rest) > 0 && w.rest[0] == "." {
+			w.concatenation()
+		} else {
+			w.device(unix.NFT_META_IIFNAME)
+		}
 	case "oifname":
 		w.device(unix.NFT_META_OIFNAME)
 	case "iifgroup":
@@ -112,12 +117,8 @@ func (w *words) statement() {
 		w.skip("saddr", ".", "iif", "oif", "missing")
 		w.x.noWayBack()
 	case "icmpv6":
-		w.skip("type", "nd-router-advert")
-		if w.family == Bridge {
-			w.needFamily(netlink.IPv6)
-		}
-		w.needProtocol(unix.IPPROTO_ICMPV6)
-		w.x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1).compare(unix.NFT_CMP_EQ, []byte{routerAdvertisement})
+		w.skip("type")
+		w.icmpv6(w.next())
 	case "accept":
 		w.x.Accept()
 	case "drop":
@@ -132,7 +133,75 @@ func (w *words) statement() {
 	}
 }
 
-const routerAdvertisement = 134 // ICMPv6 type ND_ROUTER_ADVERT
+// icmpv6 asks for a type of ICMPv6's messages by nft's name for it.
+func (w *words) icmpv6(name string) {
+	number, known := map[string]byte{
+		"mld-listener-report": 131, "mld-listener-done": 132, "mld2-listener-report": 143,
+		"nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136,
+	}[name]
+	if !known {
+		w.fail("%q is no type of ICMPv6 that podnet knows", name)
+		return
+	}
+	if w.family == Bridge {
+		w.needFamily(netlink.IPv6)
+	}
+	w.needProtocol(unix.IPPROTO_ICMPV6)
+	w.x.payload(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1).compare(unix.NFT_CMP_EQ, []byte{number})
+}
+
+// headerField is a part of a packet that a concatenation can have behind the device.
+type headerField struct {
+	base, offset uint32
+	size         int
+	of           netlink.Family // of the packets that have it; 0: all
+}
+
+func headerFields() map[string]headerField {
+	four, six := addressOffsets[4].source, addressOffsets[16].source
+	return map[string]headerField{
+		"ether saddr":     {unix.NFT_PAYLOAD_LL_HEADER, senderOffset, 6, 0},
+		"ip saddr":        {unix.NFT_PAYLOAD_NETWORK_HEADER, four, 4, netlink.IPv4},
+		"ip6 saddr":       {unix.NFT_PAYLOAD_NETWORK_HEADER, six, 16, netlink.IPv6},
+		"arp saddr ether": {unix.NFT_PAYLOAD_NETWORK_HEADER, 8, 6, arp},
+		"arp saddr ip":    {unix.NFT_PAYLOAD_NETWORK_HEADER, 14, 4, arp},
+		"@th,64,128":      {unix.NFT_PAYLOAD_TRANSPORT_HEADER, 8, 16, 0}, // of neighbour discovery its target
+	}
+}
+
+// concatenation reads the fields behind iifname, and the set that all of them together are to be an
+// element of. In the registers each begins with a word of four bytes.
+func (w *words) concatenation() {
+	var fields []headerField
+	for len(w.rest) > 0 && w.rest[0] == "." {
+		w.next()
+		name := w.next()
+		for len(w.rest) > 0 && !slices.Contains([]string{".", "!="}, w.rest[0]) && w.rest[0][0] != '@' {
+			name += " " + w.next()
+		}
+		field, known := headerFields()[name]
+		if !known {
+			w.fail("%q is no field that podnet knows", name)
+			return
+		}
+		if field.of != 0 {
+			w.needFamily(field.of)
+		}
+		fields = append(fields, field)
+	}
+	w.x.meta(unix.NFT_META_IIFNAME)
+	at := uint32(unix.IFNAMSIZ / 4)
+	for _, f := range fields {
+		w.x.load(registerAt(at), f.base, f.offset, f.size)
+		at += uint32(f.size+3) / 4
+	}
+	op := w.operator()
+	set, is := strings.CutPrefix(w.next(), "@")
+	if !is {
+		w.fail("a set is expected behind fields")
+	}
+	w.x.lookup(set, op == unix.NFT_CMP_NEQ)
+}
 
 func (w *words) device(key uint32) {
 	op, name := w.operator(), w.next()
@@ -202,7 +271,7 @@ func (w *words) needFamily(f netlink.Family) {
 	case Inet:
 		w.x.Family(f)
 	case Bridge:
-		etherType := map[netlink.Family]uint16{netlink.IPv4: unix.ETH_P_IP, netlink.IPv6: unix.ETH_P_IPV6}[f]
+		etherType := map[netlink.Family]uint16{netlink.IPv4: unix.ETH_P_IP, netlink.IPv6: unix.ETH_P_IPV6, arp: unix.ETH_P_ARP}[f]
 		w.x.payload(unix.NFT_PAYLOAD_LL_HEADER, 12, 2).compare(unix.NFT_CMP_EQ, binary.BigEndian.AppendUint16(nil, etherType))
 	}
 }
@@ -213,6 +282,9 @@ func (w *words) needProtocol(number uint8) {
 		w.x.Protocol(number)
 	}
 }
+
+// arp is the family of the address resolution protocol.
+const arp netlink.Family = unix.NFPROTO_ARP
 
 // lookup asks for what was loaded last to be an element of a set, or, inverted, to be none.
 func (x *Expressions) lookup(set string, inverted bool) *Expressions {

@@ -41,6 +41,11 @@ func (f Forgery) encode() []byte {
 // Inject sends the forgery as a frame from a link of the namespace, to an Ethernet address. It takes
 // CAP_NET_RAW.
 func (ns *Namespace) Inject(link string, to net.HardwareAddr, f Forgery) error {
+	return ns.Emit(link, f.frame(to))
+}
+
+// Emit sends a frame from a link of the namespace as it is. It takes CAP_NET_RAW.
+func (ns *Namespace) Emit(link string, frame []byte) error {
 	return ns.Do(func() error {
 		i, err := net.InterfaceByName(link)
 		if err != nil {
@@ -51,7 +56,7 @@ func (ns *Namespace) Inject(link string, to net.HardwareAddr, f Forgery) error {
 			return err
 		}
 		defer unix.Close(fd)
-		return unix.Sendto(fd, f.frame(to), 0, &unix.SockaddrLinklayer{Ifindex: i.Index})
+		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: i.Index})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/podnet/podnet/cmd/cni/internal/protocol"
 	"github.com/podnet/podnet/cmd/cni/internal/spoof"
+	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/state/netlink"
 	"github.com/podnet/podnet/state/netns"
 )
@@ -88,7 +89,7 @@ func (a *attachment) connect() error {
 			return err
 		}
 	}
-	if a.addrs, err = a.allocate(&a.undo); err != nil {
+	if a.addrs, err = a.allocate(mac, &a.undo); err != nil {
 		return err
 	}
 	a.addrs.completeGateways(a.config)
@@ -128,6 +129,8 @@ func (a *attachment) ensureGateways() (err error) {
 // plug makes the veth, and its host end a port of the bridge with all that the configuration asks
 // of a port.
 func (a *attachment) plug() (err error) {
+	a.undo.push(a.forgetSender)
+	a.veth.allow = a.allowSender
 	if a.port, err = a.addOrReplace(a.veth, a.pod); err != nil {
 		return err
 	}
@@ -191,7 +194,7 @@ func (a *attachment) awaitAddresses(end *podEnd) error {
 		}
 	}
 	link := &netlink.Link{Name: end.name, Index: end.index}
-	return awaitAddresses(end.Conn, link, a.addrs.hosts(), linkLocalOf(a.veth.peerMAC))
+	return awaitAddresses(end.Conn, link, a.addrs.hosts(), device.LinkLocal([6]byte(a.veth.peerMAC)))
 }
 
 func (a *addressing) hosts() []netip.Addr {

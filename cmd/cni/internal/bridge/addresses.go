@@ -25,20 +25,20 @@ type address struct {
 	gateway netip.Addr // not valid if there is none
 }
 
-// allocate asks IPAM: host-local in this process, any other plugin by executing it. What it gave is
-// taken back by undo.
-func (c *call) allocate(undo *rollback) (*addressing, error) {
+// allocate asks IPAM: host-local in this process, any other plugin by executing it. mac is the one of
+// the pod's interface. What it gave is taken back by undo.
+func (c *call) allocate(mac net.HardwareAddr, undo *rollback) (*addressing, error) {
 	switch {
 	case !c.layer3():
 		return &addressing{}, nil
 	case c.delegates():
 		return c.allocateElsewhere(undo)
 	}
-	return c.allocateHere(undo)
+	return c.allocateHere(mac, undo)
 }
 
-func (c *call) allocateHere(undo *rollback) (*addressing, error) {
-	got, err := c.local.Allocate("MAC")
+func (c *call) allocateHere(mac net.HardwareAddr, undo *rollback) (*addressing, error) {
+	got, err := c.local.Allocate([6]byte(mac), "MAC")
 	if err != nil {
 		return nil, err
 	}

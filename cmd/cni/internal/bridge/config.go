@@ -33,9 +33,12 @@ type config struct {
 	local *hostlocal.Call // what that is called for if it is host-local, else nil
 }
 
-// own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, and
-// host veths are marked.
-type own struct{ BridgeMAC string }
+// own says that podnetd wrote this configuration: a missing bridge is made as podnetd would, host
+// veths are marked, and what a pod may send from is noted down.
+type own struct {
+	BridgeMAC    string
+	AntiSpoofing bool
+}
 
 // decode returns what every verb needs. It is lenient: a DEL must work with a configuration that an
 // ADD would refuse.
@@ -65,6 +68,7 @@ func decode(req *protocol.Request) (*config, error) {
 	if o.Raw("podnet") != nil {
 		c.Podnet = &own{}
 		o.Object("podnet").String("bridgeMAC", &c.Podnet.BridgeMAC)
+		o.Object("podnet").Bool("antiSpoofing", &c.Podnet.AntiSpoofing)
 	}
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
 	if err := o.Err(); err != nil || c.ipam != hostlocal.Type {

@@ -46,6 +46,9 @@ func (c *call) takeAway() error {
 	if err := c.disconnect(br); err != nil {
 		return err
 	}
+	if err := c.forgetSender(); err != nil {
+		return err
+	}
 	if err := c.forgetGuard(); err != nil {
 		return err
 	}

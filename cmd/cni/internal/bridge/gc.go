@@ -52,6 +52,9 @@ func gc(req *protocol.Request) error {
 	if err := c.collectGuards(leases, valid); err != nil {
 		return err
 	}
+	if err := c.collectSenders(); err != nil {
+		return err
+	}
 	if err := c.collectAddresses(valid); err != nil {
 		return err
 	}

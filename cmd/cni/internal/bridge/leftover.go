@@ -54,7 +54,7 @@ func (c *call) removeLeftover(pod *netns.Namespace) error {
 				"use another CNI_IFNAME, or remove it first",
 			c.IfName, pod.Path, inside.Kind)
 	}
-	return deleteVeth(c.host, host)
+	return errors.Join(deleteVeth(c.host, host), c.forgetSender())
 }
 
 // pairs reports whether a link of the host and one of the pod are the ends of one veth. Each names

@@ -24,6 +24,10 @@ type veth struct {
 	port    portOptions
 	peer    string // name of the pod's end
 	peerMAC net.HardwareAddr
+
+	// allow is called when the host's end is there and podnetd does not take it for a pod's yet; nil:
+	// there is nothing to do.
+	allow func() error
 }
 
 type portOptions struct{ hairpin, isolated bool }
@@ -47,6 +51,10 @@ func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error)
 	if err := h.Do(v.request(pod.FD())); err != nil {
 		return nil, v.explain(err)
 	}
+	var refused error
+	if v.allow != nil {
+		refused = v.allow()
+	}
 	answers, err := h.Exchange(v.options(true), netlink.GetLink(v.name))
 	if err == nil && errors.Is(answers[0].Err, unix.EAFNOSUPPORT) { // a kernel without IPv6
 		answers, err = h.Exchange(v.options(false), netlink.GetLink(v.name))
@@ -60,7 +68,7 @@ func (v *veth) add(h *netlink.Conn, pod *netns.Namespace) (*netlink.Link, error)
 	}
 	if err = answers[0].Err; err != nil {
 		err = fmt.Errorf("set options of veth %s: %w", v.name, err)
-	} else {
+	} else if err = refused; err == nil {
 		// A port takes nothing in, but it is one only as long as there is a bridge.
 		err = writeSettings(device.IgnoreRouters(v.name))
 	}

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -154,14 +153,6 @@ func stillToCome(
 		}
 		return a == linkLocal && (failed || !now.MakesLinkLocal())
 	}), err
-}
-
-// linkLocalOf returns the link-local address that the kernel makes of a MAC.
-func linkLocalOf(mac net.HardwareAddr) netip.Addr {
-	return netip.AddrFrom16([16]byte{
-		0: 0xfe, 1: 0x80,
-		8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5],
-	})
 }
 
 // poll asks until the answer is yes, less and less often. what is what is waited for, to be read

@@ -19,7 +19,7 @@ func TestBound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Allocate(); err != nil {
+	if _, err := c.Allocate([6]byte{}); err != nil {
 		t.Fatal(err)
 	}
 	req.ContainerID = "alone"

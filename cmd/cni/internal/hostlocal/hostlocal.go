@@ -33,10 +33,10 @@ func (c *Call) owner() ipam.Owner {
 }
 
 // Allocate gives the attachment an address of each range set, the same again if it has them, to a
-// plugin that makes the pod's veth in this process: the leases are bound to it. args are the
-// CNI_ARGS that the calling plugin knows besides IP.
-func (c *Call) Allocate(args ...string) (*Allocation, error) {
-	return c.allocate((*ipam.Store).Bound, args...)
+// plugin that makes the pod's veth in this process: the leases are bound to it. mac is the one of the
+// pod's interface. args are the CNI_ARGS that the calling plugin knows besides IP.
+func (c *Call) Allocate(mac [6]byte, args ...string) (*Allocation, error) {
+	return c.allocate(func(s *ipam.Store) *ipam.Store { return s.Bound().Sending(mac) }, args...)
 }
 
 // unbound is the binding of a plugin that ends when it has answered.
