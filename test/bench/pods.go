@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/podnet/podnet/state/device"
 	"github.com/podnet/podnet/test/cnihost"
 	"github.com/podnet/podnet/test/lab"
 )
@@ -106,11 +107,31 @@ func (b bench) pods() {
 	b.versus("ADD one by one", add.ours, add.theirs, 0.25)
 	b.versus("DEL one by one", del.ours, del.theirs, 1)
 	b.parts(r.ours, median(add.ours))
+	b.judged()
 	b.masquerading()
 	b.crowded()
 	b.atOnce(r)
 	b.collected(del)
 	b.portMappings(r)
+}
+
+// judged: an ADD on a node that judges by what pods send, and on one that does not, both of podnet's
+// own network.
+func (b bench) judged() {
+	judged := cnihost.Object{"podnet": cnihost.Object{"antiSpoofing": true}}
+	r := rig{b, b.host(lab.Program("cni"), judged), b.host(lab.Program("cni"), cnihost.Object{"podnet": cnihost.Object{}})}
+	for _, sets := range []string{
+		"add table bridge podnet",
+		"add set bridge podnet " + device.SendersIPv4 + " { type ifname . ether_addr . ipv4_addr ; }",
+		"add set bridge podnet " + device.SendersIPv6 + " { type ifname . ether_addr . ipv6_addr ; }",
+	} {
+		_, err := r.ours.Exec("nft", sets)
+		b.must(err)
+	}
+	add, del, err := r.oneByOne()
+	b.must(err)
+	b.versus("ADD with antiSpoofing (other: without)", add.ours, add.theirs, 1.1)
+	b.versus("DEL with antiSpoofing (other: without)", del.ours, del.theirs, 0)
 }
 
 // masquerading: an ADD with ipMasq on a node that has a pod already, and on one whose first and
