@@ -48,50 +48,10 @@ func (h *Host) listOwn(generation uint32, known bool, t Traffic, live *state.Liv
 			state.OwnNode)
 	}
 	if slices.Contains(h.own.lacks, netfilter.Bridge) {
-		withoutBridges(t, live)
+		withoutChains(t, live, lack{what: "nftables for bridges", remedy: "modprobe nft_meta_bridge || modprobe nf_tables",
+			of: func(c state.Chain) bool { return c.Table == state.OwnBridgeTable }})
 	}
 	return nil
-}
-
-// withoutBridges reports what a kernel without rules for bridges cannot keep pods from as conflicts.
-// It counts as having the chains.
-func withoutBridges(t Traffic, live *state.Live) {
-	for name, danger := range map[string]string{
-		state.FencePortsChain: "a pod can pass for the IPv6 router of others on its bridge",
-		state.SendersChain:    "a pod can send from addresses of others on its bridge",
-	} {
-		c, from, wanted := t.Want.Chains.Find(state.Key{Kind: state.KindChain, Name: name})
-		if !wanted {
-			continue
-		}
-		live.Chains.Add(c, from)
-		live.Conflicts = append(live.Conflicts, state.Conflict{
-			Key: c.Key(), Name: "nftables for bridges", Remedy: "modprobe nft_meta_bridge || modprobe nf_tables",
-			Owner: "missing in this kernel, so that " + danger,
-		})
-	}
-}
-
-// withoutNFTables reports what a kernel without nftables cannot keep out as a conflict, and returns
-// an error if podnet's masquerading is to be there.
-func withoutNFTables(t Traffic, live *state.Live) error {
-	missing := module.Missing("nftables", "nf_tables")
-	var lacks error
-	for c, from := range t.Want.Chains.All() {
-		switch {
-		case !c.NFT():
-			continue
-		case c.Chain == state.MasqueradeChain:
-			lacks = missing
-		case c.Chain == state.TunnelChain:
-			live.Conflicts = append(live.Conflicts, state.Conflict{
-				Key: c.Key(), Name: "nftables", Remedy: "modprobe nf_tables",
-				Owner: fmt.Sprintf("missing, so that the tunnel takes packets of anybody who can send to UDP port %d: %v", t.Port, missing),
-			})
-		}
-		live.Chains.Add(c, from)
-	}
-	return lacks
 }
 
 // readOwn reads podnet's own table, unless it is known as of the generation.
