@@ -99,7 +99,7 @@ func (n *node) examine() (document.Findings, error) {
 	if t := n.Followed(); t != nil {
 		network, name = t.Network, t.Network.CNI.Name
 	}
-	f := doctor.Facts{
+	f := doctor.Subject{
 		Host: surroundings.Read(n.Paths.Root, filepath.Dir(n.Paths.Conflist)), Paths: n.Paths,
 		Bridge: network.Bridge.Name, Tunnel: network.VXLAN.Name, Network: name,
 	}
@@ -118,7 +118,7 @@ func (n *node) examine() (document.Findings, error) {
 // examination collects facts, and what could not be seen.
 type examination struct {
 	node   *node
-	facts  *doctor.Facts
+	facts  *doctor.Subject
 	unseen []string
 }
 
@@ -130,7 +130,7 @@ func (e *examination) blind(what string, err error) {
 
 // topology is what differs from the topology in force.
 func (e *examination) topology(seen *agent.Sight) {
-	disk := seen.Verdict.OnDisk
+	disk := seen.Decision.OnDisk
 	if !disk.Accepted && disk.Reason != rollout.ReasonMissing {
 		e.facts.Refused = disk
 	}
@@ -161,7 +161,7 @@ func (e *examination) health(seen *agent.Sight, looks bool) {
 }
 
 func (e *examination) kernel() {
-	want, live, links := &state.Set{}, e.node.Live(), []string{}
+	want, live, links := &state.Set{}, e.node.Kernel(), []string{}
 	if p := e.facts.Plan; p != nil {
 		want, links = p.Want, []string{e.facts.Tunnel, p.Facts.Underlay}
 	}

@@ -126,7 +126,7 @@ func (g *guide) compare() {
 func (n *node) guide(f explainFlags) (*guide, error) {
 	t := n.Followed()
 	if t == nil {
-		return nil, fmt.Errorf("no topology yet: %s", n.Verdict.OnDisk.Message)
+		return nil, fmt.Errorf("no topology yet: %s", n.Decision.OnDisk.Message)
 	}
 	view, err := n.View(n.ID, t, t)
 	if err != nil {
@@ -136,7 +136,7 @@ func (n *node) guide(f explainFlags) (*guide, error) {
 		return nil, fmt.Errorf("%s has no podCIDR yet, so there are no pods and no ways (podnetctl allocate %s)",
 			view.Node.Name, view.Node.Name)
 	}
-	g := &guide{explainFlags: f, live: n.Live(), node: n}
+	g := &guide{explainFlags: f, live: n.Kernel(), node: n}
 	if g.pods, err = pods.List(g.live, t.Network.CNI.Name, t.Network.Bridge.Name); err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (n *node) furnish(s *screen.Status) {
 	s.Plugins = n.plugins.look(found.Lookups)
 	_, s.Runtimes = troubles(n.Paths, s.Network, found)
 	s.TopologyPath = n.Paths.Topology
-	if t := n.Verdict.Previous; t != nil {
+	if t := n.Decision.Previous; t != nil {
 		s.InForceNodes = len(t.Nodes)
 	}
 	if s.Topology.OnDisk.Digest == "" || s.Topology.OnDisk.Accepted {

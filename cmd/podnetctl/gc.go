@@ -42,17 +42,17 @@ func (c *cli) runGC(ctx context.Context) error {
 		return err
 	}
 	defer n.Close()
-	if n.Verdict.Topology == nil {
-		return fmt.Errorf("which network is podnet's? %s", n.Verdict.OnDisk.Message)
+	if n.Decision.Topology == nil {
+		return fmt.Errorf("which network is podnet's? %s", n.Decision.OnDisk.Message)
 	}
-	own, err := n.ID.Select(n.Verdict.Topology)
+	own, err := n.ID.Select(n.Decision.Topology)
 	if err != nil {
 		return fmt.Errorf("whose pods are these? %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, collectTime)
 	defer cancel()
-	network := n.Verdict.Topology.Network.CNI.Name
-	g, err := collect.Run(ctx, n.Live(), pods.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
+	network := n.Decision.Topology.Network.CNI.Name
+	g, err := collect.Run(ctx, n.Kernel(), pods.PodNetwork{Name: network, Node: own.Name, IP: own.IP})
 	if errors.As(err, new(*pods.AwayError)) {
 		return fmt.Errorf("%w; where the node's pods are: nsenter -t 1 -n podnetctl gc", err)
 	}

@@ -58,7 +58,7 @@ func (n *node) fileInForce(now time.Time) screen.File {
 	if ref.Digest == "" {
 		return screen.File{}
 	}
-	return screen.File{Path: ref.Path, Digest: ref.Digest, Note: screen.Since(now.Sub(n.Verdict.KeptAt))}
+	return screen.File{Path: ref.Path, Digest: ref.Digest, Note: screen.Since(now.Sub(n.Decision.KeptAt))}
 }
 
 // daemon says what is wrong with the daemon; "" if it runs.

@@ -39,7 +39,7 @@ func (c *cli) showPass(n *node, p *agent.Pass) error {
 
 // outcome is the last line about a pass.
 func (n *node) outcome(p *agent.Pass) screen.Closing {
-	if t := p.Verdict.Trial; t != nil && p.InSync() {
+	if t := p.Decision.Trial; t != nil && p.InSync() {
 		return screen.Closing{Label: "On trial", Text: fmt.Sprintf("in sync after %s; undone in %s unless confirmed:"+
 			"  podnetctl confirm   (or, at once:  podnetctl rollback)",
 			screen.Milliseconds(p.Took.Seconds()), n.Source.Left(t).Round(time.Second))}

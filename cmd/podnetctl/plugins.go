@@ -49,7 +49,7 @@ func lookups(p state.Paths) doctor.Runtimes {
 // troubles are what keeps runtimes from podnet's plugins and conflist, a sentence each. network is
 // the name in the conflist, "": nobody knows.
 func troubles(p state.Paths, network string, found doctor.Runtimes) (plugins, others []string) {
-	for _, f := range doctor.CheckRuntimes(doctor.Facts{Paths: p, Network: network, Runtimes: found}) {
+	for _, f := range doctor.CheckRuntimes(doctor.Subject{Paths: p, Network: network, Runtimes: found}) {
 		said := fmt.Sprintf("%s (%s): %s", f.Object, f.Owner, f.Message)
 		if f.ID == doctor.PluginMissing || f.ID == doctor.PluginLocked {
 			plugins = append(plugins, said+": "+f.Remedy)

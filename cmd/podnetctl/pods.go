@@ -41,9 +41,9 @@ func (c *cli) runPods() error {
 	defer n.Close()
 	t := n.Followed()
 	if t == nil {
-		return fmt.Errorf("which network is podnet's? %s", n.Verdict.OnDisk.Message)
+		return fmt.Errorf("which network is podnet's? %s", n.Decision.OnDisk.Message)
 	}
-	found, err := pods.List(n.Live(), t.Network.CNI.Name, t.Network.Bridge.Name)
+	found, err := pods.List(n.Kernel(), t.Network.CNI.Name, t.Network.Bridge.Name)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (c *cli) watch(ctx context.Context, n *node, digest string) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	files := agent.WatchFiles(ctx, slog.New(slog.DiscardHandler), n.Paths.Status, n.Paths.Topology)
-	kernel, err := n.Live().Watcher.Watch(ctx)
+	kernel, err := n.Kernel().Watcher.Watch(ctx)
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func serve(settings agent.Settings, f flags, log *slog.Logger) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 
-	srv := newServer(version, engine.Live().Watcher.Overruns)
+	srv := newServer(version, engine.Kernel().Watcher.Overruns)
 	warnOpen(log, "--metrics-addr", f.metricsAddr)
 	warnOpen(log, "--pprof-addr", f.pprofAddr)
 	srv.start(ctx, f.metricsAddr, log)

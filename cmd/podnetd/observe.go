@@ -22,7 +22,7 @@ func (m *metrics) observe(s *document.NodeStatus, p *agent.Pass) {
 	m.observeConditions(s)
 	m.observeTopology(&s.Topology)
 	m.trialDeadline.Set(0)
-	if t := cmp.Or(p.Verdict.Trial, p.Verdict.Overdue); t != nil {
+	if t := cmp.Or(p.Decision.Trial, p.Decision.Overdue); t != nil {
 		m.trialDeadline.Set(float64(t.Until.Unix()))
 	}
 	m.observeNode(s, p.Plan)

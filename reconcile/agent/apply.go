@@ -59,7 +59,7 @@ func (s *Session) Apply(p Proposal) (*Pass, error) {
 
 // putInForce does what was asked for, now that nothing speaks against it.
 func (s *Session) putInForce(p Proposal, guard *reconcile.Guard) (*Pass, error) {
-	inForce, judge := s.Verdict.Previous, s.Source.Judge
+	inForce, judge := s.Decision.Previous, s.Source.Judge
 	trial := p.Trial > 0 && (inForce == nil || inForce.Digest != p.Topology.Digest)
 	if p.Given || p.Allow {
 		judge = s.Source.Overrule
@@ -98,7 +98,7 @@ func (s *Session) try(p Proposal) error {
 	if err := p.Await(p.Topology.Digest); err != nil {
 		return fmt.Errorf("start the process that would undo it: %w", err)
 	}
-	_, err := s.Source.Begin(&s.Verdict, p.Data, p.Trial)
+	_, err := s.Source.Begin(&s.Decision, p.Data, p.Trial)
 	return err
 }
 
@@ -129,17 +129,17 @@ func (s *Session) takeBack(before []byte, why error) error {
 }
 
 // follow makes the node what t asks for and writes the status. judge has to find that t is the
-// topology to follow, else somebody has changed the file meanwhile. s.Verdict stays the one from
+// topology to follow, else somebody has changed the file meanwhile. s.Decision stays the one from
 // before the pass. A pass that is nil has changed nothing in the kernel.
 func (s *Session) follow(
-	t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) rollout.Verdict,
+	t *schema.Topology, guard *reconcile.Guard, judge func(reconcile.Identity) rollout.Decision,
 ) (*Pass, error) {
-	p := &Pass{At: time.Now(), Verdict: judge(s.ID), Squatter: Squatter()}
-	s.SetTrial(p.Verdict.Trial, s.Source)
-	if v := p.Verdict; v.Topology == nil || v.Topology.Digest != t.Digest {
+	p := &Pass{At: time.Now(), Decision: judge(s.ID), Squatter: Squatter()}
+	s.SetTrial(p.Decision.Trial, s.Source)
+	if v := p.Decision; v.Topology == nil || v.Topology.Digest != t.Digest {
 		return nil, fmt.Errorf("%s was changed by somebody else meanwhile: look at it, and try again", s.Paths.Topology)
 	}
-	if err := s.Source.Keep(&p.Verdict); err != nil {
+	if err := s.Source.Keep(&p.Decision); err != nil {
 		return nil, err
 	}
 	view, err := s.Propose(t)

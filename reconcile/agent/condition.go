@@ -48,15 +48,15 @@ func (p *Pass) ready() document.Condition {
 
 func (p *Pass) notReady() (reason, message string) {
 	switch {
-	case p.Verdict.Topology == nil && p.Err != nil:
+	case p.Decision.Topology == nil && p.Err != nil:
 		return document.ReasonPassFailed, fmt.Sprint(p.Err)
-	case p.Verdict.Topology == nil:
-		return p.Verdict.OnDisk.Reason, p.Verdict.OnDisk.Message
+	case p.Decision.Topology == nil:
+		return p.Decision.OnDisk.Reason, p.Decision.OnDisk.Message
 	case p.Plan == nil:
 		return document.ReasonPassFailed, fmt.Sprint(p.Err)
 	case len(p.Plan.Node.PodCIDRs) == 0:
 		return "NoPodCIDR",
-			fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+			fmt.Sprintf("%s has no podCIDR yet (write one into %s:%d)", p.Plan.Node.Name, p.Decision.Path, p.Plan.Node.Line)
 	case !p.Plan.Facts.IPLocal:
 		return "NodeIPMissing", p.ipMissing()
 	}
@@ -89,7 +89,7 @@ func outcome(s *reconcile.Step) string {
 
 func (p *Pass) ipMissing() string {
 	return fmt.Sprintf("%s, the ip of %s, is on no link of this host: add it to one, or correct %s:%d",
-		p.Plan.Node.Sender(), p.Plan.Node.Name, p.Verdict.Path, p.Plan.Node.Line)
+		p.Plan.Node.Sender(), p.Plan.Node.Name, p.Decision.Path, p.Plan.Node.Line)
 }
 
 // degraded: something is not as the topology asks, or cannot work.
@@ -107,7 +107,7 @@ func (p *Pass) degraded() document.Condition {
 
 // stale: the file on disk is not the one in force.
 func (p *Pass) stale() document.Condition {
-	switch v := p.Verdict; {
+	switch v := p.Decision; {
 	case v.OnDisk.Accepted:
 		return condition(document.StaleTopology, false, "InForce", "")
 	case v.Topology == nil && v.OnDisk.Reason == rollout.ReasonMissing:
@@ -155,8 +155,8 @@ func unwatched() document.Condition {
 // trial: what is in force stays only if somebody says so. The message does not count the seconds,
 // so that it stays the same.
 func (p *Pass) trial() document.Condition {
-	t := p.Verdict.Trial
-	switch over := p.Verdict.Overdue; {
+	t := p.Decision.Trial
+	switch over := p.Decision.Overdue; {
 	case over != nil:
 		return condition(document.ConfirmPending, true, "Overdue",
 			fmt.Sprintf("the trial of %.19s is over and not undone yet, so it is not in force any more:"+

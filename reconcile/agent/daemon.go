@@ -66,7 +66,7 @@ const (
 func (d *Daemon) Run(ctx context.Context, now <-chan os.Signal) error {
 	runtime.LockOSThread() // processorTime is that of a thread
 	defer runtime.UnlockOSThread()
-	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Live()), time.Now(), true
+	d.source, d.started, d.litter = rollout.NewSource(d.Engine.Paths, d.Engine.Kernel()), time.Now(), true
 	d.bootID = kernel.BootID()
 	d.status = inherit(d.Engine.Paths.Status)
 	d.Engine.Progress = d.progress()
@@ -110,7 +110,7 @@ type reasons struct {
 func (d *Daemon) listen(ctx context.Context, now <-chan os.Signal) (*reasons, error) {
 	r := &reasons{now: now}
 	var err error
-	if r.kernel, err = d.Engine.Live().Watcher.Watch(ctx); err != nil {
+	if r.kernel, err = d.Engine.Kernel().Watcher.Watch(ctx); err != nil {
 		return nil, err
 	}
 	r.files = WatchFiles(ctx, d.Log, d.Engine.Paths.Topology, d.Engine.Paths.Conflist, d.source.TrialRecord())

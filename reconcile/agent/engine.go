@@ -53,8 +53,8 @@ func Open(s Settings) (*Engine, error) {
 // Close gives the node's sockets back.
 func (e *Engine) Close() { e.node.Close() }
 
-// Live is the node itself, for what is neither compared nor converged.
-func (e *Engine) Live() *kernel.Node { return e.node }
+// Kernel is the node itself, for what is neither compared nor converged.
+func (e *Engine) Kernel() *kernel.Node { return e.node }
 
 // Identity is what the host knows of itself.
 func (e *Engine) Identity() (reconcile.Identity, error) {

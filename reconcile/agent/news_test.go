@@ -37,7 +37,7 @@ func TestDamageIsNews(t *testing.T) {
 			if _, err := h.converge(); err != nil {
 				t.Fatal(err)
 			}
-			pokes, err := h.engine.Live().Watcher.Watch(t.Context())
+			pokes, err := h.engine.Kernel().Watcher.Watch(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,7 @@ func (d *Daemon) pass(ctx context.Context) (spent time.Duration) {
 	if d.Presence != nil {
 		d.Presence.TakeSocket()
 	}
-	p := Pass{At: time.Now(), Ruler: d.Engine.Live().Watcher.Actor(kernel.AnyChain()), Squatter: Squatter()}
+	p := Pass{At: time.Now(), Ruler: d.Engine.Kernel().Watcher.Actor(kernel.AnyChain()), Squatter: Squatter()}
 	unlock, err := d.lock(ctx)
 	if err != nil && ctx.Err() != nil {
 		return 0
@@ -28,7 +28,7 @@ func (d *Daemon) pass(ctx context.Context) (spent time.Duration) {
 	began := processorTime()
 	if p.Err = err; err == nil {
 		p.At = time.Now()
-		p.Plan, p.Err = d.converge(&p.Verdict)
+		p.Plan, p.Err = d.converge(&p.Decision)
 		p.Err = errors.Join(p.Err, unlock())
 	}
 	p.Took = time.Since(p.At)
@@ -56,7 +56,7 @@ func (p *Pass) rebuilt() bool {
 // littered says that the pass has parsed a file, or made many objects.
 func (p *Pass) littered(before *document.NodeStatus) bool {
 	const many = 1000
-	return before == nil || before.Topology.OnDisk.Digest != p.Verdict.OnDisk.Digest || p.Plan != nil &&
+	return before == nil || before.Topology.OnDisk.Digest != p.Decision.OnDisk.Digest || p.Plan != nil &&
 		len(p.Plan.Steps) > many
 }
 
@@ -86,11 +86,11 @@ func (d *Daemon) holdConflist() error {
 	return d.Engine.HoldConflist()
 }
 
-// converge runs one pass and stores the verdict in v. It ends a trial whose time is up, judges the
+// converge runs one pass and stores the decision in v. It ends a trial whose time is up, judges the
 // files, keeps a new topology as the last good one, and applies the plan. If this node cannot
 // follow or keep a new topology, converge refuses it in v and applies the previous one. The plan is
 // nil if no topology is in force; a plan may come with an error.
-func (d *Daemon) converge(v *rollout.Verdict) (*reconcile.Plan, error) {
+func (d *Daemon) converge(v *rollout.Decision) (*reconcile.Plan, error) {
 	id, err := d.Engine.Identity()
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func (d *Daemon) report(p *Pass) *document.NodeStatus {
 		d.heal(s, p)
 	}
 	d.contention.passed(p.At)
-	d.contention.flood(d.Engine.Live().Watcher.Flood())
+	d.contention.flood(d.Engine.Kernel().Watcher.Flood())
 	s.Put(since(d.contention.condition(p.At), p.At, d.status))
 	p.Contended = d.contention.count()
 	d.healing = d.healing || s.InSync
@@ -73,7 +73,7 @@ func (d *Daemon) author(p *Pass, step *reconcile.Step) string {
 	if step.Kind == state.KindChain {
 		return p.Ruler.String()
 	}
-	return d.Engine.Live().Watcher.Actor(step.Key()).String()
+	return d.Engine.Kernel().Watcher.Actor(step.Key()).String()
 }
 
 // log says what a pass did, and what changed in the conditions. A pass with nothing to do says

@@ -8,14 +8,14 @@ import (
 )
 
 // Session is one node for one verb of the command line: the engine, the topology files, and the
-// verdict on them when they were last judged. Apply, Confirm, Rollback and Remove change the node,
+// decision on them when they were last judged. Apply, Confirm, Rollback and Remove change the node,
 // and their caller holds the node's lock. Everything else only looks, and needs no lock.
 type Session struct {
 	*Engine
-	Source  *rollout.Source
-	ID      reconcile.Identity
-	Verdict rollout.Verdict
-	version string // of the program, for the status
+	Source   *rollout.Source
+	ID       reconcile.Identity
+	Decision rollout.Decision
+	version  string // of the program, for the status
 }
 
 // Refusal is the error of a verb that the state of the node forbids. Nothing has changed.
@@ -29,7 +29,7 @@ func OpenSession(settings Settings, version string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Engine: engine, Source: rollout.NewSource(settings.Paths, engine.Live()), version: version}
+	s := &Session{Engine: engine, Source: rollout.NewSource(settings.Paths, engine.Kernel()), version: version}
 	if err := s.Judge(); err != nil {
 		engine.Close()
 		return nil, err
@@ -43,27 +43,27 @@ func (s *Session) Judge() error {
 	if s.ID, err = s.Engine.Identity(); err != nil {
 		return err
 	}
-	s.Verdict = s.Source.Judge(s.ID)
-	s.SetTrial(s.Verdict.Trial, s.Source)
+	s.Decision = s.Source.Judge(s.ID)
+	s.SetTrial(s.Decision.Trial, s.Source)
 	return nil
 }
 
 // Followed is the topology in force, or the one that will be if nothing ever was. It is nil if
 // there is neither.
-func (s *Session) Followed() *schema.Topology { return s.until(s.Verdict.Topology) }
+func (s *Session) Followed() *schema.Topology { return s.until(s.Decision.Topology) }
 
 // InForce is where the topology in force can be read: in the operator's place if it is the same
 // there. It is the zero FileRef if nothing is in force.
 func (s *Session) InForce() document.FileRef {
-	previous := s.Verdict.Previous
+	previous := s.Decision.Previous
 	if previous == nil {
 		return document.FileRef{}
 	}
 	ref := document.FileRef{Path: s.Paths.LastGood, Digest: previous.Digest}
 	switch {
-	case s.Verdict.OnDisk.Digest == previous.Digest:
+	case s.Decision.OnDisk.Digest == previous.Digest:
 		ref.Path = s.Paths.Topology
-	case s.Verdict.Trial != nil:
+	case s.Decision.Trial != nil:
 		ref.Path = s.Source.TrialTopology()
 	}
 	return ref
@@ -71,7 +71,7 @@ func (s *Session) InForce() document.FileRef {
 
 // Propose computes what t asks of the node, and what the topology in force has asked for until now.
 func (s *Session) Propose(t *schema.Topology) (reconcile.View, error) {
-	return s.View(s.ID, t, s.Verdict.Previous)
+	return s.View(s.ID, t, s.Decision.Previous)
 }
 
 // Compare compares the node with a topology that is taken to be in force.
@@ -86,7 +86,7 @@ func (s *Session) Compare(t *schema.Topology) (*reconcile.Plan, error) {
 // Remaining is what there is to do for the topology that is to be followed, or, if there is none,
 // what there is to remove.
 func (s *Session) Remaining() (*reconcile.Plan, error) {
-	if t := s.Verdict.Topology; t != nil {
+	if t := s.Decision.Topology; t != nil {
 		return s.Compare(t)
 	}
 	return s.Look(s.bare())
@@ -95,7 +95,7 @@ func (s *Session) Remaining() (*reconcile.Plan, error) {
 // Pods counts the pods on the bridge of the topology in force, or on that of t if nothing is in
 // force. It returns -1 if that cannot be found out.
 func (s *Session) Pods(t *schema.Topology) int {
-	count, err := s.Live().Pods(s.until(t).Network.Bridge.Name)
+	count, err := s.Kernel().Pods(s.until(t).Network.Bridge.Name)
 	if err != nil {
 		return -1
 	}
@@ -104,8 +104,8 @@ func (s *Session) Pods(t *schema.Topology) int {
 
 // until is the topology in force, or t if nothing is in force.
 func (s *Session) until(t *schema.Topology) *schema.Topology {
-	if s.Verdict.Previous != nil {
-		return s.Verdict.Previous
+	if s.Decision.Previous != nil {
+		return s.Decision.Previous
 	}
 	return t
 }
@@ -113,12 +113,12 @@ func (s *Session) until(t *schema.Topology) *schema.Topology {
 // Objections is the guard's verdict on a topology that has an entry for this node. given says that
 // an operator asks for the topology by name: then it does not count that it was rolled back.
 func (s *Session) Objections(t *schema.Topology, given bool) (reconcile.Guard, error) {
-	if disk := s.Verdict.OnDisk; !given && disk.Guard != nil && disk.Reason == rollout.ReasonRolledBack {
+	if disk := s.Decision.OnDisk; !given && disk.Guard != nil && disk.Reason == rollout.ReasonRolledBack {
 		return *disk.Guard, nil
 	}
 	own, err := s.ID.Select(t)
 	if err != nil {
 		return reconcile.Guard{}, err
 	}
-	return reconcile.Protect(s.Live(), own, s.Verdict.Previous, t)
+	return reconcile.Protect(s.Kernel(), own, s.Decision.Previous, t)
 }

@@ -31,7 +31,7 @@ func (s *Session) See() (*Sight, error) {
 	if err := s.Judge(); err != nil {
 		return nil, err
 	}
-	seen.Verdict = s.Verdict
+	seen.Decision = s.Decision
 	seen.Written, seen.Unread = ReadStatus(s.Paths.Status)
 	seen.Unread = cmp.Or(files.InTheWay(s.Paths.Status), seen.Unread)
 	if errors.Is(seen.Unread, fs.ErrNotExist) {
@@ -79,7 +79,7 @@ func (s *Session) locate(t *document.TopologyStatus) {
 	}
 	t.Origin = rollout.OriginLastGood
 	switch {
-	case s.Verdict.Trial != nil:
+	case s.Decision.Trial != nil:
 		t.Origin = rollout.OriginTrial
 	case ref.Path == s.Paths.Topology:
 		t.Origin = rollout.OriginFile
@@ -159,7 +159,7 @@ func (s *Session) Answer(seen *Sight, digest string) []string {
 
 // topologyAnswer is about the file on disk and the trial.
 func (s *Session) topologyAnswer(a *whyNot) {
-	v, followed := s.Verdict, s.Followed() != nil
+	v, followed := s.Decision, s.Followed() != nil
 	missing := v.OnDisk.Reason == rollout.ReasonMissing
 	refused := followed && !v.OnDisk.Accepted
 	a.add(!followed && missing, "no topology at %s (put it there)", s.Paths.Topology)

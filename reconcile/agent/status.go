@@ -55,12 +55,12 @@ func WriteStatus(path string, s *document.NodeStatus) error {
 
 // Pass is everything that one pass has seen and done.
 type Pass struct {
-	Verdict rollout.Verdict
-	Plan    *reconcile.Plan // nil: it did not come that far
-	Err     error
-	At      time.Time
-	Took    time.Duration
-	Ruler   kernel.Actor // who had changed nftables last before the pass
+	Decision rollout.Decision
+	Plan     *reconcile.Plan // nil: it did not come that far
+	Err      error
+	At       time.Time
+	Took     time.Duration
+	Ruler    kernel.Actor // who had changed nftables last before the pass
 
 	Squatter  string // who holds the daemon's socket and cannot be a daemon; "": nobody
 	Contended int    // objects that somebody else keeps changing
@@ -72,8 +72,8 @@ func (p *Pass) Status(before *document.NodeStatus) *document.NodeStatus {
 	s := document.NewNodeStatus()
 	s.WrittenAt = p.At.Add(p.Took)
 	s.LastPass = document.PassStatus{At: p.At, DurationSeconds: p.Took.Seconds()}
-	s.Topology.OnDisk = p.Verdict.OnDisk
-	if v := p.Verdict; v.Topology != nil {
+	s.Topology.OnDisk = p.Decision.OnDisk
+	if v := p.Decision; v.Topology != nil {
 		s.Topology.Path, s.Topology.Digest, s.Topology.Origin, s.Topology.LoadedAt = v.Path, v.Topology.Digest, v.Origin, v.KeptAt
 	}
 	if p.Plan != nil {

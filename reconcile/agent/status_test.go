@@ -29,14 +29,14 @@ func TestConditions(t *testing.T) {
 		status    string
 		reason    string
 	}{
-		{"invalid, and nothing in force", document.StaleTopology, Pass{Verdict: rollout.Verdict{OnDisk: document.OnDisk{Reason: rollout.ReasonInvalid}}}, "True", rollout.ReasonInvalid},
-		{"no file, and nothing in force", document.StaleTopology, Pass{Verdict: rollout.Verdict{OnDisk: document.OnDisk{Reason: rollout.ReasonMissing}}}, "False", rollout.ReasonMissing},
-		{"no file, and one in force", document.StaleTopology, Pass{Verdict: rollout.Verdict{Topology: next, OnDisk: document.OnDisk{Reason: rollout.ReasonMissing}}}, "True", rollout.ReasonMissing},
-		{"accepted", document.StaleTopology, Pass{Verdict: rollout.Verdict{Topology: next, OnDisk: document.OnDisk{Accepted: true}}}, "False", "InForce"},
-		{"steps to do", document.Degraded, Pass{Verdict: rollout.Verdict{Topology: next}, Plan: waiting}, "True", "NotConverged"},
-		{"steps done", document.Degraded, Pass{Verdict: rollout.Verdict{Topology: next}, Plan: done}, "False", "Converged"},
-		{"a trial that is over and not undone", document.ConfirmPending, Pass{Verdict: rollout.Verdict{Topology: next, Overdue: &rollout.Trial{}}, Plan: done}, "True", "Overdue"},
-		{"nobody watches", document.Contention, Pass{Verdict: rollout.Verdict{Topology: next}, Plan: done}, "Unknown", "NoDaemon"},
+		{"invalid, and nothing in force", document.StaleTopology, Pass{Decision: rollout.Decision{OnDisk: document.OnDisk{Reason: rollout.ReasonInvalid}}}, "True", rollout.ReasonInvalid},
+		{"no file, and nothing in force", document.StaleTopology, Pass{Decision: rollout.Decision{OnDisk: document.OnDisk{Reason: rollout.ReasonMissing}}}, "False", rollout.ReasonMissing},
+		{"no file, and one in force", document.StaleTopology, Pass{Decision: rollout.Decision{Topology: next, OnDisk: document.OnDisk{Reason: rollout.ReasonMissing}}}, "True", rollout.ReasonMissing},
+		{"accepted", document.StaleTopology, Pass{Decision: rollout.Decision{Topology: next, OnDisk: document.OnDisk{Accepted: true}}}, "False", "InForce"},
+		{"steps to do", document.Degraded, Pass{Decision: rollout.Decision{Topology: next}, Plan: waiting}, "True", "NotConverged"},
+		{"steps done", document.Degraded, Pass{Decision: rollout.Decision{Topology: next}, Plan: done}, "False", "Converged"},
+		{"a trial that is over and not undone", document.ConfirmPending, Pass{Decision: rollout.Decision{Topology: next, Overdue: &rollout.Trial{}}, Plan: done}, "True", "Overdue"},
+		{"nobody watches", document.Contention, Pass{Decision: rollout.Decision{Topology: next}, Plan: done}, "Unknown", "NoDaemon"},
 	} {
 		if got := c.pass.Status(nil).Condition(c.typ); got.Status != c.status || got.Reason != c.reason {
 			t.Errorf("%s: %s is %s %s, want %s %s", c.name, c.typ, got.Status, got.Reason, c.status, c.reason)
@@ -46,7 +46,7 @@ func TestConditions(t *testing.T) {
 
 // Whoever reads that a trial could not be undone is told how to go on.
 func TestOverdueTrialNamesTheWayOn(t *testing.T) {
-	pass := Pass{Verdict: rollout.Verdict{Overdue: &rollout.Trial{Digest: "sha256:0123"}}}
+	pass := Pass{Decision: rollout.Decision{Overdue: &rollout.Trial{Digest: "sha256:0123"}}}
 	if c := pass.Status(nil).Condition(document.ConfirmPending); !strings.Contains(c.Message, "podnetctl rollback") {
 		t.Errorf("%+v", c)
 	}

@@ -49,7 +49,7 @@ func (s *Session) PlanRemoval() (*Removal, error) {
 func (s *Session) Remove(r *Removal, podsToo bool) error {
 	var failed error
 	if podsToo {
-		_, failed = s.Live().DeleteAll()
+		_, failed = s.Kernel().DeleteAll()
 	}
 	var err error
 	r.Plan, err = s.Converge(s.bare())
@@ -61,7 +61,7 @@ func (s *Session) Remove(r *Removal, podsToo bool) error {
 
 // bare is this node when nobody asks anything of it.
 func (s *Session) bare() reconcile.View {
-	t := s.Verdict.Topology
+	t := s.Decision.Topology
 	v := bareView(cmp.Or(s.ID.Node, s.ID.Hostname), t)
 	if t != nil {
 		if own, err := s.ID.Select(t); err == nil {
@@ -89,7 +89,7 @@ func (s *Session) directories() []string {
 // podNames are the pods with a host veth as a person knows them.
 func (s *Session) podNames(t *schema.Topology) []string {
 	network := s.until(t).Network
-	all, err := pods.List(s.Live(), cmp.Or(network.CNI.Name, schema.DefaultNetwork().CNI.Name), network.Bridge.Name)
+	all, err := pods.List(s.Kernel(), cmp.Or(network.CNI.Name, schema.DefaultNetwork().CNI.Name), network.Bridge.Name)
 	if err != nil {
 		return nil // those that are there are counted all the same
 	}
@@ -104,7 +104,7 @@ func (s *Session) podNames(t *schema.Topology) []string {
 
 func (s *Session) stays() []string {
 	names := []string{"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"}
-	if t := s.Verdict.Topology; t != nil {
+	if t := s.Decision.Topology; t != nil {
 		if v, err := s.View(s.ID, t, nil); err == nil {
 			names = nil
 			for _, sysctl := range v.Want.Sysctls.Rows() {

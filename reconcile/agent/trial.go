@@ -43,7 +43,7 @@ func (s *Session) Rollback() (*Pass, error) {
 	}
 	v := s.Source.Judge(s.ID)
 	if v.Topology == nil {
-		s.Verdict = v
+		s.Decision = v
 		return nil, left
 	}
 	p, err := s.follow(v.Topology, nil, s.Source.Judge)

@@ -13,7 +13,7 @@ import (
 )
 
 // conflicts are somebody else's objects in the way, as diff and status name them too.
-func conflicts(f Facts) []document.Finding {
+func conflicts(f Subject) []document.Finding {
 	if f.Plan == nil {
 		return nil
 	}
@@ -77,7 +77,7 @@ func name(k state.Key) string {
 }
 
 // topology: the network runs on, but on an older file or on none.
-func topology(f Facts) []document.Finding {
+func topology(f Subject) []document.Finding {
 	if f.Refused.Reason == "" {
 		return nil
 	}
@@ -96,7 +96,7 @@ func topology(f Facts) []document.Finding {
 }
 
 // conflistOrder: runtimes take the first configuration in the order of names.
-func conflistOrder(f Facts) []document.Finding {
+func conflistOrder(f Subject) []document.Finding {
 	var out []document.Finding
 	dir, ours := filepath.Split(f.Paths.Conflist)
 	for _, name := range f.Host.Conflists {

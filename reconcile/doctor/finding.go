@@ -16,9 +16,9 @@ import (
 	"github.com/podnet/podnet/state/kernel"
 )
 
-// Facts are all that the checks go by. Without a topology Plan is nil, and only what does not
+// Subject is all that the checks go by. Without a topology Plan is nil, and only what does not
 // depend on one is checked.
-type Facts struct {
+type Subject struct {
 	Host      host.Settings
 	Plan      *reconcile.Plan
 	Paths     state.Paths
@@ -41,9 +41,9 @@ type Facts struct {
 }
 
 // Check is every finding, errors first.
-func Check(f Facts) []document.Finding {
+func Check(f Subject) []document.Finding {
 	all := []document.Finding{}
-	for _, check := range []func(Facts) []document.Finding{
+	for _, check := range []func(Subject) []document.Finding{
 		conflicts, topology, health, CheckRuntimes, conflistOrder, iptables, openTunnel, proxies, mtu, neighbours, tracking, claim, networkd, macPolicy, networkManager, offload, writable,
 	} {
 		all = append(all, check(f)...)
@@ -54,7 +54,7 @@ func Check(f Facts) []document.Finding {
 
 // devices are podnet's as other programs' configuration would match them; a host veth stands for
 // all.
-func (f Facts) devices() []host.Device {
+func (f Subject) devices() []host.Device {
 	return []host.Device{{Name: f.Bridge, Kind: "bridge"}, {Name: f.Tunnel, Kind: "vxlan"},
 		{Name: "veth0123456789a", Kind: "veth"}}
 }

@@ -10,7 +10,7 @@ import (
 // health makes a node that is not Ready, or Degraded, an error of its own: whatever the cause is,
 // pods cannot start there, or something of podnet's is missing, and a node without any error has to
 // be one that works.
-func health(f Facts) []document.Finding {
+func health(f Subject) []document.Finding {
 	var out []document.Finding
 	report := func(id string, c document.Condition) {
 		out = append(out, document.Finding{
@@ -38,7 +38,7 @@ func health(f Facts) []document.Finding {
 }
 
 // node is this node's name, as far as a topology says it.
-func (f Facts) node() string {
+func (f Subject) node() string {
 	if f.Plan == nil {
 		return "this node"
 	}
@@ -47,7 +47,7 @@ func (f Facts) node() string {
 
 // lookAtNode is what to type about a node that is not as it should be. A daemon tries again by
 // itself, so that another pass says no more than diff.
-func (f Facts) lookAtNode() string {
+func (f Subject) lookAtNode() string {
 	switch {
 	case f.Ready.Reason == rollout.ReasonMissing:
 		return "podnetctl status"

@@ -22,17 +22,17 @@ func TestJudgeHealth(t *testing.T) {
 	stale := document.Condition{Status: "True", Reason: document.ReasonStalePods, Message: "2 pods have old addresses"}
 	conflict := document.Condition{Status: "False", Reason: document.ReasonConflict, Message: "cni0 is somebody else's"}
 	for name, c := range map[string]struct {
-		facts Facts
+		facts Subject
 		want  string
 	}{
-		"healthy":                       {Facts{}, ""},
-		"not ready":                     {Facts{Ready: notReady}, "node-not-ready | this node | podnetctl apply"},
-		"not ready, under a daemon":     {Facts{Ready: notReady, Daemon: true}, "node-not-ready | this node | podnetctl diff"},
-		"not ready, and counted":        {Facts{Ready: notReady, Degraded: failed}, "node-not-ready | this node | podnetctl apply"},
-		"degraded alone":                {Facts{Degraded: failed}, "node-degraded | this node | podnetctl apply"},
-		"pods with old addresses":       {Facts{Degraded: stale}, "stale-pods | this node | podnetctl pods"},
-		"a conflict is found by others": {Facts{Ready: conflict}, ""},
-		"a node with a name": {Facts{Degraded: failed, Plan: &reconcile.Plan{View: reconcile.View{Node: &schema.Node{Name: "node-a"}}}},
+		"healthy":                       {Subject{}, ""},
+		"not ready":                     {Subject{Ready: notReady}, "node-not-ready | this node | podnetctl apply"},
+		"not ready, under a daemon":     {Subject{Ready: notReady, Daemon: true}, "node-not-ready | this node | podnetctl diff"},
+		"not ready, and counted":        {Subject{Ready: notReady, Degraded: failed}, "node-not-ready | this node | podnetctl apply"},
+		"degraded alone":                {Subject{Degraded: failed}, "node-degraded | this node | podnetctl apply"},
+		"pods with old addresses":       {Subject{Degraded: stale}, "stale-pods | this node | podnetctl pods"},
+		"a conflict is found by others": {Subject{Ready: conflict}, ""},
+		"a node with a name": {Subject{Degraded: failed, Plan: &reconcile.Plan{View: reconcile.View{Node: &schema.Node{Name: "node-a"}}}},
 			"node-degraded | node-a | podnetctl apply"},
 	} {
 		var got []string
@@ -48,7 +48,7 @@ func TestJudgeHealth(t *testing.T) {
 // TestJudgeConflistOrder has the runtime's directory as facts: what sorts before podnet's conflist
 // is a finding.
 func TestJudgeConflistOrder(t *testing.T) {
-	f := Facts{Paths: state.DefaultPaths("/")}
+	f := Subject{Paths: state.DefaultPaths("/")}
 	f.Host.Conflists = []string{"05-calico.conflist", "10-podnet.conflist", "90-other.conflist"}
 	var got []string
 	for _, finding := range conflistOrder(f) {

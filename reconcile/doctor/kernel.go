@@ -12,7 +12,7 @@ import (
 
 // iptables: the kernel asks the rules of both kinds, and who looks with one does not see the
 // other's.
-func iptables(f Facts) []document.Finding {
+func iptables(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, o := range f.Other {
 		severity, message := document.SeverityWarning, fmt.Sprintf("%d rules beside those of %s, which does not show them",
@@ -30,7 +30,7 @@ func iptables(f Facts) []document.Finding {
 }
 
 // openTunnel: whoever can send UDP to the port sends to pods as any node.
-func openTunnel(f Facts) []document.Finding {
+func openTunnel(f Subject) []document.Finding {
 	if f.Open == "" {
 		return nil
 	}
@@ -42,7 +42,7 @@ func openTunnel(f Facts) []document.Finding {
 }
 
 // proxies reports the service proxies that do not see what pods of this node send to each other.
-func proxies(f Facts) []document.Finding {
+func proxies(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, p := range f.Proxies {
 		out = append(out, document.Finding{
@@ -55,7 +55,7 @@ func proxies(f Facts) []document.Finding {
 }
 
 // mtu reports an underlay that pods' packets do not fit into with the tunnel's headers.
-func mtu(f Facts) []document.Finding {
+func mtu(f Subject) []document.Finding {
 	if f.Plan == nil || f.Plan.Facts.UnderlayMTU == 0 {
 		return nil
 	}
@@ -76,7 +76,7 @@ func mtu(f Facts) []document.Finding {
 // neighbours: entries of all namespaces count against one threshold of the machine: each pod has
 // one of its gateway, and some of the pods that it talks to. The host's own do not count: those of
 // peers are permanent, those of pods are marked as learned from outside (extern_learn).
-func neighbours(f Facts) []document.Finding {
+func neighbours(f Subject) []document.Finding {
 	const (
 		perPod   = 2
 		most     = 1023 // ports of a bridge
@@ -107,7 +107,7 @@ func neighbours(f Facts) []document.Finding {
 }
 
 // tracking: a full table is a conflict, which status tells too.
-func tracking(f Facts) []document.Finding {
+func tracking(f Subject) []document.Finding {
 	if t := f.Tracking; t.Near() && !t.Full() {
 		return []document.Finding{{
 			ID: "conntrack-table", Severity: document.SeverityWarning, Object: "net.netfilter.nf_conntrack_max", Owner: "the host's sysctls",
@@ -120,7 +120,7 @@ func tracking(f Facts) []document.Finding {
 
 // claim: two hosts with one address take the packets for it in turns. What ends it is done on the
 // other one.
-func claim(f Facts) []document.Finding {
+func claim(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, mac := range f.Claim.Others {
 		out = append(out, document.Finding{
@@ -137,7 +137,7 @@ func claim(f Facts) []document.Finding {
 // offload: two faults that are known, and no guess. Kernels before 5.7 spoil the checksum of a
 // packet that is masqueraded twice on its way into a vxlan device, unless a stable series has the
 // fix; vmxnet3 loses what it segments for a tunnel on a port other than those that it knows.
-func offload(f Facts) []document.Finding {
+func offload(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, o := range f.Offloads {
 		quoted := shell.Quote(o.Device)

@@ -24,7 +24,7 @@ func TestSpoilsChecksums(t *testing.T) {
 
 func TestOffload(t *testing.T) {
 	on := map[string]bool{"tx-checksum-ip-generic": true, "tx-udp_tnl-segmentation": true}
-	f := Facts{Tunnel: "podnet.1", Offloads: []inspect.Offload{{Device: "podnet.1", Driver: "vxlan", Features: on}, {Device: "ens192", Driver: "vmxnet3", Features: on}}}
+	f := Subject{Tunnel: "podnet.1", Offloads: []inspect.Offload{{Device: "podnet.1", Driver: "vxlan", Features: on}, {Device: "ens192", Driver: "vmxnet3", Features: on}}}
 	f.Host.Kernel = "5.4.0-26-generic"
 	if got := offload(f); len(got) != 2 || got[0].Remedy != "ethtool -K podnet.1 tx-checksum-ip-generic off" ||
 		got[1].Remedy != "ethtool -K ens192 tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off" {
@@ -48,7 +48,7 @@ func TestNeighbours(t *testing.T) {
 		{"10.244.0.0/24", 1024, false}, {"10.244.0.0/22", 1024, true}, {"10.244.0.0/24", 128, true}, {"fd00::/64", 1024, true}, {"fd00::/64", 4096, false},
 	} {
 		node := &schema.Node{PodCIDRs: []netip.Prefix{netip.MustParsePrefix(c.cidr)}}
-		f := Facts{Plan: &reconcile.Plan{View: reconcile.View{Node: node}}, Host: host.Settings{Neighbours: map[string]int{"ipv4": c.have, "ipv6": c.have}}}
+		f := Subject{Plan: &reconcile.Plan{View: reconcile.View{Node: node}}, Host: host.Settings{Neighbours: map[string]int{"ipv4": c.have, "ipv6": c.have}}}
 		got := neighbours(f)
 		if (len(got) == 1) != c.want {
 			t.Errorf("%s with %d: %+v", c.cidr, c.have, got)

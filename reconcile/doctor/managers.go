@@ -11,7 +11,7 @@ import (
 )
 
 // networkd: it removes what it did not make, unless it is told not to.
-func networkd(f Facts) []document.Finding {
+func networkd(f Subject) []document.Finding {
 	if !f.Host.Networkd.Runs {
 		return nil
 	}
@@ -44,7 +44,7 @@ func networkd(f Facts) []document.Finding {
 // fixed. It leaves one that was set at creation alone under the policy persistent, which is the
 // default; only a device that podnet took over, or a plugin's veth of a random MAC, changes under
 // that.
-func macPolicy(f Facts) []document.Finding {
+func macPolicy(f Subject) []document.Finding {
 	for _, d := range f.devices() {
 		m := host.First(f.Host.Networkd.Links, d)
 		if m == nil {
@@ -72,7 +72,7 @@ func macPolicy(f Facts) []document.Finding {
 	return nil
 }
 
-func networkManager(f Facts) []document.Finding {
+func networkManager(f Subject) []document.Finding {
 	if !f.Host.Manager.Runs {
 		return nil
 	}
@@ -91,7 +91,7 @@ func networkManager(f Facts) []document.Finding {
 }
 
 // writable: who can change what podnet reads as root rules the network, and with plugins the host.
-func writable(f Facts) []document.Finding {
+func writable(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, u := range f.Untrusted {
 		out = append(out, document.Finding{
@@ -103,7 +103,7 @@ func writable(f Facts) []document.Finding {
 	return out
 }
 
-func (f Facts) names() string { return f.Bridge + " " + f.Tunnel + " veth*" }
+func (f Subject) names() string { return f.Bridge + " " + f.Tunnel + " veth*" }
 
 // ahead is a file name that sorts before all that are there.
 func ahead(files []host.MatchFile, suffix string) string {
@@ -117,7 +117,7 @@ func ahead(files []host.MatchFile, suffix string) string {
 }
 
 // write is a command that writes lines into a file.
-func (f Facts) write(path string, lines ...string) string {
+func (f Subject) write(path string, lines ...string) string {
 	path = filepath.Join("/", f.Paths.Root, path)
 	return fmt.Sprintf(`mkdir -p %s && printf '%s\n' > %s`, shell.Quote(filepath.Dir(path)), strings.Join(lines, `\n`),
 		shell.Quote(path))

@@ -26,7 +26,7 @@ type Runtimes struct {
 }
 
 // CheckRuntimes says what keeps the host's runtimes from podnet's plugins and from its conflist.
-func CheckRuntimes(f Facts) []document.Finding {
+func CheckRuntimes(f Subject) []document.Finding {
 	var out []document.Finding
 	for _, l := range f.Runtimes.Lookups {
 		out = append(out, f.plugins(l)...)
@@ -52,14 +52,14 @@ func by(r runtimes.Runtime) string {
 
 // worth is an error for what every pod depends on. Beside a runtime that kubelets speak to, one
 // that takes a network by its name is worth a warning.
-func (f Facts) worth(r runtimes.Runtime) document.Severity {
+func (f Subject) worth(r runtimes.Runtime) document.Severity {
 	if !r.CRI && slices.ContainsFunc(f.Runtimes.Lookups, func(l runtimes.Lookup) bool { return l.CRI }) {
 		return document.SeverityWarning
 	}
 	return document.SeverityError
 }
 
-func (f Facts) plugins(l runtimes.Lookup) []document.Finding {
+func (f Subject) plugins(l runtimes.Lookup) []document.Finding {
 	var out []document.Finding
 	severity, owner, effect := document.SeverityError, "the container runtime's directory", "no pod can start"
 	if l.Name != "" {
@@ -85,7 +85,7 @@ func (f Facts) plugins(l runtimes.Lookup) []document.Finding {
 // confDir: a runtime that reads another directory never sees podnet's conflist. Podnet follows it
 // there, unless another runtime reads the directory of podnet's conflist: then that directory is to
 // be both's.
-func (f Facts) confDir(l runtimes.Lookup) []document.Finding {
+func (f Subject) confDir(l runtimes.Lookup) []document.Finding {
 	if l.Reads {
 		return nil
 	}
@@ -114,7 +114,7 @@ func units() map[string]string {
 
 // follow has podnet write its conflist where a runtime reads. Its unit may write below some
 // directories only.
-func (f Facts) follow(l runtimes.Lookup) string {
+func (f Subject) follow(l runtimes.Lookup) string {
 	remedy := fmt.Sprintf("mkdir -p %s %s && ", shell.Quote(l.ConfDir), shell.Quote(filepath.Dir(f.Paths.Defaults)))
 	writable := func(dir string) bool { return strings.HasPrefix(l.ConfDir, filepath.Join("/", f.Paths.Root, dir)+"/") }
 	if !slices.ContainsFunc([]string{"/etc", "/run", "/var/lib"}, writable) {
@@ -132,7 +132,7 @@ func (f Facts) follow(l runtimes.Lookup) string {
 }
 
 // onlyNetwork: CRI-O may be told to take one network only.
-func (f Facts) onlyNetwork(l runtimes.Lookup) []document.Finding {
+func (f Subject) onlyNetwork(l runtimes.Lookup) []document.Finding {
 	name := f.Network
 	if l.Network == "" || name == "" || l.Network == name {
 		return nil
@@ -147,7 +147,7 @@ func (f Facts) onlyNetwork(l runtimes.Lookup) []document.Finding {
 
 // furtherNetworks: a runtime that takes several configurations gives each pod an interface for
 // each.
-func (f Facts) furtherNetworks(l runtimes.Lookup) []document.Finding {
+func (f Subject) furtherNetworks(l runtimes.Lookup) []document.Finding {
 	dir, ours := filepath.Split(f.Paths.Conflist)
 	if !l.CRI || l.MaxConfs == 1 || !l.Reads {
 		return nil

@@ -22,7 +22,7 @@ func TestFurtherNetworks(t *testing.T) {
 		{1, true, nil}, {0, true, []string{dir + "20-b.conf", dir + "30-c.conf"}}, {2, true, nil}, {3, true, []string{dir + "20-b.conf"}},
 		{9, true, []string{dir + "20-b.conf", dir + "30-c.conf"}}, {0, false, nil},
 	} {
-		f := Facts{Paths: state.DefaultPaths("/"), Host: host.Settings{Conflists: []string{"05-a.conf", "10-podnet.conflist", "20-b.conf", "30-c.conf"}}}
+		f := Subject{Paths: state.DefaultPaths("/"), Host: host.Settings{Conflists: []string{"05-a.conf", "10-podnet.conflist", "20-b.conf", "30-c.conf"}}}
 		f.Runtimes.Lookups = []runtimes.Lookup{{Runtime: runtimes.Runtime{Name: "containerd", MaxConfs: c.most, CRI: c.cri}, Reads: true}}
 		var got []string
 		for _, found := range CheckRuntimes(f) {
@@ -38,7 +38,7 @@ func TestFurtherNetworks(t *testing.T) {
 
 // What this user may not read may be in order: it is no finding.
 func TestDeniedIsNoFinding(t *testing.T) {
-	f := Facts{Runtimes: Runtimes{Faults: []runtimes.Fault{{Runtime: "containerd", Path: "/x", Problem: "cannot be read", Denied: true}}}}
+	f := Subject{Runtimes: Runtimes{Faults: []runtimes.Fault{{Runtime: "containerd", Path: "/x", Problem: "cannot be read", Denied: true}}}}
 	if got := CheckRuntimes(f); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}

@@ -11,10 +11,10 @@ type NotKept struct{ Err error }
 func (e *NotKept) Error() string { return "keep the topology in force: " + e.Err.Error() }
 func (e *NotKept) Unwrap() error { return e.Err }
 
-// Keep makes the verdict's topology the last good one, before anything is changed for it: a node
+// Keep makes the decision's topology the last good one, before anything is changed for it: a node
 // that dies on the way goes on where it was. Nothing is written if it is that already, or on trial:
 // going back needs no room. A trial that is under way ends with another file.
-func (s *Source) Keep(v *Verdict) error {
+func (s *Source) Keep(v *Decision) error {
 	if v.bytes == nil {
 		return nil
 	}

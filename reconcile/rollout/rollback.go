@@ -22,7 +22,7 @@ type Undone struct {
 }
 
 // Before is the topology in force until now, as seen by the pass after u, which may be nil.
-func (u *Undone) Before(v *Verdict) *schema.Topology {
+func (u *Undone) Before(v *Decision) *schema.Topology {
 	if u == nil || u.Topology == nil || v.Fresh() {
 		return v.Previous
 	}
@@ -34,7 +34,7 @@ func (u *Undone) Before(v *Verdict) *schema.Topology {
 // applied again. What was there before is for the next pass to converge to; where nothing was in
 // force before, podnet's objects go at once. Nil: there was nothing to end, or nothing has changed.
 // A process that dies on the way leaves the rest to the next, and so does an error of a trial that
-// is over: the next verdict does not follow it, whatever could not be written. The caller holds the
+// is over: the next decision does not follow it, whatever could not be written. The caller holds the
 // node's lock.
 //
 // clear removes podnet's objects from the node, whose network is that of the topology that it gets,

@@ -16,7 +16,7 @@ type Source struct {
 	paths   state.Paths
 	witness reconcile.Witness
 	files   contents
-	parsed  map[string]parsed // by digest; those of the last verdict, and the one that was given
+	parsed  map[string]parsed // by digest; those of the last decision, and the one that was given
 	given   parsed
 	clock   func() Instant
 }

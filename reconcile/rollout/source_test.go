@@ -22,7 +22,7 @@ nodes:
 
 const nodeB = "- {name: b, ip: 192.0.2.2, podCIDRs: [10.244.1.0/24]}\n"
 
-// step is what happens to the file before a verdict, and what the verdict then has to be.
+// step is what happens to the file before a decision, and what the decision then has to be.
 type step struct {
 	name     string
 	file     string // its new content; "-": it is removed
@@ -85,7 +85,7 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
-func check(t *testing.T, s step, v Verdict) {
+func check(t *testing.T, s step, v Decision) {
 	t.Helper()
 	follows := ""
 	if v.Topology != nil {

@@ -114,13 +114,13 @@ func Irreversible(before, next *schema.Topology) error {
 }
 
 // Begin puts a topology on trial: what comes next is that the caller puts its file in place. v is
-// the verdict until now; its topology, unless it is the very one to be tried, becomes the last good
+// the decision until now; its topology, unless it is the very one to be tried, becomes the last good
 // one, as it is what the trial goes back to. The caller holds the node's lock.
-func (s *Source) Begin(v *Verdict, data []byte, d time.Duration) (*Trial, error) {
+func (s *Source) Begin(v *Decision, data []byte, d time.Duration) (*Trial, error) {
 	at, digest := s.clock(), schema.Digest(data)
 	before := *v
 	if before.Topology != nil && before.Topology.Digest == digest {
-		before = Verdict{Topology: v.Previous}
+		before = Decision{Topology: v.Previous}
 	}
 	t := &Trial{
 		Digest: digest, Bare: before.Topology == nil, BootID: at.BootID, Deadline: at.Since + d, Until: time.Now().Add(d).

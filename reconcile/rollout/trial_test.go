@@ -63,7 +63,7 @@ func (n *tree) reboot() {
 func (n *tree) put(content string) { n.Helper(); put(n.T, n.paths.Topology, content) }
 
 // pass is what every pass does to the files.
-func (n *tree) pass() Verdict {
+func (n *tree) pass() Decision {
 	n.Helper()
 	if _, err := n.source.Undo(false, unneeded); err != nil {
 		n.Fatal(err)

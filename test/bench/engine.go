@@ -28,7 +28,7 @@ func (b bench) inside(n *lab.Node, f func(engine) error) {
 			return err
 		}
 		defer e.Close()
-		return f(engine{e, rollout.NewSource(s.Paths, e.Live())})
+		return f(engine{e, rollout.NewSource(s.Paths, e.Kernel())})
 	}))
 }
 

@@ -104,7 +104,7 @@ func (b bench) entries(n *lab.Node, t lab.Topology, verify bool) time.Duration {
 		}
 		runtime.GC() // of what the measurement itself has left
 		begin := time.Now()
-		err = plan.Apply(e.Live(), nil)
+		err = plan.Apply(e.Kernel(), nil)
 		took = time.Since(begin)
 		return err
 	})

@@ -80,7 +80,7 @@ func (w *world) start() error {
 	w.stop()
 	var err error
 	if w.engine, err = agent.Open(agent.Settings{Paths: w.paths, Node: self}); err == nil {
-		w.source = rollout.NewSource(w.paths, w.engine.Live())
+		w.source = rollout.NewSource(w.paths, w.engine.Kernel())
 	}
 	return err
 }
@@ -147,7 +147,7 @@ func (w *world) spoiled(apply func(*kernel.Node) reconcile.Applier) error {
 	}
 	plan, err := w.engine.Look(view)
 	if err == nil {
-		_ = plan.Apply(apply(w.engine.Live()), nil) // that it fails is the point
+		_ = plan.Apply(apply(w.engine.Kernel()), nil) // that it fails is the point
 	}
 	return err
 }

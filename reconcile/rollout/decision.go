@@ -18,8 +18,8 @@ const (
 	OriginTrial    = "trial"
 )
 
-// Verdict is which topology the node has to follow.
-type Verdict struct {
+// Decision is which topology the node has to follow.
+type Decision struct {
 	Topology *schema.Topology // nil: there is none yet
 	Path     string           // where it was read
 	Origin   string
@@ -42,12 +42,12 @@ type origin struct{ path, kind string }
 // with it and the guard lets it pass, else the one in force until now, which is the last good one
 // or the one on trial. A file that is missing, or was removed, counts as one that is wrong. Judge
 // writes nothing; see Keep.
-func (s *Source) Judge(id reconcile.Identity) Verdict { return s.judge(id, false) }
+func (s *Source) Judge(id reconcile.Identity) Decision { return s.judge(id, false) }
 
 // Overrule is Judge for an operator who has been told what speaks against the file, and means it.
-func (s *Source) Overrule(id reconcile.Identity) Verdict { return s.judge(id, true) }
+func (s *Source) Overrule(id reconcile.Identity) Decision { return s.judge(id, true) }
 
-func (s *Source) judge(id reconcile.Identity, overrule bool) Verdict {
+func (s *Source) judge(id reconcile.Identity, overrule bool) Decision {
 	disk, file, err := s.read(s.paths.Topology)
 	kept, v, lost := s.inForce(disk)
 	v.OnDisk.Digest = file.digest
@@ -71,9 +71,9 @@ func (s *Source) judge(id reconcile.Identity, overrule bool) Verdict {
 	return v
 }
 
-// inForce is the verdict for as long as nothing is known of the file on disk, and the last good
+// inForce is the decision for as long as nothing is known of the file on disk, and the last good
 // topology, or why it cannot be read.
-func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost error) {
+func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Decision, lost error) {
 	last, file, lost := s.read(s.paths.LastGood)
 	v.fallback = origin{s.paths.LastGood, OriginLastGood}
 	v.Previous = last.topology
@@ -98,7 +98,7 @@ func (s *Source) inForce(disk parsed) (kept *schema.Topology, v Verdict, lost er
 }
 
 // accept follows the file on disk. What is not in force yet has to be kept.
-func (v *Verdict) accept(t *schema.Topology, data []byte, path string) {
+func (v *Decision) accept(t *schema.Topology, data []byte, path string) {
 	v.OnDisk.Accepted = true
 	v.Topology, v.Path = t, path
 	if v.Previous != nil && v.Previous.Digest == t.Digest {
@@ -126,7 +126,7 @@ func wellFormed(p parsed, err error) *schema.Topology {
 
 // guarded adds what speaks against a changed file to what was found so far. A file with the wrong
 // nodeCount that the guard would let pass is invalid all the same.
-func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identity,
+func (s *Source) guarded(v *Decision, next *schema.Topology, id reconcile.Identity,
 	found error) (*reconcile.Guard, error) {
 	inForce := v.Previous
 	if inForce != nil && inForce.Digest == next.Digest {
@@ -159,10 +159,10 @@ func (s *Source) guarded(v *Verdict, next *schema.Topology, id reconcile.Identit
 
 // Refuse goes back to the topology in force until now, because this node cannot follow the file on
 // disk: err says why.
-func (v *Verdict) Refuse(err error) {
+func (v *Decision) Refuse(err error) {
 	v.Topology, v.Path, v.Origin, v.bytes = v.Previous, v.fallback.path, v.fallback.kind, nil
 	v.OnDisk.Accepted, v.OnDisk.Reason, v.OnDisk.Message = false, ReasonImpossible, err.Error()
 }
 
-// Fresh says that the verdict's topology has not been in force before.
-func (v *Verdict) Fresh() bool { return v.bytes != nil }
+// Fresh says that the decision's topology has not been in force before.
+func (v *Decision) Fresh() bool { return v.bytes != nil }
