@@ -61,6 +61,7 @@ var sections = []struct {
 }{
 	{"peers", bench.programming},
 	{"pass", bench.passes},
+	{"firewall", bench.firewalls},
 	{"daemon", bench.daemon},
 	{"heal", bench.healing},
 	{"storm", bench.storms},
