@@ -119,7 +119,7 @@ func TestAntiSpoofing(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := fmt.Sprint("after ", f.name)
-			own := lab.Frame{From: macOf(t, from), To: net.HardwareAddr{255, 255, 255, 255, 255, 255}, Type: unix.ETH_P_IP,
+			own := lab.Frame{From: macOf(t, from.Namespace, "eth0"), To: net.HardwareAddr{255, 255, 255, 255, 255, 255}, Type: unix.ETH_P_IP,
 				Payload: lab.UDP(netip.MustParseAddr(from.Addr4()), netip.MustParseAddr(victim.Addr4()), last)}
 			if err := from.Emit("eth0", own.Encode()); err != nil {
 				t.Fatal(err)
@@ -138,12 +138,13 @@ func TestAntiSpoofing(t *testing.T) {
 	}
 	try := func(when string, from *lab.Pod, judged bool) {
 		t.Helper()
-		honest, attacks := frames(macOf(t, from), macOf(t, victim), netip.MustParseAddr(from.Addr4()), netip.MustParseAddr(from.Addr6()),
+		honest, attacks := frames(macOf(t, from.Namespace, "eth0"), macOf(t, victim.Namespace, "eth0"), netip.MustParseAddr(from.Addr4()), netip.MustParseAddr(from.Addr6()),
 			netip.MustParseAddr(victim.Addr4()), netip.MustParseAddr(victim.Addr6()))
 		if in := arrive(from, honest); !slices.Equal(in, names(honest)) {
 			t.Errorf("%s, %s: of what is the pod's own there arrived only %q", when, from.PodName, in)
 		}
 		in := arrive(from, attacks)
+		t.Logf("%s, %s: of %d attacks %d got in", when, from.PodName, len(attacks), len(in))
 		if judged && len(in) > 0 {
 			t.Errorf("%s, %s: there got in %q", when, from.PodName, in)
 		}
@@ -173,7 +174,7 @@ func TestAntiSpoofing(t *testing.T) {
 		"nft flush set bridge podnet pod-senders4",
 		"nft flush set bridge podnet pod-senders6",
 		"nft flush chain bridge podnet pod-senders",
-		"nft add element bridge podnet pod-senders4 { " + hostVeth(pod) + " . " + macOf(t, pod).String() + " . 10.244.0.77 }",
+		"nft add element bridge podnet pod-senders4 { " + hostVeth(pod) + " . " + macOf(t, pod.Namespace, "eth0").String() + " . 10.244.0.77 }",
 	} {
 		n.Sh(damage)
 		lab.Eventually(t, lab.Patience, "healed after "+damage, func() error {
@@ -215,12 +216,13 @@ func TestAntiSpoofing(t *testing.T) {
 // hostVeth is the name of a pod's host veth.
 func hostVeth(p *lab.Pod) string { return device.VethName("podnet", p.ID, "eth0") }
 
-func macOf(t *testing.T, p *lab.Pod) (mac net.HardwareAddr) {
+// macOf is the MAC of a link of a namespace.
+func macOf(t *testing.T, ns *lab.Namespace, link string) (mac net.HardwareAddr) {
 	t.Helper()
-	if err := p.Do(func() error {
-		link, err := net.InterfaceByName("eth0")
+	if err := ns.Do(func() error {
+		l, err := net.InterfaceByName(link)
 		if err == nil {
-			mac = link.HardwareAddr
+			mac = l.HardwareAddr
 		}
 		return err
 	}); err != nil {

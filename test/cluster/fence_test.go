@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -25,16 +24,7 @@ func TestFences(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var mac net.HardwareAddr
-	if err := n.Do(func() error {
-		link, err := net.InterfaceByName("cni0")
-		if err == nil {
-			mac = link.HardwareAddr
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	mac := macOf(t, n.Namespace, "cni0")
 	inbox := func(ns *lab.Namespace, addr string) *mailbox { return newMailbox(t, ns, addr) }
 	address := netip.MustParseAddrPort
 	attacks := []struct {
