@@ -72,7 +72,9 @@ func bridgeFull(h *host) error {
 	h.first(conf)
 	var lines []string
 	for i := range bridgePorts - 1 { // the first pod has one
-		lines = append(lines, fmt.Sprintf("tuntap add full%d mode tap", i), fmt.Sprintf("link set full%d master br0", i))
+		lines = append(lines,
+			fmt.Sprintf("link add full%d type vxlan id %d dstport 4789", i, i+1),
+			fmt.Sprintf("link set full%d master br0", i))
 	}
 	if err := h.Batch("ip", lines...); err != nil {
 		return err
