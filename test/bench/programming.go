@@ -98,7 +98,7 @@ func (b bench) entries(n *lab.Node, t lab.Topology, verify bool) time.Duration {
 			return err
 		}
 		for _, s := range plan.Steps {
-			if s.Op != state.Create || s.Kind != state.KindNeigh && s.Kind != state.KindFDB && s.Kind != state.KindRoute {
+			if s.Op != state.Create || !ofPeer(s.Kind) {
 				return errors.New("not only the peers' entries are missing: " + s.Op.String() + " " + s.Object().Name())
 			}
 		}
@@ -113,6 +113,16 @@ func (b bench) entries(n *lab.Node, t lab.Topology, verify bool) time.Duration {
 	}
 	n.Sh("ip link del podnet.1")
 	return took
+}
+
+// ofPeer says whether a kind of object is one that each peer has. What ip and bridge make is all of
+// that but its address among the tunnel's sources.
+func ofPeer(k state.Kind) bool {
+	switch k {
+	case state.KindTunnelSource, state.KindNeigh, state.KindFDB, state.KindRoute:
+		return true
+	}
+	return false
 }
 
 // fresh applies a topology on a host that has nothing of podnet's, and drops the host.
