@@ -44,7 +44,7 @@ check: build lint ## build, vet, staticcheck, and the tests that need no namespa
 test: setup-runtime lint vuln build reference package race ## everything that CI runs
 	@test/fuzz.sh 2 'FuzzParse|FuzzDiff'
 	@rm -f bin/recap
-	PODNET_RECAP=$(CURDIR)/bin/recap go test -count=1 -timeout 20m -p $$((2 * $$(nproc))) \
+	PODNET_RECAP=$(CURDIR)/bin/recap go test -count=1 -timeout 45m -p $$((2 * $$(nproc))) \
 	  $$(comm -23 <(go list ./... | sort) <(go list $(RACED) | sort))
 	@if [ -e bin/recap ]; then cat bin/recap; fi
 
